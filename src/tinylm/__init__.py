@@ -1,0 +1,1 @@
+"""Your own small language model, from your own text, on your own machine."""

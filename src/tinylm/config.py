@@ -1,0 +1,314 @@
+"""Every choice that makes a model, in four frozen sections: model, data, train, sample.
+
+A config holds only what was chosen; what follows from it (`d_head`, the number of parameters, ...) is a property or a
+function elsewhere. An unknown key, a wrong type or sizes that do not fit together raise `TinyLMError` naming the field.
+Presets and sizes are tables at the end of this file: plain partial configs, which a person's own choices override.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tinylm.errors import TinyLMError, did_you_mean
+
+Partial = Mapping[str, Mapping[str, Any]]
+"""Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which an unknown key is an error with the nearest right one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _readable(error, type(self)) from None
+
+
+def _readable(error: ValidationError, section: type[Section]) -> TinyLMError:
+    """The first complaint of pydantic as our error: which field, what is wrong, which field was meant."""
+    problem = error.errors()[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    where = f"{_SECTION_NAMES.get(section.__name__, section.__name__)}.{field}".rstrip(".")
+    if problem["type"] == "extra_forbidden":
+        return TinyLMError("there is no such setting", where=where,
+                           remedy=did_you_mean(field, section.model_fields))
+    if problem["type"] == "missing":
+        return TinyLMError("this setting is required", where=where)
+    message = problem["msg"].removeprefix("Value error, ")
+    if not field:
+        return TinyLMError(message, where=where)
+    return TinyLMError(f"{message}, but it is {problem['input']!r}", where=where)
+
+
+def default_d_mlp(mlp: str, d_model: int) -> int:
+    """4 d_model; 8/3 d_model for a gated MLP, whose third matrix then costs what the wider two would
+    (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 32."""
+    return -(-8 * d_model // (3 * 32)) * 32 if mlp == "swiglu" else 4 * d_model
+
+
+class ModelConfig(Section):
+    """The shape of a transformer. Required: `vocab_size`; the defaults are the shape of Qwen3, at the size 0.8M."""
+
+    vocab_size: int = Field(ge=1)
+    context_length: int = Field(256, ge=1, description="the longest sequence it is trained on, in tokens")
+    d_model: int = Field(128, ge=1, description="width of the residual stream")
+    n_layers: int = Field(4, ge=0)
+    n_heads: int = Field(4, ge=1)
+    n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1,
+                            description="key/value heads; fewer than n_heads is grouped-query attention")
+    mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = "swiglu"
+    d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
+                       ge=1, description="width of the MLP's hidden layer")
+    norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
+    norm_position: Literal["pre", "post"] = "pre"
+    norm_eps: float = Field(1e-6, gt=0)
+    positions: Literal["none", "learned", "rotary"] = "rotary"
+    rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary wavelengths")
+    qk_norm: bool = Field(True, description="normalise each head's queries and keys")
+    bias: bool = Field(False, description="biases in attention, MLP and LayerNorm")
+    head_bias: bool = Field(False, description="a bias in the output head")
+    tied_embeddings: bool = Field(False, description="the output head is the embedding matrix")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    causal: bool = Field(True, description="a position sees only itself and the past")
+    init: Literal["torch", "scaled"] = Field("scaled", description="how weights begin: see model/init.py")
+
+    @property
+    def d_head(self) -> int:
+        return self.d_model // self.n_heads
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model ({self.d_model}) must be a multiple of n_heads ({self.n_heads})")
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
+        if self.positions == "rotary" and self.d_head % 2:
+            raise ValueError(f"rotary positions turn pairs, so d_head ({self.d_head}) must be even")
+        if self.tied_embeddings and self.head_bias:
+            raise ValueError("tied_embeddings leaves no room for head_bias: choose one")
+        return self
+
+    @classmethod
+    def preset(cls, name: str, **values: Any) -> ModelConfig:
+        """A named shape with your own values on top, e.g. `ModelConfig.preset("notebook", vocab_size=12)`.
+
+        Raises:
+            TinyLMError: unknown preset or setting.
+        """
+        return cls(**{**preset(name).get("model", {}), **values})
+
+
+class DataConfig(Section):
+    """How a text becomes rows of ids."""
+
+    documents: Literal["auto", "text", "line", "jsonl"] = Field(
+        "auto", description="what one document is: a whole file, a line, or a jsonl record")
+    text_field: str = Field("text", description="the field of a jsonl record that holds the text")
+    tokenizer: Literal["word", "char", "bpe"] = "bpe"
+    vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
+    unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
+    validation: float | str = Field(0.1, description="share of the text held out at its end, or another file")
+    rows: Literal["windows", "packed", "padded"] = Field(
+        "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
+
+    @model_validator(mode="after")
+    def _share_is_a_share(self) -> Self:
+        if not isinstance(self.validation, str) and not 0 <= self.validation < 1:
+            raise ValueError(f"validation must be a share from 0 up to 1, or a path, but it is {self.validation}")
+        return self
+
+
+class TrainConfig(Section):
+    """How the loss goes down. Exactly one of `steps`, `epochs`, `minutes` fixes the horizon of the schedule."""
+
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0)
+    until: float | None = Field(None, description="stop early once the validation loss is at most this")
+    batch_size: int = Field(32, ge=1, description="sequences in a batch")
+    accumulation: int = Field(1, ge=1, description="batches whose gradients are added up in one step")
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0)
+    muon_learning_rate: float = Field(0.02, gt=0, description="for the matrices inside the layers, under muon")
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.99, ge=0, lt=1)
+    weight_decay: float = Field(0.1, ge=0)
+    warmup_steps: int = Field(100, ge=0)
+    decay: Literal["constant", "linear", "cosine"] = "linear"
+    final_learning_rate: float = Field(0.0, ge=0, le=1, description="share of the learning rate left at the end")
+    grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
+    loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
+    evaluate_every: int | None = Field(None, ge=1, description="steps between validations; none: about 20 in a run")
+    seed: int = Field(0, ge=0)
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_horizon(self) -> Self:
+        given = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of steps, epochs, minutes; given: {', '.join(given) or 'none'}")
+        return self
+
+
+class SampleConfig(Section):
+    """How the next id is chosen. The filters apply in the order of the fields (generation/logits.py)."""
+
+    max_tokens: int = Field(100, ge=0)
+    greedy: bool = False
+    repetition_penalty: float = Field(1.0, gt=0)
+    temperature: float = Field(0.8, gt=0)
+    top_k: int = Field(0, ge=0, description="0: all")
+    top_p: float = Field(1.0, gt=0, le=1)
+    min_p: float = Field(0.0, ge=0, lt=1)
+    stop: tuple[str, ...] = ()
+    seed: int = Field(0, ge=0)
+
+
+class RunConfig(Section):
+    """All of a run: what `config.json` in a model folder holds."""
+
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+    sample: SampleConfig = SampleConfig()
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
+
+    def to_toml(self) -> str:
+        """The same as TOML, without the unset values, which TOML cannot write."""
+        return tomli_w.dumps(json.loads(self.model_dump_json(exclude_none=True)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Raises: TinyLMError naming the section and field that does not fit."""
+        sections = {}
+        for name, chosen in values.items():
+            sections[name] = SECTIONS[known_section(name)](**chosen)
+        return cls(**sections)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "model": ModelConfig, "data": DataConfig, "train": TrainConfig, "sample": SampleConfig,
+}
+_SECTION_NAMES = {section.__name__: name for name, section in SECTIONS.items()}
+
+
+def known_section(name: str) -> str:
+    if name not in SECTIONS:
+        raise TinyLMError("there is no such section", where=name, remedy=did_you_mean(name, SECTIONS))
+    return name
+
+
+def merge(*layers: Partial) -> dict[str, dict[str, Any]]:
+    """Partial configs laid over each other; later ones win, field by field."""
+    merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for layer in layers:
+        for section, values in layer.items():
+            merged[known_section(section)].update(values)
+    return merged
+
+
+def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
+    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Values are read as JSON, else as text."""
+    key, equals, value = setting.partition("=")
+    section, dot, field = key.strip().partition(".")
+    if not equals or not dot:
+        raise TinyLMError(f"{setting!r} is not of the form section.key=value", where="--set",
+                          remedy="For example --set train.learning_rate=0.001")
+    fields = SECTIONS[known_section(section)].model_fields
+    if field not in fields:
+        raise TinyLMError("there is no such setting", where=key.strip(), remedy=did_you_mean(field, fields))
+    try:
+        parsed = json.loads(value)
+    except json.JSONDecodeError:
+        parsed = value
+    return {section: {field: parsed}}
+
+
+def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
+    """A partial config from a TOML file.
+
+    Raises:
+        TinyLMError: the file is missing, is not TOML, or has an unknown section or key.
+    """
+    try:
+        with open(path, "rb") as file:
+            chosen = tomllib.load(file)
+    except OSError as error:
+        raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TinyLMError(f"is not valid TOML: {error}", where=str(path)) from None
+    for section, values in chosen.items():
+        fields = SECTIONS[known_section(section)].model_fields
+        if not isinstance(values, dict):
+            raise TinyLMError(f"{section} must be a [section]", where=str(path))
+        for field in values:
+            if field not in fields:
+                raise TinyLMError("there is no such setting", where=f"{path}: {section}.{field}",
+                                  remedy=did_you_mean(field, fields))
+    return chosen
+
+
+def preset(name: str) -> Partial:
+    """The partial config of a preset. Raises TinyLMError for an unknown name."""
+    if name not in PRESETS:
+        raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(name, PRESETS))
+    return PRESETS[name]
+
+
+def size(name: str) -> Partial:
+    """The partial config of a size. Raises TinyLMError for an unknown name."""
+    if name not in SIZES:
+        raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(name, SIZES))
+    n_layers, d_model, n_heads = SIZES[name]
+    return {"model": {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads}}
+
+
+PRESETS: dict[str, Partial] = {
+    # The default: Qwen3's shape, which Hugging Face and llama.cpp hold exactly.
+    "tinylm": {},
+    # The teaching notebook, corners included: no positions, padding counted in the loss, no unknown words.
+    "notebook": {
+        "model": {"context_length": 64, "d_model": 32, "n_layers": 2, "n_heads": 2, "mlp": "relu", "d_mlp": 64,
+                  "norm": "layernorm", "norm_position": "post", "norm_eps": 1e-5, "positions": "none",
+                  "qk_norm": False, "bias": True, "head_bias": True, "dropout": 0.1, "init": "torch"},
+        "data": {"documents": "line", "tokenizer": "word", "unknown_token": False, "validation": 0.0,
+                 "rows": "padded"},
+        "train": {"epochs": 200, "batch_size": "full", "optimizer": "adam", "learning_rate": 1e-3, "beta2": 0.999,
+                  "weight_decay": 0.0, "warmup_steps": 0, "decay": "constant", "grad_clip": 0.0,
+                  "loss_on_padding": True},
+        "sample": {"greedy": True, "max_tokens": 15},
+    },
+    "gpt2": {
+        "model": {"mlp": "gelu", "norm": "layernorm", "norm_eps": 1e-5, "positions": "learned", "qk_norm": False,
+                  "bias": True, "tied_embeddings": True},
+    },
+    "llama": {"model": {"qk_norm": False, "norm_eps": 1e-5}},
+    "qwen3": {"model": {"rope_theta": 1_000_000.0, "tied_embeddings": True}},
+}
+
+SIZES: dict[str, tuple[int, int, int]] = {
+    # name: n_layers, d_model, n_heads. The name counts the weights inside the layers (12 n_layers d_model^2),
+    # which is what the time of a step follows; embedding and head come on top.
+    "0.1M": (2, 64, 2),
+    "0.3M": (3, 96, 3),
+    "0.8M": (4, 128, 4),
+    "2M": (4, 192, 6),
+    "5M": (6, 256, 4),
+    "10M": (6, 384, 6),
+    "25M": (8, 512, 8),
+    "50M": (12, 576, 9),
+    "85M": (12, 768, 12),
+    "125M": (18, 768, 12),
+}

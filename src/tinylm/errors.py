@@ -1,0 +1,43 @@
+"""What the user gave that cannot work: what was wrong, where, and what to try.
+
+Everything a person can mend is raised as `TinyLMError`; the command line prints it as one message and exits with 2.
+A broken assumption of our own is an `assert`, and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TinyLMError(ValueError):
+    """Something the user can mend.
+
+    Args:
+        what: what was wrong.
+        where: the file, line, option or field it was found in.
+        remedy: what to try instead.
+
+    Each part is a sentence without its full stop; `str()` joins them into one line.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        message = _sentence(f"{where}: {what}" if where else what)
+        super().__init__(f"{message} {_sentence(remedy)}" if remedy else message)
+
+
+def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The known words that look most like `word`, best first, at most `most` of them."""
+    return difflib.get_close_matches(word, list(known), n=most, cutoff=0.5)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy that names the nearest known word, or lists the known words when none is near."""
+    known = list(known)
+    close = nearest(word, known)
+    return f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else text + "."
