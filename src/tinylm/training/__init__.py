@@ -1,1 +1,1 @@
-
+"""The loss goes down."""

@@ -1,0 +1,74 @@
+"""The first weights. One function, one table; a parameter that the table does not know is an error.
+
+| parameter                | "scaled" (default)            | "torch" (as the notebook's modules)       |
+|--------------------------|-------------------------------|-------------------------------------------|
+| embed, learned positions | normal, std 0.02              | normal, std 1                             |
+| q, k, v projections      | normal, std 0.5/sqrt(fan in)  | uniform within sqrt(6/(fan in + fan out)) |
+| up, gate projections     | normal, std 0.5/sqrt(fan in)  | uniform within 1/sqrt(fan in)             |
+| o, down projections      | zero: a layer begins as the identity | uniform within 1/sqrt(fan in)      |
+| out_head                 | zero: all tokens begin equally likely | uniform within 1/sqrt(fan in)     |
+| biases                   | zero                          | zero in attention, else as their matrix   |
+| norms                    | weight 1, bias 0              | weight 1, bias 0                          |
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tinylm.config import ModelConfig
+
+_NORMS = ("norm1", "norm2", "ln_f", "q_norm", "k_norm")
+_QKV = ("q_proj", "k_proj", "v_proj")
+_LINEARS = (*_QKV, "o_proj", "up_proj", "gate_proj", "down_proj", "out_head")
+
+
+def init_weights(model: nn.Module, seed: int) -> None:
+    """Fills every parameter in place, from a generator of its own: torch's global random state is left alone."""
+    config: ModelConfig = model.config  # type: ignore[assignment]
+    generator = torch.Generator().manual_seed(seed)
+    fill = _fill_as_torch if config.init == "torch" else _fill_scaled
+    for name, parameter in model.named_parameters():
+        module = name.split(".")[-2]
+        kind = name.split(".")[-1]
+        fan_in = _fan_in(module, config)
+        with torch.no_grad():
+            fill(parameter, module, kind, fan_in, generator)
+
+
+def _fan_in(module: str, config: ModelConfig) -> int:
+    """How many numbers a linear map of this name reads."""
+    return {"o_proj": config.n_heads * config.d_head, "down_proj": config.d_mlp}.get(module, config.d_model)
+
+
+def _fill_scaled(parameter: Tensor, module: str, kind: str, fan_in: int, generator: torch.Generator) -> None:
+    if module in _NORMS:
+        parameter.fill_(1.0 if kind == "weight" else 0.0)
+    elif module in ("embed", "positions"):
+        parameter.normal_(0.0, 0.02, generator=generator)
+    elif kind == "bias" or module in ("o_proj", "down_proj", "out_head"):
+        parameter.zero_()
+    elif module in _LINEARS:
+        parameter.normal_(0.0, 0.5 / math.sqrt(fan_in), generator=generator)
+    else:
+        raise AssertionError(f"no rule for the first value of {module}.{kind}")
+
+
+def _fill_as_torch(parameter: Tensor, module: str, kind: str, fan_in: int, generator: torch.Generator) -> None:
+    bound = 1 / math.sqrt(fan_in)
+    if module in _NORMS:
+        parameter.fill_(1.0 if kind == "weight" else 0.0)
+    elif module in ("embed", "positions"):
+        parameter.normal_(0.0, 1.0, generator=generator)
+    elif module in (*_QKV, "o_proj") and kind == "bias":
+        parameter.zero_()
+    elif module in _QKV:
+        # nn.MultiheadAttention draws q, k and v as one (3D, D) Xavier matrix.
+        bound = math.sqrt(6 / (fan_in + 3 * parameter.shape[0]))
+        parameter.uniform_(-bound, bound, generator=generator)
+    elif module in _LINEARS:
+        parameter.uniform_(-bound, bound, generator=generator)
+    else:
+        raise AssertionError(f"no rule for the first value of {module}.{kind}")
