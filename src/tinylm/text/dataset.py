@@ -1,0 +1,308 @@
+"""Train and validation text, and their ids on disk.
+
+    corpus -> split -> tokenizer -> ids, memory-mapped and kept for the next time
+
+What the cache holds is found by the fingerprints of the text and of the tokenizer, so a changed text is never trained
+from old ids; and every byte is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinylm.errors import TinyLMError
+from tinylm.text.corpus import Corpus, Piece, open_corpus
+from tinylm.text.tokenizer import Tokenizer
+
+MANY_DOCUMENTS = 10
+"""From so many on, whole documents are held out for validation rather than the end of the text."""
+FORMAT = 1
+"""Part of the cache's key: raise it when the files change their meaning."""
+
+
+# ---- train and validation
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Part of a corpus: documents or characters [start, stop), read from its start as often as wanted."""
+
+    corpus: Corpus
+    unit: Literal["documents", "characters"]
+    start: int
+    stop: int
+
+    def pieces(self) -> Iterator[Piece]:
+        place = 0
+        for piece in self.corpus.pieces():
+            if self.unit == "documents":
+                if self.start <= place < self.stop:
+                    yield piece
+                place += piece.ends_document
+            else:
+                yield from self._cut(piece, place)
+                place += len(piece.text)
+            if place >= self.stop:
+                return
+
+    def _cut(self, piece: Piece, place: int) -> Iterator[Piece]:
+        text = piece.text[max(0, self.start - place):max(0, self.stop - place)]
+        if text:
+            yield Piece(text, piece.ends_document and place + len(piece.text) <= self.stop)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The text to train on and the text held out. `description` tells a person what was held out."""
+
+    train: Slice
+    validation: Slice | None
+    description: str
+
+    @property
+    def alphabet(self) -> str:
+        """Every character of both, sorted."""
+        slices = [self.train, *([self.validation] if self.validation else [])]
+        return "".join(sorted(set().union(*(part.corpus.stats().alphabet for part in slices))))
+
+
+def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
+    """Holds out the end of a corpus, or takes another source.
+
+    Args:
+        validation: a share: the last so many documents (at least one) where there are 10 or more, or at least 2
+            lines or records; else the last so many characters, rounded in favour of validation. 0: nothing is held
+            out. A string: a source as `open_corpus` takes it.
+
+    Raises:
+        TinyLMError: the corpus cannot be read (its first pass happens here), or holds too little to train on.
+    """
+    stats = corpus.stats()
+    _check_size(corpus)
+    if isinstance(validation, str):
+        other = open_corpus(validation)
+        return Split(_whole(corpus), _whole(other), f"validation is {other.name}")
+    if validation == 0:
+        return Split(_whole(corpus), None, "nothing is held out for validation")
+    if stats.documents >= MANY_DOCUMENTS or (corpus.documents != "text" and stats.documents >= 2):
+        held_out = min(stats.documents - 1, max(1, round(stats.documents * validation)))
+        return _cut_at(corpus, "documents", stats.documents - held_out, stats.documents)
+    return _cut_at(corpus, "characters", int((1 - validation) * stats.characters), stats.characters)
+
+
+def _whole(corpus: Corpus) -> Slice:
+    return Slice(corpus, "documents", 0, corpus.stats().documents)
+
+
+def _cut_at(corpus: Corpus, unit: Literal["documents", "characters"], cut: int, stop: int) -> Split:
+    return Split(Slice(corpus, unit, 0, cut), Slice(corpus, unit, cut, stop),
+                 f"validation is the last {stop - cut:,} of {stop:,} {unit}")
+
+
+def _check_size(corpus: Corpus) -> None:
+    """A word is not a text. (Characters are counted besides, for scripts that write without spaces.)"""
+    size = corpus.stats().characters
+    if size < 100 and sum(len(piece.text.split()) for piece in corpus.pieces()) < 2:
+        raise TinyLMError(f"holds a single word of {size} characters, too little to learn from", where=corpus.name,
+                          remedy="Give at least some sentences; a few hundred thousand characters are better")
+
+
+def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
+                    unknown_token: bool = True) -> Tokenizer:
+    """A tokenizer made from the training text alone, so that validation is met as new text is.
+
+    Except for "char", whose alphabet is of both: it has no way to write a character that it does not know, and that a
+    character exists says nothing about the text.
+
+    Raises:
+        TinyLMError: as `Tokenizer.train`.
+    """
+    if kind == "char":
+        return Tokenizer.train(kind, [split.alphabet], vocab_size=vocab_size)
+    texts: Iterator[str] = (piece.text for piece in split.train.pieces())
+    if kind == "bpe":
+        # Counting words takes a second a megabyte, and more text hardly changes which pairs are frequent.
+        texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
+    return Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
+
+
+MOST_FOR_BPE = 1 << 26
+"""A longer text trains its BPE on every second, third, ... piece, about this many characters in all."""
+
+
+# ---- ids on disk
+
+
+class Part(NamedTuple):
+    """The ids of the training or validation text, memory-mapped. Each whole document ends with `<eos>`."""
+
+    ids: NDArray[Any]
+    """(n_tokens,) uint16 or uint32."""
+    offsets: NDArray[np.int64]
+    """(n_documents + 1,): document d is ids[offsets[d]:offsets[d + 1]]."""
+    n_bytes: int
+    """Length of the text in UTF-8."""
+
+    @property
+    def n_tokens(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_documents(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    train: Part
+    validation: Part | None
+    folder: Path
+    """Where the ids lie."""
+
+
+def build_dataset(split: Split, tokenizer: Tokenizer, *, cache_dir: str | Path | None = None) -> Dataset:
+    """The ids of both texts: from the cache when the very same text was encoded before, else encoded now.
+
+    Args:
+        cache_dir: default $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. Where it cannot be written, a
+            temporary folder stands in.
+
+    Raises:
+        TinyLMError: unknown words or characters, no room on the disk, or fewer than 2 tokens to train on.
+    """
+    key = _key(split, tokenizer)
+    folder = _cache_folder(cache_dir) / "ids" / key
+    dataset = _open_folder(folder)
+    if dataset is None:
+        dataset = _encode_into(folder, split, tokenizer)
+    if dataset.train.n_tokens < 2:
+        raise TinyLMError(f"there is too little text: {dataset.train.n_tokens} tokens to train on, and 2 are needed",
+                          where=split.train.corpus.name, remedy="Give a longer text, or --validation 0")
+    return dataset
+
+
+def _cache_folder(chosen: str | Path | None) -> Path:
+    if chosen or os.environ.get("TINYLM_CACHE"):
+        return Path(chosen or os.environ["TINYLM_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~"), ".cache")) / "tinylm"
+
+
+def _key(split: Split, tokenizer: Tokenizer) -> str:
+    slices = [(part.corpus.stats().fingerprint, part.unit, part.start, part.stop)
+              for part in (split.train, split.validation) if part]
+    return hashlib.sha256(json.dumps([FORMAT, tokenizer.fingerprint, slices]).encode()).hexdigest()
+
+
+def _encode_into(folder: Path, split: Split, tokenizer: Tokenizer) -> Dataset:
+    """Writes beside the place and renames, so that a folder of this name is always whole."""
+    temporary = _writable_beside(folder)
+    try:
+        meta = {"train": _write_part(temporary, "train", split.train, tokenizer)}
+        if split.validation:
+            meta["validation"] = _write_part(temporary, "validation", split.validation, tokenizer)
+        (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
+        place = _move(temporary, folder)
+    except OSError as error:
+        raise TinyLMError(f"the ids cannot be written ({error.strerror})", where=str(temporary),
+                          remedy="Make room there, or set TINYLM_CACHE to another folder") from None
+    finally:
+        if temporary.parent == folder.parent:
+            shutil.rmtree(temporary, ignore_errors=True)
+    dataset = _open_folder(place)
+    assert dataset is not None, place
+    if place == temporary:
+        weakref.finalize(dataset, shutil.rmtree, place, ignore_errors=True)
+    return dataset
+
+
+def _writable_beside(folder: Path) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="tinylm-ids-"))
+
+
+def _move(temporary: Path, folder: Path) -> Path:
+    """Puts a finished folder in its place. One that is there by now is damaged, or another run's, made meanwhile."""
+    if temporary.parent != folder.parent:
+        return temporary
+    if folder.exists():
+        if _open_folder(folder):
+            return folder
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+    return folder
+
+
+def _write_part(folder: Path, name: str, part: Slice, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Streams a text to `name.ids` and `name.offsets`; returns what meta.json says of them."""
+    dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
+    offsets, n_tokens, n_bytes, last_ended = [0], 0, 0, True
+    with open(folder / f"{name}.ids", "wb") as file:
+        for piece, ids in _encoded(part, tokenizer):
+            file.write(ids.astype(dtype).tobytes())
+            n_tokens, n_bytes = n_tokens + len(ids), n_bytes + len(piece.text.encode())
+            last_ended = piece.ends_document
+            if last_ended:
+                file.write(np.array([tokenizer.eos_id], dtype).tobytes())
+                n_tokens += 1
+                offsets.append(n_tokens)
+    if not last_ended:
+        offsets.append(n_tokens)
+    np.array(offsets, np.int64).tofile(folder / f"{name}.offsets")
+    return {"dtype": dtype.name, "n_bytes": n_bytes,
+            "sha256": {suffix: _sha256(folder / f"{name}.{suffix}") for suffix in ("ids", "offsets")}}
+
+
+def _encoded(part: Slice, tokenizer: Tokenizer) -> Iterator[tuple[Piece, NDArray[np.uint32]]]:
+    place = 0
+    for piece in part.pieces():
+        try:
+            yield piece, tokenizer.encode_arrays([piece.text])[0]
+        except TinyLMError as error:
+            where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
+            raise TinyLMError(error.what, where=where, remedy=error.remedy) from None
+        place += len(piece.text)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_folder(folder: Path) -> Dataset | None:
+    """The dataset in a folder of the cache; None when there is none, or when a byte of it has changed."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        parts = {name: _open_part(folder, name, about) for name, about in meta.items()}
+        return Dataset(parts["train"], parts.get("validation"), folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _open_part(folder: Path, name: str, about: dict[str, Any]) -> Part:
+    for suffix, digest in about["sha256"].items():
+        if _sha256(folder / f"{name}.{suffix}") != digest:
+            raise ValueError(f"{name}.{suffix} is damaged")
+    ids = _map(folder / f"{name}.ids", about["dtype"])
+    return Part(ids, _map(folder / f"{name}.offsets", "int64"), int(about["n_bytes"]))
+
+
+def _map(path: Path, dtype: str) -> NDArray[Any]:
+    if path.stat().st_size == 0:  # which cannot be mapped
+        return np.zeros(0, dtype)
+    return np.memmap(path, dtype=dtype, mode="r")

@@ -1,0 +1,143 @@
+"""Rows of ids: which ones a batch holds, and how they become inputs and targets.
+
+The rule of a row, the same in training, evaluation and prompts: a span of ids [lo, hi) has the inputs
+`<bos>` + ids[lo:hi-1] and the targets ids[lo:hi]. So every token is a target exactly once an epoch, and no row depends
+on another. Which rows a batch holds is a pure function of (seed, step): there is no position to save or to lose.
+
+    B rows of a batch, T tokens of a row
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinylm.text.dataset import Part
+from tinylm.text.tokenizer import Tokenizer
+
+Layout = Literal["windows", "packed", "padded"]
+Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Inputs and targets, (B, T) each."""
+
+IGNORE = -100
+"""The target of padding: what torch's cross-entropy leaves out."""
+
+
+class Rows:
+    """The rows of one part in one layout, and the batches that training reads.
+
+    Layouts: "windows": the text as one stream in spans of `context_length`, which begin elsewhere in each epoch;
+    "packed": whole documents, as many to a row as fit; "padded": one document a row, and the batch as wide as its
+    longest. A document that is longer than `context_length` is cut in spans.
+
+    Args:
+        part: ids and documents.
+        context_length: T, the most tokens of a row.
+        seed: of the order of the rows and, for windows, of where they begin.
+        target_padding: the target where a row is padded; `pad_id` counts padding in the loss, as the notebook does.
+    """
+
+    def __init__(self, part: Part, *, layout: Layout, context_length: int, seed: int = 0,
+                 bos_id: int = Tokenizer.bos_id, pad_id: int = Tokenizer.pad_id, target_padding: int = IGNORE) -> None:
+        self._ids, self._layout, self._width, self._seed = part.ids, layout, context_length, seed
+        self._bos_id, self._pad_id, self._target_padding = bos_id, pad_id, target_padding
+        self._epoch = functools.lru_cache(maxsize=2)(self._shuffled)
+        if layout == "windows":
+            self.rows_per_epoch = -(-(part.n_tokens - 1) // context_length) + 1
+            return
+        self._span_starts, stops = _spans(part.offsets, context_length)
+        firsts = _packed(self._span_starts, stops, context_length) if layout == "packed" else slice(None)
+        self._row_starts = self._span_starts[firsts]
+        self._row_stops = np.append(self._row_starts[1:], part.n_tokens)
+        self.rows_per_epoch = len(self._row_starts)
+
+    def batch(self, step: int, batch_size: int) -> Batch:
+        """The batch of a step, whatever was asked before: rows step * B + i of the endless sequence of epochs.
+
+        Returns:
+            inputs and targets, (B, T) int64; "padded" is as narrow as its longest row.
+        """
+        first = step * batch_size
+        starts: list[NDArray[np.int64]] = []
+        stops: list[NDArray[np.int64]] = []
+        while first < (step + 1) * batch_size:
+            epoch, place = divmod(first, self.rows_per_epoch)
+            count = min((step + 1) * batch_size - first, self.rows_per_epoch - place)
+            order, offset = self._epoch(epoch)
+            chosen = np.sort(order[place:place + count])  # a full batch keeps the order of the text
+            for bounds, found in zip((starts, stops), self._bounds(chosen, offset), strict=True):
+                bounds.append(found)
+            first += count
+        return self._build(np.concatenate(starts), np.concatenate(stops))
+
+    def evaluation(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in order, in batches of at most `batch_size`. Documents come one a row, short ones first."""
+        if self._layout == "windows":
+            starts = np.arange(0, len(self._ids), self._width)
+            stops = np.minimum(starts + self._width, len(self._ids))
+        else:
+            starts = self._span_starts
+            stops = np.append(starts[1:], len(self._ids))
+            by_length = np.argsort(stops - starts, kind="stable")
+            starts, stops = starts[by_length], stops[by_length]
+        for first in range(0, len(starts), batch_size):
+            yield self._build(starts[first:first + batch_size], stops[first:first + batch_size])
+
+    def _shuffled(self, epoch: int) -> tuple[NDArray[np.int64], int]:
+        """The order of the rows in an epoch, and where its first window ends."""
+        random = np.random.default_rng([self._seed, epoch])
+        order = random.permutation(self.rows_per_epoch)
+        return order, int(random.integers(1, self._width + 1))
+
+    def _bounds(self, rows: NDArray[np.int64], offset: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if self._layout != "windows":
+            return self._row_starts[rows], self._row_stops[rows]
+        stops = offset + rows * self._width
+        starts = np.maximum(stops - self._width, 0)
+        return np.minimum(starts, len(self._ids)), np.minimum(stops, len(self._ids))
+
+    def _build(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Batch:
+        """Rows of ids [start, stop), with `<bos>` in the place before every span."""
+        lengths = stops - starts
+        width = int(lengths.max()) if self._layout == "padded" else self._width
+        columns = np.arange(width)
+        places = np.minimum(starts[:, None] + columns, len(self._ids) - 1)
+        targets = self._ids[places].astype(np.int64)
+        inputs = np.empty_like(targets)
+        inputs[:, 0], inputs[:, 1:] = self._bos_id, targets[:, :-1]
+        if self._layout == "packed":
+            inputs[self._starts_span(places)] = self._bos_id
+        padding = columns >= lengths[:, None]
+        inputs[padding], targets[padding] = self._pad_id, self._target_padding
+        return inputs, targets
+
+    def _starts_span(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found = np.searchsorted(self._span_starts, places, side="right") - 1
+        starts: NDArray[np.bool_] = self._span_starts[found] == places
+        return starts
+
+
+def _spans(offsets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and stops of the documents, those longer than `most` tokens cut in spans of `most`."""
+    lengths = np.diff(offsets)
+    counts = -(-lengths // most)
+    first = np.repeat(np.cumsum(counts) - counts, counts)  # the number of each span's document's first span
+    starts = np.repeat(offsets[:-1], counts) + (np.arange(len(first)) - first) * most
+    return starts, np.append(starts[1:], offsets[-1])
+
+
+def _packed(starts: NDArray[np.int64], stops: NDArray[np.int64], most: int) -> list[int]:
+    """The first span of each row, where a row takes the next spans as long as they fit in `most` tokens.
+
+    In the order of the text, so that a row is one stretch of ids and the number of rows is the same in every epoch.
+    """
+    following = np.searchsorted(stops, starts + most, side="right").tolist()
+    firsts, span = [], 0
+    while span < len(starts):
+        firsts.append(span)
+        span = following[span]
+    return firsts

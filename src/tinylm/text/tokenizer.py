@@ -1,0 +1,424 @@
+"""Text <-> ids: words, characters and byte-level BPE behind one class and one `tokenizer.json`.
+
+The file is in the Hugging Face tokenizers format and stands alone: `tokenizers` and `transformers` make the same ids
+from it. Every vocabulary starts with <pad>, <bos>, <eos> (and <unk>, for words). They are entries of the vocabulary
+but not "added tokens", which would be searched for in the text: here, a typed `<eos>` is five characters of text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+
+from tinylm.errors import TinyLMError, did_you_mean, nearest
+from tinylm.text.corpus import WHITESPACE, CorpusStats
+
+Kind = Literal["word", "char", "bpe"]
+Ids = NDArray[np.uint32]
+
+SPECIALS = ("<pad>", "<bos>", "<eos>")
+UNKNOWN = "<unk>"
+DEFAULT_BPE_VOCAB = 4096
+_STRAY_BYTE = re.compile("[\udc80-\udcff]")
+_SHOWN = 10
+"""An error about unknown words names this many."""
+
+
+class TokenizerChoice(NamedTuple):
+    """What `auto` chose, and why: a sentence for the person."""
+
+    kind: Kind
+    vocab_size: int | None
+    reason: str
+
+
+def choose_tokenizer(stats: CorpusStats) -> TokenizerChoice:
+    """The rule behind `auto`: characters for a small text, else BPE with a vocabulary that grows with the text.
+
+    A BPE token must be met often enough to be learned: about 300 bytes of text for each entry, less in larger texts.
+    """
+    size = f"{stats.characters:,} characters"
+    if stats.bytes < 300_000 and len(stats.alphabet) <= 512:
+        return TokenizerChoice("char", None, f"characters, because a text of {size} is too small to learn words from")
+    vocab_size = next((entries for most, entries in _BPE_SIZES if stats.bytes < most), 16384)
+    return TokenizerChoice("bpe", vocab_size, f"BPE with {vocab_size:,} entries, which suits a text of {size}")
+
+
+_BPE_SIZES = ((700_000, 1024), (3_000_000, 2048), (15_000_000, 4096), (100_000_000, 8192))
+"""(bytes of text below, entries)."""
+
+
+class Tokenizer:
+    """Text <-> ids. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`; never changes afterwards."""
+
+    pad_id, bos_id, eos_id = 0, 1, 2
+
+    def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = ()) -> None:
+        self.kind: Kind = kind
+        self.unk_id = vocab.get(UNKNOWN) if kind == "word" else None
+        library = _file_format(kind, vocab, merges)
+        self._json = library.to_str(pretty=True) + "\n"
+        self._bytes = [_entry_bytes(kind, entry) for entry in vocab]
+        self._encode = _encoder(kind, library, vocab)
+
+    @classmethod
+    def train(cls, kind: str, texts: Iterable[str], *, vocab_size: int | None = None,
+              unknown_token: bool = True) -> Tokenizer:
+        """A vocabulary made from texts, the same for the same texts on every machine.
+
+        Args:
+            kind: "word" (split at white space), "char", or "bpe" (byte-level, GPT-2's pattern).
+            texts: the text, or pieces of it cut at white space, read once.
+            vocab_size: most entries, specials included. None: no limit for word and char, 4096 for bpe.
+            unknown_token: word only: <unk> stands for unknown words, which are an error otherwise.
+
+        Raises:
+            TinyLMError: an unknown kind, or a vocab_size that cannot hold what it must.
+        """
+        if kind == "word":
+            return cls("word", _word_vocab(texts, vocab_size, unknown_token))
+        if kind == "char":
+            return cls("char", _char_vocab(texts, vocab_size))
+        if kind == "bpe":
+            return cls("bpe", *_bpe_vocab(texts, vocab_size or DEFAULT_BPE_VOCAB))
+        raise TinyLMError(f"there is no tokenizer {kind!r}", where="data.tokenizer",
+                          remedy=did_you_mean(kind, ("word", "char", "bpe")))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """Raises: TinyLMError when the file is missing, broken, or not a tokenizer of tinylm's."""
+        try:
+            text = Path(path).read_bytes().decode("utf-8")
+        except OSError as error:
+            raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
+        except UnicodeDecodeError:
+            raise TinyLMError("is not a tokenizer file: it is not UTF-8", where=str(path)) from None
+        return cls.from_json(text, where=str(path))
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "tokenizer.json") -> Tokenizer:
+        """The tokenizer that `to_json` wrote. Raises: TinyLMError for anything else."""
+        try:
+            return cls(*_parse(json.loads(text)))
+        except Exception as error:  # the library raises nothing more exact
+            raise TinyLMError(f"is not a tokenizer that tinylm wrote ({error})", where=where,
+                              remedy="Give the tokenizer.json of a model made by tinylm") from None
+
+    def to_json(self) -> str:
+        """The text of `tokenizer.json`."""
+        return self._json
+
+    def save(self, path: str | Path) -> None:
+        Path(path).write_bytes(self._json.encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of `to_json()`, in hexadecimal."""
+        return hashlib.sha256(self._json.encode()).hexdigest()
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._bytes)
+
+    def encode(self, text: str) -> list[int]:
+        """`<bos>` text `<eos>`, as the notebook does it and as `transformers` does it from the same file.
+
+        Raises:
+            TinyLMError: words or characters that the vocabulary does not hold, or half a surrogate pair.
+        """
+        return [self.bos_id, *self.encode_text(text), self.eos_id]
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """`<bos>` text, for the model to go on from."""
+        return [self.bos_id, *self.encode_text(text)]
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of the text alone."""
+        return self.encode_arrays([text])[0].tolist()
+
+    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
+        """The ids of each text alone."""
+        return [ids.tolist() for ids in self.encode_arrays(texts)]
+
+    def encode_arrays(self, texts: Iterable[str]) -> list[Ids]:
+        """`encode_batch` as arrays of uint32, which is quicker for long texts."""
+        return [self._encode(_checked(text)) for text in texts]
+
+    def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
+        """The text of ids, without <pad>, <bos> and <eos> unless `specials`.
+
+        Words are joined by single spaces; characters and BPE give back exactly what was encoded. Where ids end in
+        the middle of a character of several bytes, there is a U+FFFD.
+
+        Raises:
+            TinyLMError: an id outside the vocabulary.
+        """
+        chosen = [self._bytes[known] for known in map(self._known, ids) if specials or known >= len(SPECIALS)]
+        return (b" " if self.kind == "word" else b"").join(chosen).decode("utf-8", "replace")
+
+    def token(self, id: int) -> str:
+        """One token for people to read. Bytes that are no whole character look like <0xE2>."""
+        readable = self._bytes[self._known(id)].decode("utf-8", "surrogateescape")
+        return _STRAY_BYTE.sub(lambda stray: f"<0x{ord(stray[0]) - 0xDC00:02X}>", readable)
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        return [self.token(id) for id in ids]
+
+    def token_bytes(self, id: int) -> bytes:
+        """The UTF-8 bytes that a token stands for: none for <pad>, <bos>, <eos>. For streaming, and for bits per byte.
+
+        Raises:
+            TinyLMError: an id outside the vocabulary.
+        """
+        return b"" if self._known(id) < len(SPECIALS) else self._bytes[id]
+
+    def _known(self, id: int) -> int:
+        if not 0 <= id < len(self._bytes):
+            raise TinyLMError(f"there is no id {id}: they go from 0 to {len(self._bytes) - 1}")
+        return int(id)
+
+
+# ---- text -> ids, one way for each kind; the file says the same in the library's terms
+
+
+def _encoder(kind: Kind, library: tokenizers.Tokenizer, vocab: dict[str, int]) -> Callable[[str], Ids]:
+    if kind == "bpe":
+        return _Bytes(library)
+    return _Words(vocab) if kind == "word" else _Characters(list(vocab)[len(SPECIALS):])
+
+
+def _checked(text: str) -> str:
+    """Half a surrogate pair can be in a Python string, but in no file and in no alphabet."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError as error:
+        raise TinyLMError(f"the text is not valid Unicode: its character {error.start + 1} is "
+                          f"U+{ord(text[error.start]):04X}, half of a surrogate pair",
+                          remedy="Read it with errors='replace', or write the character itself") from None
+    return text
+
+
+def _words(text: str) -> list[str]:
+    """The notebook's words, but a spelled-out special in two: as a whole it would hit the special's entry."""
+    words = text.split()
+    if not any(special in text for special in _SPELLED):
+        return words
+    return list(itertools.chain.from_iterable(map(_parts, words)))
+
+
+def _parts(word: str) -> list[str]:
+    return ["<", word[1:]] if word in _SPELLED else [word]
+
+
+_SPELLED = frozenset((*SPECIALS, UNKNOWN))
+
+
+class _Words:
+    def __init__(self, vocab: dict[str, int]) -> None:
+        self._vocab, self._unk_id = vocab, vocab.get(UNKNOWN)
+
+    def __call__(self, text: str) -> Ids:
+        ids = [self._vocab.get(word, self._unk_id) for word in _words(text)]
+        if None in ids:
+            raise self._unknown(text)
+        return np.array(ids, np.uint32)
+
+    def _unknown(self, text: str) -> TinyLMError:
+        unknown: dict[str, int] = {}
+        for place, word in enumerate(text.split(), start=1):
+            if any(part not in self._vocab for part in _parts(word)):
+                unknown.setdefault(word, place)
+        known = [word for word in self._vocab if word not in _SPELLED]
+        named = [f"{word!r} (word {place}{_like(word, known)})" for word, place in unknown.items()]
+        return TinyLMError(f"not in the vocabulary: {_listed(named)}",
+                           remedy="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
+                                  "--set data.unknown_token=true")
+
+
+class _Characters:
+    def __init__(self, alphabet: list[str]) -> None:
+        self._alphabet = alphabet
+        self._table = np.zeros(max(map(ord, alphabet), default=0) + 2, np.uint32)
+        for id, character in enumerate(alphabet, start=len(SPECIALS)):
+            self._table[ord(character)] = id
+
+    def __call__(self, text: str) -> Ids:
+        code_points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+        ids: Ids = self._table[np.minimum(code_points, len(self._table) - 1)]
+        if not ids.all():  # an unknown character has the zero of <pad>, which no text makes
+            raise self._unknown(text)
+        return ids
+
+    def _unknown(self, text: str) -> TinyLMError:
+        known = set(self._alphabet)
+        places: dict[str, int] = {}
+        for place, character in enumerate(text, start=1):
+            if character not in known:
+                places.setdefault(character, place)
+        named = [f"{character!r} (character {place})" for character, place in places.items()]
+        return TinyLMError(f"not in the alphabet: {_listed(named)}",
+                           remedy="Use a tokenizer that knows every character: --tokenizer bpe")
+
+
+def _like(word: str, known: list[str]) -> str:
+    close = nearest(word, known)
+    return f", near to {close[0]!r}" if close else ""
+
+
+def _listed(named: list[str]) -> str:
+    more = len(named) - _SHOWN
+    return ", ".join(named[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+class _Bytes:
+    """BPE of every word once: a text is mostly words that came before, and the library takes 1 s for a megabyte."""
+
+    def __init__(self, library: tokenizers.Tokenizer) -> None:
+        self._library = library
+        self._known: dict[str, bytes] = {}
+
+    def __call__(self, text: str) -> Ids:
+        words = _SPACED_WORD.findall(text)
+        known = {word: self._known.get(word) for word in dict.fromkeys(words)}
+        new = [word for word, ids in known.items() if ids is None]
+        found = self._library.encode_batch_fast(new, add_special_tokens=False)
+        fresh = {word: np.array(encoding.ids, np.uint32).tobytes() for word, encoding in zip(new, found, strict=True)}
+        self._remember(fresh)
+        known.update(fresh)
+        return np.frombuffer(b"".join([known[word] or b"" for word in words]), np.uint32)
+
+    def _remember(self, fresh: dict[str, bytes]) -> None:
+        if len(self._known) > _REMEMBERED:
+            self._known = {}  # a new dictionary: another thread may be reading the old one
+        self._known.update((word, ids) for word, ids in fresh.items() if len(word) <= _LONG_WORD)
+
+
+_SPACED_WORD = re.compile(rf"[{WHITESPACE}]*[^{WHITESPACE}]+|[{WHITESPACE}]+")
+"""White space and what follows it. corpus.py's `_cut` says why the parts can be encoded alone."""
+_REMEMBERED, _LONG_WORD = 200_000, 40
+
+
+# ---- vocabularies
+
+
+def _numbered(first: Sequence[str], rest: Iterable[str]) -> dict[str, int]:
+    return {entry: id for id, entry in enumerate([*first, *rest])}
+
+
+def _word_vocab(texts: Iterable[str], vocab_size: int | None, unknown_token: bool) -> dict[str, int]:
+    """Words in order of first appearance; where there are too many, the most frequent ones."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(_words(text))
+    first = (*SPECIALS, UNKNOWN) if unknown_token else SPECIALS
+    room = len(counts) if vocab_size is None else vocab_size - len(first)
+    if room < len(counts) and not unknown_token:
+        raise _too_small(vocab_size, len(first) + len(counts), "to know every word of the text without <unk>")
+    if room < 1 <= len(counts):
+        raise _too_small(vocab_size, len(first) + 1, "for the specials and one word")
+    kept = {word for word, _ in counts.most_common(room)}  # a stable sort: ties by first appearance
+    return _numbered(first, (word for word in counts if word in kept))
+
+
+def _char_vocab(texts: Iterable[str], vocab_size: int | None) -> dict[str, int]:
+    alphabet = sorted(set().union(*map(_checked, texts)))
+    if vocab_size is not None and vocab_size < len(SPECIALS) + len(alphabet):
+        raise _too_small(vocab_size, len(SPECIALS) + len(alphabet), "to hold every character of the text")
+    return _numbered(SPECIALS, alphabet)
+
+
+def _bpe_vocab(texts: Iterable[str], vocab_size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Trained without the specials, which the trainer would make added tokens of; they are put in front.
+
+    The same on every machine: ties between pairs go by their ids, and the whole alphabet is numbered beforehand.
+    A special cannot come out as a merged token, because the pattern keeps `<`, letters and `>` apart.
+    """
+    if vocab_size < len(SPECIALS) + 256:
+        raise _too_small(vocab_size, len(SPECIALS) + 256, "for the specials and all 256 bytes")
+    library = tokenizers.Tokenizer(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.train_from_iterator(map(_checked, texts), trainers.BpeTrainer(
+        vocab_size=vocab_size - len(SPECIALS), min_frequency=2, show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    model = json.loads(library.to_str())["model"]
+    return _numbered(SPECIALS, model["vocab"]), [(left, right) for left, right in model["merges"]]
+
+
+def _too_small(vocab_size: int | None, least: int, purpose: str) -> TinyLMError:
+    return TinyLMError(f"a vocabulary of {vocab_size} is too small {purpose}", where="data.vocab_size",
+                       remedy=f"Give at least --vocab-size {least}")
+
+
+# ---- the file
+
+
+def _file_format(kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]]) -> tokenizers.Tokenizer:
+    """The tokenizer in the library's terms, which is what `tokenizer.json` holds."""
+    if kind == "word":
+        library = tokenizers.Tokenizer(models.WordLevel(vocab=vocab, unk_token=UNKNOWN))
+        library.pre_tokenizer = pre_tokenizers.Sequence([
+            pre_tokenizers.Split(tokenizers.Regex(_PYTHON_WHITESPACE), "removed"),
+            pre_tokenizers.Split(tokenizers.Regex(r"\A<(?=(?:pad|bos|eos|unk)>\z)"), "isolated")])
+    else:
+        library = tokenizers.Tokenizer(models.BPE(vocab=vocab, merges=list(merges)))
+        library.decoder = decoders.Fuse() if kind == "char" else decoders.ByteLevel()
+        if kind == "bpe":
+            library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>", pair="<bos> $A <eos> $B:1 <eos>:1", special_tokens=[("<bos>", 1), ("<eos>", 2)])
+    return library
+
+
+_PYTHON_WHITESPACE = r"[\t-\r\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
+"""Where `str.split()` splits, for the library's regular expressions."""
+
+
+def _parse(data: dict[str, Any]) -> tuple[Kind, dict[str, int], list[tuple[str, str]]]:
+    """Kind, vocabulary and merges of a tokenizer.json, if every other part is as we write it."""
+    model = data["model"]
+    kind: Kind = "word" if model["type"] == "WordLevel" else "bpe" if data["pre_tokenizer"] else "char"
+    vocab: dict[str, int] = model["vocab"]
+    merges = [(left, right) for left, right in model.get("merges", ())]
+    if list(vocab.values()) != list(range(len(vocab))) or tuple(vocab)[:len(SPECIALS)] != SPECIALS:
+        raise ValueError("its vocabulary does not start with <pad>, <bos>, <eos>, numbered from 0")
+    if kind == "char" and (merges or any(len(entry) != 1 for entry in list(vocab)[len(SPECIALS):])):
+        raise ValueError("its alphabet holds more than characters")
+    if kind == "bpe" and not vocab.keys() >= set(_BYTE_OF):
+        raise ValueError("its vocabulary does not hold all 256 bytes")
+    if not _agrees(data, json.loads(_file_format(kind, vocab, merges).to_str())):
+        raise ValueError("it splits text in another way")
+    return kind, vocab, merges
+
+
+def _agrees(found: Any, ours: Any) -> bool:
+    """Equal as far as both have a field: another version of the library may write more fields, or fewer."""
+    if isinstance(found, dict) and isinstance(ours, dict):
+        return all(_agrees(found[name], ours[name]) for name in found.keys() & ours.keys())
+    return bool(found == ours)
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letter by which GPT-2's files write each byte: printable ones as themselves, others from U+0100 on."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
+
+
+_BYTE_OF = _byte_letters()
+
+
+def _entry_bytes(kind: Kind, entry: str) -> bytes:
+    if kind != "bpe" or entry in SPECIALS:
+        return entry.encode()
+    return bytes(_BYTE_OF[letter] for letter in entry)
