@@ -45,11 +45,7 @@ class KVCache:
 
         self.layers = [LayerCache(room(), room()) for _ in range(config.n_layers)]
         self._capacity = capacity
-
-    @property
-    def length(self) -> int:
-        """Positions held so far."""
-        return self.layers[0].length if self.layers else 0
+        self.length = 0  # positions held so far; TinyLM.forward moves it on
 
     @property
     def capacity(self) -> int:

@@ -205,15 +205,16 @@ class TinyLM(nn.Module):
         self.switchboard = Switchboard()
         self.tap = self.switchboard.at("")
         make_layer = PostNormLayer if config.norm_position == "post" else Layer
-        self.embed = nn.Embedding(config.vocab_size, config.d_model)
-        self.positions = make_positions(config)
-        self.layers = nn.ModuleList(
-            make_layer(config, self.switchboard, f"layers.{i}") for i in range(config.n_layers)
-        )
-        self.ln_f = make_norm(config)
-        self.out_head = nn.Linear(config.d_model, config.vocab_size, bias=config.head_bias)
-        if config.tied_embeddings:
-            self.out_head.weight = self.embed.weight
+        with torch.random.fork_rng(devices=[]):  # torch's modules draw weights too, only for init_weights to replace
+            self.embed = nn.Embedding(config.vocab_size, config.d_model)
+            self.positions = make_positions(config)
+            self.layers = nn.ModuleList(
+                make_layer(config, self.switchboard, f"layers.{i}") for i in range(config.n_layers)
+            )
+            self.ln_f = make_norm(config)
+            self.out_head = nn.Linear(config.d_model, config.vocab_size, bias=config.head_bias)
+            if config.tied_embeddings:
+                self.out_head.weight = self.embed.weight
         init_weights(self, seed)
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
@@ -229,6 +230,8 @@ class TinyLM(nn.Module):
         angles = self.positions.angles(start, ids.shape[1], ids.device)
         for i, layer in enumerate(self.layers):
             x = layer(x, angles, cache.layers[i] if cache is not None else None)
+        if cache is not None:
+            cache.length = start + ids.shape[1]
         x = self.tap("ln_f", self.ln_f(x))
         return self.tap("logits", self.out_head(x))  # (B, T, V)
 
