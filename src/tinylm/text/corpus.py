@@ -63,6 +63,13 @@ class CorpusStats(NamedTuple):
     """Its distinct characters, sorted."""
 
 
+class _Options(NamedTuple):
+    """The choices of `open_corpus`."""
+
+    documents: str
+    text_field: str
+
+
 @dataclass(frozen=True)
 class _Source:
     """One file, or something like it: its name for people, what a document is in it, and a way to read it again."""
@@ -75,11 +82,11 @@ class _Source:
 class Corpus:
     """A text made of documents, read from its start as often as wanted. Made by `open_corpus`."""
 
-    def __init__(self, name: str, sources: list[_Source], text_field: str = "text") -> None:
+    def __init__(self, name: str, sources: list[_Source], opened_as: _Options) -> None:
         kinds = {source.documents for source in sources}
         self.name = name
         self.documents: Documents = kinds.pop() if len(kinds) == 1 else "text"
-        self._sources, self._text_field = sources, text_field
+        self._sources, self._opened_as = sources, opened_as
         self._stats: CorpusStats | None = None
 
     def pieces(self) -> Iterator[Piece]:
@@ -99,7 +106,7 @@ class Corpus:
         lines = _lines(source.chunks(), source.where)
         if source.documents == "line":
             return (line for _, line in lines)
-        return _records(lines, self._text_field, source.where)
+        return _records(lines, self._opened_as.text_field, source.where)
 
     def stats(self) -> CorpusStats:
         """Sizes, alphabet and fingerprint: the first call reads the whole text, later ones remember.
@@ -110,6 +117,10 @@ class Corpus:
         if self._stats is None:
             self._stats = _measure(self.pieces(), self.name)
         return self._stats
+
+    def another(self, source: str | Path) -> Corpus:
+        """Opens another source with the same options, such as a file to validate on. Raises: as `open_corpus`."""
+        return open_corpus(source, **self._opened_as._asdict())
 
 
 def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str = "text") -> Corpus:
@@ -128,37 +139,37 @@ def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str 
     if documents not in ("auto", "text", "line", "jsonl"):
         raise TinyLMError(f"there is no kind of documents {documents!r}", where="documents",
                           remedy=did_you_mean(documents, ("auto", "text", "line", "jsonl")))
-    corpus = _open(str(source), documents, text_field)
+    corpus = _open(str(source), _Options(documents, text_field))
     if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")
     return corpus
 
 
-def _open(source: str, documents: str, text_field: str) -> Corpus:
-    path = Path(source)
+def _open(source: str, options: _Options) -> Corpus:
     if source == "-":
-        return _spooled(_standard_input(), "standard input", "", documents, text_field)
+        return _spooled(_standard_input(), Path("standard input"), options)
+    path = Path(source)
     try:
-        if path.is_dir():
-            return Corpus(path.name or source, _folder(path, documents), text_field)
+        if source and path.is_dir():
+            return Corpus(path.resolve().name, _folder(path, options.documents), options)
         if path.is_file():
-            return Corpus(path.name, [_file(path, documents)], text_field)
-        if path.exists():  # a pipe: it can be read only once
+            return Corpus(path.name, [_file(path, options.documents)], options)
+        if source and path.exists():  # a pipe: it can be read only once
             with open(path, "rb") as pipe:
-                return _spooled(pipe, path.name, path.suffix, documents, text_field)
+                return _spooled(pipe, path, options)
     except OSError as error:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=source) from None
     if source in BUILT_IN:
-        return Corpus(source, BUILT_IN[source](documents), text_field)
-    raise _missing(path)
+        return Corpus(source, BUILT_IN[source](options.documents), options)
+    raise _missing(source)
 
 
-def _missing(path: Path) -> TinyLMError:
-    folder = path.parent
-    names = sorted(entry.name for entry in folder.iterdir()) if os.access(folder, os.R_OK) and folder.is_dir() else []
-    close = nearest(path.name, names) or nearest(str(path), BUILT_IN)
+def _missing(source: str) -> TinyLMError:
+    path = Path(source)
+    names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
+    close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, BUILT_IN)
     remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(BUILT_IN)}"
-    return TinyLMError("there is no such file or folder", where=str(path), remedy=remedy)
+    return TinyLMError("there is no such file or folder", where=source, remedy=remedy)
 
 
 # ---- sources
@@ -192,10 +203,14 @@ def _folder(folder: Path, documents: str) -> list[_Source]:
 
 def _walk(folder: Path, without: Iterable[str] = ()) -> list[Path]:
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in without]
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     return sorted(path for path in found if path.is_file())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _standard_input() -> BinaryIO:
@@ -204,13 +219,13 @@ def _standard_input() -> BinaryIO:
     return getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
 
 
-def _spooled(stream: BinaryIO, name: str, suffix: str, documents: str, text_field: str) -> Corpus:
+def _spooled(stream: BinaryIO, path: Path, options: _Options) -> Corpus:
     """A corpus of what can be read only once: copied to a temporary file, which goes when the corpus does."""
-    handle, path = tempfile.mkstemp(prefix="tinylm-", suffix=suffix)
+    handle, copied = tempfile.mkstemp(prefix="tinylm-", suffix=path.suffix)
     with open(handle, "wb") as copy:
         shutil.copyfileobj(stream, copy)
-    corpus = Corpus(name, [_file(Path(path), documents, where=name)], text_field)
-    weakref.finalize(corpus, Path(path).unlink, missing_ok=True)
+    corpus = Corpus(path.name, [_file(Path(copied), options.documents, where=str(path))], options)
+    weakref.finalize(corpus, Path(copied).unlink, missing_ok=True)
     return corpus
 
 
@@ -292,8 +307,10 @@ def _records(lines: Iterable[tuple[int, str]], field: str, where: str) -> Iterat
 def _record_text(line: str, field: str, where: str) -> str:
     try:
         record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TinyLMError(f"is not valid JSON: {error}", where=where) from None
+    except json.JSONDecodeError as error:
+        raise TinyLMError(f"is not valid JSON: {error.msg} at character {error.pos + 1}", where=where) from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets a thousand deep
+        raise TinyLMError(f"is not JSON that can be read: {error}", where=where) from None
     if not isinstance(record, dict) or field not in record:
         fields = f"its fields are: {', '.join(record)}" if isinstance(record, dict) else "it is not a JSON object"
         raise TinyLMError(f"has no field {field!r}; {fields}", where=where,
@@ -307,17 +324,33 @@ def _record_text(line: str, field: str, where: str) -> str:
     return text
 
 
+class Fingerprint:
+    """sha256 of documents' text and of where each one ends, fed piece by piece."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, piece: Piece) -> int:
+        """Takes the next piece. Returns its length in UTF-8."""
+        encoded = piece.text.encode()
+        self._digest.update(encoded)
+        if piece.ends_document:
+            self._digest.update(b"\xff")  # a byte that UTF-8 never uses: ["ab"] and ["a", "b"] differ
+        return len(encoded)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
 def _measure(pieces: Iterator[Piece], name: str) -> CorpusStats:
     characters = size = documents = 0
     alphabet: set[str] = set()
-    digest = hashlib.sha256()
-    for text, ends_document in pieces:
-        encoded = text.encode()
-        characters, size, documents = characters + len(text), size + len(encoded), documents + ends_document
-        alphabet.update(text)
-        digest.update(encoded)
-        if ends_document:
-            digest.update(b"\xff")  # a byte that UTF-8 never uses: ["ab"] and ["a", "b"] differ
+    fingerprint = Fingerprint()
+    for piece in pieces:
+        size += fingerprint.add(piece)
+        characters += len(piece.text)
+        documents += piece.ends_document
+        alphabet.update(piece.text)
     if all(character.isspace() for character in alphabet):
         raise TinyLMError("holds nothing but white space", where=name, remedy="Give a file that holds some text")
-    return CorpusStats(characters, size, documents, digest.hexdigest(), "".join(sorted(alphabet)))
+    return CorpusStats(characters, size, documents, fingerprint.hexdigest(), "".join(sorted(alphabet)))

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.text.corpus import Corpus, Piece, open_corpus
+from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.tokenizer import Tokenizer
 
 MANY_DOCUMENTS = 10
@@ -85,7 +86,7 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     Args:
         validation: a share: the last so many documents (at least one) where there are 10 or more, or at least 2
             lines or records; else the last so many characters, rounded in favour of validation. 0: nothing is held
-            out. A string: a source as `open_corpus` takes it.
+            out. A string: a source as `open_corpus` takes it, opened in the same way.
 
     Raises:
         TinyLMError: the corpus cannot be read (its first pass happens here), or holds too little to train on.
@@ -93,7 +94,7 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     stats = corpus.stats()
     _check_size(corpus)
     if isinstance(validation, str):
-        other = open_corpus(validation)
+        other = corpus.another(validation)
         return Split(_whole(corpus), _whole(other), f"validation is {other.name}")
     if validation == 0:
         return Split(_whole(corpus), None, "nothing is held out for validation")
@@ -183,8 +184,7 @@ def build_dataset(split: Split, tokenizer: Tokenizer, *, cache_dir: str | Path |
     Raises:
         TinyLMError: unknown words or characters, no room on the disk, or fewer than 2 tokens to train on.
     """
-    key = _key(split, tokenizer)
-    folder = _cache_folder(cache_dir) / "ids" / key
+    folder = _cache_folder(cache_dir) / "ids" / _key(split, tokenizer)
     dataset = _open_folder(folder)
     if dataset is None:
         dataset = _encode_into(folder, split, tokenizer)
@@ -208,18 +208,16 @@ def _key(split: Split, tokenizer: Tokenizer) -> str:
 
 def _encode_into(folder: Path, split: Split, tokenizer: Tokenizer) -> Dataset:
     """Writes beside the place and renames, so that a folder of this name is always whole."""
-    temporary = _writable_beside(folder)
+    temporary, place = _writable_beside(folder), None
     try:
-        meta = {"train": _write_part(temporary, "train", split.train, tokenizer)}
-        if split.validation:
-            meta["validation"] = _write_part(temporary, "validation", split.validation, tokenizer)
+        meta = _write_parts(temporary, split, tokenizer)
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
         place = _move(temporary, folder)
     except OSError as error:
         raise TinyLMError(f"the ids cannot be written ({error.strerror})", where=str(temporary),
                           remedy="Make room there, or set TINYLM_CACHE to another folder") from None
     finally:
-        if temporary.parent == folder.parent:
+        if place != temporary:
             shutil.rmtree(temporary, ignore_errors=True)
     dataset = _open_folder(place)
     assert dataset is not None, place
@@ -248,24 +246,38 @@ def _move(temporary: Path, folder: Path) -> Path:
     return folder
 
 
-def _write_part(folder: Path, name: str, part: Slice, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Streams a text to `name.ids` and `name.offsets`; returns what meta.json says of them."""
+def _write_parts(folder: Path, split: Split, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Both texts. What is read now must be what the fingerprint, and so the cache's key, was made from."""
+    parts = {"train": split.train, "validation": split.validation}
+    read: dict[Corpus, Fingerprint] = {}
+    meta = {}
+    for name, part in parts.items():
+        if part:
+            meta[name] = _write_part(folder / name, part, tokenizer, read.setdefault(part.corpus, Fingerprint()))
+    for corpus, fingerprint in read.items():
+        if fingerprint.hexdigest() != corpus.stats().fingerprint:
+            raise TinyLMError("the text changed while it was being read", where=corpus.name, remedy="Try again")
+    return meta
+
+
+def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fingerprint) -> dict[str, Any]:
+    """Streams a text to `path`.ids and .offsets; returns what meta.json says of them."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
-    offsets, n_tokens, n_bytes, last_ended = [0], 0, 0, True
-    with open(folder / f"{name}.ids", "wb") as file:
+    offsets, n_tokens, n_bytes = array("q", [0]), 0, 0
+    with open(f"{path}.ids", "wb") as file:
         for piece, ids in _encoded(part, tokenizer):
+            n_bytes += fingerprint.add(piece)
             file.write(ids.astype(dtype).tobytes())
-            n_tokens, n_bytes = n_tokens + len(ids), n_bytes + len(piece.text.encode())
-            last_ended = piece.ends_document
-            if last_ended:
+            n_tokens += len(ids)
+            if piece.ends_document:
                 file.write(np.array([tokenizer.eos_id], dtype).tobytes())
                 n_tokens += 1
                 offsets.append(n_tokens)
-    if not last_ended:
+    if offsets[-1] != n_tokens:  # the text was cut within a document
         offsets.append(n_tokens)
-    np.array(offsets, np.int64).tofile(folder / f"{name}.offsets")
+    np.array(offsets, np.int64).tofile(f"{path}.offsets")
     return {"dtype": dtype.name, "n_bytes": n_bytes,
-            "sha256": {suffix: _sha256(folder / f"{name}.{suffix}") for suffix in ("ids", "offsets")}}
+            "sha256": {suffix: _sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
 
 
 def _encoded(part: Slice, tokenizer: Tokenizer) -> Iterator[tuple[Piece, NDArray[np.uint32]]]:

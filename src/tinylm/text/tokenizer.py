@@ -8,28 +8,38 @@ but not "added tokens", which would be searched for in the text: here, a typed `
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
-from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from tinylm.errors import TinyLMError, did_you_mean, nearest
 from tinylm.text.corpus import WHITESPACE, CorpusStats
+from tinylm.text.vocabulary import (
+    DEFAULT_BPE_VOCAB,
+    SPECIALS,
+    SPELLED_OUT,
+    UNKNOWN,
+    Kind,
+    bpe_vocab,
+    char_vocab,
+    checked_text,
+    entry_bytes,
+    file_format,
+    parse_file,
+    split_words,
+    word_parts,
+    word_vocab,
+)
 
-Kind = Literal["word", "char", "bpe"]
 Ids = NDArray[np.uint32]
 
-SPECIALS = ("<pad>", "<bos>", "<eos>")
-UNKNOWN = "<unk>"
-DEFAULT_BPE_VOCAB = 4096
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
 _SHOWN = 10
 """An error about unknown words names this many."""
@@ -67,9 +77,9 @@ class Tokenizer:
     def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = ()) -> None:
         self.kind: Kind = kind
         self.unk_id = vocab.get(UNKNOWN) if kind == "word" else None
-        library = _file_format(kind, vocab, merges)
+        library = file_format(kind, vocab, merges)
         self._json = library.to_str(pretty=True) + "\n"
-        self._bytes = [_entry_bytes(kind, entry) for entry in vocab]
+        self._bytes = [entry_bytes(kind, entry) for entry in vocab]
         self._encode = _encoder(kind, library, vocab)
 
     @classmethod
@@ -87,11 +97,11 @@ class Tokenizer:
             TinyLMError: an unknown kind, or a vocab_size that cannot hold what it must.
         """
         if kind == "word":
-            return cls("word", _word_vocab(texts, vocab_size, unknown_token))
+            return cls("word", word_vocab(texts, vocab_size, unknown_token))
         if kind == "char":
-            return cls("char", _char_vocab(texts, vocab_size))
+            return cls("char", char_vocab(texts, vocab_size))
         if kind == "bpe":
-            return cls("bpe", *_bpe_vocab(texts, vocab_size or DEFAULT_BPE_VOCAB))
+            return cls("bpe", *bpe_vocab(texts, vocab_size or DEFAULT_BPE_VOCAB))
         raise TinyLMError(f"there is no tokenizer {kind!r}", where="data.tokenizer",
                           remedy=did_you_mean(kind, ("word", "char", "bpe")))
 
@@ -110,7 +120,7 @@ class Tokenizer:
     def from_json(cls, text: str, *, where: str = "tokenizer.json") -> Tokenizer:
         """The tokenizer that `to_json` wrote. Raises: TinyLMError for anything else."""
         try:
-            return cls(*_parse(json.loads(text)))
+            return cls(*parse_file(json.loads(text)))
         except Exception as error:  # the library raises nothing more exact
             raise TinyLMError(f"is not a tokenizer that tinylm wrote ({error})", where=where,
                               remedy="Give the tokenizer.json of a model made by tinylm") from None
@@ -153,7 +163,7 @@ class Tokenizer:
 
     def encode_arrays(self, texts: Iterable[str]) -> list[Ids]:
         """`encode_batch` as arrays of uint32, which is quicker for long texts."""
-        return [self._encode(_checked(text)) for text in texts]
+        return [self._encode(checked_text(text)) for text in texts]
 
     def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
         """The text of ids, without <pad>, <bos> and <eos> unless `specials`.
@@ -198,38 +208,12 @@ def _encoder(kind: Kind, library: tokenizers.Tokenizer, vocab: dict[str, int]) -
     return _Words(vocab) if kind == "word" else _Characters(list(vocab)[len(SPECIALS):])
 
 
-def _checked(text: str) -> str:
-    """Half a surrogate pair can be in a Python string, but in no file and in no alphabet."""
-    try:
-        text.isascii() or text.encode()
-    except UnicodeEncodeError as error:
-        raise TinyLMError(f"the text is not valid Unicode: its character {error.start + 1} is "
-                          f"U+{ord(text[error.start]):04X}, half of a surrogate pair",
-                          remedy="Read it with errors='replace', or write the character itself") from None
-    return text
-
-
-def _words(text: str) -> list[str]:
-    """The notebook's words, but a spelled-out special in two: as a whole it would hit the special's entry."""
-    words = text.split()
-    if not any(special in text for special in _SPELLED):
-        return words
-    return list(itertools.chain.from_iterable(map(_parts, words)))
-
-
-def _parts(word: str) -> list[str]:
-    return ["<", word[1:]] if word in _SPELLED else [word]
-
-
-_SPELLED = frozenset((*SPECIALS, UNKNOWN))
-
-
 class _Words:
     def __init__(self, vocab: dict[str, int]) -> None:
         self._vocab, self._unk_id = vocab, vocab.get(UNKNOWN)
 
     def __call__(self, text: str) -> Ids:
-        ids = [self._vocab.get(word, self._unk_id) for word in _words(text)]
+        ids = [self._vocab.get(word, self._unk_id) for word in split_words(text)]
         if None in ids:
             raise self._unknown(text)
         return np.array(ids, np.uint32)
@@ -237,13 +221,15 @@ class _Words:
     def _unknown(self, text: str) -> TinyLMError:
         unknown: dict[str, int] = {}
         for place, word in enumerate(text.split(), start=1):
-            if any(part not in self._vocab for part in _parts(word)):
+            if any(part not in self._vocab for part in word_parts(word)):
                 unknown.setdefault(word, place)
-        known = [word for word in self._vocab if word not in _SPELLED]
-        named = [f"{word!r} (word {place}{_like(word, known)})" for word, place in unknown.items()]
-        return TinyLMError(f"not in the vocabulary: {_listed(named)}",
+        return TinyLMError(f"not in the vocabulary: {_listed(unknown, 'word', self._like)}",
                            remedy="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
                                   "--set data.unknown_token=true")
+
+    def _like(self, word: str) -> str:
+        close = nearest(word, [known for known in self._vocab if abs(len(known) - len(word)) < 3])
+        return f", near to {close[0]!r}" if close and close[0] not in SPELLED_OUT else ""
 
 
 class _Characters:
@@ -266,19 +252,15 @@ class _Characters:
         for place, character in enumerate(text, start=1):
             if character not in known:
                 places.setdefault(character, place)
-        named = [f"{character!r} (character {place})" for character, place in places.items()]
-        return TinyLMError(f"not in the alphabet: {_listed(named)}",
+        return TinyLMError(f"not in the alphabet: {_listed(places, 'character')}",
                            remedy="Use a tokenizer that knows every character: --tokenizer bpe")
 
 
-def _like(word: str, known: list[str]) -> str:
-    close = nearest(word, known)
-    return f", near to {close[0]!r}" if close else ""
-
-
-def _listed(named: list[str]) -> str:
-    more = len(named) - _SHOWN
-    return ", ".join(named[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+def _listed(places: dict[str, int], unit: str, more_about: Callable[[str], str] = lambda _: "") -> str:
+    """The first few of the unknown, each with its first place in the text."""
+    named = [f"{text!r} ({unit} {place}{more_about(text)})" for text, place in islice(places.items(), _SHOWN)]
+    rest = len(places) - _SHOWN
+    return ", ".join(named) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 class _Bytes:
@@ -307,118 +289,3 @@ class _Bytes:
 _SPACED_WORD = re.compile(rf"[{WHITESPACE}]*[^{WHITESPACE}]+|[{WHITESPACE}]+")
 """White space and what follows it. corpus.py's `_cut` says why the parts can be encoded alone."""
 _REMEMBERED, _LONG_WORD = 200_000, 40
-
-
-# ---- vocabularies
-
-
-def _numbered(first: Sequence[str], rest: Iterable[str]) -> dict[str, int]:
-    return {entry: id for id, entry in enumerate([*first, *rest])}
-
-
-def _word_vocab(texts: Iterable[str], vocab_size: int | None, unknown_token: bool) -> dict[str, int]:
-    """Words in order of first appearance; where there are too many, the most frequent ones."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_words(text))
-    first = (*SPECIALS, UNKNOWN) if unknown_token else SPECIALS
-    room = len(counts) if vocab_size is None else vocab_size - len(first)
-    if room < len(counts) and not unknown_token:
-        raise _too_small(vocab_size, len(first) + len(counts), "to know every word of the text without <unk>")
-    if room < 1 <= len(counts):
-        raise _too_small(vocab_size, len(first) + 1, "for the specials and one word")
-    kept = {word for word, _ in counts.most_common(room)}  # a stable sort: ties by first appearance
-    return _numbered(first, (word for word in counts if word in kept))
-
-
-def _char_vocab(texts: Iterable[str], vocab_size: int | None) -> dict[str, int]:
-    alphabet = sorted(set().union(*map(_checked, texts)))
-    if vocab_size is not None and vocab_size < len(SPECIALS) + len(alphabet):
-        raise _too_small(vocab_size, len(SPECIALS) + len(alphabet), "to hold every character of the text")
-    return _numbered(SPECIALS, alphabet)
-
-
-def _bpe_vocab(texts: Iterable[str], vocab_size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Trained without the specials, which the trainer would make added tokens of; they are put in front.
-
-    The same on every machine: ties between pairs go by their ids, and the whole alphabet is numbered beforehand.
-    A special cannot come out as a merged token, because the pattern keeps `<`, letters and `>` apart.
-    """
-    if vocab_size < len(SPECIALS) + 256:
-        raise _too_small(vocab_size, len(SPECIALS) + 256, "for the specials and all 256 bytes")
-    library = tokenizers.Tokenizer(models.BPE())
-    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    library.train_from_iterator(map(_checked, texts), trainers.BpeTrainer(
-        vocab_size=vocab_size - len(SPECIALS), min_frequency=2, show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
-    model = json.loads(library.to_str())["model"]
-    return _numbered(SPECIALS, model["vocab"]), [(left, right) for left, right in model["merges"]]
-
-
-def _too_small(vocab_size: int | None, least: int, purpose: str) -> TinyLMError:
-    return TinyLMError(f"a vocabulary of {vocab_size} is too small {purpose}", where="data.vocab_size",
-                       remedy=f"Give at least --vocab-size {least}")
-
-
-# ---- the file
-
-
-def _file_format(kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]]) -> tokenizers.Tokenizer:
-    """The tokenizer in the library's terms, which is what `tokenizer.json` holds."""
-    if kind == "word":
-        library = tokenizers.Tokenizer(models.WordLevel(vocab=vocab, unk_token=UNKNOWN))
-        library.pre_tokenizer = pre_tokenizers.Sequence([
-            pre_tokenizers.Split(tokenizers.Regex(_PYTHON_WHITESPACE), "removed"),
-            pre_tokenizers.Split(tokenizers.Regex(r"\A<(?=(?:pad|bos|eos|unk)>\z)"), "isolated")])
-    else:
-        library = tokenizers.Tokenizer(models.BPE(vocab=vocab, merges=list(merges)))
-        library.decoder = decoders.Fuse() if kind == "char" else decoders.ByteLevel()
-        if kind == "bpe":
-            library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    library.post_processor = processors.TemplateProcessing(
-        single="<bos> $A <eos>", pair="<bos> $A <eos> $B:1 <eos>:1", special_tokens=[("<bos>", 1), ("<eos>", 2)])
-    return library
-
-
-_PYTHON_WHITESPACE = r"[\t-\r\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
-"""Where `str.split()` splits, for the library's regular expressions."""
-
-
-def _parse(data: dict[str, Any]) -> tuple[Kind, dict[str, int], list[tuple[str, str]]]:
-    """Kind, vocabulary and merges of a tokenizer.json, if every other part is as we write it."""
-    model = data["model"]
-    kind: Kind = "word" if model["type"] == "WordLevel" else "bpe" if data["pre_tokenizer"] else "char"
-    vocab: dict[str, int] = model["vocab"]
-    merges = [(left, right) for left, right in model.get("merges", ())]
-    if list(vocab.values()) != list(range(len(vocab))) or tuple(vocab)[:len(SPECIALS)] != SPECIALS:
-        raise ValueError("its vocabulary does not start with <pad>, <bos>, <eos>, numbered from 0")
-    if kind == "char" and (merges or any(len(entry) != 1 for entry in list(vocab)[len(SPECIALS):])):
-        raise ValueError("its alphabet holds more than characters")
-    if kind == "bpe" and not vocab.keys() >= set(_BYTE_OF):
-        raise ValueError("its vocabulary does not hold all 256 bytes")
-    if not _agrees(data, json.loads(_file_format(kind, vocab, merges).to_str())):
-        raise ValueError("it splits text in another way")
-    return kind, vocab, merges
-
-
-def _agrees(found: Any, ours: Any) -> bool:
-    """Equal as far as both have a field: another version of the library may write more fields, or fewer."""
-    if isinstance(found, dict) and isinstance(ours, dict):
-        return all(_agrees(found[name], ours[name]) for name in found.keys() & ours.keys())
-    return bool(found == ours)
-
-
-def _byte_letters() -> dict[str, int]:
-    """The letter by which GPT-2's files write each byte: printable ones as themselves, others from U+0100 on."""
-    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
-
-
-_BYTE_OF = _byte_letters()
-
-
-def _entry_bytes(kind: Kind, entry: str) -> bytes:
-    if kind != "bpe" or entry in SPECIALS:
-        return entry.encode()
-    return bytes(_BYTE_OF[letter] for letter in entry)
