@@ -135,12 +135,12 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
         return Tokenizer.train(kind, [split.alphabet], vocab_size=vocab_size)
     texts: Iterator[str] = (piece.text for piece in split.train.pieces())
     if kind == "bpe":
-        # Counting words takes a second a megabyte, and more text hardly changes which pairs are frequent.
+        # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
         texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
     return Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
 
 
-MOST_FOR_BPE = 1 << 26
+MOST_FOR_BPE = 1 << 25
 """A longer text trains its BPE on every second, third, ... piece, about this many characters in all."""
 
 

@@ -271,7 +271,7 @@ class _Bytes:
         self._known: dict[str, bytes] = {}
 
     def __call__(self, text: str) -> Ids:
-        words = _SPACED_WORD.findall(text)
+        words = _WORD.findall(text)
         known = {word: self._known.get(word) for word in dict.fromkeys(words)}
         new = [word for word, ids in known.items() if ids is None]
         found = self._library.encode_batch_fast(new, add_special_tokens=False)
@@ -286,6 +286,14 @@ class _Bytes:
         self._known.update((word, ids) for word, ids in fresh.items() if len(word) <= _LONG_WORD)
 
 
-_SPACED_WORD = re.compile(rf"[{WHITESPACE}]*[^{WHITESPACE}]+|[{WHITESPACE}]+")
-"""White space and what follows it. corpus.py's `_cut` says why the parts can be encoded alone."""
-_REMEMBERED, _LONG_WORD = 200_000, 40
+_SYMBOLS = r"!-/:-@\[-`{-~"
+_WORD = re.compile(rf"[{WHITESPACE}]+(?=[{WHITESPACE}][^{WHITESPACE}])"
+                   rf"|[{WHITESPACE}]?(?:[{_SYMBOLS}]*+[A-Za-z0-9]++(?=[{_SYMBOLS}])|[^{WHITESPACE}]+)"
+                   rf"|[{WHITESPACE}]+")
+"""Parts of a text that can be encoded alone, because GPT-2's pattern ends a token at both of their ends:
+
+- white space up to its last character, where something follows it: `\\s+(?!\\S)` takes just that;
+- then that last character and what follows it, up to the next white space,
+- or up to a symbol after an ASCII letter or digit: no alternative goes on from those into a symbol.
+"""
+_REMEMBERED, _LONG_WORD = 300_000, 40
