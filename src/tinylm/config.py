@@ -111,6 +111,8 @@ class ModelConfig(Section):
 class DataConfig(Section):
     """How a text becomes rows of ids."""
 
+    source: str = Field("", description="what was trained on: a path, or the name of a built-in corpus")
+    fingerprint: str = Field("", description="sha256 of its documents, so that a changed text is noticed")
     documents: Literal["auto", "text", "line", "jsonl"] = Field(
         "auto", description="what one document is: a whole file, a line, or a jsonl record")
     text_field: str = Field("text", description="the field of a jsonl record that holds the text")
@@ -137,8 +139,8 @@ class TrainConfig(Section):
     until: float | None = Field(None, description="stop early once the validation loss is at most this")
     batch_size: int = Field(32, ge=1, description="sequences in a batch")
     accumulation: int = Field(1, ge=1, description="batches whose gradients are added up in one step")
-    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0)
+    optimizer: Literal["adam", "adamw", "muon"] = "muon"
+    learning_rate: float = Field(5e-3, gt=0)
     muon_learning_rate: float = Field(0.02, gt=0, description="for the matrices inside the layers, under muon")
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
@@ -170,8 +172,8 @@ class SampleConfig(Section):
     top_k: int = Field(0, ge=0, description="0: all")
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
-    stop: tuple[str, ...] = ()
-    seed: int = Field(0, ge=0)
+    stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
+    seed: int | None = Field(None, ge=0, description="none: another one each time")
 
 
 class RunConfig(Section):

@@ -1,0 +1,31 @@
+"""Where to compute: the fastest device that is there, or the one that was asked for."""
+
+from __future__ import annotations
+
+import torch
+
+from tinylm.errors import TinyLMError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        TinyLMError: the device asked for is not on this machine.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there))
+    if not present.get(name, False):
+        there = ", ".join(kind for kind, found in present.items() if found)
+        raise TinyLMError(f"this machine has no {name}", where="--device", remedy=f"It has: {there}")
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """For people, e.g. `CPU, 2 threads, 32-bit floats`."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, 32-bit floats"
+    if device.type == "mps":
+        return "Apple GPU, 32-bit floats"
+    return f"CPU, {torch.get_num_threads()} threads, 32-bit floats"

@@ -1,0 +1,50 @@
+"""How well a model predicts a text it has not seen, in nats a token and in bits a byte."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tinylm.training.step import IGNORE, total_loss
+
+NumpyBatch = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+class Interrupted(Exception):
+    """The evaluation was asked to stop before its end."""
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: Iterable[NumpyBatch], *, device: torch.device | str = "cpu",
+             should_stop: Callable[[], bool] = lambda: False) -> tuple[float, int]:
+    """Every target of `batches` once, dropout off.
+
+    Returns:
+        the sum of the losses in nats, and the number of tokens.
+
+    Raises:
+        Interrupted: `should_stop()` became true between two batches.
+    """
+    was_training = model.training
+    model.eval()
+    nats, tokens = 0.0, 0
+    try:
+        for inputs, targets in batches:
+            if should_stop():
+                raise Interrupted
+            logits = model(torch.from_numpy(inputs).to(device))
+            nats += total_loss(logits, torch.from_numpy(targets).to(device)).item()
+            tokens += int((targets != IGNORE).sum())
+    finally:
+        model.train(was_training)
+    return nats, tokens
+
+
+def bits_per_byte(nats: float, n_bytes: int) -> float:
+    """The measure that compares across tokenizers: nats over a text of `n_bytes` in UTF-8."""
+    return nats / math.log(2) / max(1, n_bytes)

@@ -1,0 +1,73 @@
+"""When the learning rate is what: pure functions of the step and of how far the run has come.
+
+How far it has come is the horizon's to say. Steps and epochs are counted, so such a run is the same on every machine; a
+run of some minutes looks at the clock at every step, so that it ends in time however fast the machine is at the moment.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tinylm.config import TrainConfig
+
+
+def learning_rate_factor(step: int, progress: float, config: TrainConfig) -> float:
+    """The share of the peak learning rate in step `step` (from 0), `progress` in [0, 1] of the way.
+
+    A linear warm-up of `warmup_steps`, and over it a decay to `final_learning_rate` at progress 1.
+    """
+    warmup = min(1.0, (step + 1) / (config.warmup_steps + 1))
+    left = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[config.decay]
+    return warmup * (config.final_learning_rate + (1 - config.final_learning_rate) * left)
+
+
+class Horizon(Protocol):
+    """Where a run ends."""
+
+    def progress(self, step: int) -> float:
+        """How far the run has come after `step` steps: from 0 up to 1, which is its end."""
+
+    def time_left(self, step: int) -> float:
+        """Seconds, as far as can be told."""
+
+
+@dataclass
+class StepHorizon:
+    """Ends after a number of steps."""
+
+    steps: int
+    started: float = field(default_factory=time.perf_counter)
+
+    def progress(self, step: int) -> float:
+        return min(1.0, step / self.steps)
+
+    def time_left(self, step: int) -> float:
+        if step == 0:
+            return math.inf
+        return (time.perf_counter() - self.started) / step * (self.steps - step)
+
+
+@dataclass
+class TimeHorizon:
+    """Ends at a point of time, less what is reserved for what still has to follow the last step.
+
+    Args:
+        seconds: the whole budget, from `started` on.
+        started: a reading of time.perf_counter.
+    """
+
+    seconds: float
+    started: float
+    reserved: float = 0.0
+    training_from: float = field(default_factory=time.perf_counter)
+
+    def progress(self, step: int) -> float:  # noqa: ARG002
+        end = self.started + self.seconds - self.reserved
+        length = max(end - self.training_from, 1e-9)
+        return min(1.0, (time.perf_counter() - self.training_from) / length)
+
+    def time_left(self, step: int) -> float:  # noqa: ARG002
+        return max(0.0, self.started + self.seconds - time.perf_counter())
