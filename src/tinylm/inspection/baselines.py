@@ -25,6 +25,9 @@ _Floats = NDArray[np.float64]
 LONGEST = 12
 """The longest n-gram that is tried when the order is chosen."""
 
+PATIENCE = 3
+"""Orders tried in vain before that: what two tokens back does not tell, three back may."""
+
 
 def uniform(vocab_size: int, n_tokens: int) -> float:
     """Every token equally likely: the loss of a model that has learned nothing. In nats, over `n_tokens`."""
@@ -59,9 +62,10 @@ def best_order(train_ids: Ids, vocab_size: int) -> int:
     cut = len(ids) - len(ids) // 10
     best, least = 1, math.inf
     for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), LONGEST), start=1):
-        if loss >= least:  # and so it goes on: longer contexts are rarer still
+        if loss < least:
+            best, least = order, loss
+        elif order - best == PATIENCE:  # longer contexts only become rarer
             break
-        best, least = order, loss
     return best
 
 
