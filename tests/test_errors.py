@@ -1,0 +1,44 @@
+"""An error is a sentence for the person: where, what, and what to try."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinylm.errors import TinyLMError, did_you_mean, nearest
+
+
+@pytest.mark.parametrize(("parts", "message"), [
+    (("it is empty", "", ""), "it is empty."),
+    (("it is empty", "book.txt", ""), "book.txt: it is empty."),
+    (("it is empty", "book.txt", "Give it words"), "book.txt: it is empty. Give it words."),
+    (("it is empty", "", "Is it the right file?"), "it is empty. Is it the right file?"),
+    (("Stop!", "", ""), "Stop!"),
+])
+def test_the_parts_become_sentences(parts, message):
+    what, where, remedy = parts
+    error = TinyLMError(what, where=where, remedy=remedy)
+    assert str(error) == message
+    assert (error.what, error.where, error.remedy) == parts
+
+
+def test_it_is_a_value_error():
+    with pytest.raises(ValueError, match="wrong"):
+        raise TinyLMError("wrong")
+
+
+def test_where_and_remedy_are_named():
+    with pytest.raises(TypeError):
+        TinyLMError("it is empty", "book.txt")
+
+
+def test_the_nearest_words_best_first():
+    known = ["hello", "hallo", "help", "day"]
+    assert nearest("hellp", known) == ["help"]
+    assert nearest("hellp", known, most=3) == ["help", "hello", "hallo"]
+    assert nearest("zzz", known) == []
+
+
+def test_did_you_mean_or_the_whole_list():
+    known = iter(["train", "plan", "generate"])
+    assert did_you_mean("trian", known) == "Did you mean 'train'?"
+    assert did_you_mean("xyz", ["train", "plan"]) == "Choose one of: train, plan"
