@@ -169,7 +169,7 @@ def _missing(source: str) -> TinyLMError:
     names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
     close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, BUILT_IN)
     remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(BUILT_IN)}"
-    return TinyLMError("there is no such file or folder", where=source, remedy=remedy)
+    return TinyLMError("there is no such file or folder", where=source or "an empty name", remedy=remedy)
 
 
 # ---- sources
