@@ -1,1 +1,45 @@
-"""Your own small language model, from your own text, on your own machine."""
+"""Your own small language model, from your own text, on your own machine.
+
+    lm = tinylm.train("book.txt", minutes=2)
+    lm.generate("once upon", max_tokens=50)
+    lm = tinylm.load("runs/book")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinylm.config import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+    from tinylm.errors import TinyLMError
+    from tinylm.lm import Completion, LanguageModel, Prediction, load
+    from tinylm.model.transformer import TinyLM
+    from tinylm.report import Report
+    from tinylm.run import plan, train
+    from tinylm.text.tokenizer import Tokenizer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DataConfig": "config", "ModelConfig": "config", "RunConfig": "config", "SampleConfig": "config",
+    "TrainConfig": "config", "TinyLMError": "errors", "Completion": "lm", "LanguageModel": "lm", "Prediction": "lm",
+    "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "run", "train": "run",
+    "Tokenizer": "text.tokenizer",
+}
+
+__all__ = [
+    "Completion", "DataConfig", "LanguageModel", "ModelConfig", "Prediction", "Report", "RunConfig", "SampleConfig",
+    "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "load", "plan", "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first asked for: `import tinylm` alone stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tinylm' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tinylm.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -34,7 +34,7 @@ def keep_top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Keeps the fewest most likely ids whose probabilities reach p together (Holtzman et al. 2019, arXiv 1904.09751)."""
+    """Keeps the fewest likeliest ids whose probabilities reach p together (Holtzman et al. 2019, arXiv 1904.09751)."""
     if p >= 1:
         return logits
     ordered, order = logits.sort(descending=True)

@@ -76,7 +76,8 @@ def choose_dropout(epochs: float) -> float:
     return 0.0 if epochs < 4 else 0.1 if epochs < 16 else 0.2
 
 
-def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float) -> dict[str, dict[str, Any]]:
+def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int,
+            speed: float) -> dict[str, dict[str, Any]]:
     """The model and train sections that the rules give where `chosen` says nothing.
 
     Args:

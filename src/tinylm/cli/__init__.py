@@ -1,0 +1,86 @@
+"""The command line: one thin module a command, imported when it is asked for."""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.perf_counter()
+"""When the process began, nearly: a run of some minutes counts from here."""
+
+import argparse  # noqa: E402
+import importlib  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from typing import NoReturn  # noqa: E402
+
+from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
+
+COMMANDS = {
+    "demo": "the teaching notebook, told step by step, in seconds",
+    "train": "make a model from a text",
+    "plan": "what train would do, with its time and memory",
+    "generate": "let a model write on from a prompt",
+    "predict": "the probabilities of the next token",
+    "tokenize": "the tokens and ids of a text",
+    "evaluate": "how good a model is, beside plain counting",
+    "inspect": "the structure of a model, and every parameter with its formula",
+}
+
+_HELP = """\
+usage: tinylm COMMAND ...
+
+Your own small language model, from your own text, on your own machine.
+
+{commands}
+
+  tinylm COMMAND --help   how to use one of them
+  tinylm --version
+
+For example:
+  tinylm train book.txt --minutes 5
+  tinylm generate runs/book "It was"
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse with errors like everybody else's here: one message, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise TinyLMError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns the exit code: 0, 2 for something to mend, 130 for Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given)
+    except TinyLMError as error:
+        print(f"tinylm: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ntinylm: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(given: list[str]) -> int:
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_HELP.format(commands="\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())), end="")
+        return 0
+    if given[0] in ("-V", "--version"):
+        from tinylm import __version__
+
+        print(f"tinylm {__version__}")
+        return 0
+    name, *rest = given
+    if name not in COMMANDS:
+        raise TinyLMError(f"there is no command {name!r}", remedy=did_you_mean(name, COMMANDS))
+    command = importlib.import_module(f"tinylm.cli.{name}")
+    parser = Parser(prog=f"tinylm {name}", description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
+                    epilog=f"For example:  {command.EXAMPLE}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.add_arguments(parser)
+    code: int = command.run(parser.parse_args(rest))
+    return code

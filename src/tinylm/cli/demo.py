@@ -1,0 +1,2 @@
+"""tinylm demo: placeholder."""
+EXAMPLE = "tinylm demo"

@@ -1,0 +1,80 @@
+"""tinylm generate RUN PROMPT: let a model write on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tinylm.cli.output import add_json, note, print_json
+
+if TYPE_CHECKING:
+    from tinylm.lm import Completion, LanguageModel
+
+EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
+SETTINGS = ("max_tokens", "greedy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a model folder")
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?", default="", help="(default: none; a text from nothing)")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="most new tokens")
+    parser.add_argument("--greedy", action="store_true", default=None, help="always the most likely token")
+    parser.add_argument("--temperature", type=float, metavar="X", help="below 1 safer, above 1 wilder")
+    parser.add_argument("--top-k", type=int, metavar="K", help="only the K most likely tokens")
+    parser.add_argument("--top-p", type=float, metavar="P", help="only the most likely tokens that reach P together")
+    parser.add_argument("--min-p", type=float, metavar="P", help="only tokens at least P times as likely as the best")
+    parser.add_argument("--repetition-penalty", type=float, metavar="X", help="above 1: less of what was there")
+    parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
+    parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import tinylm
+    from tinylm.errors import TinyLMError
+
+    if arguments.samples < 1:
+        raise TinyLMError(f"{arguments.samples} texts cannot be written", where="--samples",
+                          remedy="Ask for at least 1")
+    lm = tinylm.load(arguments.run)
+    settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    if arguments.temperature is not None:
+        settings.setdefault("greedy", False)
+    settings |= {"stop": tuple(settings["stop"])} if "stop" in settings else {}
+    completions = []
+    for number in range(arguments.samples):
+        seed = None if arguments.seed is None else arguments.seed + number
+        if arguments.json:
+            completions.append(lm.complete(arguments.prompt, **settings, seed=seed))
+        else:
+            _write(lm, arguments.prompt, {**settings, "seed": seed}, number)
+    if arguments.json:
+        first, *others = [asdict(completion) for completion in completions]
+        print_json({**first, "samples": [first, *others]} if others else first)
+    return 0
+
+
+def _write(lm: LanguageModel, prompt: str, settings: dict[str, Any], number: int) -> Completion:
+    """Streams one text to the terminal."""
+    from tinylm.progress import harmless
+
+    if number:
+        print("\n" + "─" * 40)
+    joint = " " if prompt and lm.tokenizer.kind == "word" else ""
+    steps = lm.complete_stepwise(prompt, **settings)
+    print(harmless(prompt) + joint, end="", flush=True)
+    while True:
+        try:
+            print(harmless(next(steps)), end="", flush=True)
+        except StopIteration as end:
+            completion: Completion = end.value
+            break
+    print()
+    if completion.forgotten:
+        sys.stdout.flush()
+        note(f"note: the text is longer than the {lm.config.model.context_length} tokens that this model sees at once; "
+             f"it forgot {completion.forgotten} tokens from the front")
+    return completion

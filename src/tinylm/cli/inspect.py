@@ -1,0 +1,33 @@
+"""tinylm inspect RUN: the structure, every parameter tensor with its formula, memory, FLOPs."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinylm.cli.output import add_json, columns, print_json
+
+EXAMPLE = "tinylm inspect runs/book"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tinylm.bundle import read_config
+    from tinylm.inspection.structure import breakdown, describe, draw, parameter_table
+
+    config = read_config(arguments.run).model
+    facts = describe(config)
+    if arguments.json:
+        print_json(facts)
+        return 0
+    print(draw(config) + "\n")
+    rows = [(part.name, part.symbols, part.formula, f"{part.count:,}") for part in parameter_table(config)]
+    print("\n".join(columns([("parameter", "shape in words", "formula", "count"), *rows], right=[3])))
+    print(f"\n{breakdown(config)} = {facts['parameters']['total']:,} parameters")
+    print(f"{facts['memory_bytes']['weights'] / 1e6:.1f} MB of weights, "
+          f"{facts['memory_bytes']['kv_cache'] / 1e6:.2f} MB of keys and values for a full context, "
+          f"{facts['flops_per_token']['forward'] / 1e6:.2f} MFLOP to predict a token")
+    return 0

@@ -1,0 +1,32 @@
+"""tinylm plan SOURCE: what train would do."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from tinylm.cli.output import add_json, print_json
+from tinylm.cli.train import add_run_arguments, chosen
+
+EXAMPLE = "tinylm plan book.txt --minutes 5"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tinylm.progress import duration
+    from tinylm.run import prepare
+
+    prepared = prepare(arguments.source, chosen(arguments))
+    forecast = prepared.forecast
+    if arguments.json:
+        print_json({"config": prepared.config.model_dump(mode="json"), "forecast": asdict(forecast),
+                    "notes": prepared.notes})
+        return 0
+    print("\n".join(prepared.notes))
+    print(f"forecast   {duration(forecast.seconds)}, {forecast.steps:,} steps, {forecast.tokens:,} tokens "
+          "(rough: from the speed of matrix products)")
+    return 0

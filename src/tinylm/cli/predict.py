@@ -1,0 +1,32 @@
+"""tinylm predict RUN PROMPT: the distribution of the next token."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinylm.cli.output import add_json, columns, print_json
+
+EXAMPLE = 'tinylm predict runs/book "It was a" --top 10'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a model folder")
+    parser.add_argument("prompt", metavar="PROMPT")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many to show (default: 5)")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import tinylm
+
+    lm = tinylm.load(arguments.run)
+    predictions = lm.predict(arguments.prompt, top=arguments.top)
+    if arguments.json:
+        print_json({"prompt": arguments.prompt, "ids": lm.tokenizer.encode_prompt(arguments.prompt),
+                    "next": [prediction._asdict() for prediction in predictions]})
+        return 0
+    longest = predictions[0].probability
+    rows = [(repr(p.token) if p.token != p.token.strip() or not p.token.isprintable() else p.token,
+             f"{p.probability:.3f}", "█" * max(1, round(24 * p.probability / longest))) for p in predictions]
+    print("\n".join(columns(rows, right=[1])))
+    return 0

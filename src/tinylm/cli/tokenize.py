@@ -1,0 +1,30 @@
+"""tinylm tokenize RUN TEXT: tokens and ids."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinylm.cli.output import add_json, columns, print_json
+
+EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a model folder")
+    parser.add_argument("text", metavar="TEXT")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tinylm.bundle import read_config, read_tokenizer
+
+    read_config(arguments.run)  # says clearly when RUN is no model folder
+    tokenizer = read_tokenizer(arguments.run)
+    ids = tokenizer.encode(arguments.text)
+    tokens = tokenizer.tokens(ids)
+    if arguments.json:
+        print_json({"tokens": tokens, "ids": ids})
+        return 0
+    rows = [(str(id), repr(token)[1:-1] if token.isspace() else token) for id, token in zip(ids, tokens, strict=True)]
+    print("\n".join(columns([("id", "token"), *rows], right=[0])))
+    return 0

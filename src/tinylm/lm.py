@@ -1,0 +1,226 @@
+"""LanguageModel: a model with its tokenizer, as one holds it in a notebook or a program."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor
+
+from tinylm import bundle
+from tinylm.config import RunConfig, SampleConfig
+from tinylm.errors import TinyLMError
+from tinylm.generation.decode import Decoder, fresh_seed, generate_ids
+from tinylm.generation.stream import TextStream
+from tinylm.inspection import structure, trace
+from tinylm.model.transformer import TinyLM
+from tinylm.report import Report, count_baselines, judge
+from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.dataset import Dataset, Part, Split, build_dataset, split_corpus
+from tinylm.text.tokenizer import Tokenizer
+from tinylm.training.device import choose_device
+
+
+class Prediction(NamedTuple):
+    """A possible next token and its probability."""
+
+    id: int
+    token: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote after a prompt. `text` and `ids` are the new ones alone; `ids` ends with `<eos>` if that is
+    what stopped it. The same `seed` gives the same text."""
+
+    prompt: str
+    text: str
+    ids: list[int]
+    stopped_by: Literal["eos", "length", "stop"]
+    seed: int
+    forgotten: int = 0
+    """Tokens at the front that had to be dropped because the model sees no further back than `context_length`."""
+
+
+class LanguageModel:
+    """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
+
+    Attributes:
+        model: the torch module; `model(ids)` gives logits (B, T, V).
+        tokenizer: text <-> ids.
+        config: all choices that made it.
+        folder: where it lies on the disk, if it does.
+    """
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM, folder: Path | None = None) -> None:
+        self.config, self.tokenizer, self.model, self.folder = config, tokenizer, model, folder
+        self.model.eval()
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "cpu") -> LanguageModel:
+        """Reads a model folder; runs no code from it.
+
+        Args:
+            device: "cpu" (the quickest for small models), "cuda", "mps", or "auto".
+
+        Raises:
+            TinyLMError: no such folder, or a damaged one.
+        """
+        config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
+        if tokenizer.vocab_size != config.model.vocab_size:
+            raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
+                              f"{config.model.vocab_size}", where=str(folder),
+                              remedy="The files of this folder do not belong together")
+        model = TinyLM(config.model)
+        bundle.read_weights(folder, model)
+        return cls(config, tokenizer, model.to(choose_device(device)), Path(folder))
+
+    # ---- asking
+
+    def predict(self, prompt: str, top: int = 5) -> list[Prediction]:
+        """The most likely next tokens, best first.
+
+        Raises:
+            TinyLMError: words or characters that the tokenizer does not know.
+        """
+        if top < 1:
+            raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
+        probs = Decoder(self.model, self.tokenizer.encode_prompt(prompt)).logits.softmax(-1)
+        values, ids = probs.topk(min(top, len(probs)))
+        return [Prediction(id, self.tokenizer.token(id), probability)
+                for id, probability in zip(ids.tolist(), values.tolist(), strict=True)]
+
+    def generate(self, prompt: str = "", **settings: Any) -> str:
+        """The text that the model writes after the prompt.
+
+        Args:
+            settings: fields of SampleConfig: max_tokens, greedy, temperature, top_k, top_p, min_p,
+                repetition_penalty, stop, seed. What is not given is as in the model's own config.
+
+        Raises:
+            TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
+        """
+        return self.complete(prompt, **settings).text
+
+    def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
+        """The same text piece by piece, as it comes. Settings and errors: as `generate`."""
+        yield from self.complete_stepwise(prompt, **settings)
+
+    def complete(self, prompt: str = "", **settings: Any) -> Completion:
+        """The same with ids, the reason why it stopped, and the seed. Settings and errors: as `generate`."""
+        steps = self.complete_stepwise(prompt, **settings)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                completion: Completion = end.value
+                return completion
+
+    def complete_stepwise(self, prompt: str = "", **settings: Any) -> Generator[str, None, Completion]:
+        """A generator of pieces of text that returns the `Completion`."""
+        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        seed = fresh_seed() if config.seed is None else config.seed
+        decoder = Decoder(self.model, self.tokenizer.encode_prompt(prompt))
+        stream, ids, pieces = TextStream(self.tokenizer, config.stop), [], []
+        for id in generate_ids(decoder, config, eos_id=self.tokenizer.eos_id, seed=seed):
+            ids.append(id)
+            pieces.append(stream.push(id))
+            yield pieces[-1]
+            if stream.stopped:
+                break
+        pieces.append(stream.finish())
+        yield pieces[-1]
+        ended = bool(ids) and ids[-1] == self.tokenizer.eos_id
+        return Completion(prompt, "".join(pieces), ids, "stop" if stream.stopped else "eos" if ended else "length",
+                          seed, decoder.forgotten)
+
+    # ---- judging and looking inside
+
+    def evaluate(self, source: str | Path | None = None) -> Report:
+        """Loss, perplexity and bits a byte beside the baselines.
+
+        Args:
+            source: a text; None is the validation text of the training run (or the training text, where nothing was
+                held out).
+
+        Raises:
+            TinyLMError: the training text has moved or changed, or the other text cannot be read.
+        """
+        data = self.config.data
+        if source is not None:
+            corpus = open_corpus(source, documents=data.documents, text_field=data.text_field)
+            dataset = build_dataset(split_corpus(corpus, 0.0), self.tokenizer)
+            return self._judge(dataset.train, corpus.name, self._baselines_of_training(dataset))
+        dataset = build_dataset(self._training_split(), self.tokenizer)
+        judged = dataset.validation or dataset.train
+        return self._judge(judged, "validation" if dataset.validation else "train",
+                           count_baselines(dataset.train, judged, self.tokenizer.vocab_size))
+
+    def _judge(self, part: Part, split: str, counted: dict[str, float]) -> Report:
+        return judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
+
+    def _baselines_of_training(self, other: Dataset) -> dict[str, float]:
+        """Counted on the training text if that is still there, else on nothing."""
+        try:
+            train = build_dataset(self._training_split(), self.tokenizer).train
+        except TinyLMError:
+            counted = count_baselines(other.train, other.train, self.tokenizer.vocab_size)
+            return {"uniform": counted["uniform"]}
+        return count_baselines(train, other.train, self.tokenizer.vocab_size)
+
+    def _training_split(self) -> Split:
+        data = self.config.data
+        if not data.source or data.source == "-":
+            raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
+                              remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
+        corpus = open_corpus(data.source, documents=data.documents, text_field=data.text_field)
+        _check_same_text(corpus, data.fingerprint)
+        return split_corpus(corpus, data.validation)
+
+    def inspect(self) -> dict[str, Any]:
+        """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
+        return structure.describe(self.config.model)
+
+    def trace(self, text: str) -> dict[str, Tensor]:
+        """Every activation by its name (docs/NAMES.md) for `<bos>` and the text: T = 1 + its tokens, B = 1."""
+        return trace.trace(self.model, self.tokenizer.encode_prompt(text))
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Writes a model folder, whole or not at all.
+
+        Args:
+            force: replace a model that is there.
+
+        Raises:
+            TinyLMError: the place is taken or cannot be written.
+        """
+        with bundle.new_folder(folder, force=force) as temporary:
+            self.write_into(temporary)
+            if self.folder:
+                bundle.copy_records(self.folder, temporary)
+        self.folder = Path(folder)
+        return self.folder
+
+    def write_into(self, folder: Path) -> None:
+        """The files that make a folder loadable."""
+        bundle.write_config(folder, self.config)
+        self.tokenizer.save(folder / bundle.TOKENIZER)
+        bundle.write_weights(folder, self.model)
+
+    def __repr__(self) -> str:
+        size = structure.total_parameters(self.config.model)
+        return f"<LanguageModel: {size:,} parameters, {self.tokenizer.vocab_size:,} tokens ({self.tokenizer.kind})>"
+
+
+def _check_same_text(corpus: Corpus, fingerprint: str) -> None:
+    if fingerprint and corpus.stats().fingerprint != fingerprint:
+        raise TinyLMError("this text has changed since the model was trained on it", where=corpus.name,
+                          remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
+
+
+def load(folder: str | Path, *, device: str = "cpu") -> LanguageModel:
+    """Reads a model folder. See `LanguageModel.load`."""
+    return LanguageModel.load(folder, device=device)

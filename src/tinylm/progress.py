@@ -1,0 +1,107 @@
+"""The terminal's view of a training run: a reader of its events, in a terminal, a notebook or a log file."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from tinylm.training.events import Event, Finished, Sampled, Stepped, Validated
+from tinylm.training.schedule import Horizon
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+Reader = Callable[[Event], None]
+
+
+def harmless(text: str) -> str:
+    """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def on_one_line(text: str, most: int = 160) -> str:
+    line = re.sub(r"\s*\n\s*", " ↵ ", harmless(text).strip())
+    return line if len(line) <= most else line[:most - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 05 s`, `2 h 10 min`."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Display:
+    """Prints a line a validation (or a tenth of the run, where there is none), under it a sample, and below all of it
+    a bar with what is going on now. A log file gets the lines alone.
+
+    Args:
+        bits_per_byte: makes bits a byte of a validation loss.
+    """
+
+    def __init__(self, console: Console, horizon: Horizon, bits_per_byte: Callable[[float], float] | None) -> None:
+        self.console, self.horizon, self.bits_per_byte = console, horizon, bits_per_byte
+        self._loss = math.nan
+        self._tokens, self._since, self._tokens_then = 0, time.perf_counter(), 0
+        self._rate = math.nan
+        self._next_line = 0.1
+        self._progress = Progress(
+            TextColumn("  "), BarColumn(bar_width=28), TextColumn("{task.percentage:>3.0f}%  {task.description}"),
+            console=console, transient=True, refresh_per_second=4, disable=not console.is_terminal)
+        self._task: TaskID | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._progress:
+            self._task = self._progress.add_task("", total=1.0)
+            yield
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Stepped):
+            self._stepped(event)
+        elif isinstance(event, Validated):
+            self._validated(event)
+        elif isinstance(event, Sampled):
+            self.console.print(f"      [dim]{escape(on_one_line(event.prompt + event.text))}[/dim]", highlight=False,
+                               soft_wrap=True)
+        elif isinstance(event, Finished):
+            self._progress.stop()
+
+    def _stepped(self, event: Stepped) -> None:
+        self._loss = event.loss if math.isnan(self._loss) else 0.9 * self._loss + 0.1 * event.loss
+        now, self._tokens = time.perf_counter(), event.tokens_seen
+        if now - self._since > 1:
+            self._rate = (event.tokens_seen - self._tokens_then) / (now - self._since)
+            self._since, self._tokens_then = now, event.tokens_seen
+        progress = self.horizon.progress(event.step)
+        if self._task is not None:
+            rate = "" if math.isnan(self._rate) else f"  {self._rate:,.0f} tokens/s"
+            self._progress.update(self._task, completed=progress, description=(
+                f"step {event.step:,}  loss {self._loss:.3f}{rate}  {duration(self.horizon.time_left(event.step))} left"
+            ))
+        if self.bits_per_byte is None and progress >= self._next_line - 1e-9:
+            self._next_line += 0.1
+            self.console.print(f"  epoch {event.epoch:,.0f}  step {event.step:,}  loss {event.loss:.4f}",
+                               highlight=False)
+
+    def _validated(self, event: Validated) -> None:
+        bits = f"  {self.bits_per_byte(event.loss):.3f} bits a byte" if self.bits_per_byte else ""
+        best = "  [green]best[/green]" if event.best else "  [yellow]not better[/yellow]"
+        self.console.print(f"  step {event.step:>6,}  loss {self._loss:.3f}  validation {event.loss:.4f}{bits}{best}",
+                           highlight=False)
+        self._since, self._tokens_then = time.perf_counter(), self._tokens  # validation is not training time
+
+
+def say(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
