@@ -115,9 +115,9 @@ def _find(ngrams: _Ints, contexts: _Ints, ids: _Ints, vocab_size: int) -> _Ints:
     """The number of each (context, id) among the sorted `ngrams`, or -1."""
     if not len(ngrams):
         return np.full(len(ids), -1)
-    keys = contexts * vocab_size + ids
+    keys = contexts * vocab_size + ids  # below zero, and so found nowhere, where the context is -1
     place = np.minimum(np.searchsorted(ngrams, keys), len(ngrams) - 1)
-    return np.where((ngrams[place] == keys) & (contexts >= 0), place, -1)
+    return np.where(ngrams[place] == keys, place, -1)
 
 
 def _interpolate(probs: _Floats, contexts: _Ints, found: _Ints, context_of: _Ints, counts: _Ints) -> None:
