@@ -15,6 +15,7 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.decode import Decoder, fresh_seed, generate_ids
 from tinylm.generation.stream import TextStream
 from tinylm.inspection import structure, trace
+from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
 from tinylm.report import Report, count_baselines, judge
 from tinylm.text.corpus import Corpus, open_corpus
@@ -125,7 +126,8 @@ class LanguageModel:
         seed = fresh_seed() if config.seed is None else config.seed
         decoder = Decoder(self.model, self.tokenizer.encode_prompt(prompt))
         stream, ids, pieces = TextStream(self.tokenizer, config.stop), [], []
-        for id in generate_ids(decoder, config, eos_id=self.tokenizer.eos_id, seed=seed):
+        steps = generate_ids(decoder, config, eos_id=self.tokenizer.eos_id, seed=seed)
+        while (id := self._next_id(steps)) is not None:
             ids.append(id)
             pieces.append(stream.push(id))
             yield pieces[-1]
@@ -136,6 +138,11 @@ class LanguageModel:
         ended = bool(ids) and ids[-1] == self.tokenizer.eos_id
         return Completion(prompt, "".join(pieces), ids, "stop" if stream.stopped else "eos" if ended else "length",
                           seed, decoder.forgotten)
+
+    def _next_id(self, steps: Iterator[int]) -> int | None:
+        """One token is little work; between tokens, torch's number of threads is the caller's own."""
+        with threads_for(structure.flops_per_token(self.config.model, self.config.model.context_length)):
+            return next(steps, None)
 
     # ---- judging and looking inside
 

@@ -23,6 +23,7 @@ from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleCon
 from tinylm.errors import TinyLMError
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
+from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, count_baselines, judge, verdict
@@ -253,7 +254,9 @@ class _Run:
         self.lm = LanguageModel(config, self.prepared.tokenizer, model)
         self.counted = count_baselines(dataset.train, dataset.validation or dataset.train, config.model.vocab_size)
         horizon = self._horizon()
+        flops = structure.training_flops_per_token(config.model, config.model.context_length)
         with ExitStack() as stack:
+            stack.enter_context(threads_for(flops * config.model.context_length * config.train.batch_size))
             self.should_stop = stack.enter_context(_stop_on_signals(self.console))
             training = Training(model, make_optimizers(model, config.train), self.prepared.rows(), config.train,
                                 horizon, self._validate if dataset.validation else None, self.should_stop,

@@ -101,7 +101,8 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     if stats.documents >= MANY_DOCUMENTS or (corpus.documents != "text" and stats.documents >= 2):
         held_out = min(stats.documents - 1, max(1, round(stats.documents * validation)))
         return _cut_at(corpus, "documents", stats.documents - held_out, stats.documents)
-    return _cut_at(corpus, "characters", int((1 - validation) * stats.characters), stats.characters)
+    cut = min(stats.characters - 1, int((1 - validation) * stats.characters))
+    return _cut_at(corpus, "characters", cut, stats.characters)
 
 
 def _whole(corpus: Corpus) -> Slice:

@@ -1,0 +1,40 @@
+# Everything runs in .venv, which the first target that needs it makes. Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-full lint clean
+
+demo: .venv/installed
+	$(BIN)/tinylm demo
+	$(BIN)/tinylm train python-reference --minutes 2 --out runs/python-reference --force
+	$(BIN)/tinylm predict runs/python-reference "The following "
+	$(BIN)/tinylm generate runs/python-reference "The following " --max-tokens 200 --seed 1
+
+test: .venv/tested-with lint
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not full"
+
+test-full: .venv/tested-with lint
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: .venv/tested-with
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# torch goes first and by its exact version: a bare "torch" may bring gigabytes of GPU libraries.
+.venv/torch: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "tinylm needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $$(grep '^torch==' constraints.txt)
+	touch $@
+
+.venv/installed: .venv/torch pyproject.toml
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	touch $@
+
+.venv/tested-with: .venv/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf .venv build src/*.egg-info
