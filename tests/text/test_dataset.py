@@ -87,6 +87,13 @@ def test_a_cut_by_characters_loses_nothing(texts: list[str], data: st.DataObject
     assert sum(ends for _, ends in [*left, *right]) == len(texts)
 
 
+@pytest.mark.parametrize("share", [1e-9, 0.5, 0.999999])
+def test_a_share_that_is_not_0_holds_something_out(write: Write, share: float) -> None:
+    split = split_corpus(open_corpus(write("a.txt", LINES)), share)
+    assert text_of(split.validation)
+    assert text_of(split.train) + text_of(split.validation) == LINES
+
+
 def test_nothing_or_another_file_held_out(write: Write) -> None:
     path, other = write("a.txt", LINES), write("b.txt", "one\ntwo")
     split = split_corpus(open_corpus(path), 0.0)
