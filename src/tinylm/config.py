@@ -196,7 +196,10 @@ class RunConfig(Section):
         """Raises: TinyLMError naming the section and field that does not fit."""
         sections = {}
         for name, chosen in values.items():
-            sections[name] = SECTIONS[known_section(name)](**chosen)
+            section = SECTIONS[known_section(name)]
+            if not isinstance(chosen, Mapping):
+                raise TinyLMError("must be a section of settings", where=name)
+            sections[name] = section(**chosen)
         return cls(**sections)
 
 

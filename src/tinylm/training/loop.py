@@ -108,13 +108,13 @@ class Training:
         return [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in arrays]
 
     def _validation_is_due(self) -> bool:
-        """A run of counted steps validates at counted steps; a run of minutes by the clock."""
-        if self.validate is None:
+        """Every so many steps, else about 20 times in a run; the end has a validation of its own."""
+        progress = self.horizon.progress(self.step)
+        if self.validate is None or progress >= 1:
             return False
         if self.config.evaluate_every is not None:
             return self.step % self.config.evaluate_every == 0
-        progress = self.horizon.progress(self.step)
-        if progress < self._next_validation or progress >= 1:
+        if progress < self._next_validation:
             return False
         while self._next_validation <= progress:
             self._next_validation += 1 / VALIDATIONS

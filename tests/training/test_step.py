@@ -1,0 +1,105 @@
+"""One step against plain torch."""
+
+import torch
+import torch.nn.functional as F
+
+from tinylm.config import ModelConfig, TrainConfig
+from tinylm.model.transformer import TinyLM
+from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.training.optimizer import make_optimizers
+from tinylm.training.step import IGNORE, total_loss, train_step
+
+CONFIG = ModelConfig(vocab_size=11, d_model=16, n_layers=1, n_heads=2, context_length=8)
+
+
+def batch(rows, seed=0):
+    ids = torch.randint(0, 11, (rows, 9), generator=torch.Generator().manual_seed(seed))
+    return ids[:, :-1], ids[:, 1:].clone()
+
+
+def sgd(model):
+    return [torch.optim.SGD(model.parameters(), lr=0.1)]
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+
+
+def test_the_loss_leaves_padding_out():
+    logits = torch.randn(2, 3, 11, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([[1, 2, IGNORE], [3, IGNORE, IGNORE]])
+    kept = targets != IGNORE
+    assert torch.isclose(total_loss(logits, targets), F.cross_entropy(logits[kept], targets[kept], reduction="sum"))
+
+
+def test_a_step_equals_plain_torch():
+    ours, theirs = TinyLM(CONFIG), TinyLM(CONFIG)
+    inputs, targets = batch(4)
+    targets[0, 3:] = IGNORE
+    result = train_step(ours, sgd(ours), [(inputs, targets)])
+    loss = F.cross_entropy(theirs(inputs).flatten(0, 1), targets.flatten())
+    loss.backward()
+    norm = torch.cat([p.grad.flatten() for p in theirs.parameters()]).norm()
+    sgd(theirs)[0].step()
+    assert abs(result.loss - loss.item()) < 1e-6
+    assert abs(result.gradient_norm - norm.item()) < 1e-5
+    torch.testing.assert_close(weights(ours), weights(theirs))
+
+
+def test_accumulated_batches_equal_one_large_one_even_with_padding():
+    ours, theirs = TinyLM(CONFIG), TinyLM(CONFIG)
+    inputs, targets = batch(4)
+    targets[0, 2:] = IGNORE
+    train_step(ours, sgd(ours), [(inputs[:2], targets[:2]), (inputs[2:], targets[2:])])
+    train_step(theirs, sgd(theirs), [(inputs, targets)])
+    torch.testing.assert_close(weights(ours), weights(theirs))
+
+
+def test_clipping_bounds_the_update():
+    model = TinyLM(CONFIG)
+    before = weights(model)
+    result = train_step(model, sgd(model), [batch(4)], grad_clip=0.01)
+    assert result.gradient_norm > 0.01
+    assert abs((weights(model) - before).norm().item() - 0.1 * 0.01) < 1e-5
+
+
+def test_an_update_that_is_not_finite_is_not_made():
+    model = TinyLM(CONFIG)
+    optimizers = make_optimizers(model, TrainConfig(steps=1))
+    train_step(model, optimizers, [batch(4)])
+    before = weights(model)
+    handle = model.embed.weight.register_hook(lambda gradient: gradient * float("nan"))
+    assert not train_step(model, optimizers, [batch(4, seed=1)]).applied
+    handle.remove()
+    assert torch.equal(weights(model), before)
+    assert train_step(model, optimizers, [batch(4, seed=1)]).applied
+
+
+def test_dropout_is_a_function_of_its_seed_and_leaves_the_random_state_alone():
+    def after(seed):
+        model = TinyLM(CONFIG.model_copy(update={"dropout": 0.3, "init": "torch"})).train()
+        train_step(model, sgd(model), [batch(4)], dropout_seed=seed)
+        return weights(model)
+
+    state = torch.get_rng_state()
+    assert torch.equal(after(1), after(1))
+    assert not torch.equal(after(1), after(2))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_evaluation_is_the_mean_over_all_targets_with_dropout_off():
+    model = TinyLM(CONFIG.model_copy(update={"dropout": 0.5, "init": "torch"})).train()
+    inputs, targets = batch(6)
+    targets[1, 4:] = IGNORE
+    batches = [(inputs[rows].numpy(), targets[rows].numpy()) for rows in (slice(0, 4), slice(4, 6))]
+    nats, tokens = evaluate(model, batches)
+    assert model.training
+    model.eval()
+    with torch.no_grad():
+        expected = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), reduction="sum")
+    assert tokens == 44
+    assert abs(nats - expected.item()) < 1e-4
+
+
+def test_bits_per_byte_of_guessing_bytes_is_eight():
+    assert abs(bits_per_byte(1000 * torch.log(torch.tensor(256.0)).item(), 1000) - 8) < 1e-5
