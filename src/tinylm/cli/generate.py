@@ -61,11 +61,12 @@ def _write(lm: LanguageModel, prompt: str, settings: dict[str, Any], number: int
     """Streams one text to the terminal."""
     from tinylm.progress import harmless
 
+    steps = lm.complete_stepwise(prompt, **settings)
+    first = next(steps)  # a prompt that cannot be read is an error here, before anything is printed
     if number:
         print("\n" + "─" * 40)
     joint = " " if prompt and lm.tokenizer.kind == "word" else ""
-    steps = lm.complete_stepwise(prompt, **settings)
-    print(harmless(prompt) + joint, end="", flush=True)
+    print(harmless(prompt) + joint + harmless(first), end="", flush=True)
     while True:
         try:
             print(harmless(next(steps)), end="", flush=True)

@@ -1,0 +1,69 @@
+"""The demo tells the whole notebook, and what it tells is what happened."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .conftest import run_elsewhere
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture(scope="module")
+def transcript() -> str:
+    return run_elsewhere("demo")
+
+
+def test_its_lines_fit_a_terminal(transcript: str) -> None:
+    assert max(map(len, transcript.splitlines())) <= 90
+    assert "\x1b" not in transcript
+
+
+def test_it_has_eleven_chapters(transcript: str) -> None:
+    numbers = re.findall(r"^ ?(\d+)  [A-Z]", transcript, re.MULTILINE)
+    assert numbers == [str(number) for number in range(1, 12)]
+
+
+@pytest.mark.parametrize("fact", [
+    "12 entries: <pad>=0 <bos>=1 <eos>=2 hello=3 ,=4 how=5 are=6 you=7 ?=8 is=9 your=10 day=11",
+    "[1, 5, 9, 10, 11, 8, 2]",
+    "(the same text)",
+    "'Hi' (word 1",
+    "<unk>",
+    "logits (1, 6, 12)",
+    "inputs (4, 8) targets (4, 8)",
+    "targets how are you ? <eos> <pad> <pad> <pad>",
+    "6 of its 32 targets are padding",
+    "prompt how you hello",
+    "hello , how are → hello , how are you ? ✓",
+    "hello , how is → hello , how is your day ? ✓",
+    "how are → how are you ? ✓",
+    "how is → how is your day ? ✓",
+    "12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12",
+    "17,932 by the formula; the model itself holds 17,932",
+    "tinylm train hello --preset notebook --out runs/notebook",
+])
+def test_it_shows(transcript: str, fact: str) -> None:
+    assert fact in " ".join(transcript.replace("│", " ").split())
+
+
+def test_the_loss_goes_down_in_ten_lines(transcript: str) -> None:
+    lines = re.findall(r"epoch +(\d+) of 200 +loss (\d\.\d{4})", transcript)
+    assert [int(epoch) for epoch, _ in lines] == list(range(20, 201, 20))
+    assert float(lines[-1][1]) < 0.3 < 0.9 < float(lines[0][1])
+
+
+def test_only_without_the_mask_does_a_later_word_reach_back(transcript: str) -> None:
+    without, masked = (re.findall(rf"{name} the mask +([\d.]+) +([\d.]+) +([\d.]+)", transcript)[0]
+                       for name in ("without", "with"))
+    assert without[0] != without[1]
+    assert float(without[2]) > 0.01
+    assert masked[0] == masked[1]
+    assert float(masked[2]) <= 1e-6
+
+
+def test_padding_in_the_loss_flatters(transcript: str) -> None:
+    counted, real = re.findall(r"padding counted (\d\.\d+).*?alone (\d\.\d+)", transcript, re.DOTALL)[0]
+    assert float(counted) < float(real)
