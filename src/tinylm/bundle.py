@@ -170,7 +170,7 @@ def read_weights(folder: str | Path, model: TinyLM) -> None:
 
 
 def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    for name in expected.keys() | found.keys():
+    for name in sorted(expected.keys() | found.keys()):
         shapes = [list(tensors[name].shape) if name in tensors else "none" for tensors in (expected, found)]
         if shapes[0] != shapes[1]:
             raise TinyLMError(f"config.json asks for {name} of shape {shapes[0]}, and here it is {shapes[1]}",

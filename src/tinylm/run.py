@@ -298,7 +298,7 @@ class _Run:
                 if isinstance(event, Finished):
                     finished = event
         assert finished is not None
-        if finished.reason == "not finite" and not finished.best_step:
+        if finished.reason == "not finite" and finished.best_loss is None:
             raise TinyLMError(f"the loss was no longer a finite number at step {finished.step}", where="training",
                               remedy="Try a lower learning rate: --set train.learning_rate=0.001 "
                                      "--set train.muon_learning_rate=0.005")

@@ -35,7 +35,8 @@ def test_orthogonalised_matrices_have_singular_values_near_one():
     generator = torch.Generator().manual_seed(0)
     for shape in ((3, 16, 16), (2, 40, 12), (2, 12, 40)):
         values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=generator)))
-        assert values.min() > 0.6 and values.max() < 1.3
+        assert values.min() > 0.6
+        assert values.max() < 1.3
 
 
 def test_muon_batched_by_shape_equals_muon_one_by_one():

@@ -8,6 +8,7 @@
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
 | batch_size      | about 4,096 tokens                                | more tokens waste data, fewer waste cores     |
+| warmup_steps    | a tenth of the run, at most 100                   | the first gradients are the wildest           |
 | dropout         | 0.1 from 4 epochs on, 0.2 from 16 on              | repeated text is learned by heart             |
 | optimizer       | Muon for matrices at 0.02, AdamW at 0.005         | LOG.md, "Muon against AdamW"                  |
 
@@ -32,6 +33,7 @@ EFFICIENCY = 0.25
 TOKENS_PER_WEIGHT = 1.0
 WEIGHTS_PER_BYTE = 4.0
 BATCH_TOKENS = 4096
+LONGEST_WARMUP = 100
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int,
     context_length = given.get("context_length", model["context_length"])
     tokens = _tokens_to_read(train, n_tokens, tokens_per_second(weights, speed) * seconds)
     model["dropout"] = choose_dropout(tokens / max(1, n_tokens))
-    filled = {"batch_size": max(1, round(BATCH_TOKENS / context_length)), **train}
+    steps = train.get("steps") or tokens / BATCH_TOKENS
+    filled = {"batch_size": max(1, round(BATCH_TOKENS / context_length)),
+              "warmup_steps": min(LONGEST_WARMUP, int(steps / 10)), **train}
     return {"model": {**model, **given}, "train": filled}
 
 

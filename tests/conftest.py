@@ -1,0 +1,48 @@
+"""What all tests share: a cache of their own, and a small model trained once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tinylm
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = os.environ.get("TINYLM_CACHE")
+    os.environ["TINYLM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("TINYLM_CACHE")
+    if before is not None:
+        os.environ["TINYLM_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def hello_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of the notebook's corpus and preset. Not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "hello"
+    tinylm.train("hello", preset="notebook", out=folder, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some 60 KB of flowing text that every machine has."""
+    from pydoc_data.topics import topics
+
+    path = tmp_path_factory.mktemp("texts") / "book.txt"
+    path.write_text("\n".join(topics[name] for name in sorted(topics))[:60_000], encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def book_run(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of a few steps on `book`, in characters. Not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "book"
+    tinylm.train(book, size="0.1M", tokenizer="char", steps=30, out=folder, quiet=True,
+                 config={"model": {"context_length": 32}})
+    return folder

@@ -1,0 +1,106 @@
+"""The model folder: whole or not at all, and read with suspicion."""
+
+import json
+import shutil
+
+import pytest
+
+import tinylm
+from tinylm import bundle
+from tinylm.errors import TinyLMError
+
+
+@pytest.fixture
+def folder(hello_run, tmp_path):
+    return shutil.copytree(hello_run, tmp_path / "model")
+
+
+def test_a_run_is_a_folder_without_pickle(hello_run):
+    names = {path.name for path in hello_run.iterdir()}
+    assert names == {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl",
+                     "README.md"}
+    assert not any(b"\x80\x04" in path.read_bytes()[:2] for path in hello_run.iterdir())
+
+
+def test_a_block_that_fails_leaves_nothing(tmp_path):
+    def write_half():
+        with bundle.new_folder(tmp_path / "a" / "run") as temporary:
+            (temporary / "config.json").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_model_is_replaced_only_by_force_and_other_things_never(folder, tmp_path):
+    with pytest.raises(TinyLMError, match="--force"), bundle.new_folder(folder):
+        pass
+    with bundle.new_folder(folder, force=True) as temporary:
+        (temporary / "config.json").write_text("new")
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "diary.txt").write_text("dear diary")
+    with pytest.raises(TinyLMError, match="not a model"), bundle.new_folder(mine, force=True):
+        pass
+    with pytest.raises(TinyLMError, match="is a file"), bundle.new_folder(mine / "diary.txt", force=True):
+        pass
+    assert (mine / "diary.txt").read_text() == "dear diary"
+
+
+def test_an_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "run").mkdir()
+    with bundle.new_folder(tmp_path / "run") as temporary:
+        (temporary / "config.json").write_text("x")
+    assert (tmp_path / "run" / "config.json").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_file_is_named(folder, name, share):
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[:int(share * len(data))])
+    with pytest.raises(TinyLMError, match=name):
+        tinylm.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(TinyLMError, match=name):
+        tinylm.load(folder)
+
+
+def changed(folder, change):
+    values = json.loads((folder / "config.json").read_text())
+    change(values)
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(TinyLMError) as error:
+        tinylm.load(folder)
+    return str(error.value)
+
+
+def test_files_that_do_not_belong_together_are_noticed(folder):
+    assert "down_proj" in changed(folder, lambda values: values["model"].update(d_mlp=65))
+
+
+@pytest.mark.parametrize("change", [
+    lambda values: values["model"].update(vocab_size=13), lambda values: values["model"].update(d_modle=3),
+    lambda values: values["model"].update(d_model="x"), lambda values: values.update(model=5),
+    lambda values: values.pop("model"), lambda values: values.pop("format"), lambda values: values.update(format="x"),
+    lambda values: values.update(extra={}), lambda values: values["train"].update(steps=3),
+])
+def test_a_config_that_cannot_be_is_refused(folder, change):
+    assert changed(folder, change)
+
+
+def test_a_newer_format_is_refused_by_name(folder):
+    assert "newer tinylm" in changed(folder, lambda values: values.update(format=99))
+
+
+def test_the_card_says_what_it_was_made_from_and_how_well_it_does(book_run):
+    card = (book_run / "README.md").read_text()
+    config = bundle.read_config(book_run)
+    for fact in ("book.txt", config.data.fingerprint, "bits a byte", "counting n-grams", "the last 10%"):
+        assert fact in card, fact
