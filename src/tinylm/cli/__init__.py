@@ -14,7 +14,7 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
-from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
+from tinylm.errors import TinyLMError, did_you_mean, nearest  # noqa: E402
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
@@ -49,6 +49,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise TinyLMError(f"{message} (see {self.prog} --help)")
 
+    def parse(self, given: Sequence[str]) -> argparse.Namespace:
+        """Raises: TinyLMError; for an option that does not exist it names the nearest one."""
+        arguments, unknown = self.parse_known_args(given)
+        for argument in unknown:
+            name = argument.partition("=")[0]
+            if not name.startswith("-"):
+                raise TinyLMError(f"{argument!r} is one argument too many", remedy=f"See {self.prog} --help")
+            close = nearest(name, self._option_string_actions)
+            raise TinyLMError(f"there is no option {name!r}",
+                              remedy=f"Did you mean {close[0]!r}?" if close else f"See {self.prog} --help")
+        return arguments
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0, 2 for something to mend, 130 for Ctrl-C."""
@@ -82,5 +94,5 @@ def _run(given: list[str]) -> int:
     parser = Parser(prog=f"tinylm {name}", description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
                     epilog=f"For example:  {command.EXAMPLE}", formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_arguments(parser)
-    code: int = command.run(parser.parse_args(rest))
+    code: int = command.run(parser.parse(rest))
     return code

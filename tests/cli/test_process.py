@@ -1,0 +1,109 @@
+"""What only a process of its own shows: what a command imports, and how it takes Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tinylm.cli import COMMANDS
+
+from .conftest import Command
+
+LARGE = {"torch", "numpy", "pydantic", "tokenizers", "safetensors", "rich"}
+
+IMPORTED = """
+import json, sys
+from tinylm.cli import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print(json.dumps([code, sorted(name for name in sys.modules if "." not in name)]), file=sys.stderr)
+"""
+
+
+def what_it_imports(*arguments: object) -> tuple[str, set[str]]:
+    """Runs a command that must succeed: what it printed, and the names of all that it imported."""
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *map(str, arguments)], capture_output=True, text=True,
+                          check=True, timeout=100)
+    code, names = json.loads(done.stderr)
+    assert code == 0
+    return done.stdout, set(names)
+
+
+def test_the_list_of_commands_imports_nothing_large() -> None:
+    out, names = what_it_imports("--help")
+    assert not names & LARGE
+    for name, about in COMMANDS.items():
+        assert f"{name:<10} {about}" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_imports_nothing_large(name: str) -> None:
+    out, names = what_it_imports(name, "--help")
+    assert not names & LARGE
+    assert f"usage: tinylm {name}" in out
+    assert f"For example:  tinylm {name}" in out
+
+
+def test_what_needs_no_torch_imports_none(hello: Path) -> None:
+    for command in (("tokenize", hello, "how are you ?"), ("inspect", hello), ("--version",)):
+        assert "torch" not in what_it_imports(*command)[1]
+
+
+# ---- Ctrl-C
+
+
+@contextmanager
+def training(out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A run of many steps, given back once it has said how the first of them went."""
+    command = [sys.executable, "-m", "tinylm", "train", "hello", "--preset", "notebook", "--epochs", "3000"]
+    process = subprocess.Popen([*command, "--out", str(out), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"})
+    with process:
+        try:
+            assert process.stdout
+            assert any("epoch" in line and "loss" in line for line in process.stdout), "it ended before it began"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_a_model(tinylm: Command, tmp_path: Path, number: signal.Signals) -> None:
+    with training(tmp_path / "model") as process:
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, "")
+    assert "Stopped early, as asked." in out
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    last = json.loads((tmp_path / "model" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["reason"]) == ("finished", "interrupted")
+    assert last["step"] < 3000
+    told = tinylm("generate", tmp_path / "model", "hello , how is", "--greedy", "--json").json
+    assert told["text"] == "your day ?"
+
+
+def test_a_run_that_is_killed_leaves_the_old_model_in_place(tinylm: Command, hello: Path, tmp_path: Path) -> None:
+    shutil.copytree(hello, tmp_path / "model")
+    with training(tmp_path / "model", "--force") as process:
+        process.kill()
+        process.wait(timeout=60)
+    asked = ("how are", "--json")
+    assert tinylm("predict", tmp_path / "model", *asked).json == tinylm("predict", hello, *asked).json
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(hello: Path) -> None:
+    piped = subprocess.run(f'"{sys.executable}" -m tinylm inspect "{hello}" | head -1; exit "${{PIPESTATUS[0]}}"',
+                           shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=100, check=False)
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert piped.stdout.startswith("TinyLM")
