@@ -64,6 +64,7 @@ class Training:
         self.best_loss: float | None = None
         self.best_step = 0
         self._best_weights: dict[str, Tensor] = {}
+        self._validated_step = 0
         self._next_validation = 1 / VALIDATIONS
 
     def events(self) -> Iterator[Event]:
@@ -121,7 +122,7 @@ class Training:
         return True
 
     def _validated(self) -> Iterator[Event]:
-        if self.validate is None:
+        if self.validate is None or self.step == self._validated_step:
             return
         started = time.perf_counter()
         try:
@@ -129,6 +130,7 @@ class Training:
         except Interrupted:
             return
         self._plan_validations(time.perf_counter() - started)
+        self._validated_step = self.step
         best = self.best_loss is None or loss < self.best_loss
         if best:
             self.best_loss, self.best_step = loss, self.step
