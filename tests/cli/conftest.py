@@ -51,8 +51,8 @@ def hello(hello_run: Path) -> Path:
 
 
 def run_elsewhere(*arguments: object) -> str:
-    """Runs a command in a process of its own, which must succeed. Returns what it printed."""
+    """Runs a command in a process of its own, 80 columns wide, which must succeed. Returns what it printed."""
     done = subprocess.run([sys.executable, "-m", "tinylm", *map(str, arguments)], capture_output=True, text=True,
-                          check=False, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
+                          check=False, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"})
     assert done.returncode == 0, done.stderr
     return done.stdout

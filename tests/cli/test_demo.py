@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +18,16 @@ def transcript() -> str:
 
 
 def test_its_lines_fit_a_terminal(transcript: str) -> None:
-    assert max(map(len, transcript.splitlines())) <= 90
+    assert max(map(len, transcript.splitlines())) <= 80
     assert "\x1b" not in transcript
+
+
+def test_it_is_the_same_every_time_and_everywhere(transcript: str, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hello").write_text("a file that has the name of the corpus")
+    monkeypatch.chdir(tmp_path)
+    assert run_elsewhere("demo") == transcript
+    assert [path.name for path in tmp_path.iterdir()] == ["hello"]
 
 
 def test_it_has_eleven_chapters(transcript: str) -> None:

@@ -9,7 +9,8 @@ import argparse
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tinylm.cli.output import columns
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
+    from tinylm.config import ModelConfig
     from tinylm.lm import LanguageModel
     from tinylm.run import Prepared
     from tinylm.text.rows import Batch
@@ -85,10 +87,10 @@ class Story:
 
 
 NEXT = (
-    ("tinylm train hello --preset notebook --out runs/notebook", "the same, kept in a folder"),
+    ("tinylm train hello --preset notebook --out runs/notebook", "kept in a folder"),
     ('tinylm predict runs/notebook "hello , how are"', "what comes next?"),
-    ("tinylm inspect runs/notebook", "every weight, counted"),
-    ("tinylm train python-reference --minutes 2", "a model of real English"),
+    ("tinylm inspect runs/notebook", "every weight"),
+    ("tinylm train python-reference --minutes 2", "real English"),
     ("tinylm train YOUR-TEXT.txt", "your own"),
 )
 
@@ -97,13 +99,15 @@ def _begin(console: Console) -> Story:
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
     from tinylm.run import choices, prepare
+    from tinylm.text.corpus import HELLO
 
-    prepared = prepare("hello", choices(preset_name="notebook"))
+    with TemporaryDirectory() as folder:  # the name "hello" would find a file of that name first
+        path = Path(folder, "hello")
+        path.write_text("\n".join(HELLO), encoding="utf-8")
+        prepared = prepare(path, choices(preset_name="notebook"))
     model = TinyLM(prepared.config.model, prepared.config.train.seed)
     lm = LanguageModel(prepared.config, prepared.tokenizer, model)
-    ids, ends = prepared.dataset.train.ids.tolist(), prepared.dataset.train.offsets.tolist()
-    sentences = [lm.tokenizer.decode(ids[a:b]) for a, b in pairwise(ends)]
-    return Story(console, prepared, lm, sentences)
+    return Story(console, prepared, lm, list(HELLO))
 
 
 # ---- text
@@ -169,12 +173,9 @@ def untrained_prediction(story: Story) -> None:
                   "Softmax makes probabilities of the logits at the last position. The weights are still random, so "
                   "the five likeliest next tokens mean nothing; a guess would give each "
                   f"{1 / story.lm.tokenizer.vocab_size:.3f}.")
-    story.show([f"<bos> {story.sentences[0]} …", *_top(story.lm, story.sentences[0])])
-
-
-def _top(lm: LanguageModel, prompt: str) -> list[str]:
-    predictions = lm.predict(prompt, top=5)
-    return columns([(p.token, f"{p.probability:.3f}", "█" * round(32 * p.probability)) for p in predictions])
+    rows = [(p.token, f"{p.probability:.3f}", "█" * round(32 * p.probability))
+            for p in story.lm.predict(story.sentences[0], top=5)]
+    story.show([f"<bos> {story.sentences[0]} …", *columns(rows)])
 
 
 def untrained_generation(story: Story) -> None:
@@ -239,7 +240,7 @@ def inputs_and_targets(story: Story) -> None:
     story.show([f"inputs   {tokenizer.decode(inputs[shortest], specials=True)}",
                 f"targets  {tokenizer.decode(targets[shortest], specials=True)}",
                 "", f"inputs {inputs.shape}".ljust(36) + f"targets {targets.shape}"])
-    story.show(f"{_row(x)}".ljust(36) + _row(y) for x, y in zip(inputs.tolist(), targets.tolist(), strict=True))
+    story.show(_row(x).ljust(36) + _row(y) for x, y in zip(inputs.tolist(), targets.tolist(), strict=True))
 
 
 def _batch(story: Story) -> Batch:
@@ -327,21 +328,20 @@ def structure(story: Story) -> None:
                   "formula. A matrix has in * out weights and its bias out more: (in + 1) * out, which is where the "
                   "33 and the 65 of the notebook's sum come from.")
     head, *tree = draw(config).splitlines()
-    story.show([head.partition("  =")[0], *tree, "", *_parameters(config.n_layers, story), "",
+    story.show([head.partition("  =")[0], *tree, "", *_parameters(config), "",
                 breakdown(config), f"= {total_parameters(config):,} by the formula; the model itself holds {total:,}"])
 
 
-def _parameters(n_layers: int, story: Story) -> list[str]:
+def _parameters(config: ModelConfig) -> list[str]:
     """Every tensor with its formula and count; the layers are alike and stand there once."""
     from tinylm.inspection.structure import parameter_table
 
     rows = [("parameter", "formula", "count")]
-    for tensor in parameter_table(story.lm.config.model):
-        if tensor.name.startswith("layers.0."):
-            rows.append((f"each layer's {tensor.name.removeprefix('layers.0.')}", f"{n_layers} * ({tensor.formula})",
-                         f"{n_layers * tensor.count:,}"))
-        elif not tensor.name.startswith("layers."):
-            rows.append((tensor.name, tensor.formula, f"{tensor.count:,}"))
+    for tensor in parameter_table(config):
+        name = tensor.name.replace("layers.0.", "each layer's ")
+        if not name.startswith("layers."):
+            n = config.n_layers if name != tensor.name else 1
+            rows.append((name, f"{n} * ({tensor.formula})" if n > 1 else tensor.formula, f"{n * tensor.count:,}"))
     return columns(rows, right=[2])
 
 
