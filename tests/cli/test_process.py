@@ -102,8 +102,21 @@ def test_a_run_that_is_killed_leaves_the_old_model_in_place(tinylm: Command, hel
     assert tinylm("predict", tmp_path / "model", *asked).json == tinylm("predict", hello, *asked).json
 
 
+def read_one_line(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs a command into a pipe that is closed after the first line. The exit code is that of the command."""
+    command = " ".join(f'"{argument}"' for argument in (sys.executable, "-m", "tinylm", *arguments))
+    return subprocess.run(f'{command} | head -1; exit "${{PIPESTATUS[0]}}"', shell=True, executable="/bin/bash",
+                          capture_output=True, text=True, timeout=100, check=False)
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(hello: Path) -> None:
-    piped = subprocess.run(f'"{sys.executable}" -m tinylm inspect "{hello}" | head -1; exit "${{PIPESTATUS[0]}}"',
-                           shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=100, check=False)
+    piped = read_one_line("inspect", hello)
     assert (piped.returncode, piped.stderr) == (0, "")
     assert piped.stdout.startswith("TinyLM")
+
+
+def test_a_run_goes_on_when_nobody_reads_along(tinylm: Command, tmp_path: Path) -> None:
+    piped = read_one_line("train", "hello", "--preset", "notebook", "--epochs", 50, "--out", tmp_path / "model")
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert piped.stdout.startswith("text ")
+    assert tinylm("predict", tmp_path / "model", "how").code == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tinylm.cli.output import columns
+from tinylm.cli.output import columns, patient_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,9 +37,7 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = patient_console()
     console.print("[bold]A language model from four sentences[/bold], told in eleven steps. All of it happens now, "
                   "on this machine.", width=min(console.width, WIDTH))
 
@@ -200,9 +198,9 @@ def the_causal_mask(story: Story) -> None:
                   "A model that is to predict the next word must not see it. The same weights read two texts that "
                   "differ in their last word alone. Without the mask that word changes what is expected earlier; "
                   "with it, each position sees only itself and the past.")
-    story.show([f"text A   {first}", f"text B   {other}", ""])
     middle = len(words) // 2
-    story.show([f"Probability that {words[middle]!r} follows {' '.join(words[:middle])!r}, and the largest change of "
+    story.show([f"text A   {first}", f"text B   {other}", "",
+                f"Probability that {words[middle]!r} follows {' '.join(words[:middle])!r}, and the largest change of "
                 "any logit before the last word:", ""])
     rows: list[tuple[str, ...]] = [("", "in text A", "in text B", "largest change")]
     for causal in (False, True):

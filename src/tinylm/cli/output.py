@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -28,3 +32,16 @@ def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list
 def note(text: str) -> None:
     """Something to know that is no part of the answer."""
     print(text, file=sys.stderr)
+
+
+def patient_console(*, stderr: bool = False) -> Console:
+    """A console that goes silent when nobody reads it any more, as in `tinylm train book.txt | head`: the run goes on,
+    where rich would end the process and the model would be lost."""
+    from rich.console import Console
+
+    class Patient(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+    return Patient(stderr=stderr, highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, print_json
+from tinylm.cli.output import add_json, patient_console, print_json
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 
@@ -61,12 +61,10 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from tinylm.cli import STARTED
     from tinylm.run import train_run
 
-    console = Console(stderr=arguments.json)
+    console = patient_console(stderr=arguments.json)
     outcome = train_run(arguments.source, chosen(arguments), out=arguments.out, force=arguments.force,
                         console=console, started=STARTED)
     if arguments.json:
