@@ -7,8 +7,8 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/tinylm demo
 	$(BIN)/tinylm train python-reference --minutes 2 --out runs/python-reference --force
-	$(BIN)/tinylm predict runs/python-reference "The following "
-	$(BIN)/tinylm generate runs/python-reference "The following " --max-tokens 200 --seed 1
+	$(BIN)/tinylm predict runs/python-reference "The following"
+	$(BIN)/tinylm generate runs/python-reference "The following" --max-tokens 200 --seed 1
 
 test: .venv/tested-with lint
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not full"

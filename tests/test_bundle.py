@@ -22,6 +22,10 @@ def test_a_run_is_a_folder_without_pickle(hello_run):
     assert not any(b"\x80\x04" in path.read_bytes()[:2] for path in hello_run.iterdir())
 
 
+def test_all_files_may_be_read_by_the_same_people(hello_run):
+    assert len({path.stat().st_mode for path in hello_run.iterdir()}) == 1
+
+
 def test_a_block_that_fails_leaves_nothing(tmp_path):
     def write_half():
         with bundle.new_folder(tmp_path / "a" / "run") as temporary:
@@ -46,6 +50,8 @@ def test_a_model_is_replaced_only_by_force_and_other_things_never(folder, tmp_pa
         pass
     with pytest.raises(TinyLMError, match="is a file"), bundle.new_folder(mine / "diary.txt", force=True):
         pass
+    with pytest.raises(TinyLMError, match="nothing can be written"):
+        bundle.check_free(mine / "diary.txt" / "run", force=False)
     assert (mine / "diary.txt").read_text() == "dear diary"
 
 

@@ -68,6 +68,9 @@ def new_folder(folder: str | Path, *, force: bool = False) -> Iterator[Path]:
 
 def check_free(folder: Path, *, force: bool) -> None:
     """Raises TinyLMError when a new model may not take this place."""
+    above = next(parent for parent in Path(os.path.abspath(folder)).parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise TinyLMError("nothing can be written here", where=str(above), remedy="Choose another --out")
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -111,6 +114,7 @@ def write_weights(folder: Path, model: TinyLM) -> None:
 
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
 
 
 def copy_records(source: Path, target: Path) -> None:

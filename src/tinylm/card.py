@@ -10,7 +10,7 @@ from tinylm.training.events import Finished
 _CARD = """\
 # {name}
 
-A small language model made by [tinylm](https://pypi.org/project/tinylm/) {version}.
+A small language model made by tinylm {version}.
 
 ## What it was trained on
 - Text: {name}, {documents}; sha256 of its documents `{fingerprint}`

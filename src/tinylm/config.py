@@ -11,10 +11,11 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from tinylm.errors import TinyLMError, did_you_mean
 
@@ -116,7 +117,7 @@ class DataConfig(Section):
     documents: Literal["auto", "text", "line", "jsonl"] = Field(
         "auto", description="what one document is: a whole file, a line, or a jsonl record")
     text_field: str = Field("text", description="the field of a jsonl record that holds the text")
-    tokenizer: Literal["word", "char", "bpe"] = "bpe"
+    tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
     vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
     validation: float | str = Field(0.1, description="share of the text held out at its end, or another file")
@@ -224,6 +225,36 @@ def merge(*layers: Partial) -> dict[str, dict[str, Any]]:
     return merged
 
 
+FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
+                     "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE"}
+
+
+def checked(chosen: Partial) -> Partial:
+    """The same choices, each of which could stand in a config by itself.
+
+    Raises:
+        TinyLMError: an unknown section or field, a value out of its bounds, or one that is not a person's to choose.
+    """
+    for section, values in chosen.items():
+        fields = SECTIONS[known_section(section)].model_fields
+        for name, value in values.items():
+            where = f"{section}.{name}"
+            if name not in fields:
+                raise TinyLMError("there is no such setting", where=where, remedy=did_you_mean(name, fields))
+            if where in FOLLOWS_FROM_TEXT:
+                raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
+            _check_value(fields[name], value, where)
+    return chosen
+
+
+def _check_value(field: FieldInfo, value: Any, where: str) -> None:
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    try:
+        TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    except ValidationError as error:
+        raise TinyLMError(f"{error.errors()[0]['msg']}, but it is {value!r}", where=where) from None
+
+
 def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
     """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Values are read as JSON, else as text."""
     key, equals, value = setting.partition("=")
@@ -231,14 +262,13 @@ def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
     if not equals or not dot:
         raise TinyLMError(f"{setting!r} is not of the form section.key=value", where="--set",
                           remedy="For example --set train.learning_rate=0.001")
-    fields = SECTIONS[known_section(section)].model_fields
-    if field not in fields:
-        raise TinyLMError("there is no such setting", where=key.strip(), remedy=did_you_mean(field, fields))
     try:
         parsed = json.loads(value)
     except json.JSONDecodeError:
         parsed = value
-    return {section: {field: parsed}}
+    chosen = {section: {field: parsed}}
+    checked(chosen)
+    return chosen
 
 
 def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -255,13 +285,12 @@ def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TinyLMError(f"is not valid TOML: {error}", where=str(path)) from None
     for section, values in chosen.items():
-        fields = SECTIONS[known_section(section)].model_fields
         if not isinstance(values, dict):
             raise TinyLMError(f"{section} must be a [section]", where=str(path))
-        for field in values:
-            if field not in fields:
-                raise TinyLMError("there is no such setting", where=f"{path}: {section}.{field}",
-                                  remedy=did_you_mean(field, fields))
+    try:
+        checked(chosen)
+    except TinyLMError as error:
+        raise TinyLMError(error.what, where=f"{path}: {error.where}", remedy=error.remedy) from None
     return chosen
 
 

@@ -19,14 +19,25 @@ from rich.console import Console
 import tinylm
 from tinylm import bundle
 from tinylm.card import write_card
-from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig, merge, preset, size
+from tinylm.config import (
+    DataConfig,
+    ModelConfig,
+    Partial,
+    RunConfig,
+    SampleConfig,
+    TrainConfig,
+    checked,
+    merge,
+    preset,
+    size,
+)
 from tinylm.errors import TinyLMError
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
 from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import Display, duration, say
-from tinylm.report import Report, count_baselines, judge, verdict
+from tinylm.report import Report, count_baselines, judge, table, verdict
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset, split_corpus, train_tokenizer
 from tinylm.text.rows import IGNORE, Rows
@@ -69,7 +80,11 @@ class Prepared:
 
 def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers: tuple[Partial, ...] = (),
             **flags: Any) -> dict[str, dict[str, Any]]:
-    """What a person chose, by section: a preset, over it a size, files and settings in order, and single flags."""
+    """What a person chose, by section: a preset, over it a size, files and settings in order, and single flags.
+
+    Raises:
+        TinyLMError: a choice that cannot stand, whatever the text.
+    """
     homes = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
              "minutes": "train", "steps": "train", "epochs": "train", "until": "train", "seed": "train",
              "device": "train"}
@@ -80,7 +95,7 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers
         if value is not None:
             given.setdefault(homes[name], {})[name] = value
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
-    for layer in (*layers, given):
+    for layer in map(checked, (*layers, given)):
         if any(layer.get("train", {}).get(name) is not None for name in ("steps", "epochs", "minutes")):
             for name in ("steps", "epochs", "minutes"):  # a later horizon replaces an earlier one
                 merged["train"].pop(name, None)
@@ -127,7 +142,8 @@ def _plan(name: str, chosen: Partial, data: DataConfig, tokenizer: Tokenizer, da
     steps = rules.count_steps(train, rows.rows_per_epoch)
     parameters = structure.total_parameters(model)
     forecast = rules.forecast(model, train, parameters=parameters, steps=steps, speed=speed,
-                              flops_per_token=structure.training_flops_per_token(model, model.context_length))
+                              flops_per_token=structure.training_flops_per_token(model, model.context_length),
+                              tokens_per_row=train_part.n_tokens / rows.rows_per_epoch)
     epochs = forecast.tokens / max(1, train_part.n_tokens)
     notes += [f"model      {parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
@@ -320,7 +336,7 @@ class _Run:
             self.report = judge(self.lm.model, judged, layout=config.data.rows, counted=self.counted,
                                 split="validation" if dataset.validation else "train")
         self.lm.write_into(self.temporary)
-        sample = self.samples[-1].text if self.samples else ""
+        sample = next((each.text for each in self.samples if each.step == finished.best_step), "")
         card = write_card(config, self.report, finished, name=self.prepared.name, folder=str(self.folder),
                           version=tinylm.__version__, documents=self.prepared.documents, sample=sample)
         (self.temporary / bundle.CARD).write_text(card, encoding="utf-8")
@@ -333,14 +349,14 @@ def _closing_lines(outcome: Outcome) -> list[str]:
     stopped = {"interrupted": "Stopped early, as asked. ", "until": "Reached the loss that was asked for. ",
                "not finite": "The numbers were no longer finite, so the run was ended. "}.get(finished.reason, "")
     size = structure.total_parameters(outcome.lm.config.model)
-    quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The "'
+    quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The"'
     return [
         "",
         f"{stopped}[bold]{outcome.folder}[/bold] holds a model of {size:,} parameters, made in "
         f"{duration(outcome.seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,}).",
         f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
-        f"That is {verdict(report)}; guessing would take {report.baselines['uniform']:.2f}, counting tokens "
-        f"{report.baselines['unigram']:.2f}.",
+        f"That is {verdict(report)}.",
+        "In bits a byte, less is better: " + ", ".join(f"{name} {value:.2f}" for name, value in table(report)) + ".",
         "",
         "Now try:",
         f"  tinylm generate {outcome.folder} {quoted}",

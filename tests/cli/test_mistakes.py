@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tinylm.cli import main
+
 from .conftest import Command, Said
 
 
@@ -181,3 +183,20 @@ def test_a_damaged_model(tinylm: Command, hello: Path, tmp_path: Path, name: str
     shutil.copytree(hello, folder := tmp_path / "model")
     damage(folder / name)
     assert_one_message(tinylm("predict", folder, "how are"), fact)
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (["--minutes", "nan"], "train.minutes"), (["--minutes", "inf"], "train.minutes"),
+    (["--epochs", "inf"], "train.epochs"), (["--steps", "0"], "train.steps"), (["--validation", "nan"], "data.validation"),
+    (["--validation", "1.5"], "validation"), (["--set", "model.d_model=0"], "model.d_model"),
+    (["--set", "model.d_model=abc"], "model.d_model"),
+    (["--set", "model.context_length=0"], "model.context_length"),
+    (["--set", "data.validation=[1]"], "data.validation"), (["--set", "model.vocab_size=5"], "--vocab-size"),
+    (["--set", "data.source=abc"], "SOURCE"), (["--set", "model.n_heads=3"], "multiple"),
+])
+def test_every_value_is_checked_before_anything_is_written(options, said, tmp_path, capsys):
+    assert main(["train", "hello", *options, "--out", str(tmp_path / "run")]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -50,7 +50,7 @@ def test_epochs_become_steps():
 
 def test_a_forecast_of_steps_and_of_minutes_agree():
     model = ModelConfig(vocab_size=68)
-    known = {"parameters": 10**6, "flops_per_token": 6e6, "speed": SPEED}
+    known = {"parameters": 10**6, "flops_per_token": 6e6, "speed": SPEED, "tokens_per_row": 200.5}
     by_time = plan.forecast(model, TrainConfig(minutes=2), steps=None, **known)
     by_steps = plan.forecast(model, TrainConfig(steps=by_time.steps), steps=by_time.steps, **known)
     assert by_steps.seconds == pytest.approx(120, rel=0.02)
@@ -59,3 +59,12 @@ def test_a_forecast_of_steps_and_of_minutes_agree():
 
 def test_the_speed_of_this_machine_is_a_speed():
     assert 1e8 < plan.measure_speed(torch.device("cpu")) < 1e15
+
+
+def test_counted_runs_do_not_depend_on_the_machine():
+    def at(speed, **train):
+        return plan.fill_in({"model": {}, "train": train}, n_bytes=10**6, n_tokens=10**6, vocab_size=68, speed=speed)
+
+    assert at(1e9, steps=500) == at(1e13, steps=500)
+    assert at(1e9, epochs=2) == at(1e13, epochs=2)
+    assert at(1e9, minutes=5) != at(1e13, minutes=5)

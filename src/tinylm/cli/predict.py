@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json
+from tinylm.cli.output import add_json, columns, note, print_json
 
 EXAMPLE = 'tinylm predict runs/book "It was a" --top 10'
 
@@ -25,6 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"prompt": arguments.prompt, "ids": lm.tokenizer.encode_prompt(arguments.prompt),
                     "next": [prediction._asdict() for prediction in predictions]})
         return 0
+    seen = lm.config.model.context_length
+    hidden = len(lm.tokenizer.encode_prompt(arguments.prompt)) - seen
+    if hidden > 0:
+        note(f"note: the prompt is {hidden} tokens longer than the {seen} that this model sees at once; only its end "
+             "counts")
     longest = predictions[0].probability
     rows = [(repr(p.token) if p.token != p.token.strip() or not p.token.isprintable() else p.token,
              f"{p.probability:.3f}", "█" * max(1, round(24 * p.probability / longest))) for p in predictions]

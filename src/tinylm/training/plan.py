@@ -34,6 +34,8 @@ TOKENS_PER_WEIGHT = 1.0
 WEIGHTS_PER_BYTE = 4.0
 BATCH_TOKENS = 4096
 LONGEST_WARMUP = 100
+REFERENCE_SPEED = 100e9
+"""Stands for the machine's speed where steps or epochs are counted: such a run is the same on every machine."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int,
     given, train = chosen.get("model", {}), dict(chosen.get("train", {}))
     if not any(train.get(name) for name in ("steps", "epochs", "minutes")):
         train["minutes"] = DEFAULT_MINUTES
+    if not train.get("minutes"):
+        speed = REFERENCE_SPEED
     seconds = 60 * (train.get("minutes") or DEFAULT_MINUTES)
     model: dict[str, Any] = {"vocab_size": vocab_size}
     if not any(name in given for name in ("d_model", "n_layers", "n_heads")):
@@ -121,14 +125,15 @@ def count_steps(config: TrainConfig, rows_per_epoch: int) -> int | None:
 
 
 def forecast(model: ModelConfig, train: TrainConfig, *, parameters: int, flops_per_token: float, steps: int | None,
-             speed: float) -> Forecast:
+             speed: float, tokens_per_row: float) -> Forecast:
     """What the run will take: rough, from the speed of matrix products.
 
     Args:
         flops_per_token: of a training step.
         steps: None for a run of minutes.
+        tokens_per_row: of the text, on average; short documents leave rows partly empty.
     """
-    tokens_a_step = train.batch_size * train.accumulation * model.context_length
+    tokens_a_step = train.batch_size * train.accumulation * tokens_per_row
     rate = EFFICIENCY * speed / flops_per_token
     if steps is None:
         assert train.minutes is not None
@@ -136,7 +141,7 @@ def forecast(model: ModelConfig, train: TrainConfig, *, parameters: int, flops_p
         steps = max(1, int(seconds * rate / tokens_a_step))
     else:
         seconds = steps * tokens_a_step / rate
-    return Forecast(seconds, steps, steps * tokens_a_step, parameters, _memory(model, train, parameters))
+    return Forecast(seconds, steps, round(steps * tokens_a_step), parameters, _memory(model, train, parameters))
 
 
 def _memory(model: ModelConfig, train: TrainConfig, parameters: int) -> int:
