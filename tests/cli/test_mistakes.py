@@ -187,7 +187,8 @@ def test_a_damaged_model(tinylm: Command, hello: Path, tmp_path: Path, name: str
 
 @pytest.mark.parametrize(("options", "said"), [
     (["--minutes", "nan"], "train.minutes"), (["--minutes", "inf"], "train.minutes"),
-    (["--epochs", "inf"], "train.epochs"), (["--steps", "0"], "train.steps"), (["--validation", "nan"], "data.validation"),
+    (["--epochs", "inf"], "train.epochs"), (["--steps", "0"], "train.steps"),
+    (["--validation", "nan"], "data.validation"),
     (["--validation", "1.5"], "validation"), (["--set", "model.d_model=0"], "model.d_model"),
     (["--set", "model.d_model=abc"], "model.d_model"),
     (["--set", "model.context_length=0"], "model.context_length"),
