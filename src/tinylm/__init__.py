@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
 # very thread they wait for as soon as another program runs beside them: training was up to ten times slower.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 
 __version__ = "0.1.0"
 

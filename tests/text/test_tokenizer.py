@@ -157,7 +157,7 @@ def test_auto_takes_characters_for_small_texts_and_grows_with_the_text() -> None
         return CorpusStats(size, size, 1, "", alphabet)
 
     chosen = [choose_tokenizer(stats(size))[:2] for size in (80, 299_999, 300_000, 10**6, 10**7, 5 * 10**7, 10**9)]
-    assert chosen == [("char", None), ("char", None), ("bpe", 1024), ("bpe", 2048), ("bpe", 4096), ("bpe", 8192),
+    assert chosen == [("char", None), ("char", None), ("bpe", 2048), ("bpe", 2048), ("bpe", 4096), ("bpe", 8192),
                       ("bpe", 16384)]
     many = "".join(map(chr, range(0x4E00, 0x4E00 + 600)))
     assert choose_tokenizer(stats(80, many)).kind == "bpe"

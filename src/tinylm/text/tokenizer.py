@@ -56,7 +56,8 @@ class TokenizerChoice(NamedTuple):
 def choose_tokenizer(stats: CorpusStats) -> TokenizerChoice:
     """The rule behind `auto`: characters for a small text, else BPE with a vocabulary that grows with the text.
 
-    A BPE token must be met often enough to be learned: about 300 bytes of text for each entry, less in larger texts.
+    A BPE token must be met often enough to be learned: some 300 bytes of text for each entry; more
+    entries than that made a model of an English novel better at equal time (LOG.md, "How many entries").
     """
     size = f"{stats.characters:,} characters"
     if stats.bytes < 300_000 and len(stats.alphabet) <= 512:
@@ -65,7 +66,7 @@ def choose_tokenizer(stats: CorpusStats) -> TokenizerChoice:
     return TokenizerChoice("bpe", vocab_size, f"BPE with {vocab_size:,} entries, which suits a text of {size}")
 
 
-_BPE_SIZES = ((700_000, 1024), (3_000_000, 2048), (15_000_000, 4096), (100_000_000, 8192))
+_BPE_SIZES = ((3_000_000, 2048), (15_000_000, 4096), (100_000_000, 8192))
 """(bytes of text below, entries)."""
 
 
