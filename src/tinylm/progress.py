@@ -71,8 +71,8 @@ class Display:
         elif isinstance(event, Validated):
             self._validated(event)
         elif isinstance(event, Sampled):
-            self.console.print(f"      [dim]{escape(on_one_line(event.prompt + event.text))}[/dim]", highlight=False,
-                               soft_wrap=True)
+            line = on_one_line(event.prompt + event.text, self.console.width - 8 if self.console.is_terminal else 160)
+            self.console.print(f"      [dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
         elif isinstance(event, Finished):
             self._progress.stop()
 
@@ -102,6 +102,7 @@ class Display:
 
 
 def say(console: Console, lines: Iterable[str]) -> None:
+    """Whole lines for a file or a program, wrapped between words for a terminal."""
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=not console.is_terminal)
 

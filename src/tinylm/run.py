@@ -274,10 +274,10 @@ class _Run:
         with ExitStack() as stack:
             stack.enter_context(threads_for(flops * config.model.context_length * config.train.batch_size))
             self.should_stop = stack.enter_context(_stop_on_signals(self.console))
-            training = Training(model, make_optimizers(model, config.train), self.prepared.rows(), config.train,
+            self.training = Training(model, make_optimizers(model, config.train), self.prepared.rows(), config.train,
                                 horizon, self._validate if dataset.validation else None, self.should_stop,
                                 self.prepared.device)
-            finished = self._read(training, self._display(horizon))
+            finished = self._read(self.training, self._display(horizon))
             model.eval()
             return self._write(finished)
 
@@ -297,7 +297,8 @@ class _Run:
         part = self.prepared.dataset.validation
         assert part is not None
         self.last_report = judge(self.lm.model, part, layout=self.prepared.config.data.rows, split="validation",
-                                 counted=self.counted, should_stop=self.should_stop)
+                                 counted=self.counted,
+                                 should_stop=lambda: self.should_stop() and not self.training.ending)
         if self.last_report.loss == min(self.last_report.loss, getattr(self, "report", self.last_report).loss):
             self.report = self.last_report
         return self.last_report.loss

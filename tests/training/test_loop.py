@@ -98,6 +98,13 @@ def test_a_run_stops_at_the_loss_that_was_asked_for():
     assert (last.step, last.reason) == (4, "until")
 
 
+def test_asked_to_stop_it_takes_time_for_a_quick_validation():
+    losses = iter([3.0, 2.0])
+    run = training(1000, lambda: next(losses), should_stop=lambda: run.step >= 3, evaluate_every=2)
+    *_, last = run.events()
+    assert (last.reason, last.best_step, last.best_loss) == ("interrupted", 3, 2.0)
+
+
 def test_an_interrupted_validation_keeps_what_is_there():
     def validate():
         raise Interrupted

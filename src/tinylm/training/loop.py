@@ -27,6 +27,8 @@ VALIDATIONS = 20
 """About so many in a run."""
 VALIDATION_SHARE = 0.05
 """Most of a time budget that goes into validation; the fewer of them then."""
+QUICK_SECONDS = 3.0
+"""A run that was asked to stop still takes time for a validation that is known to be as quick as this."""
 
 
 class BatchSource(Protocol):
@@ -64,7 +66,10 @@ class Training:
         self.best_loss: float | None = None
         self.best_step = 0
         self._best_weights: dict[str, Tensor] = {}
+        self.ending = False
+        """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
         self._validated_step = 0
+        self._validation_seconds = np.inf
         self._next_validation = 1 / VALIDATIONS
 
     def events(self) -> Iterator[Event]:
@@ -85,7 +90,8 @@ class Training:
                     yield from self._validated()
                     if self.config.until is not None and (self.best_loss or np.inf) <= self.config.until:
                         reason = "until"
-        if reason == "finished":
+        self.ending = True
+        if reason == "finished" or (reason == "interrupted" and self._validation_seconds < QUICK_SECONDS):
             yield from self._validated()
         self._keep_best()
         yield Finished(self.step, reason, self.best_step, self.best_loss, self.tokens_seen)
@@ -129,7 +135,8 @@ class Training:
             loss = self.validate()
         except Interrupted:
             return
-        self._plan_validations(time.perf_counter() - started)
+        self._validation_seconds = time.perf_counter() - started
+        self._plan_validations(self._validation_seconds)
         self._validated_step = self.step
         best = self.best_loss is None or loss < self.best_loss
         if best:
