@@ -70,6 +70,10 @@ class Prepared:
     device: torch.device
     notes: list[str]
 
+    def to_dict(self) -> dict[str, Any]:
+        """What `plan` reports."""
+        return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
+
     def rows(self) -> Rows:
         """What training reads."""
         data, train = self.config.data, self.config.train
@@ -183,9 +187,7 @@ def _lasting(source: str | Path) -> str:
 def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None, config: Partial | None = None,
          **flags: Any) -> dict[str, Any]:
     """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
-    prepared = prepare(source, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags))
-    return {"config": prepared.config.model_dump(mode="json"), "forecast": asdict(prepared.forecast),
-            "notes": prepared.notes}
+    return prepare(source, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)).to_dict()
 
 
 # ---- training
@@ -296,12 +298,11 @@ class _Run:
     def _validate(self) -> float:
         part = self.prepared.dataset.validation
         assert part is not None
-        self.last_report = judge(self.lm.model, part, layout=self.prepared.config.data.rows, split="validation",
-                                 counted=self.counted,
-                                 should_stop=lambda: self.should_stop() and not self.training.ending)
-        if self.last_report.loss == min(self.last_report.loss, getattr(self, "report", self.last_report).loss):
-            self.report = self.last_report
-        return self.last_report.loss
+        report = judge(self.lm.model, part, layout=self.prepared.config.data.rows, split="validation",
+                       counted=self.counted, should_stop=lambda: self.should_stop() and not self.training.ending)
+        if self.training.best_loss is None or report.loss < self.training.best_loss:
+            self.report = report  # of the weights that the training keeps
+        return report.loss
 
     def _read(self, training: Training, display: Display) -> Finished:
         """Drains the events: to the metrics file, to the samples, to the terminal."""

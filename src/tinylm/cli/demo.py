@@ -283,7 +283,8 @@ def _losses(story: Story) -> tuple[float, float]:
     """The loss of the trained model in nats a token, with padding counted and without."""
     import torch
 
-    from tinylm.training.step import IGNORE, count_targets, total_loss
+    from tinylm.text.rows import IGNORE
+    from tinylm.training.step import count_targets, total_loss
 
     inputs, targets = (torch.from_numpy(array) for array in _batch(story))
     masked = targets.masked_fill(targets == story.lm.tokenizer.pad_id, IGNORE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.train import add_run_arguments, chosen
@@ -23,8 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = prepare(arguments.source, chosen(arguments))
     forecast = prepared.forecast
     if arguments.json:
-        print_json({"config": prepared.config.model_dump(mode="json"), "forecast": asdict(forecast),
-                    "notes": prepared.notes})
+        print_json(prepared.to_dict())
         return 0
     print("\n".join(prepared.notes))
     print(f"forecast   {duration(forecast.seconds)}, {forecast.steps:,} steps, {forecast.tokens:,} tokens "

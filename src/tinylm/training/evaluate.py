@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from tinylm.training.step import IGNORE, total_loss
-
-NumpyBatch = tuple[NDArray[np.int64], NDArray[np.int64]]
+from tinylm.text.rows import IGNORE, Batch
+from tinylm.training.step import total_loss
 
 
 class Interrupted(Exception):
@@ -20,7 +17,7 @@ class Interrupted(Exception):
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Iterable[NumpyBatch], *, device: torch.device | str = "cpu",
+def evaluate(model: nn.Module, batches: Iterable[Batch], *, device: torch.device | str = "cpu",
              should_stop: Callable[[], bool] = lambda: False) -> tuple[float, int]:
     """Every target of `batches` once, dropout off.
 

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-IGNORE = -100
-"""The target of a position that has no next token: padding."""
+from tinylm.text.rows import IGNORE
 
 Batch = tuple[Tensor, Tensor]
 """Inputs and targets, (B, T) int64 each."""
