@@ -8,7 +8,7 @@ import pytest
 
 import tinylm
 from tinylm.errors import TinyLMError
-from tinylm.run import choices
+from tinylm.prepare import choices
 
 SMALL = {"model": {"context_length": 32}}
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from tinylm.errors import TinyLMError
     from tinylm.lm import Completion, LanguageModel, Prediction, load
     from tinylm.model.transformer import TinyLM
+    from tinylm.prepare import plan
     from tinylm.report import Report
-    from tinylm.run import plan, train
+    from tinylm.run import train
     from tinylm.text.tokenizer import Tokenizer
 
 # Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
@@ -29,7 +30,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "DataConfig": "config", "ModelConfig": "config", "RunConfig": "config", "SampleConfig": "config",
     "TrainConfig": "config", "TinyLMError": "errors", "Completion": "lm", "LanguageModel": "lm", "Prediction": "lm",
-    "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "run", "train": "run",
+    "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "prepare", "train": "run",
     "Tokenizer": "text.tokenizer",
 }
 

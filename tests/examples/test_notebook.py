@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +37,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     done = subprocess.run([sys.executable, "-c", EXECUTE, str(NOTEBOOK)], capture_output=True, text=True, check=False,
                           cwd=home, env={**os.environ, **places, "OMP_NUM_THREADS": "1"}, timeout=250)
     assert done.returncode == 0, done.stderr
-    outputs = [output for cell in json.loads(done.stdout)["cells"] for output in cell.get("outputs", ())]
-    texts = ["".join(output.get("text") or output["data"]["text/plain"]) for output in outputs]
-    return "\n".join(text.strip() for text in texts)
+    return "\n".join(shown(cell.get("outputs", ())) for cell in json.loads(done.stdout)["cells"])
+
+
+def shown(outputs: Iterable[dict[str, Any]]) -> str:
+    """What a cell printed, then what it returned. The kernel sends a print in pieces when it happens to flush in the
+    middle of it, and pieces and result in an order of their own."""
+    printed = [piece for output in outputs if output["output_type"] == "stream" for piece in output["text"]]
+    returned = ["".join(output["data"]["text/plain"]) for output in outputs if "data" in output]
+    return "\n".join(text for text in ("".join(printed).strip(), *returned) if text)
 
 
 # The slow part is the fixture: one worker is to run it once.

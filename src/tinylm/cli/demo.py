@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tinylm.config import ModelConfig
     from tinylm.lm import LanguageModel
-    from tinylm.run import Prepared
+    from tinylm.prepare import Prepared
     from tinylm.text.rows import Batch
 
 EXAMPLE = "tinylm demo"
@@ -96,7 +96,7 @@ NEXT = (
 def _begin(console: Console) -> Story:
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
-    from tinylm.run import choices, prepare
+    from tinylm.prepare import choices, prepare
     from tinylm.text.corpus import HELLO
 
     with TemporaryDirectory() as folder:  # the name "hello" would find a file of that name first

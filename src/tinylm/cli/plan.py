@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from tinylm.prepare import prepare
     from tinylm.progress import duration
-    from tinylm.run import prepare
 
     prepared = prepare(arguments.source, chosen(arguments))
     forecast = prepared.forecast

@@ -1,0 +1,164 @@
+"""Before the first step: a text is opened, encoded, and everything that nobody chose is filled in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tinylm.config import (
+    DataConfig,
+    ModelConfig,
+    Partial,
+    RunConfig,
+    SampleConfig,
+    TrainConfig,
+    checked,
+    merge,
+    preset,
+    size,
+)
+from tinylm.inspection import structure
+from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.dataset import Dataset, build_dataset, split_corpus, train_tokenizer
+from tinylm.text.rows import IGNORE, Rows
+from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
+from tinylm.training import plan as rules
+from tinylm.training.device import choose_device, describe_device
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is known before the first step. `notes` says for people what was chosen, and why."""
+
+    name: str
+    config: RunConfig
+    tokenizer: Tokenizer
+    dataset: Dataset
+    documents: str
+    forecast: rules.Forecast
+    steps: int | None
+    device: torch.device
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `plan` reports."""
+        return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
+
+    def rows(self) -> Rows:
+        """What training reads."""
+        data, train = self.config.data, self.config.train
+        padding = self.tokenizer.pad_id if train.loss_on_padding else IGNORE
+        return Rows(self.dataset.train, layout=data.rows, context_length=self.config.model.context_length,
+                    seed=train.seed, target_padding=padding)
+
+
+def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers: tuple[Partial, ...] = (),
+            **flags: Any) -> dict[str, dict[str, Any]]:
+    """What a person chose, by section: a preset, over it a size, files and settings in order, and single flags.
+
+    Raises:
+        TinyLMError: a choice that cannot stand, whatever the text.
+    """
+    homes = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
+             "minutes": "train", "steps": "train", "epochs": "train", "until": "train", "seed": "train",
+             "device": "train"}
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in flags.items():
+        if name not in homes:
+            raise TypeError(f"train() has no argument {name!r}")
+        if value is not None:
+            given.setdefault(homes[name], {})[name] = value
+    merged = merge(preset(preset_name), size(size_name) if size_name else {})
+    for layer in map(checked, (*layers, given)):
+        if any(layer.get("train", {}).get(name) is not None for name in ("steps", "epochs", "minutes")):
+            for name in ("steps", "epochs", "minutes"):  # a later horizon replaces an earlier one
+                merged["train"].pop(name, None)
+        merged = merge(merged, layer)
+    return merged
+
+
+def prepare(source: str | Path, chosen: Partial) -> Prepared:
+    """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
+
+    Raises:
+        TinyLMError: anything in the text or the choices that cannot work.
+    """
+    data = dict(chosen["data"])
+    device = choose_device(chosen["train"].get("device", "auto"))
+    corpus = open_corpus(source, documents=data.get("documents", "auto"), text_field=data.get("text_field", "text"))
+    split = split_corpus(corpus, data.get("validation", DataConfig.model_fields["validation"].default))
+    reason = _choose_tokenizer(corpus, data)
+    data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
+    data |= {"source": _lasting(source), "fingerprint": corpus.stats().fingerprint}
+    config = DataConfig(**data)
+    tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
+                                unknown_token=config.unknown_token)
+    dataset = build_dataset(split, tokenizer)
+    stats = corpus.stats()
+    documents = f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
+    notes = [f"text       {corpus.name}: {documents}; {split.description}",
+             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(dataset)}"]
+    return _plan(corpus.name, chosen, config, tokenizer, dataset, documents, device, notes)
+
+
+def _plan(name: str, chosen: Partial, data: DataConfig, tokenizer: Tokenizer, dataset: Dataset, documents: str,
+          device: torch.device, notes: list[str]) -> Prepared:
+    speed = rules.measure_speed(device)
+    train_part = dataset.train
+    filled = rules.fill_in(chosen, n_bytes=train_part.n_bytes, n_tokens=train_part.n_tokens,
+                           vocab_size=tokenizer.vocab_size, speed=speed)
+    model = ModelConfig(**filled["model"])
+    rows = Rows(train_part, layout=data.rows, context_length=model.context_length)
+    if filled["train"]["batch_size"] == "full":
+        filled["train"]["batch_size"] = rows.rows_per_epoch
+    train = TrainConfig(**filled["train"])
+    config = RunConfig(model=model, data=data, train=train, sample=SampleConfig(**chosen["sample"]))
+    steps = rules.count_steps(train, rows.rows_per_epoch)
+    parameters = structure.total_parameters(model)
+    forecast = rules.forecast(model, train, parameters=parameters, steps=steps, speed=speed,
+                              flops_per_token=structure.training_flops_per_token(model, model.context_length),
+                              tokens_per_row=train_part.n_tokens / rows.rows_per_epoch)
+    epochs = forecast.tokens / max(1, train_part.n_tokens)
+    notes += [f"model      {parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
+              f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
+              f"training   {_horizon_for_people(train, steps)}; {train.optimizer}, batches of {train.batch_size} rows; "
+              f"about {forecast.tokens:,} tokens, {epochs:.1f} times the text",
+              f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.1f} GB of memory"]
+    return Prepared(name, config, tokenizer, dataset, documents, forecast, steps, device, notes)
+
+
+def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:
+    """Fills in what `auto` leaves open; returns the choice and its reason for people."""
+    if data.get("tokenizer", "auto") != "auto":
+        return f"{data['tokenizer']}, as asked for"
+    choice = choose_tokenizer(corpus.stats())
+    data["tokenizer"] = choice.kind
+    if data.get("vocab_size") is None:
+        data["vocab_size"] = choice.vocab_size
+    return choice.reason
+
+
+def _tokens(dataset: Dataset) -> str:
+    held_out = f" and {dataset.validation.n_tokens:,} to validate on" if dataset.validation else ""
+    return f"{dataset.train.n_tokens:,} tokens to train on{held_out}"
+
+
+def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
+    if train.minutes is not None:
+        return f"{train.minutes:g} minutes"
+    return f"{steps:,} steps" + (f" ({train.epochs:g} epochs)" if train.epochs is not None else "")
+
+
+def _lasting(source: str | Path) -> str:
+    """A path that still holds from another working folder; built-in names and `-` stay as they are."""
+    return os.path.abspath(source) if Path(source).exists() else str(source)
+
+
+def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None, config: Partial | None = None,
+         **flags: Any) -> dict[str, Any]:
+    """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
+    return prepare(source, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)).to_dict()
