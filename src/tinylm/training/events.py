@@ -11,14 +11,38 @@ from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
+class Began:
+    """The facts of a run, before its first step.
+
+    Bytes are those of the texts in UTF-8; `validation_tokens` is 0 where nothing was held out. `baselines` are bits a
+    byte of the judged text (report.py). `repeated` is the share of the validation text that stands in the training
+    text word for word, in stretches of some 64 bytes or more; `unknown` the share of its tokens that are `<unk>`.
+    """
+
+    kind: ClassVar[str] = "begin"
+    parameters: int
+    vocab_size: int
+    context_length: int
+    train_tokens: int
+    train_bytes: int
+    validation_tokens: int
+    validation_bytes: int
+    baselines: dict[str, float]
+    repeated: float
+    unknown: float
+
+
+@dataclass(frozen=True)
 class Stepped:
-    """One update of the weights. `loss` is in nats a token, of the batch before the update."""
+    """One update of the weights. `loss` is in nats a token, of the batch before the update; `gradient_norm` that of the
+    whole gradient before clipping, and `layer_gradients` its parts: `embed`, `layers.0`, ..., `ln_f`, `out_head`."""
 
     kind: ClassVar[str] = "step"
     step: int
     loss: float
     learning_rate: float
     gradient_norm: float
+    layer_gradients: dict[str, float]
     tokens_seen: int
     epoch: float
 
@@ -43,13 +67,25 @@ class Sampled:
     text: str
 
 
-StopReason = Literal["finished", "until", "interrupted", "not finite"]
+@dataclass(frozen=True)
+class RolledBack:
+    """A number in step `step` was not finite, in `where`. The step was not applied: the run goes on from `to_step`, its
+    learning rate from here on `learning_rate_scale` times what was planned."""
+
+    kind: ClassVar[str] = "rollback"
+    step: int
+    to_step: int
+    where: str
+    learning_rate_scale: float
+
+
+StopReason = Literal["finished", "until", "interrupted", "overfitting", "not finite"]
 
 
 @dataclass(frozen=True)
 class Finished:
     """The end. The model now holds the weights of `best_step`, whose validation loss was `best_loss` (None: the run
-    had no validation, and they are the last)."""
+    had no validation, and they are the last). `where`: the part of the model with the number that was not finite."""
 
     kind: ClassVar[str] = "finished"
     step: int
@@ -57,11 +93,20 @@ class Finished:
     best_step: int
     best_loss: float | None
     tokens_seen: int
+    where: str = ""
 
 
-Event = Stepped | Validated | Sampled | Finished
+Event = Began | Stepped | Validated | Sampled | RolledBack | Finished
+_KINDS = {event.kind: event for event in (Began, Stepped, Validated, Sampled, RolledBack, Finished)}
 
 
 def to_json_line(event: Event) -> str:
     """One line of metrics.jsonl."""
     return json.dumps({"event": event.kind, **asdict(event)}) + "\n"
+
+
+def from_json_line(line: str) -> Event:
+    """The event of a line. Raises: ValueError, TypeError, KeyError: it is none."""
+    fields = json.loads(line)
+    event: Event = _KINDS[fields.pop("event")](**fields)
+    return event

@@ -6,6 +6,7 @@ Whoever iterates it trains; whoever stops iterating stops training.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -71,6 +72,7 @@ class Training:
         self._validated_step = 0
         self._validation_seconds = np.inf
         self._next_validation = 1 / VALIDATIONS
+        self._layers = [layer_of(name) for name, _ in self.model.named_parameters()]
 
     def events(self) -> Iterator[Event]:
         """Trains, and tells what happens."""
@@ -107,7 +109,14 @@ class Training:
         self.tokens_seen += sum(inputs.numel() for inputs, _ in batches)
         epoch = self.step * self.config.accumulation * self.config.batch_size / self.rows.rows_per_epoch
         return Stepped(self.step, result.loss, self.config.learning_rate * factor, result.gradient_norm,
-                       self.tokens_seen, epoch), result.applied
+                       self._by_layer(result.gradient_norms), self.tokens_seen, epoch), result.applied
+
+    def _by_layer(self, norms: list[float]) -> dict[str, float]:
+        """Norms of parameters as norms of the parts of the model, to four digits."""
+        squares: dict[str, float] = defaultdict(float)
+        for layer, norm in zip(self._layers, norms, strict=True):
+            squares[layer] += norm * norm
+        return {layer: float(f"{square ** 0.5:.4g}") for layer, square in squares.items()}
 
     def _batches(self) -> list[Batch]:
         first = self.step * self.config.accumulation
@@ -157,3 +166,9 @@ class Training:
             self.model.load_state_dict(self._best_weights)
         else:
             self.best_step = self.step
+
+
+def layer_of(name: str) -> str:
+    """The part of the model that a parameter is in: `layers.0.attn.q_proj.weight` -> `layers.0`."""
+    first, _, rest = name.partition(".")
+    return f"{first}.{rest.partition('.')[0]}" if first == "layers" else first

@@ -30,10 +30,12 @@ def count_targets(batches: Sequence[Batch]) -> int:
 
 
 class StepResult(NamedTuple):
-    """Loss in nats a token, the norm of the whole gradient before clipping, and whether the update was made."""
+    """Loss in nats a token; the norm of the gradient before clipping, whole and by parameter, in the model's order; and
+    whether the update was made."""
 
     loss: float
     gradient_norm: float
+    gradient_norms: list[float]
     applied: bool
 
 
@@ -54,14 +56,22 @@ def train_step(model: nn.Module, optimizers: Sequence[Optimizer], batches: Seque
             part = total_loss(model(inputs), targets) / n_targets
             part.backward()
             loss += part.detach()
-    parameters = [p for p in model.parameters() if p.grad is not None]
-    norm = nn.utils.clip_grad_norm_(parameters, grad_clip or float("inf"))
+    norms = _gradient_norms(model)
+    norm = torch.linalg.vector_norm(norms)
     applied = bool(torch.isfinite(norm) & torch.isfinite(loss))
+    if applied and grad_clip:
+        nn.utils.clip_grads_with_norm_(model.parameters(), grad_clip, norm)
     for optimizer in optimizers:
         if applied:
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return StepResult(loss.item(), norm.item(), applied)
+    return StepResult(loss.item(), norm.item(), norms.tolist(), applied)
+
+
+def _gradient_norms(model: nn.Module) -> Tensor:
+    """The norm of each parameter's gradient, 0 where it has none."""
+    gradients = [torch.zeros((), device=p.device) if p.grad is None else p.grad for p in model.parameters()]
+    return torch.stack(torch._foreach_norm(gradients))
 
 
 @contextmanager
