@@ -23,7 +23,7 @@ from tinylm.config import (
 )
 from tinylm.inspection import structure
 from tinylm.text.corpus import Corpus, open_corpus
-from tinylm.text.dataset import Dataset, build_dataset, split_corpus, train_tokenizer
+from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, train_tokenizer
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
@@ -31,22 +31,17 @@ from tinylm.training.device import choose_device, describe_device
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """All that is known before the first step. `notes` says for people what was chosen, and why."""
+class Job:
+    """What a run is given to do."""
 
     name: str
     config: RunConfig
     tokenizer: Tokenizer
+    split: Split
     dataset: Dataset
     documents: str
-    forecast: rules.Forecast
-    steps: int | None
+    """How much text of which kind, for people."""
     device: torch.device
-    notes: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `plan` reports."""
-        return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
 
     def rows(self) -> Rows:
         """What training reads."""
@@ -54,6 +49,23 @@ class Prepared:
         padding = self.tokenizer.pad_id if train.loss_on_padding else IGNORE
         return Rows(self.dataset.train, layout=data.rows, context_length=self.config.model.context_length,
                     seed=train.seed, target_padding=padding)
+
+    @property
+    def steps(self) -> int | None:
+        """How many; None for a run of minutes."""
+        return rules.count_steps(self.config.train, self.rows().rows_per_epoch)
+
+
+@dataclass(frozen=True)
+class Prepared(Job):
+    """All that is known before the first step. `notes` says for people what was chosen, and why."""
+
+    forecast: rules.Forecast
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `plan` reports."""
+        return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
 
 
 def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers: tuple[Partial, ...] = (),
@@ -98,15 +110,20 @@ def prepare(source: str | Path, chosen: Partial) -> Prepared:
     tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
                                 unknown_token=config.unknown_token)
     dataset = build_dataset(split, tokenizer)
-    stats = corpus.stats()
-    documents = f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
+    documents = describe(corpus)
     notes = [f"text       {corpus.name}: {documents}; {split.description}",
              f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(dataset)}"]
-    return _plan(corpus.name, chosen, config, tokenizer, dataset, documents, device, notes)
+    return _plan(corpus.name, chosen, config, tokenizer, split, dataset, documents, device, notes)
 
 
-def _plan(name: str, chosen: Partial, data: DataConfig, tokenizer: Tokenizer, dataset: Dataset, documents: str,
-          device: torch.device, notes: list[str]) -> Prepared:
+def describe(corpus: Corpus) -> str:
+    """How much text of which kind, for people."""
+    stats = corpus.stats()
+    return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
+
+
+def _plan(name: str, chosen: Partial, data: DataConfig, tokenizer: Tokenizer, split: Split, dataset: Dataset,
+          documents: str, device: torch.device, notes: list[str]) -> Prepared:
     speed = rules.measure_speed(device)
     train_part = dataset.train
     filled = rules.fill_in(chosen, n_bytes=train_part.n_bytes, n_tokens=train_part.n_tokens,
@@ -128,7 +145,7 @@ def _plan(name: str, chosen: Partial, data: DataConfig, tokenizer: Tokenizer, da
               f"training   {_horizon_for_people(train, steps)}; {train.optimizer}, batches of {train.batch_size} rows; "
               f"about {forecast.tokens:,} tokens, {epochs:.1f} times the text",
               f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.1f} GB of memory"]
-    return Prepared(name, config, tokenizer, dataset, documents, forecast, steps, device, notes)
+    return Prepared(name, config, tokenizer, split, dataset, documents, device, forecast, notes)
 
 
 def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:
