@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
 from tinylm.text import decoding
-from tinylm.text.corpus import BUILT_IN, HELLO, Corpus, Piece, open_corpus
+from tinylm.text.corpus import BUILT_IN, HELLO, Corpus, open_corpus
 
 Write = Callable[[str, bytes | str], Path]
 
@@ -59,9 +59,10 @@ def test_built_in_sources_exclude_tests_and_installed_packages() -> None:
     assert not any("site-packages" in name or "/test/" in name or "/tests/" in name for name in names)
 
 
-def test_a_path_wins_over_a_built_in_name(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_built_in_name_means_the_same_in_every_folder(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write("hello", "my own text").parent)
-    assert documents_of(open_corpus("hello")) == ["my own text"]
+    assert documents_of(open_corpus("./hello")) == ["my own text"]
+    assert documents_of(open_corpus("hello")) == list(HELLO)
 
 
 def test_a_file_is_one_document_kept_as_it_is(write: Write) -> None:
@@ -292,8 +293,20 @@ def test_an_unknown_kind_of_documents(write: Write) -> None:
     assert "Did you mean 'line'?" in complaint(write("a.txt", SENTENCE), documents="lines")
 
 
-def test_a_piece_is_a_pair() -> None:
-    assert Piece("a", True) == ("a", True)
+def places(corpus: Corpus) -> list[tuple[str, str, int]]:
+    return [(piece.text, Path(piece.file).name, piece.line) for piece in corpus.pieces()]
+
+
+def test_a_piece_knows_its_file_and_line(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "PIECE", 5)
+    write("folder/a.txt", "one two\nthree\r\nfour five")
+    folder = write("folder/b.jsonl", '{"text": "six\\nseven"}\n\n{"text": "eight\\nnine"}\n').parent
+    assert places(open_corpus(folder)) == [
+        ("one two", "a.txt", 1), ("\nthree", "a.txt", 1), ("\r\nfour", "a.txt", 2), (" five", "a.txt", 3),
+        ("six\nseven", "b.jsonl", 1), ("eleven", "b.jsonl", 3), ("\nnine", "b.jsonl", 3)]
+    lines = write("lines.txt", "one\n\ntwo\r\n")
+    assert places(open_corpus(lines, documents="line")) == [("one", "lines.txt", 1), ("two", "lines.txt", 3)]
+    assert {piece.file for piece in open_corpus("python-reference").pieces()} == {"python-reference"}
 
 
 def test_text_never_imports_torch() -> None:

@@ -82,9 +82,9 @@ def test_a_cut_by_characters_loses_nothing(texts: list[str], data: st.DataObject
 
     whole = len("".join(texts))
     left, right = (list(Slice(Fake(), "characters", *ends).pieces()) for ends in ((0, cut), (cut, whole)))
-    assert "".join(text for text, _ in left) == "".join(texts)[:cut]
-    assert "".join(text for text, _ in right) == "".join(texts)[cut:]
-    assert sum(ends for _, ends in [*left, *right]) == len(texts)
+    assert "".join(piece.text for piece in left) == "".join(texts)[:cut]
+    assert "".join(piece.text for piece in right) == "".join(texts)[cut:]
+    assert sum(piece.ends_document for piece in [*left, *right]) == len(texts)
 
 
 @pytest.mark.parametrize("share", [1e-9, 0.5, 0.999999])

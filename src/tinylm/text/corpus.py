@@ -45,10 +45,18 @@ WHITESPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
 class Piece(NamedTuple):
-    """A stretch of a document's text, and whether the document ends with it."""
+    """A stretch of a document's text, whether the document ends with it, and where it stands.
+
+    `line` is the number, from 1, of the line of file `file` in which the stretch begins. If `in_one_line`, all of it
+    comes from that line: it is a document of its own, and line ends in it (of a jsonl record) are no line ends of the
+    file.
+    """
 
     text: str
     ends_document: bool
+    file: str = ""
+    line: int = 1
+    in_one_line: bool = False
 
 
 class CorpusStats(NamedTuple):
@@ -99,13 +107,14 @@ class Corpus:
             if source.documents == "text":
                 yield from _cut(source.chunks(), source.where)
                 continue
-            for text in self._short_documents(source):
-                yield from _cut([text], source.where)
+            for number, text in self._short_documents(source):
+                yield from _cut([text], source.where, number)
 
-    def _short_documents(self, source: _Source) -> Iterator[str]:
+    def _short_documents(self, source: _Source) -> Iterator[tuple[int, str]]:
+        """(line number, text) of each."""
         lines = _lines(source.chunks(), source.where)
         if source.documents == "line":
-            return (line for _, line in lines)
+            return lines
         return _records(lines, self._opened_as.text_field, source.where)
 
     def stats(self) -> CorpusStats:
@@ -127,8 +136,8 @@ def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str 
     """Opens a text to train on.
 
     Args:
-        source: a path; `-` for standard input; or, where no such path exists, a built-in text: `hello`,
-            `python-reference`, `python-stdlib`.
+        source: a path; `-` for standard input; or a built-in text: `hello`, `python-reference`, `python-stdlib`, which
+            mean the same in every folder (a file of such a name is `./hello`).
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
             `text_field`; "auto": by the file's name, and lines for `hello`.
         text_field: the field of a jsonl record that holds the text.
@@ -148,6 +157,8 @@ def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str 
 def _open(source: str, options: _Options) -> Corpus:
     if source == "-":
         return _spooled(_standard_input(), Path("standard input"), options)
+    if source in BUILT_IN:
+        return Corpus(source, BUILT_IN[source](options.documents), options)
     path = Path(source)
     try:
         if source and path.is_dir():
@@ -159,8 +170,6 @@ def _open(source: str, options: _Options) -> Corpus:
                 return _spooled(pipe, path, options)
     except OSError as error:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=source) from None
-    if source in BUILT_IN:
-        return Corpus(source, BUILT_IN[source](options.documents), options)
     raise _missing(source)
 
 
@@ -258,25 +267,26 @@ BUILT_IN: dict[str, Callable[[str], list[_Source]]] = {
 _BREAK = re.compile(rf"[^{WHITESPACE}](?=[{WHITESPACE}])")
 
 
-def _cut(chunks: Iterable[str], where: str) -> Iterator[Piece]:
-    """A document in pieces, cut before white space that follows something else.
+def _cut(chunks: Iterable[str], where: str, only_line: int | None = None) -> Iterator[Piece]:
+    """A document in pieces, cut before white space that follows something else. `only_line`: it is that line alone.
 
     There, words end for every tokenizer of ours. For GPT-2's pattern: it never looks back, no alternative goes on from
     other characters into white space, and its only look ahead, `\\s+(?!\\S)`, is about white space. So what it finds
     before the cut and after it stays the same when either side is taken alone.
     """
-    held, searched = "", PIECE
+    held, searched, line, in_one_line = "", PIECE, only_line or 1, only_line is not None
     for chunk in chunks:
         held += chunk
         while found := _BREAK.search(held, searched):
-            yield Piece(held[:found.end()], False)
+            yield Piece(held[:found.end()], False, where, line, in_one_line)
+            line += 0 if in_one_line else held.count("\n", 0, found.end())
             held, searched = held[found.end():], PIECE
         searched = max(PIECE, len(held) - 1)
         if len(held) > LONGEST + PIECE:
             raise TinyLMError(f"a single word of over {LONGEST >> 20} million characters", where=where,
                               remedy="Is this text? A tokenizer needs spaces or line ends here and there")
     if held:
-        yield Piece(held, True)
+        yield Piece(held, True, where, line, in_one_line)
 
 
 def _lines(chunks: Iterable[str], where: str) -> Iterator[tuple[int, str]]:
@@ -297,11 +307,11 @@ def _lines(chunks: Iterable[str], where: str) -> Iterator[tuple[int, str]]:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _records(lines: Iterable[tuple[int, str]], field: str, where: str) -> Iterator[str]:
+def _records(lines: Iterable[tuple[int, str]], field: str, where: str) -> Iterator[tuple[int, str]]:
     for number, line in lines:
         text = _record_text(line, field, f"{where}, line {number}")
         if text:
-            yield text
+            yield number, text
 
 
 def _record_text(line: str, field: str, where: str) -> str:

@@ -60,9 +60,12 @@ class Slice:
                 return
 
     def _cut(self, piece: Piece, place: int) -> Iterator[Piece]:
-        text = piece.text[max(0, self.start - place):max(0, self.stop - place)]
+        first = max(0, self.start - place)
+        text = piece.text[first:max(0, self.stop - place)]
         if text:
-            yield Piece(text, piece.ends_document and place + len(piece.text) <= self.stop)
+            ends = piece.ends_document and place + len(piece.text) <= self.stop
+            line = piece.line + (0 if piece.in_one_line else piece.text.count("\n", 0, first))
+            yield piece._replace(text=text, ends_document=ends, line=line)
 
 
 @dataclass(frozen=True)
