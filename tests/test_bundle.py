@@ -18,12 +18,18 @@ def folder(hello_run, tmp_path):
 def test_a_run_is_a_folder_without_pickle(hello_run):
     names = {path.name for path in hello_run.iterdir()}
     assert names == {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl",
-                     "README.md"}
-    assert not any(b"\x80\x04" in path.read_bytes()[:2] for path in hello_run.iterdir())
+                     "README.md", "checkpoints"}
+    assert not any(path.read_bytes()[:2] == b"\x80\x04" for path in hello_run.rglob("*") if path.is_file())
 
 
 def test_all_files_may_be_read_by_the_same_people(hello_run):
-    assert len({path.stat().st_mode for path in hello_run.iterdir()}) == 1
+    assert len({path.stat().st_mode for path in hello_run.iterdir() if path.is_file()}) == 1
+
+
+def test_without_checkpoints_it_is_still_a_model(folder):
+    before = tinylm.load(folder).predict("how")
+    shutil.rmtree(folder / "checkpoints")
+    assert tinylm.load(folder).predict("how") == before
 
 
 def test_a_block_that_fails_leaves_nothing(tmp_path):

@@ -6,22 +6,32 @@
     metrics.jsonl       what happened, an event a line
     samples.jsonl       what it wrote along the way
     README.md           the model card
+    checkpoints/        to go on from (training/checkpoint.py); without it, it is still a model
+
+A run makes the folder at its beginning and fills it as it goes, and holds its lock until it leaves.
 """
 
 from __future__ import annotations
 
+import glob
 import json
+import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tinylm.config import RunConfig
+from tinylm import __version__
+from tinylm.config import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError
+from tinylm.files import flush, put_in_place, write_whole
+from tinylm.inspection.structure import parameter_table
 from tinylm.text.tokenizer import Tokenizer
+from tinylm.untrusted import quoted, read_json, read_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,19 +39,22 @@ if TYPE_CHECKING:
     from tinylm.model.transformer import TinyLM
 
 FORMAT = 1
-CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD = (
-    "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md")
+CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
+    "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
+LOCK = "checkpoints/.lock"
+STALE_SECONDS = 3600
 
 
 # ---- writing
 
 
 @contextmanager
-def new_folder(folder: str | Path, *, force: bool = False) -> Iterator[Path]:
+def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = False) -> Iterator[Path]:
     """A temporary folder that takes the place of `folder` when the block ends well, and is gone when it does not.
 
     Args:
         force: a model folder that is there may be replaced. Any other folder that holds something never is.
+        keep_old: what is replaced becomes `folder`.old instead of being deleted.
 
     Raises:
         TinyLMError: the place is taken, or cannot be written.
@@ -50,6 +63,7 @@ def new_folder(folder: str | Path, *, force: bool = False) -> Iterator[Path]:
     check_free(folder, force=force)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
@@ -58,7 +72,8 @@ def new_folder(folder: str | Path, *, force: bool = False) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         _flush(temporary)
-        _take_place(temporary, folder)
+        _take_place(temporary, folder, keep_old=keep_old)
+        flush(folder.parent)
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
                           remedy="Make room there, or choose another place with --out") from None
@@ -81,40 +96,87 @@ def check_free(folder: Path, *, force: bool) -> None:
         raise TinyLMError("this folder holds something that is not a model", where=str(folder),
                           remedy="Choose another --out")
     if not force:
+        resume = ", or go on with its training: --resume" if (folder / CHECKPOINTS).is_dir() else ""
         raise TinyLMError("there is a model already", where=str(folder),
-                          remedy="Choose another --out, or give --force to replace it")
+                          remedy=f"Choose another --out, or give --force to replace it{resume}")
+    with locked(folder):
+        pass
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Within the block no other process trains into this folder. The lock is the system's own: it ends with its holder,
+    however that ends.
+
+    Raises:
+        TinyLMError: another process holds it, or the place cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    if not (folder / CHECKPOINTS).is_dir():  # nobody trains where there are none
+        yield
+        return
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise TinyLMError("another run is training into this folder at the moment", where=str(folder),
+                          remedy="Wait until it has ended, or choose another --out") from None
+    except OSError as error:
+        raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder)) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _flush(folder: Path) -> None:
-    """On the disk, not only on its way there."""
-    for path in (*folder.iterdir(), folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    for path in (*folder.rglob("*"), folder):
+        flush(path)
 
 
-def _take_place(temporary: Path, folder: Path) -> None:
-    old = temporary.with_name(temporary.name + ".old")
-    if folder.exists():
+def _take_place(temporary: Path, folder: Path, *, keep_old: bool) -> None:
+    old = folder.with_name(f"{folder.name}.old") if keep_old else temporary.with_name(f"{temporary.name}.old")
+    if folder.exists() and any(folder.iterdir()):
+        shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    if not keep_old:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a process left that was killed while it made this very folder, an hour ago or more."""
+    for path in folder.parent.glob(f".{glob.escape(folder.name)}.????????"):
+        if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
     written = {"format": FORMAT, **json.loads(config.to_json())}
-    (folder / CONFIG).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 
 def write_weights(folder: Path, model: TinyLM) -> None:
     """Every parameter once: a tied output head is the embedding."""
     from safetensors.torch import save_file
 
+    temporary = folder / f".{WEIGHTS}.new"
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
+    save_file(weights, temporary, metadata={"format": "pt"})
+    temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
+    put_in_place(temporary, folder / WEIGHTS)
+
+
+def link_weights(folder: Path, weights: Path) -> None:
+    """Makes the weights of a checkpoint the model's, without a second copy of them where the disk can do that."""
+    temporary = folder / f".{WEIGHTS}.new"
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(weights, temporary)
+    except OSError:
+        shutil.copyfile(weights, temporary)
+    put_in_place(temporary, folder / WEIGHTS)
 
 
 def copy_records(source: Path, target: Path) -> None:
@@ -127,6 +189,11 @@ def copy_records(source: Path, target: Path) -> None:
 # ---- reading
 
 
+MOST_CONFIG = 1 << 20
+"""Bytes that config.json may have."""
+Shape = tuple[int, ...]
+
+
 def read_config(folder: str | Path) -> RunConfig:
     """Raises: TinyLMError: no model folder, or one that is damaged or of a newer format."""
     path = Path(folder) / CONFIG
@@ -134,18 +201,34 @@ def read_config(folder: str | Path) -> RunConfig:
         raise TinyLMError("is not a model folder: it has no config.json" if Path(folder).is_dir()
                           else "there is no such model folder", where=str(folder),
                           remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
+    values = read_json(path, MOST_CONFIG)
+    _check_format(path, values)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        number = values.pop("format")
-        if number > FORMAT:
-            raise TinyLMError(f"has format {number}, and this tinylm reads up to {FORMAT}", where=str(path),
-                              remedy="Use a newer tinylm")
         return RunConfig.from_dict(values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, TinyLMError):
-            raise
-        raise TinyLMError("is damaged: it does not hold a model's settings", where=str(path),
-                          remedy="Restore the folder from a copy, or train again") from None
+    except TinyLMError as error:
+        raise TinyLMError(quoted(error.what), where=f"{path}: {quoted(error.where)}", remedy=error.remedy) from None
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        raise _damaged(path) from None
+
+
+def _check_format(path: Path, values: Any) -> None:
+    """Takes the number of the format out of the values. What a newer tinylm wrote is named."""
+    if not isinstance(values, dict) or not isinstance(number := values.pop("format", None), int) or number < 1:
+        raise _damaged(path)
+    if number > FORMAT:
+        raise TinyLMError(f"has format {quoted(number)}, and this tinylm ({__version__}) reads up to {FORMAT}",
+                          where=str(path), remedy="Use a newer tinylm")
+    unknown = [name for name in values if name not in SECTIONS]
+    unknown += [f"{name}.{field}" for name, section in SECTIONS.items() if isinstance(values.get(name), dict)
+                for field in values[name] if field not in section.model_fields]
+    if unknown:
+        raise TinyLMError(f"has settings that this tinylm ({__version__}) does not know: {quoted(', '.join(unknown))}",
+                          where=str(path), remedy="Use the tinylm that made it, or a newer one")
+
+
+def _damaged(path: Path) -> TinyLMError:
+    return TinyLMError("is damaged: it does not hold a model's settings", where=str(path),
+                       remedy="Restore the folder from a copy, or train again")
 
 
 def read_tokenizer(folder: str | Path) -> Tokenizer:
@@ -153,29 +236,55 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
     return Tokenizer.load(Path(folder) / TOKENIZER)
 
 
-def read_weights(folder: str | Path, model: TinyLM) -> None:
-    """Fills the model in place.
+def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
+    """The model with its weights, which are held against the config before anything of its size is made: the two need
+    not belong together, and a few digits can ask for more memory than there is.
+
+    Memory: at most twice the file.
 
     Raises:
-        TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors.
+        TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors in finite numbers.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from tinylm.model.transformer import TinyLM
 
     path = Path(folder) / WEIGHTS
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise TinyLMError("is missing" if missing else "is damaged", where=str(path),
-                          remedy="Restore the folder from a copy, or train again") from None
-    _check_tensors(path, dict(model.named_parameters()), weights)
+    expected = {tensor.name: tensor.shape for tensor in parameter_table(config)}
+    weights = _tensors(path, expected)
+    _check_tensors(path, expected, weights)
+    model = TinyLM(config)
     model.load_state_dict(weights, strict=False)
+    return model
 
 
-def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    most_header = HEADER_START + HEADER_ENTRY * len(expected)
+    most = most_header + LARGEST_NUMBER * sum(math.prod(shape) for shape in expected.values())
+    data = read_whole(path, most)
+    try:
+        if int.from_bytes(data[:8], "little") > most_header:
+            raise ValueError("its list of tensors is too long")
+        return load(data)
+    except (SafetensorError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError) as error:
+        raise TinyLMError(f"is damaged ({quoted(error)})", where=str(path),
+                          remedy="Restore the folder from a copy, or train again") from None
+
+
+HEADER_START, HEADER_ENTRY, LARGEST_NUMBER = 1 << 14, 256, 8
+"""Bytes of a .safetensors file: for its own description, for that of a tensor, and for a number of the widest type."""
+
+
+def _check_tensors(path: Path, expected: Mapping[str, Shape], found: Mapping[str, Tensor]) -> None:
+    from torch import bfloat16, float16, float32, float64
+
     for name in sorted(expected.keys() | found.keys()):
-        shapes = [list(tensors[name].shape) if name in tensors else "none" for tensors in (expected, found)]
-        if shapes[0] != shapes[1]:
-            raise TinyLMError(f"config.json asks for {name} of shape {shapes[0]}, and here it is {shapes[1]}",
+        asked = list(expected[name]) if name in expected else "none"
+        there = list(found[name].shape) if name in found else "none"
+        if asked != there:
+            raise TinyLMError(f"config.json asks for {quoted(name)} of shape {asked}, and here it is {quoted(there)}",
                               where=str(path), remedy="The files of this folder do not belong together")
+        if found[name].dtype not in (float16, bfloat16, float32, float64) or not found[name].isfinite().all():
+            raise TinyLMError(f"is damaged: {name} holds something that is not a finite number", where=str(path),
+                              remedy="Restore the folder from a copy, or train again")

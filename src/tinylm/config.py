@@ -8,6 +8,7 @@ Presets and sizes are tables at the end of this file: plain partial configs, whi
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,9 @@ from tinylm.errors import TinyLMError, did_you_mean
 
 Partial = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
+
+LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1
+"""Of any size of a model, and of any seed: what the libraries below can count."""
 
 
 class Section(BaseModel):
@@ -60,16 +64,16 @@ def default_d_mlp(mlp: str, d_model: int) -> int:
 class ModelConfig(Section):
     """The shape of a transformer. Required: `vocab_size`; the defaults are the shape of Qwen3, at the size 0.8M."""
 
-    vocab_size: int = Field(ge=1)
-    context_length: int = Field(256, ge=1, description="the longest sequence it is trained on, in tokens")
-    d_model: int = Field(128, ge=1, description="width of the residual stream")
-    n_layers: int = Field(4, ge=0)
-    n_heads: int = Field(4, ge=1)
-    n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1,
+    vocab_size: int = Field(ge=1, le=LARGEST)
+    context_length: int = Field(256, ge=1, le=LARGEST, description="the longest sequence it is trained on, in tokens")
+    d_model: int = Field(128, ge=1, le=LARGEST, description="width of the residual stream")
+    n_layers: int = Field(4, ge=0, le=1000)
+    n_heads: int = Field(4, ge=1, le=LARGEST)
+    n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=LARGEST,
                             description="key/value heads; fewer than n_heads is grouped-query attention")
     mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = "swiglu"
     d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
-                       ge=1, description="width of the MLP's hidden layer")
+                       ge=1, le=LARGEST, description="width of the MLP's hidden layer")
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     norm_position: Literal["pre", "post"] = "pre"
     norm_eps: float = Field(1e-6, gt=0)
@@ -152,7 +156,7 @@ class TrainConfig(Section):
     grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
     loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
     evaluate_every: int | None = Field(None, ge=1, description="steps between validations; none: about 20 in a run")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     @model_validator(mode="after")
@@ -174,7 +178,7 @@ class SampleConfig(Section):
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
     stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
-    seed: int | None = Field(None, ge=0, description="none: another one each time")
+    seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
 
 
 class RunConfig(Section):
@@ -192,6 +196,21 @@ class RunConfig(Section):
         """The same as TOML, without the unset values, which TOML cannot write."""
         return tomli_w.dumps(json.loads(self.model_dump_json(exclude_none=True)))
 
+    def command(self) -> str:
+        """The command line that makes this run again, whatever a later tinylm or another machine would choose."""
+        flags = {"tokenizer": "data", "vocab_size": "data", "steps": "train", "epochs": "train", "minutes": "train",
+                 "seed": "train"}
+        parts = ["tinylm", "train", shlex.quote(self.data.source or "SOURCE")]
+        for name, home in flags.items():
+            value = getattr(getattr(self, home), name)
+            if value is not None and (name, value) != ("seed", 0):
+                parts += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+        for name, section in SECTIONS.items():
+            for field, value in _chosen(section, getattr(self, name)).items():
+                if field not in flags and f"{name}.{field}" not in FOLLOWS_FROM_TEXT:
+                    parts += ["--set", shlex.quote(f"{name}.{field}={_as_setting(value)}")]
+        return " ".join(parts)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
         """Raises: TinyLMError naming the section and field that does not fit."""
@@ -208,6 +227,27 @@ SECTIONS: dict[str, type[Section]] = {
     "model": ModelConfig, "data": DataConfig, "train": TrainConfig, "sample": SampleConfig,
 }
 _SECTION_NAMES = {section.__name__: name for name, section in SECTIONS.items()}
+
+
+def _chosen(kind: type[Section], section: Section) -> dict[str, Any]:
+    """The fields that are not as they would be if nobody had chosen them, given the ones before."""
+    chosen: dict[str, Any] = {}
+    for name, field in kind.model_fields.items():
+        value = getattr(section, name)
+        default = field.get_default(call_default_factory=True, validated_data=chosen | _defaults(kind, chosen))
+        if field.is_required() or value != default:
+            chosen[name] = value
+    return chosen
+
+
+def _defaults(kind: type[Section], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: field.default for name, field in kind.model_fields.items()
+            if name not in chosen and not field.is_required() and field.default_factory is None}
+
+
+def _as_setting(value: Any) -> str:
+    """As `parse_setting` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def known_section(name: str) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from tinylm.training.doctor import Remark
 from tinylm.training.events import Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
 
@@ -75,6 +76,9 @@ class Display:
             self.console.print(f"      [dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
         elif isinstance(event, Finished):
             self._progress.stop()
+
+    def remark(self, remark: Remark) -> None:
+        self.console.print(f"  [yellow]![/yellow] {escape(remark.sentence)}", highlight=False)
 
     def _stepped(self, event: Stepped) -> None:
         self._loss = event.loss if math.isnan(self._loss) else 0.9 * self._loss + 0.1 * event.loss

@@ -1,38 +1,46 @@
-"""One training run, from a prepared text to a model folder: train, judge, write."""
+"""One training run, from a job to a model folder: train, judge, write; or go on where it stopped."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import shlex
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
+from safetensors import SafetensorError
 
 import tinylm
 from tinylm import bundle
 from tinylm.card import write_card
 from tinylm.config import Partial
 from tinylm.errors import TinyLMError
+from tinylm.files import write_whole
 from tinylm.inspection import structure
+from tinylm.journal import Journal, read_events
 from tinylm.lm import LanguageModel
 from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
-from tinylm.prepare import Prepared, choices, prepare
+from tinylm.prepare import Job, choices, prepare
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, count_baselines, judge, table, verdict
-from tinylm.training.evaluate import bits_per_byte
-from tinylm.training.events import Event, Finished, Sampled, Validated, to_json_line
-from tinylm.training.loop import Training
+from tinylm.resume import reopen
+from tinylm.training.doctor import Doctor, Remark
+from tinylm.training.evaluate import Interrupted, bits_per_byte
+from tinylm.training.events import Began, Event, Finished, Sampled, Validated
+from tinylm.training.loop import QUICK_SECONDS, Training
 from tinylm.training.optimizer import make_optimizers
-from tinylm.training.schedule import Horizon, StepHorizon, TimeHorizon
+from tinylm.training.schedule import StepHorizon, TimeHorizon
 
 FINISHING_SECONDS = 0.7
 """Kept free at the end of a run of minutes for writing the folder and leaving."""
@@ -41,40 +49,49 @@ SAMPLE_TOKENS = 60
 
 @dataclass
 class Outcome:
-    """A finished run."""
+    """What came of a run. `report` is None if it was stopped before the model could be judged."""
 
     lm: LanguageModel
     folder: Path
-    report: Report
+    report: Report | None
     finished: Finished
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
         return {"folder": str(self.folder), "seconds": round(self.seconds, 2), **asdict(self.finished),
-                "report": self.report.to_dict(),
+                "report": self.report.to_dict() if self.report else None,
                 "parameters": structure.total_parameters(self.lm.config.model)}
 
 
-def train(source: str | Path, *, out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-          config: Partial | None = None, force: bool = False, quiet: bool = False, **flags: Any) -> LanguageModel:
+def train(source: str | Path | None = None, *, out: str | Path | None = None, preset: str = "tinylm",
+          size: str | None = None, config: Partial | None = None, force: bool = False, resume: bool = False,
+          quiet: bool = False, **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder.
 
     Args:
-        source: a path, or a built-in text: "hello", "python-reference", "python-stdlib".
+        source: a path, or a built-in text: "hello", "python-reference", "python-stdlib". Needed unless `resume`.
         out: the model folder; by default runs/ and the name of the text.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
         size: a name from config.SIZES, such as "0.8M"; by default what suits the text and the time.
         config: chosen values by section, e.g. {"train": {"learning_rate": 1e-3}}.
-        force: replace a model that is in `out`.
+        force: replace a model that is in `out`; it is kept as `out`.old.
+        resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
+            be given anew.
         quiet: print nothing.
         flags: tokenizer, vocab_size, documents, text_field, validation, minutes or steps or epochs, until, seed,
             device.
 
     Raises:
-        TinyLMError: anything in the text or the choices that cannot work; nothing is written then.
+        TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:
+            the run can be resumed.
     """
     chosen = choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)
-    return train_run(source, chosen, out=out, force=force, console=Console(quiet=quiet)).lm
+    console = Console(quiet=quiet)
+    if resume:
+        return resume_run(source, chosen, out=out, console=console).lm
+    if source is None:
+        raise TypeError("train() needs a source")
+    return train_run(source, chosen, out=out, force=force, console=console).lm
 
 
 def train_run(source: str | Path, chosen: Partial, *, out: str | Path | None = None, force: bool = False,
@@ -85,132 +102,248 @@ def train_run(source: str | Path, chosen: Partial, *, out: str | Path | None = N
         started: a reading of time.perf_counter, from which a run of minutes counts.
     """
     started = time.perf_counter() if started is None else started
-    folder = Path(out) if out is not None else Path("runs", _folder_name(source))
+    folder = run_folder(source, out)
     bundle.check_free(folder, force=force)
     prepared = prepare(source, chosen)
     say(console, prepared.notes)
-    with bundle.new_folder(folder, force=force) as temporary:
-        outcome = _Run(prepared, temporary, folder, console, started).go()
-    say(console, _closing_lines(outcome))
-    return outcome
+    run = _Run(prepared, folder, console, started)
+    with _way_back(folder, console):
+        run.create(force=force)
+        with bundle.locked(folder):
+            return run.go()
 
 
-def _folder_name(source: str | Path) -> str:
+def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | None = None, console: Console,
+               started: float | None = None) -> Outcome:
+    """`train --resume` for the command line.
+
+    Args:
+        source: the text, or the run's folder where `out` is not given. None: the text is where it was.
+    """
+    started = time.perf_counter() if started is None else started
+    if out is None and source is not None and (Path(source) / bundle.CONFIG).is_file():
+        source, out = None, source
+    if source is None and out is None:
+        raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
+    folder = run_folder(source or "", out)
+    job, changes = reopen(folder, chosen, source)
+    with _way_back(folder, console), bundle.locked(folder):
+        run = _Run(job, folder, console, started)
+        say(console, [*run.resume(), *changes])
+        bundle.write_config(folder, job.config)
+        return run.go()
+
+
+def run_folder(source: str | Path, out: str | Path | None) -> Path:
+    """The folder that was asked for, else runs/ and the name of the text."""
+    if out is not None:
+        return Path(out)
     name = re.sub(r"(\.(txt|md|jsonl|ndjson|gz|zst))+$", "", Path(os.path.abspath(source)).name)
-    return "stdin" if str(source) == "-" else name or "model"
+    return Path("runs", "stdin" if str(source) == "-" else name or "model")
 
 
-@dataclass
+@contextmanager
+def _way_back(folder: Path, console: Console) -> Iterator[None]:
+    """However a run ends, its owner is told how to go on."""
+    command = f"tinylm train --resume --out {shlex.quote(str(folder))}"
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
+                          remedy=f"Make room there, then go on with: {command}") from None
+    except TinyLMError as error:
+        if not (folder / bundle.CHECKPOINTS).is_dir() or "--resume" in error.remedy or "--force" in error.remedy:
+            raise
+        raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. Then go on with: {command}") from None
+    except KeyboardInterrupt:
+        say(console, ["", f"Left at once. To go on from the last checkpoint: {command}"])
+        raise
+
+
 class _Run:
     """The parts of one run, put together."""
 
-    prepared: Prepared
-    temporary: Path
-    folder: Path
-    console: Console
-    started: float
-    samples: list[Sampled] = field(default_factory=list)
+    def __init__(self, job: Job, folder: Path, console: Console, started: float) -> None:
+        torch.set_flush_denormal(True)  # numbers too small to mean anything slow a CPU down a hundredfold
+        self.job, self.folder, self.console = job, folder, console
+        config, held_out = job.config, job.dataset.validation
+        model = TinyLM(config.model, config.train.seed).to(job.device)
+        self.lm = LanguageModel(config, job.tokenizer, model)
+        self.judged = held_out or job.dataset.train
+        self.split = "validation" if held_out else "train"
+        self.journal = Journal(folder, started)
+        self.horizon = self._horizon(started)
+        self.training = Training(model, make_optimizers(model, config.train), job.rows(), config.train, self.horizon,
+                                 self._validate if held_out else None, device=job.device, recall=self.journal.recall)
+        self.doctor, self.remarks = Doctor(), list[Remark]()
+        self.samples: list[Sampled] = []
+        self.report: Report | None = None
+        self.baselines = count_baselines(job.dataset.train, self.judged, config.model.vocab_size)
+        self.is_new = True
+
+    def _horizon(self, started: float) -> StepHorizon | TimeHorizon:
+        if self.job.steps is not None:
+            return StepHorizon(self.job.steps)
+        minutes = self.job.config.train.minutes
+        assert minutes is not None
+        return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS)
+
+    # ---- where it begins
+
+    def create(self, *, force: bool) -> None:
+        """The folder appears with its first checkpoint in it, so that there is always one to go on from."""
+        with bundle.new_folder(self.folder, force=force, keep_old=True) as temporary:
+            bundle.write_config(temporary, self.job.config)
+            self.job.tokenizer.save(temporary / bundle.TOKENIZER)
+            self.journal.folder = temporary
+            with self.journal:
+                self.journal.save(self.training)
+        self.journal.folder = self.folder
+
+    def resume(self) -> list[str]:
+        """Back to the last checkpoint. Returns what is to be told."""
+        state, seconds, remarks = self.journal.resume()
+        self.training.restore(state)
+        self.is_new = False
+        for event in (*read_events(self.folder / bundle.METRICS), *read_events(self.folder / bundle.SAMPLES)):
+            self._remember(event)
+        self.horizon = self._horizon(self.journal.started)
+        self.training.horizon = self.horizon
+        return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run"]
+
+    # ---- the way through
 
     def go(self) -> Outcome:
-        config, dataset = self.prepared.config, self.prepared.dataset
-        torch.set_flush_denormal(True)  # numbers too small to mean anything slow a CPU down a hundredfold
-        model = TinyLM(config.model, config.train.seed).to(self.prepared.device)
-        self.lm = LanguageModel(config, self.prepared.tokenizer, model)
-        self.counted = count_baselines(dataset.train, dataset.validation or dataset.train, config.model.vocab_size)
-        horizon = self._horizon()
+        config = self.job.config
         flops = structure.training_flops_per_token(config.model, config.model.context_length)
+        finished: Finished | None = None
         with ExitStack() as stack:
             stack.enter_context(threads_for(flops * config.model.context_length * config.train.batch_size))
-            self.should_stop = stack.enter_context(_stop_on_signals(self.console))
-            self.training = Training(model, make_optimizers(model, config.train), self.prepared.rows(), config.train,
-                                horizon, self._validate if dataset.validation else None, self.should_stop,
-                                self.prepared.device)
-            finished = self._read(self.training, self._display(horizon))
-            model.eval()
+            self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            stack.enter_context(self.journal)
+            self.display = self._display()
+            with self.display.shown():
+                for event in self._events():
+                    finished = event if isinstance(event, Finished) else finished
+                    self._tell(event)
+                assert finished is not None
+            if finished.reason == "not finite" and finished.best_loss is None:
+                raise _never_finite(finished)
+            self.lm.model.eval()
             return self._write(finished)
 
-    def _horizon(self) -> Horizon:
-        if self.prepared.steps is not None:
-            return StepHorizon(self.prepared.steps)
-        minutes = self.prepared.config.train.minutes
-        assert minutes is not None
-        return TimeHorizon(60 * minutes, self.started, reserved=FINISHING_SECONDS)
+    def _events(self) -> Iterator[Event]:
+        """Those of the training, saved on the way. What comes after the last save can be done again."""
+        if self.is_new:
+            yield self._facts()
+        for event in self.training.steps():
+            yield event
+            self.journal.save_now_and_then(self.training)
+            if isinstance(self.horizon, TimeHorizon):
+                self.horizon.finishing = FINISHING_SECONDS + 2 * self.journal.save_seconds
+        self.journal.save(self.training)
+        yield from self.training.end()
 
-    def _display(self, horizon: Horizon) -> Display:
-        part = self.prepared.dataset.validation
-        return Display(self.console, horizon,
+    def _facts(self) -> Began:
+        config, train, held_out = self.job.config.model, self.job.dataset.train, self.job.dataset.validation
+        return Began(structure.total_parameters(config), config.vocab_size, config.context_length, train.n_tokens,
+                     train.n_bytes, held_out.n_tokens if held_out else 0, held_out.n_bytes if held_out else 0,
+                     self.baselines, 0.0, 0.0)
+
+    def _tell(self, event: Event) -> None:
+        for each in (event, *self._sampled(event)):
+            self.journal.write(each)
+            self.display(each)
+            for remark in self._remember(each):
+                self.display.remark(remark)
+
+    def _remember(self, event: Event) -> list[Remark]:
+        if isinstance(event, Sampled):
+            self.samples.append(event)
+        remarks = self.doctor(event)
+        self.remarks += remarks
+        return remarks
+
+    def _sampled(self, event: Event) -> Iterator[Sampled]:
+        if isinstance(event, Validated):
+            self.lm.model.eval()
+            text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
+            self.lm.model.train()
+            yield Sampled(event.step, "", text)
+
+    def _display(self) -> Display:
+        part = self.job.dataset.validation
+        return Display(self.console, self.horizon,
                        (lambda loss: bits_per_byte(loss * part.n_tokens, part.n_bytes)) if part else None)
 
+    # ---- judging and writing
+
     def _validate(self) -> float:
-        part = self.prepared.dataset.validation
-        assert part is not None
-        report = judge(self.lm.model, part, layout=self.prepared.config.data.rows, split="validation",
-                       counted=self.counted, should_stop=lambda: self.should_stop() and not self.training.ending)
+        report = self._judge(lambda: self.training.should_stop() and not self.training.ending)
         if self.training.best_loss is None or report.loss < self.training.best_loss:
             self.report = report  # of the weights that the training keeps
         return report.loss
 
-    def _read(self, training: Training, display: Display) -> Finished:
-        """Drains the events: to the metrics file, to the samples, to the terminal."""
-        finished: Finished | None = None
-        with open(self.temporary / bundle.METRICS, "w", encoding="utf-8") as metrics, \
-             open(self.temporary / bundle.SAMPLES, "w", encoding="utf-8") as samples, display.shown():
-            for event in training.events():
-                for each in (event, *self._sampled(event)):
-                    (samples if isinstance(each, Sampled) else metrics).write(to_json_line(each))
-                    display(each)
-                if isinstance(event, Finished):
-                    finished = event
-        assert finished is not None
-        if finished.reason == "not finite" and finished.best_loss is None:
-            raise TinyLMError(f"the loss was no longer a finite number at step {finished.step}", where="training",
-                              remedy="Try a lower learning rate: --set train.learning_rate=0.001 "
-                                     "--set train.muon_learning_rate=0.005")
-        return finished
+    def _judge(self, should_stop: Callable[[], bool]) -> Report:
+        return judge(self.lm.model, self.judged, layout=self.job.config.data.rows, split=self.split,
+                     counted=self.baselines, should_stop=should_stop)
 
-    def _sampled(self, event: Event) -> Iterator[Sampled]:
-        if not isinstance(event, Validated):
-            return
-        self.lm.model.eval()
-        text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
-        self.lm.model.train()
-        self.samples.append(Sampled(event.step, "", text))
-        yield self.samples[-1]
+    def _judge_at_the_end(self, finished: Finished) -> None:
+        """Where no validation of this process judged the weights that are kept. Who wants to leave waits no longer than
+        for a quick one."""
+        leave = time.perf_counter() + QUICK_SECONDS if finished.reason == "interrupted" else math.inf
+        with suppress(Interrupted):
+            self.report = self._judge(lambda: time.perf_counter() > leave)
 
     def _write(self, finished: Finished) -> Outcome:
-        dataset, config = self.prepared.dataset, self.prepared.config
-        judged = dataset.validation or dataset.train
-        if finished.best_loss is None:  # no validation text, or stopped before the first validation
-            self.report = judge(self.lm.model, judged, layout=config.data.rows, counted=self.counted,
-                                split="validation" if dataset.validation else "train")
-        self.lm.write_into(self.temporary)
-        sample = next((each.text for each in self.samples if each.step == finished.best_step), "")
-        card = write_card(config, self.report, finished, name=self.prepared.name, folder=str(self.folder),
-                          version=tinylm.__version__, documents=self.prepared.documents, sample=sample)
-        (self.temporary / bundle.CARD).write_text(card, encoding="utf-8")
+        if self.report is None or self.report.loss != finished.best_loss:
+            self._judge_at_the_end(finished)
+        bundle.write_weights(self.folder, self.lm.model)
+        if self.report:
+            sample = next((each.text for each in self.samples if each.step == finished.best_step), "")
+            card = write_card(self.job.config, self.report, finished, name=self.job.name, folder=str(self.folder),
+                              version=tinylm.__version__, documents=self.job.documents, sample=sample)
+            write_whole(self.folder / bundle.CARD, card)
         self.lm.folder = self.folder
-        return Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.started)
+        outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
+        say(self.console, _closing_lines(outcome))
+        return outcome
+
+
+def _never_finite(finished: Finished) -> TinyLMError:
+    return TinyLMError(f"a number was not finite in step {finished.step + 1:,}, in {finished.where}, and there is no "
+                       "earlier model to keep", where="training",
+                       remedy="Try a lower learning rate, with --force: --set train.learning_rate=0.001 "
+                              "--set train.muon_learning_rate=0.005")
+
+
+_ENDINGS = {
+    "interrupted": "Stopped early, as asked. ",
+    "until": "Reached the loss that was asked for. ",
+    "overfitting": "Stopped, since it had begun to learn its text by heart. ",
+    "not finite": "A number was not finite, even at a lower learning rate, so the run was ended. ",
+}
 
 
 def _closing_lines(outcome: Outcome) -> list[str]:
-    report, finished = outcome.report, outcome.finished
-    stopped = {"interrupted": "Stopped early, as asked. ", "until": "Reached the loss that was asked for. ",
-               "not finite": "The numbers were no longer finite, so the run was ended. "}.get(finished.reason, "")
+    finished, folder = outcome.finished, shlex.quote(str(outcome.folder))
     size = structure.total_parameters(outcome.lm.config.model)
+    made = f"{duration(outcome.seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
+    lines = ["", f"{_ENDINGS.get(finished.reason, '')}[bold]{escape(str(outcome.folder))}[/bold] holds a model of "
+             f"{size:,} parameters, made in {made}."]
+    if outcome.report:
+        lines += _judgement(outcome.report)
+    if finished.reason == "interrupted":
+        lines += [f"To go on with the training: tinylm train --resume --out {folder}"]
     quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The"'
-    return [
-        "",
-        f"{stopped}[bold]{outcome.folder}[/bold] holds a model of {size:,} parameters, made in "
-        f"{duration(outcome.seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,}).",
-        f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
-        f"That is {verdict(report)}.",
-        "In bits a byte, less is better: " + ", ".join(f"{name} {value:.2f}" for name, value in table(report)) + ".",
-        "",
-        "Now try:",
-        f"  tinylm generate {outcome.folder} {quoted}",
-        f"  tinylm predict {outcome.folder} {quoted}",
-        f"  tinylm inspect {outcome.folder}",
-    ]
+    return [*lines, "", "Now try:", *(f"  tinylm {command}" for command in (
+        f"generate {folder} {quoted}", f"predict {folder} {quoted}", f"inspect {folder}"))]
+
+
+def _judgement(report: Report) -> list[str]:
+    beside = ", ".join(f"{name} {value:.2f}" for name, value in table(report))
+    return [f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
+            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}."]
 
 
 @contextmanager

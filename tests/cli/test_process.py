@@ -93,13 +93,13 @@ def test_a_run_that_is_stopped_leaves_a_model(tinylm: Command, tmp_path: Path, n
     assert told["text"] == "your day ?"
 
 
-def test_a_run_that_is_killed_leaves_the_old_model_in_place(tinylm: Command, hello: Path, tmp_path: Path) -> None:
+def test_the_model_that_a_run_replaces_is_kept(tinylm: Command, hello: Path, tmp_path: Path) -> None:
     shutil.copytree(hello, tmp_path / "model")
     with training(tmp_path / "model", "--force") as process:
         process.kill()
         process.wait(timeout=60)
     asked = ("how are", "--json")
-    assert tinylm("predict", tmp_path / "model", *asked).json == tinylm("predict", hello, *asked).json
+    assert tinylm("predict", tmp_path / "model.old", *asked).json == tinylm("predict", hello, *asked).json
 
 
 def read_one_line(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -300,7 +300,7 @@ def places(corpus: Corpus) -> list[tuple[str, str, int]]:
 def test_a_piece_knows_its_file_and_line(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus_module, "PIECE", 5)
     write("folder/a.txt", "one two\nthree\r\nfour five")
-    folder = write("folder/b.jsonl", '{"text": "six\\nseven"}\n\n{"text": "eight\\nnine"}\n').parent
+    folder = write("folder/b.jsonl", '{"text": "six\\nseven"}\n\n{"text": "eleven\\nnine"}\n').parent
     assert places(open_corpus(folder)) == [
         ("one two", "a.txt", 1), ("\nthree", "a.txt", 1), ("\r\nfour", "a.txt", 2), (" five", "a.txt", 3),
         ("six\nseven", "b.jsonl", 1), ("eleven", "b.jsonl", 3), ("\nnine", "b.jsonl", 3)]

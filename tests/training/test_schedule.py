@@ -37,5 +37,5 @@ def test_a_step_horizon_counts():
 def test_a_time_horizon_keeps_what_is_reserved():
     now = time.perf_counter()
     assert TimeHorizon(60, now - 50, training_from=now - 10).progress(0) == pytest.approx(0.5, abs=0.01)
-    assert TimeHorizon(60, now - 50, reserved=10, training_from=now - 10).progress(0) == 1.0
+    assert TimeHorizon(60, now - 50, finishing=10, training_from=now - 10).progress(0) == 1.0
     assert TimeHorizon(60, now - 70).progress(0) == 1.0

@@ -9,8 +9,6 @@ import argparse
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tinylm.cli.output import columns, patient_console
@@ -99,10 +97,7 @@ def _begin(console: Console) -> Story:
     from tinylm.prepare import choices, prepare
     from tinylm.text.corpus import HELLO
 
-    with TemporaryDirectory() as folder:  # the name "hello" would find a file of that name first
-        path = Path(folder, "hello")
-        path.write_text("\n".join(HELLO), encoding="utf-8")
-        prepared = prepare(path, choices(preset_name="notebook"))
+    prepared = prepare("hello", choices(preset_name="notebook"))
     model = TinyLM(prepared.config.model, prepared.config.train.seed)
     lm = LanguageModel(prepared.config, prepared.tokenizer, model)
     return Story(console, prepared, lm, list(HELLO))

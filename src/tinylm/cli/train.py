@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.output import add_json, patient_console, print_json
+from tinylm.errors import TinyLMError
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_arguments(parser)
+    add_run_arguments(parser, source_is_needed=False)
     parser.add_argument("--out", metavar="RUN", help="the model folder (default: runs/ and the name of the text)")
-    parser.add_argument("--force", action="store_true", help="replace the model that is in RUN")
+    parser.add_argument("--force", action="store_true", help="replace the model that is in RUN (it becomes RUN.old)")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with RUN where it stopped; nothing else need be said again")
     add_json(parser)
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool = True) -> None:
     """What train and plan share."""
-    parser.add_argument("source", metavar="SOURCE", help="a file or folder of text, jsonl, .gz, .zst, - for standard "
-                        "input, or a built-in text: hello, python-reference, python-stdlib")
+    parser.add_argument("source", metavar="SOURCE", nargs=None if source_is_needed else "?",
+                        help="a file or folder of text, jsonl, .gz, .zst, - for standard input, "
+                        "or a built-in text: hello, python-reference, python-stdlib")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", choices=("auto", "word", "char", "bpe"), help="(default: auto)")
@@ -62,11 +66,16 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
-    from tinylm.run import train_run
+    from tinylm.run import resume_run, train_run
 
     console = patient_console(stderr=arguments.json)
-    outcome = train_run(arguments.source, chosen(arguments), out=arguments.out, force=arguments.force,
-                        console=console, started=STARTED)
+    if arguments.resume:
+        outcome = resume_run(arguments.source, chosen(arguments), out=arguments.out, console=console, started=STARTED)
+    elif arguments.source is None:
+        raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
+    else:
+        outcome = train_run(arguments.source, chosen(arguments), out=arguments.out, force=arguments.force,
+                            console=console, started=STARTED)
     if arguments.json:
         print_json(outcome.to_dict())
     return 130 if outcome.finished.reason == "interrupted" else 0

@@ -5,10 +5,11 @@ Whoever iterates it trains; whoever stops iterating stops training.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,11 +19,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tinylm.config import TrainConfig
+from tinylm.training.checkpoint import State
+from tinylm.training.diagnosis import all_finite, where_not_finite
+from tinylm.training.doctor import overfits
 from tinylm.training.evaluate import Interrupted
-from tinylm.training.events import Event, Finished, Stepped, StopReason, Validated
-from tinylm.training.optimizer import scale_learning_rate
+from tinylm.training.events import Event, Finished, RolledBack, Stepped, StopReason, Validated
+from tinylm.training.optimizer import moments, restore_moments, scale_learning_rate
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
-from tinylm.training.step import Batch, StepResult, train_step
+from tinylm.training.step import Batch, train_step
 
 VALIDATIONS = 20
 """About so many in a run."""
@@ -30,6 +34,10 @@ VALIDATION_SHARE = 0.05
 """Most of a time budget that goes into validation; the fewer of them then."""
 QUICK_SECONDS = 3.0
 """A run that was asked to stop still takes time for a validation that is known to be as quick as this."""
+LOWER = 0.5
+"""What the learning rate is multiplied with when numbers were not finite."""
+STEPS_TO_RECOVER = 1000
+"""Numbers that are not finite again so soon after the last time end the run."""
 
 
 class BatchSource(Protocol):
@@ -45,11 +53,13 @@ class Training:
     """A run.
 
     Args:
-        model: scores ids; trained in place. At the end it holds the best weights.
+        model: scores ids; trained in place.
         optimizers: of its parameters, with their peak learning rates (optimizer.py).
         rows: what it reads.
         validate: the loss on the validation text in nats a token (may raise `Interrupted`), or None if there is none.
         should_stop: asked between steps; true ends the run in good order.
+        recall: an earlier, good state of this run, to go back to when numbers are no longer finite; None if there is
+            none, and the run ends then.
     """
 
     model: nn.Module
@@ -60,56 +70,112 @@ class Training:
     validate: Callable[[], float] | None = None
     should_stop: Callable[[], bool] = lambda: False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    recall: Callable[[], State] | None = None
 
     def __post_init__(self) -> None:
-        self.step = 0
-        self.tokens_seen = 0
-        self.best_loss: float | None = None
-        self.best_step = 0
-        self._best_weights: dict[str, Tensor] = {}
         self.ending = False
         """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
-        self._validated_step = 0
-        self._validation_seconds = np.inf
-        self._next_validation = 1 / VALIDATIONS
+        self._numbers = _Numbers()
+        self._best_weights: dict[str, Tensor] = {}
+        self._reason: StopReason | None = None
+        self._where = ""
         self._layers = [layer_of(name) for name, _ in self.model.named_parameters()]
 
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        return self._numbers.step
+
+    @property
+    def best_loss(self) -> float | None:
+        return self._numbers.best_loss
+
     def events(self) -> Iterator[Event]:
-        """Trains, and tells what happens."""
+        """Trains to the end, and tells what happens."""
+        yield from self.steps()
+        yield from self.end()
+
+    def steps(self) -> Iterator[Event]:
+        """Trains until something ends it. Between any two events the run can be saved (`state`), and one that is
+        restored goes on as if nothing had been."""
         self.model.train()
-        reason: StopReason | None = None
-        while reason is None:
-            progress = self.horizon.progress(self.step)
-            if progress >= 1:
-                reason = "finished"
-            elif self.should_stop():
-                reason = "interrupted"
-            else:
-                event, applied = self._take_step(progress)
-                yield event
-                reason = None if applied else "not finite"
-                if applied and self._validation_is_due():
-                    yield from self._validated()
-                    if self.config.until is not None and (self.best_loss or np.inf) <= self.config.until:
-                        reason = "until"
-        self.ending = True
-        if reason == "finished" or (reason == "interrupted" and self._validation_seconds < QUICK_SECONDS):
+        self.ending, self._reason = False, None
+        while True:
+            if self._validation_is_due():
+                yield from self._validated()
+            self._reason = self._reason or self._reason_to_stop()
+            if self._reason is not None:
+                self.ending = True
+                return
+            yield from self._stepped()
+
+    def end(self) -> Iterator[Event]:
+        """Keeps the best weights. A run that was asked to stop takes time for a quick validation of its newest ones."""
+        assert self._reason is not None, "steps() comes first"
+        if self._reason == "interrupted" and self._numbers.validation_seconds < QUICK_SECONDS:
             yield from self._validated()
         self._keep_best()
-        yield Finished(self.step, reason, self.best_step, self.best_loss, self.tokens_seen)
+        numbers = self._numbers
+        yield Finished(numbers.step, self._reason, numbers.best_step, numbers.best_loss, numbers.tokens_seen,
+                       self._where)
 
-    def _take_step(self, progress: float) -> tuple[Stepped, bool]:
-        factor = learning_rate_factor(self.step, progress, self.config)
+    def state(self) -> State:
+        """Where the run is. The tensors are those in use, not copies: save them before the next step."""
+        weights = dict(self.model.named_parameters())
+        best = {"best": self._best_weights} if self._best_weights and self._numbers.best_step != self.step else {}
+        return State({"weights": weights, "moments": moments(self.model, self.optimizers), **best},
+                     asdict(self._numbers))
+
+    def restore(self, state: State) -> None:
+        """Goes on from an earlier moment.
+
+        Raises:
+            TypeError, KeyError, RuntimeError: the state is not of this model.
+        """
+        self._numbers = _Numbers(**state.numbers)
+        self._load(state.tensors["weights"])
+        restore_moments(self.model, self.optimizers, state.tensors["moments"])
+        best = state.tensors.get("best") or (self._weights() if self._numbers.best_loss is not None else {})
+        self._best_weights = dict(best)
+        if self._numbers.next_validation > 1:  # the run had ended, and has been given more steps
+            self._numbers.next_validation = self.horizon.progress(self.step) + 1 / VALIDATIONS
+        self._reserve_validation()
+
+    # ---- a step
+
+    def _stepped(self) -> Iterator[Event]:
+        numbers = self._numbers
+        progress = self.horizon.progress(numbers.step)
+        factor = learning_rate_factor(numbers.step, progress, self.config) * numbers.learning_rate_scale
         scale_learning_rate(self.optimizers, factor)
         batches = self._batches()
-        seed = int(np.random.SeedSequence([self.config.seed, self.step]).generate_state(1)[0])
-        result: StepResult = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip,
-                                        dropout_seed=seed)
-        self.step += 1
-        self.tokens_seen += sum(inputs.numel() for inputs, _ in batches)
-        epoch = self.step * self.config.accumulation * self.config.batch_size / self.rows.rows_per_epoch
-        return Stepped(self.step, result.loss, self.config.learning_rate * factor, result.gradient_norm,
-                       self._by_layer(result.gradient_norms), self.tokens_seen, epoch), result.applied
+        seed = int(np.random.SeedSequence([self.config.seed, numbers.step]).generate_state(1)[0])
+        result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed)
+        if not result.applied:
+            yield from self._not_finite(batches, result.gradient_norms)
+            return
+        numbers.step += 1
+        numbers.tokens_seen += sum(inputs.numel() for inputs, _ in batches)
+        epoch = numbers.step * self.config.accumulation * self.config.batch_size / self.rows.rows_per_epoch
+        yield Stepped(numbers.step, result.loss, self.config.learning_rate * factor, result.gradient_norm,
+                      self._by_layer(result.gradient_norms), numbers.tokens_seen, epoch)
+
+    def _batches(self) -> list[Batch]:
+        first = self.step * self.config.accumulation
+        arrays = (self.rows.batch(first + i, self.config.batch_size) for i in range(self.config.accumulation))
+        return [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in arrays]
+
+    def _not_finite(self, batches: Sequence[Batch], gradient_norms: Sequence[float]) -> Iterator[Event]:
+        """Back to the last good state with half the learning rate; if it comes again soon after, to the end."""
+        failed, before = self.step + 1, self._numbers.failed_step
+        where = where_not_finite(self.model, self.optimizers, batches, gradient_norms)
+        if self.recall is None or (before and failed <= before + STEPS_TO_RECOVER):
+            self._reason, self._where = "not finite", where
+            return
+        scale = self._numbers.learning_rate_scale * LOWER
+        self.restore(self.recall())
+        self._numbers.learning_rate_scale, self._numbers.failed_step = scale, failed
+        yield RolledBack(failed, self.step, where, scale)
 
     def _by_layer(self, norms: list[float]) -> dict[str, float]:
         """Norms of parameters as norms of the parts of the model, to four digits."""
@@ -118,54 +184,101 @@ class Training:
             squares[layer] += norm * norm
         return {layer: float(f"{square ** 0.5:.4g}") for layer, square in squares.items()}
 
-    def _batches(self) -> list[Batch]:
-        first = self.step * self.config.accumulation
-        arrays = (self.rows.batch(first + i, self.config.batch_size) for i in range(self.config.accumulation))
-        return [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in arrays]
+    # ---- when to validate, when to stop
+
+    def _reason_to_stop(self) -> StopReason | None:
+        numbers = self._numbers
+        if self.config.until is not None and numbers.best_loss is not None and numbers.best_loss <= self.config.until:
+            return "until"
+        if self.horizon.progress(numbers.step) >= 1:
+            return "finished"
+        if overfits(numbers.losses):
+            return "overfitting"
+        return "interrupted" if self.should_stop() else None
 
     def _validation_is_due(self) -> bool:
-        """Every so many steps, else about 20 times in a run; the end has a validation of its own."""
-        progress = self.horizon.progress(self.step)
-        if self.validate is None or progress >= 1:
+        """Every so many steps, else about 20 times in a run; and at its end."""
+        numbers = self._numbers
+        if self.validate is None or numbers.step in (0, numbers.validated_step) or self._reason is not None:
             return False
-        if self.config.evaluate_every is not None:
-            return self.step % self.config.evaluate_every == 0
-        if progress < self._next_validation:
-            return False
-        while self._next_validation <= progress:
-            self._next_validation += 1 / VALIDATIONS
-        return True
+        progress = self.horizon.progress(numbers.step)
+        if progress < 1 and self.config.evaluate_every is not None:
+            return numbers.step % self.config.evaluate_every == 0
+        return progress >= min(1.0, numbers.next_validation)
 
     def _validated(self) -> Iterator[Event]:
-        if self.validate is None or self.step == self._validated_step:
+        numbers = self._numbers
+        if self.validate is None or numbers.step == numbers.validated_step:
             return
+        self.ending = self._reason is not None or self.horizon.progress(numbers.step) >= 1
         started = time.perf_counter()
         try:
             loss = self.validate()
         except Interrupted:
             return
-        self._validation_seconds = time.perf_counter() - started
-        self._plan_validations(self._validation_seconds)
-        self._validated_step = self.step
-        best = self.best_loss is None or loss < self.best_loss
+        numbers.validation_seconds = time.perf_counter() - started
+        numbers.validated_step = numbers.step
+        numbers.losses.append(loss)
+        best = math.isfinite(loss) and (numbers.best_loss is None or loss < numbers.best_loss)
         if best:
-            self.best_loss, self.best_step = loss, self.step
-            self._best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        yield Validated(self.step, loss, best)
+            numbers.best_loss, numbers.best_step = loss, numbers.step
+            self._best_weights = self._weights()
+        self._plan_validations()
+        yield Validated(numbers.step, loss, best)
 
-    def _plan_validations(self, seconds: float) -> None:
-        """A run of minutes keeps time for the last validation, and takes as many before it as it can afford."""
+    def _plan_validations(self) -> None:
+        """A run of minutes takes as many validations as it can afford."""
+        numbers, apart = self._numbers, 1 / VALIDATIONS
         if isinstance(self.horizon, TimeHorizon):
-            affordable = VALIDATION_SHARE * self.horizon.seconds / max(seconds, 1e-9)
+            self._reserve_validation()
+            affordable = VALIDATION_SHARE * self.horizon.seconds / max(numbers.validation_seconds, 1e-9)
             apart = 1 / min(VALIDATIONS, max(2.0, affordable))
-            self._next_validation = max(self._next_validation, self.horizon.progress(self.step) + apart)
-            self.horizon.reserved = max(self.horizon.reserved, 1.2 * seconds)
+            numbers.next_validation = self.horizon.progress(numbers.step) + apart
+            return
+        while numbers.next_validation <= self.horizon.progress(numbers.step):
+            numbers.next_validation += apart
+
+    def _reserve_validation(self) -> None:
+        """A run of minutes keeps time for the last validation."""
+        if isinstance(self.horizon, TimeHorizon) and math.isfinite(self._numbers.validation_seconds):
+            self.horizon.validating = max(self.horizon.validating, 1.2 * self._numbers.validation_seconds)
+
+    # ---- weights
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
+
+    @torch.no_grad()
+    def _load(self, weights: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights[name])
 
     def _keep_best(self) -> None:
+        """Without a validation the last weights are the best, if they are numbers at all."""
         if self._best_weights:
-            self.model.load_state_dict(self._best_weights)
-        else:
-            self.best_step = self.step
+            self._load(self._best_weights)
+            return
+        self._numbers.best_step = self.step
+        if self._reason != "not finite" and not all_finite(self.model.parameters()):
+            self._reason, self._where = "not finite", where_not_finite(self.model, self.optimizers, [], [])
+
+
+@dataclass
+class _Numbers:
+    """What a run counts and remembers besides its tensors."""
+
+    step: int = 0
+    tokens_seen: int = 0
+    best_loss: float | None = None
+    best_step: int = 0
+    losses: list[float] = field(default_factory=list)
+    """Of all validations."""
+    validated_step: int = 0
+    validation_seconds: float = math.inf
+    next_validation: float = 1 / VALIDATIONS
+    learning_rate_scale: float = 1.0
+    failed_step: int = 0
+    """Where numbers were last not finite; 0: never."""
 
 
 def layer_of(name: str) -> str:

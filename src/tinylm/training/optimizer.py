@@ -6,7 +6,7 @@ Which parameter goes where is one function, `parameter_groups`, and its groups c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -57,6 +57,34 @@ def scale_learning_rate(optimizers: Iterable[Optimizer], factor: float) -> None:
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * factor
+
+
+def moments(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
+    """All that the optimisers remember, as `<what>.<parameter>`, e.g. `exp_avg.ln_f.weight`: the tensors in use."""
+    names = _names(model)
+    return {f"{what}.{names[parameter]}": value for optimizer in optimizers
+            for parameter, remembered in optimizer.state.items() for what, value in remembered.items()}
+
+
+def restore_moments(model: nn.Module, optimizers: Iterable[Optimizer], saved: Mapping[str, Tensor]) -> None:
+    """Puts back what `moments` gave, and forgets everything else."""
+    by_parameter: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in saved.items():
+        what, _, name = key.partition(".")
+        by_parameter[name][what] = value
+    names = _names(model)
+    for optimizer in optimizers:
+        optimizer.state.clear()
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                for what, value in by_parameter[names[parameter]].items():
+                    on_cpu = what == "step" and not group.get("fused")  # torch's own rule
+                    place = torch.device("cpu") if on_cpu else parameter.device
+                    optimizer.state[parameter][what] = value.detach().to(place, copy=True)
+
+
+def _names(model: nn.Module) -> dict[Tensor, str]:
+    return {parameter: name for name, parameter in model.named_parameters()}
 
 
 def _with_peaks(optimizer: Optimizer) -> Optimizer:

@@ -36,38 +36,43 @@ class Horizon(Protocol):
 
 @dataclass
 class StepHorizon:
-    """Ends after a number of steps."""
+    """Ends after a number of steps.
+
+    Args:
+        first: the step that this process begins with: it measures its speed from there.
+    """
 
     steps: int
+    first: int = 0
     started: float = field(default_factory=time.perf_counter)
 
     def progress(self, step: int) -> float:
         return min(1.0, step / self.steps)
 
     def time_left(self, step: int) -> float:
-        if step == 0:
+        if step <= self.first:
             return math.inf
-        return (time.perf_counter() - self.started) / step * (self.steps - step)
+        return (time.perf_counter() - self.started) / (step - self.first) * (self.steps - step)
 
 
 @dataclass
 class TimeHorizon:
-    """Ends at a point of time, less what is reserved for what still has to follow the last step.
+    """Ends at a point of time, less what must still follow the last step.
 
     Args:
         seconds: the whole budget, from `started` on.
-        started: a reading of time.perf_counter.
+        started: a reading of time.perf_counter; for a run that was resumed, moved back by the time it had used.
+        validating, finishing: seconds kept for the last validation, and for writing all down and leaving.
     """
 
     seconds: float
     started: float
-    reserved: float = 0.0
-    training_from: float = field(default_factory=time.perf_counter)
+    validating: float = 0.0
+    finishing: float = 0.0
 
     def progress(self, step: int) -> float:  # noqa: ARG002
-        end = self.started + self.seconds - self.reserved
-        length = max(end - self.training_from, 1e-9)
-        return min(1.0, (time.perf_counter() - self.training_from) / length)
+        length = max(self.seconds - self.validating - self.finishing, 1e-9)
+        return min(1.0, max(0.0, (time.perf_counter() - self.started) / length))
 
     def time_left(self, step: int) -> float:  # noqa: ARG002
         return max(0.0, self.started + self.seconds - time.perf_counter())
