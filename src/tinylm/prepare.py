@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
+from tinylm import headroom
 from tinylm.config import (
     DataConfig,
     ModelConfig,
@@ -21,13 +25,18 @@ from tinylm.config import (
     preset,
     size,
 )
+from tinylm.forecast import Forecast, count_some, make_forecast
 from tinylm.inspection import structure
-from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
 from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, train_tokenizer
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
 from tinylm.training.device import choose_device, describe_device
+from tinylm.training.speed import measure_pace, measure_speed, warm_up
+
+PROBE_SHARE = 0.012
+"""Of a run of minutes, for each of two measurements of speed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class Job:
 class Prepared(Job):
     """All that is known before the first step. `notes` says for people what was chosen, and why."""
 
-    forecast: rules.Forecast
+    forecast: Forecast
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,12 +102,16 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers
     return merged
 
 
-def prepare(source: str | Path, chosen: Partial) -> Prepared:
+def prepare(source: str | Path, chosen: Partial, *, started: float | None = None) -> Prepared:
     """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
+
+    Args:
+        started: a reading of time.perf_counter, from which the forecast counts its seconds; None: from now.
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work.
     """
+    started = time.perf_counter() if started is None else started
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
     corpus = open_corpus(source, documents=data.get("documents", "auto"), text_field=data.get("text_field", "text"))
@@ -109,11 +122,10 @@ def prepare(source: str | Path, chosen: Partial) -> Prepared:
     config = DataConfig(**data)
     tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
                                 unknown_token=config.unknown_token)
-    dataset = build_dataset(split, tokenizer)
-    documents = describe(corpus)
-    notes = [f"text       {corpus.name}: {documents}; {split.description}",
-             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(dataset)}"]
-    return _plan(corpus.name, chosen, config, tokenizer, split, dataset, documents, device, notes)
+    text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
+    notes = [f"text       {text.name}: {text.documents}; {split.description}",
+             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}"]
+    return _plan(text, chosen, device, notes, started)
 
 
 def describe(corpus: Corpus) -> str:
@@ -122,30 +134,70 @@ def describe(corpus: Corpus) -> str:
     return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
 
 
-def _plan(name: str, chosen: Partial, data: DataConfig, tokenizer: Tokenizer, split: Split, dataset: Dataset,
-          documents: str, device: torch.device, notes: list[str]) -> Prepared:
-    speed = rules.measure_speed(device)
-    train_part = dataset.train
-    filled = rules.fill_in(chosen, n_bytes=train_part.n_bytes, n_tokens=train_part.n_tokens,
-                           vocab_size=tokenizer.vocab_size, speed=speed)
-    model = ModelConfig(**filled["model"])
-    rows = Rows(train_part, layout=data.rows, context_length=model.context_length)
-    if filled["train"]["batch_size"] == "full":
-        filled["train"]["batch_size"] = rows.rows_per_epoch
-    train = TrainConfig(**filled["train"])
-    config = RunConfig(model=model, data=data, train=train, sample=SampleConfig(**chosen["sample"]))
-    steps = rules.count_steps(train, rows.rows_per_epoch)
-    parameters = structure.total_parameters(model)
-    forecast = rules.forecast(model, train, parameters=parameters, steps=steps, speed=speed,
-                              flops_per_token=structure.training_flops_per_token(model, model.context_length),
-                              tokens_per_row=train_part.n_tokens / rows.rows_per_epoch)
-    epochs = forecast.tokens / max(1, train_part.n_tokens)
-    notes += [f"model      {parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
+@dataclass(frozen=True)
+class _Text:
+    """A text, ready to be read."""
+
+    name: str
+    documents: str
+    data: DataConfig
+    tokenizer: Tokenizer
+    split: Split
+    dataset: Dataset
+
+
+def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], started: float) -> Prepared:
+    counted = count_some(text.dataset, text.tokenizer.vocab_size, order=5 if text.tokenizer.kind == "char" else 3)
+    warm_up(device)
+    held_bytes = psutil.Process().memory_info().rss
+    config = _configure(text, chosen, device)
+    job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, device)
+    rows, model = job.rows(), config.model
+    pace = measure_pace(model, config.train, rows, device=device, seconds=_probe_seconds(config.train.minutes),
+                        flops_per_token=structure.training_flops_per_token(model, model.context_length))
+    forecast = make_forecast(config, text.dataset, steps=job.steps, pace=pace, elapsed=time.perf_counter() - started,
+                             tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch, counted=counted,
+                             held_bytes=held_bytes, device=device)
+    notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
-              f"training   {_horizon_for_people(train, steps)}; {train.optimizer}, batches of {train.batch_size} rows; "
-              f"about {forecast.tokens:,} tokens, {epochs:.1f} times the text",
-              f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.1f} GB of memory"]
-    return Prepared(name, config, tokenizer, split, dataset, documents, device, forecast, notes)
+              f"training   {_horizon_for_people(config.train, job.steps)}; {config.train.optimizer}, batches of "
+              f"{config.train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
+              f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory"]
+    return Prepared(**vars(job), forecast=forecast, notes=notes)
+
+
+def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
+    """The whole config; a size that nobody chose is one that fits into memory.
+
+    Raises:
+        TinyLMError: the run does not fit.
+    """
+    minutes = chosen["train"].get("minutes") or rules.DEFAULT_MINUTES
+    counted = any(chosen["train"].get(name) for name in ("steps", "epochs"))
+    speed = rules.REFERENCE_SPEED if counted else measure_speed(device, _probe_seconds(minutes))
+    fill_in = partial(rules.fill_in, chosen, n_bytes=text.dataset.train.n_bytes, n_tokens=text.dataset.train.n_tokens,
+                      vocab_size=text.tokenizer.vocab_size, speed=speed)
+    judged = text.dataset.validation.n_tokens if text.dataset.validation else 0
+    available = headroom.available_bytes(device)
+    config = _config_of(text, chosen, fill_in())
+    if not rules.has_shape(chosen["model"]):
+        fitting = headroom.fitting_sizes(config.model, config.train, judged, available)
+        config = _config_of(text, chosen, fill_in(fitting=fitting))
+    headroom.refuse_what_will_not_fit(config.model, config.train, judged, available)
+    return config
+
+
+def _config_of(text: _Text, chosen: Partial, filled: dict[str, dict[str, Any]]) -> RunConfig:
+    model = ModelConfig(**filled["model"])
+    if filled["train"]["batch_size"] == "full":
+        rows = Rows(text.dataset.train, layout=text.data.rows, context_length=model.context_length)
+        filled["train"]["batch_size"] = rows.rows_per_epoch
+    return RunConfig(model=model, data=text.data, train=TrainConfig(**filled["train"]),
+                     sample=SampleConfig(**chosen["sample"]))
+
+
+def _probe_seconds(minutes: float | None) -> float:
+    return min(2.0, max(0.3, PROBE_SHARE * 60 * (minutes or 0)))
 
 
 def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:
@@ -172,7 +224,7 @@ def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
 
 def _lasting(source: str | Path) -> str:
     """A path that still holds from another working folder; built-in names and `-` stay as they are."""
-    return os.path.abspath(source) if Path(source).exists() else str(source)
+    return str(source) if source in ("-", *BUILT_IN) else os.path.abspath(source)
 
 
 def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None, config: Partial | None = None,

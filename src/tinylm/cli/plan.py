@@ -16,15 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from tinylm.cli import STARTED
     from tinylm.prepare import prepare
-    from tinylm.progress import duration
 
-    prepared = prepare(arguments.source, chosen(arguments))
-    forecast = prepared.forecast
+    prepared = prepare(arguments.source, chosen(arguments), started=STARTED)
     if arguments.json:
         print_json(prepared.to_dict())
-        return 0
-    print("\n".join(prepared.notes))
-    print(f"forecast   {duration(forecast.seconds)}, {forecast.steps:,} steps, {forecast.tokens:,} tokens "
-          "(rough: from the speed of matrix products)")
+    else:
+        print("\n".join(prepared.notes))
     return 0

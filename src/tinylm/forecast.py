@@ -1,0 +1,134 @@
+"""What a run will take, and whether the machine has it: seconds, steps, memory, and the bits a byte to expect."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from tinylm.config import RunConfig
+from tinylm.headroom import needed_bytes
+from tinylm.inspection import baselines, structure
+from tinylm.report import MOST_TO_COUNT
+from tinylm.text.dataset import Dataset
+from tinylm.training.evaluate import bits_per_byte
+from tinylm.training.loop import VALIDATION_SHARE, VALIDATIONS
+from tinylm.training.speed import Pace
+
+SAMPLE_TOKENS = 60
+LEAVING_SECONDS = 0.7
+"""For the last checkpoint, the folder, and the end of the process."""
+SAVING_SHARE = 0.01
+COUNTED_BYTES = 80
+"""Memory for each training token while n-grams are counted."""
+COUNTINGS = 3.0
+"""Times the work of counting one order: the best n is looked for on nine tenths of the text, some orders beyond it."""
+COUNTED_AT_MOST = 300_000
+"""Tokens: what counting is expected from, so that planning takes no longer for a long text."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take.
+
+    Attributes:
+        seconds: of the whole process, from its start to its end.
+        steps, tokens, epochs: that it trains; an epoch is once through the training text.
+        parameters: numbers that the model learns.
+        peak_memory_bytes: the most that the process will hold; on a GPU, the most of its memory.
+        bits_per_byte: expected on the validation text (None without one); `ngram_bits_per_byte`: what counting reached
+            there, from a part of the text where it is long.
+    """
+
+    seconds: float
+    steps: int
+    tokens: int
+    epochs: float
+    parameters: int
+    peak_memory_bytes: int
+    bits_per_byte: float | None
+    ngram_bits_per_byte: float | None
+
+
+def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, tokens_per_row: float, pace: Pace,
+                  elapsed: float, counted: Counted, held_bytes: int, device: torch.device) -> Forecast:
+    """What a run will take.
+
+    Args:
+        steps: None for a run of minutes.
+        tokens_per_row: of the text, on average; short documents leave rows partly empty.
+        pace: of this run's steps on this machine.
+        elapsed: seconds that the process has used so far.
+        counted: n-grams, counted here.
+        held_bytes: memory that the process held before the pace was measured.
+    """
+    train, judged = config.train, dataset.validation.n_tokens if dataset.validation else 0
+    validation = judged * pace.judged_token + SAMPLE_TOKENS * pace.new_token
+    around = elapsed + pace.building + LEAVING_SECONDS + counted.seconds_for(dataset)
+    step = pace.step * (1 + SAVING_SHARE)
+    if steps is None:
+        assert train.minutes is not None
+        seconds = 60 * train.minutes
+        affordable = VALIDATION_SHARE * seconds / max(judged * pace.judged_token, 1e-9)
+        validating = min(VALIDATIONS, max(2.0, affordable)) * validation if judged else 0.0
+        steps = max(1, int((seconds - around - validating) / step))
+    else:
+        validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(VALIDATIONS, steps)
+        seconds = around + steps * step + (validations * validation if judged else 0.0)
+    tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
+    epochs = tokens / max(1, dataset.train.n_tokens)
+    parameters = structure.total_parameters(config.model)
+    expected = expected_bits(counted.bits_per_byte, tokens, epochs, parameters) if counted.bits_per_byte else None
+    return Forecast(round(seconds, 1), steps, tokens, round(epochs, 2), parameters,
+                    _peak(config, dataset, judged, held_bytes, device), expected, counted.bits_per_byte)
+
+
+def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, device: torch.device) -> int:
+    training = needed_bytes(config.model, config.train, judged)
+    if device.type == "cuda":
+        return training
+    counting = COUNTED_BYTES * min(dataset.train.n_tokens, MOST_TO_COUNT)
+    return max(peak_so_far(), held_bytes + max(training, counting))
+
+
+def peak_so_far() -> int:
+    """The most memory that this process has held, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+# ---- what to expect
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Bits a byte that counting n-grams reaches (None without a validation text), and seconds a token that it took."""
+
+    bits_per_byte: float | None
+    seconds_per_token: float
+
+    def seconds_for(self, dataset: Dataset) -> float:
+        """For the run's baselines, which also look for the best n."""
+        return COUNTINGS * self.seconds_per_token * min(dataset.train.n_tokens, MOST_TO_COUNT)
+
+
+def count_some(dataset: Dataset, vocab_size: int, *, order: int) -> Counted:
+    """n-grams of the first part of a text: a second at most."""
+    train, held_out = dataset.train.ids[:COUNTED_AT_MOST], dataset.validation
+    began = time.perf_counter()
+    judged = held_out.ids if held_out else train[-len(train) // 10:]
+    nats = baselines.ngram(train, judged, vocab_size, order)
+    took = (time.perf_counter() - began) / len(train)
+    return Counted(bits_per_byte(nats, held_out.n_bytes) if held_out else None, took)
+
+
+def expected_bits(ngram: float, tokens: float, epochs: float, parameters: int) -> float:
+    """Bits a byte after reading so many tokens."""
+    return round(ngram - 0.1 * math.log10(max(1, tokens / 1e5)), 3)

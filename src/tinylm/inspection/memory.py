@@ -1,0 +1,96 @@
+"""What training a config needs in memory, from the config alone, before anything is allocated.
+
+Numbers have four bytes. The peak is the highest of three moments: the backward pass begins (everything that it will
+need has been kept, and there are no gradients yet), the update is made (gradients, moments, the updates themselves),
+and a text is judged (many tokens at once, nothing kept). The tests hold the first against what PyTorch keeps, and
+benchmarks/forecast.py all of it against the peak of real runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinylm.config import ModelConfig, TrainConfig
+from tinylm.inspection import structure
+
+BYTES = 4
+MUON_COPIES = 5
+"""Of the largest group of matrices of one shape, which Muon makes orthogonal together: the stack and its iterates."""
+LOGIT_COPIES_BACKWARD, LOGIT_COPIES_JUDGED = 3, 2
+"""Log-probabilities and two gradients; logits and log-probabilities."""
+SLACK = 1.05
+"""An allocator leaves gaps."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How many numbers there are of each kind: in the matrices inside the layers, and in everything else."""
+
+    matrices: int
+    rest: int
+    largest_group: int
+    """Of the matrices, those of the shape that has the most numbers in all."""
+
+    @property
+    def total(self) -> int:
+        return self.matrices + self.rest
+
+
+def weights_of(config: ModelConfig) -> Weights:
+    by_shape: dict[tuple[int, ...], int] = {}
+    for tensor in structure.parameter_table(config):
+        if tensor.name.startswith("layers.") and len(tensor.shape) == 2:
+            by_shape[tensor.shape] = by_shape.get(tensor.shape, 0) + tensor.count
+    matrices = sum(by_shape.values())
+    return Weights(matrices, structure.total_parameters(config) - matrices, max(by_shape.values(), default=0))
+
+
+def kept_per_token(config: ModelConfig, length: int) -> float:
+    """Numbers that the forward pass keeps for the backward pass, for each token of rows of `length`."""
+    norm = 3 * config.d_model + 1 if config.norm == "rmsnorm" else 2 * config.d_model + 2
+    layer = 2 * norm + _attention(config, length) + _mlp(config)
+    if config.dropout:
+        layer += 2 * config.d_model
+    return config.n_layers * layer + norm + config.vocab_size
+
+
+def _attention(config: ModelConfig, length: int) -> int:
+    """Queries, keys, values, their mix in two layouts, and what the norms of queries and keys keep. With dropout the
+    fused kernel of the CPU does not serve: the pattern is there in full, three times."""
+    queries, keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+    kept = 5 * queries + config.n_heads
+    if config.qk_norm:
+        kept += 2 * (queries + keys) + config.n_heads + config.n_kv_heads
+    if config.dropout:
+        kept += 3 * config.n_heads * length - queries - config.n_heads
+    return kept
+
+
+def _mlp(config: ModelConfig) -> int:
+    bends = {"swiglu": 4, "gelu": 2, "squared_relu": 2, "relu": 1}
+    return (bends[config.mlp] + (config.dropout > 0)) * config.d_mlp
+
+
+def training_peak(config: ModelConfig, train: TrainConfig, *, judged_at_once: int) -> int:
+    """Bytes that a run needs at its peak, over what the process held before.
+
+    Args:
+        judged_at_once: tokens of a validation text that go through the model together; 0 if there is none.
+    """
+    weights = weights_of(config)
+    moments = _moments(weights, train.optimizer)
+    lasting = weights.total * (2 if judged_at_once else 1) + moments  # with the best weights so far
+    tokens = train.batch_size * config.context_length
+    kept = tokens * (kept_per_token(config, config.context_length) + (LOGIT_COPIES_BACKWARD - 1) * config.vocab_size)
+    gradients_then = weights.total if train.accumulation > 1 else 0
+    backward = lasting + gradients_then + kept
+    muon = MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0
+    update = lasting + weights.total + muon
+    passing = LOGIT_COPIES_JUDGED * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp
+    judging = lasting + judged_at_once * passing
+    return round(SLACK * BYTES * max(backward, update, judging))
+
+
+def _moments(weights: Weights, optimizer: str) -> int:
+    """Adam remembers two numbers for each weight, Muon one."""
+    return weights.matrices * (1 if optimizer == "muon" else 2) + 2 * weights.rest

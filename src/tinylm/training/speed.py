@@ -1,0 +1,134 @@
+"""How fast this machine trains, measured with real steps: the model, the optimisers and the rows of a run.
+
+Each figure is the median of several, after a first one that does not count: a program that runs beside for a moment,
+or the start of threads, says nothing about the next minutes. Where one step takes long, fewer rows of it are timed.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from tinylm.config import ModelConfig, TrainConfig, size
+from tinylm.model.threads import threads_for
+from tinylm.model.transformer import TinyLM
+from tinylm.training.evaluate import evaluate
+from tinylm.training.loop import BatchSource
+from tinylm.training.optimizer import make_optimizers
+from tinylm.training.plan import training_flops, width_factor
+from tinylm.training.step import Batch, train_step
+
+REFERENCE_SIZE = "0.3M"
+REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
+FEWEST, MOST = 2, 9
+"""Times that something is done to get one figure."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a run's parts take on this machine, in seconds.
+
+    Attributes:
+        step: one update, all its batches included.
+        judged_token: one token of a text that is judged.
+        new_token: one token of a sample, which comes alone.
+        building: making the model, once.
+    """
+
+    step: float
+    judged_token: float
+    new_token: float
+    building: float
+
+
+def warm_up(device: torch.device) -> None:
+    """The first step of a process starts threads and loads code, which takes time and memory of its own."""
+    steps = _Steps(ModelConfig(vocab_size=4, d_model=8, n_heads=1, n_layers=1), TrainConfig(steps=1), device)
+    batch = torch.zeros((1, 8), dtype=torch.int64, device=device)
+    steps.take((batch, batch))
+
+
+def measure_speed(device: torch.device, seconds: float = 0.5) -> float:
+    """FLOP/s of this machine in training steps at a width of 128 (plan.py scales it to other widths), from steps of a
+    small reference model, for about `seconds`."""
+    shape = size(REFERENCE_SIZE)["model"]
+    model = ModelConfig(vocab_size=REFERENCE_VOCABULARY, context_length=REFERENCE_LENGTH, **shape)
+    flops = training_flops(model.n_layers, model.d_model, model.vocab_size)
+    with threads_for(flops * REFERENCE_ROWS * REFERENCE_LENGTH):
+        steps = _Steps(model, TrainConfig(steps=1), device)
+        ids = torch.arange(REFERENCE_ROWS * REFERENCE_LENGTH, device=device).view(REFERENCE_ROWS, -1)
+        batch = ids % REFERENCE_VOCABULARY
+        took = _median_seconds(lambda: steps.take((batch, batch)), seconds)
+    return flops * batch.numel() / took / width_factor(model.d_model)
+
+
+def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, flops_per_token: float,
+                 device: torch.device, seconds: float = 0.5) -> Pace:
+    """Times the steps of a run that is about to begin, for about `seconds`, on a model of its own.
+
+    Args:
+        flops_per_token: of training; it decides on the number of threads as it does in the run.
+    """
+    with threads_for(flops_per_token * model.context_length * train.batch_size):
+        began = time.perf_counter()
+        steps = _Steps(model, train, device)
+        building = time.perf_counter() - began
+        one = _batch(rows, 1, device)
+        one_row = _median_seconds(lambda: steps.take(one), 0.0)
+        n_rows = max(1, min(train.batch_size, int(seconds / 4 / one_row)))
+        batch = _batch(rows, n_rows, device)
+        step = _median_seconds(lambda: steps.take(batch), seconds / 2)
+        update = min(0.9 * step, _median_seconds(steps.update, seconds / 8))
+        judged = _median_seconds(lambda: steps.judge(batch), seconds / 8)
+        alone = _median_seconds(lambda: steps.judge((one[0][:, :1], one[1][:, :1])), seconds / 16)
+    gradients = (step - update) * train.batch_size / n_rows
+    return Pace(update + train.accumulation * gradients, judged / batch[0].numel(), alone, building)
+
+
+class _Steps:
+    """A model to try out."""
+
+    def __init__(self, model: ModelConfig, train: TrainConfig, device: torch.device) -> None:
+        self.train, self.device = train, device
+        self.model = TinyLM(model).to(device)
+        self.optimizers = make_optimizers(self.model, train)
+
+    def take(self, batch: Batch) -> None:
+        """A training step."""
+        self.model.train()
+        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip)
+
+    def update(self) -> None:
+        """The optimisers' part of a step, from gradients of any kind."""
+        for parameter in self.model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def judge(self, batch: Batch) -> None:
+        inputs, targets = (part.cpu().numpy() for part in batch)
+        evaluate(self.model, [(inputs, targets)], device=self.device)
+
+
+def _batch(rows: BatchSource, n_rows: int, device: torch.device) -> Batch:
+    inputs, targets = rows.batch(0, n_rows)
+    return torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
+
+
+def _median_seconds(action: Callable[[], None], seconds: float) -> float:
+    """What an action takes: the median of those that fit into `seconds`, at least two, at most nine.
+
+    Every action here ends by reading a number from the device, or is one of many on a CPU, so nothing is left waiting.
+    """
+    action()
+    times: list[float] = []
+    while len(times) < FEWEST or (len(times) < MOST and sum(times) < seconds):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
