@@ -163,6 +163,7 @@ def test_smoothing_has_no_bias_and_no_delay_in_short_runs() -> None:
 
 def test_labels_are_text() -> None:
     assert label("<b>&</b>\n x") == "&lt;b&gt;&amp;&lt;/b&gt; x"
+    assert label("$x$") == "&#36;x&#36;"
     assert label("x" * 99, 10) == "x" * 9 + "…"
     evil = "<img src=x onerror=alert(1)></script>"
     history = History.of([BEGAN, step(1, **{evil: 0.5}), RolledBack(2, 1, evil, 0.5)])

@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": "the probabilities of the next token",
     "tokenize": "the tokens and ids of a text",
     "evaluate": "how good a model is, beside plain counting",
+    "report": "the curves, samples and numbers of a training run as one page",
     "inspect": "the structure of a model, and every parameter with its formula",
 }
 

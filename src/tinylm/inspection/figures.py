@@ -138,9 +138,9 @@ def _gradients(steps: Sequence[Stepped]) -> dict[str, list[float]]:
 
 
 def label(text: str, most: int = 60) -> str:
-    """Foreign text for a figure: one short line, in which no tag is markup."""
+    """Foreign text for a figure: one short line, in which no tag is markup and no dollar begins a formula."""
     line = " ".join(text.split())
-    return html.escape(line if len(line) <= most else line[:most - 1] + "…")
+    return html.escape(line if len(line) <= most else line[:most - 1] + "…").replace("$", "&#36;")
 
 
 def _figure(steps: Sequence[Stepped], **layout: object) -> go.Figure:
