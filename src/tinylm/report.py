@@ -71,12 +71,12 @@ def verdict(report: Report) -> str:
     name, best = min(report.baselines.items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
     better = "better" if difference >= 0 else "worse"
-    sentence = f"{abs(difference):.2f} bits a byte {better} than {_NAMES[name]} ({best:.2f})"
+    sentence = f"{abs(difference):.2f} bits a byte {better} than {_NAMES.get(name, name)} ({best:.2f})"
     return sentence if difference >= 0 else f"{sentence}: it has not learned enough yet"
 
 
 def table(report: Report) -> list[tuple[str, float]]:
     """The model and the baselines in bits a byte, best first, with their names for people."""
-    rows = [(_NAMES[name], value) for name, value in report.baselines.items()]
+    rows = [(_NAMES.get(name, name), value) for name, value in report.baselines.items()]
     return sorted([("this model", report.bits_per_byte), *rows], key=lambda row: row[1])
 
