@@ -152,7 +152,7 @@ def _figure(steps: Sequence[Stepped], **layout: object) -> go.Figure:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": clear},
         "margin": {"l": 52, "r": 52, "t": 8, "b": 44}, **layout})
     first, last = (steps[0].step, steps[-1].step) if steps else (0, 1)
-    figure.update_xaxes(title="step", tickformat=",", showgrid=False, zeroline=False,
+    figure.update_xaxes(title="step", tickformat=",", showgrid=False, zeroline=False, spikethickness=1,
                         range=[first - 0.01 * (last - first) - 0.5, last + 0.01 * (last - first) + 0.5])
     figure.update_yaxes(zeroline=False, automargin=True)
     return figure
@@ -216,5 +216,5 @@ def _add_baselines(figure: go.Figure, baselines: Sequence[tuple[str, float]], en
         before = bits
         figure.add_scatter(x=ends, y=[bits, bits], yaxis="y2", mode="lines", showlegend=False, hoverinfo="skip",
                            line={"color": COUNTING, "width": 1, "dash": "dash"})
-        figure.add_annotation(xref="paper", x=1 - 0.33 * column, yref="y2", y=bits, xanchor="right", yanchor="bottom",
+        figure.add_annotation(xref="paper", x=1 - 0.33 * column, yref="y2", y=bits, xanchor="right", yanchor="bottom", xshift=-6,
                               text=f"{label(name)} {bits:.2f}", showarrow=False, font={"size": 11})
