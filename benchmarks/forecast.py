@@ -1,0 +1,89 @@
+"""What `tinylm plan` foretells against what `tinylm train` then takes: time and peak memory of the whole process, for
+eight configurations, each planned and trained in turn. One JSON object last.
+
+    python benchmarks/forecast.py TEXT [--seconds 30] [NAME ...]
+
+Steps are chosen so that each run takes about `--seconds` on the machine as it is at the moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CONFIGURATIONS: dict[str, list[str]] = {
+    "0.1M characters": ["--size", "0.1M", "--tokenizer", "char"],
+    "0.3M words, small batch": ["--size", "0.3M", "--tokenizer", "word", "--vocab-size", "4000",
+                                "--set", "train.batch_size=8"],
+    "0.8M BPE": ["--size", "0.8M", "--tokenizer", "bpe", "--vocab-size", "2048"],
+    "0.8M dropout, long context": ["--size", "0.8M", "--tokenizer", "char", "--set", "model.dropout=0.1",
+                                   "--set", "model.context_length=256"],
+    "0.8M GPT-2, accumulation": ["--size", "0.8M", "--preset", "gpt2", "--tokenizer", "bpe", "--vocab-size", "1024",
+                                 "--set", "train.accumulation=2", "--set", "train.batch_size=16"],
+    "2M Llama, AdamW": ["--size", "2M", "--preset", "llama", "--tokenizer", "bpe", "--vocab-size", "2048",
+                        "--set", "train.optimizer=adamw"],
+    "5M Qwen3": ["--size", "5M", "--preset", "qwen3", "--tokenizer", "bpe", "--vocab-size", "2048"],
+    "10M small batch": ["--size", "10M", "--tokenizer", "bpe", "--vocab-size", "2048", "--set", "train.batch_size=4",
+                        "--set", "train.accumulation=2"],
+}
+
+
+def measure(text: str, options: list[str], seconds: float) -> dict[str, float]:
+    short = _plan(text, [*options, "--steps", "10"])
+    long = _plan(text, [*options, "--steps", "20"])
+    step = max(1e-3, (long["seconds"] - short["seconds"]) / 10)
+    steps = max(10, round((seconds - short["seconds"]) / step) + 10)
+    planned = _plan(text, [*options, "--steps", str(steps)])
+    with tempfile.TemporaryDirectory() as folder:
+        took, peak = _train(text, [*options, "--steps", str(steps), "--out", f"{folder}/run"])
+    return {"steps": steps, "planned_seconds": planned["seconds"], "seconds": round(took, 1),
+            "seconds_ratio": round(planned["seconds"] / took, 3),
+            "planned_megabytes": round(planned["peak_memory_bytes"] / 1e6), "megabytes": round(peak / 1e6),
+            "memory_ratio": round(planned["peak_memory_bytes"] / peak, 3)}
+
+
+def _plan(text: str, options: list[str]) -> dict[str, float]:
+    done = subprocess.run([sys.executable, "-m", "tinylm", "plan", text, *options, "--json"], check=True,
+                          capture_output=True, text=True)
+    forecast: dict[str, float] = json.loads(done.stdout)["forecast"]
+    return forecast
+
+
+def _train(text: str, options: list[str]) -> tuple[float, int]:
+    """Seconds and peak memory of a run, the process's own."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "tinylm", "train", text, *options], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{options} ended with {process.returncode}"
+    return time.perf_counter() - began, usage.ru_maxrss * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("names", nargs="*", help="some of the configurations; none: all")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    arguments = parser.parse_args()
+    results = {}
+    for name, options in CONFIGURATIONS.items():
+        if not arguments.names or name in arguments.names:
+            results[name] = measure(str(arguments.text), options, arguments.seconds)
+            print(name, results[name], file=sys.stderr, flush=True)
+
+    def worst(ratio: str) -> float:
+        return round(max(math.exp(abs(math.log(result[ratio]))) for result in results.values()), 3)
+
+    print(json.dumps({"worst_seconds": worst("seconds_ratio"), "worst_memory": worst("memory_ratio"),
+                      "configurations": results}))
+
+
+if __name__ == "__main__":
+    main()
