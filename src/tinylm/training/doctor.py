@@ -1,0 +1,175 @@
+"""The doctor: a reader of the events who says what is wrong with a run, how that shows, and what would help.
+
+It says too little rather than too much: every limit was set so that healthy runs of all presets, sizes and lengths get
+no remark (LOG.md, "The doctor's limits").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean, median
+
+from tinylm.training import remarks
+from tinylm.training.evaluate import bits_per_byte
+from tinylm.training.events import Began, Event, Finished, RolledBack, Stepped, Validated
+from tinylm.training.remarks import Remark
+from tinylm.training.vitals import Judged, LayerGradients, LossCurve
+
+__all__ = ["Doctor", "Remark", "examine", "overfits"]
+
+PATIENCE = 5
+"""Validations in a row that are worse than the best, after which a run is stopped; in a run with more than 20 of them
+a quarter of all. The doctor speaks two earlier."""
+WORSE = 0.03
+"""Share by which a validation must be worse than the best to count; and by `NOISES` times their noise."""
+NOISES = 3.0
+STILL_STEPS, STILL_SHARE = 100, 0.01
+"""A loss that fell by less than this share in so many steps after warm-up does not move."""
+SHORTEST = 50
+"""Steps of a run below which it is no wonder that it has not learned enough."""
+STILL_FALLING = 0.08
+"""Share by which the validation loss falls in the last quarter of a run that was too short."""
+MARGIN = 0.02
+"""Bits a byte by which a model must be worse than n-grams for it to be said."""
+REPEATED, UNKNOWN = 0.2, 0.05
+"""Shares of the validation text from which on they are told."""
+RARELY, MANY_ENTRIES = 10.0, 512
+"""Tokens of text for each entry of a large vocabulary, below which most entries are hardly ever met."""
+WASTEFUL = 10.0
+"""Bits that it takes to name a token, for each byte of text in it. Bytes themselves take 8."""
+
+
+def examine(events: Iterable[Event]) -> list[Remark]:
+    """All remarks on a run, such as one read from metrics.jsonl."""
+    doctor = Doctor()
+    return [remark for event in events for remark in doctor(event)]
+
+
+def overfits(losses: Sequence[float], patience: int = PATIENCE) -> bool:
+    """Whether the validation loss has left its best for good, so that training on is a waste.
+
+    The last `patience` losses (of many, a quarter) are all clearly above the best, and are not coming down again, as
+    they do when the learning rate decays. The best is one of medians of three, so a single lucky validation is none.
+
+    Args:
+        losses: of all validations so far, equally far apart.
+    """
+    losses = [loss for loss in losses if math.isfinite(loss)]
+    patience = max(patience, patience * len(losses) // (4 * PATIENCE))
+    if len(losses) <= patience:
+        return False
+    best = min(median(losses[max(0, i - 1):i + 2]) for i in range(len(losses)))
+    newest, half = losses[-patience:], patience // 2
+    rising = fmean(newest[-half:]) >= fmean(newest[:half])
+    return rising and min(newest) > best + max(WORSE * best, NOISES * _noise(losses))
+
+
+def _noise(losses: Sequence[float]) -> float:
+    """Standard deviation of what in a series is not trend, from its second differences (those of white noise have a
+    median of 1.65 standard deviations)."""
+    return median(abs(a - 2 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False)) / 1.65
+
+
+class Doctor:
+    """Call it with each event of a run, in order: it returns what there is to say, mostly nothing."""
+
+    def __init__(self) -> None:
+        self._began: Began | None = None
+        self._newest: Stepped | None = None
+        self._curve, self._gradients = LossCurve(), LayerGradients()
+        self._judged: list[Judged] = []
+        self._peak = 0.0
+        self._steps_after_warmup = 0
+        self._said: dict[str, int] = {}
+
+    def __call__(self, event: Event) -> list[Remark]:
+        return [remark for remark in self._remarks(event) if self._is_news(remark)]
+
+    def _is_news(self, remark: Remark) -> bool:
+        """Each topic once. What can come and go is told again in a run twice as long; numbers not finite, always."""
+        before = self._said.get(remark.topic)
+        comes_and_goes = remark.topic in ("spike", "gradient")
+        if before is not None and remark.topic != "not finite" and not (comes_and_goes and remark.step >= 2 * before):
+            return False
+        self._said[remark.topic] = remark.step
+        return True
+
+    def _remarks(self, event: Event) -> Iterator[Remark]:
+        match event:
+            case Began():
+                self._began = event
+                yield from _text(event)
+            case Stepped():
+                yield from self._stepped(event)
+            case Validated():
+                yield from self._validated(event)
+            case RolledBack():
+                self._judged = [each for each in self._judged if each.step <= event.to_step]
+                yield remarks.rolled_back(event, self._peak)
+            case Finished():
+                yield from self._finished(event)
+
+    def _stepped(self, event: Stepped) -> Iterator[Remark]:
+        self._newest = event
+        self._steps_after_warmup = 0 if event.learning_rate > self._peak else self._steps_after_warmup + 1
+        self._peak = max(self._peak, event.learning_rate)
+        curve = self._curve
+        curve.add(event.loss)
+        self._gradients.add(event.layer_gradients)
+        if curve.jumped:
+            yield remarks.spike(event.step, curve, self._peak)
+        odd = self._gradients.odd()
+        if odd is not None:
+            yield remarks.gradient(event.step, odd, self._peak)
+        if self._steps_after_warmup == STILL_STEPS and curve.usual > (1 - STILL_SHARE) * curve.start:
+            moved_up = curve.usual > (1 + STILL_SHARE) * curve.start
+            yield (remarks.rose if moved_up else remarks.does_not_move)(event.step, curve, self._peak)
+
+    def _validated(self, event: Validated) -> Iterator[Remark]:
+        self._judged.append(Judged(event.step, event.loss, self._curve.level))
+        if overfits([each.loss for each in self._judged], PATIENCE - 2):
+            yield from self._overfitting()
+
+    def _overfitting(self) -> Iterator[Remark]:
+        """It is that only if the training loss falls on: where both rise, something else is wrong."""
+        best, now = self._best(), self._judged[-1]
+        if now.training_loss < best.training_loss and self._newest is not None:
+            yield remarks.overfitting(best, now, self._newest.epoch)
+
+    def _best(self) -> Judged:
+        return min(self._judged, key=lambda each: each.loss)
+
+    def _finished(self, event: Finished) -> Iterator[Remark]:
+        if event.reason == "not finite":
+            yield remarks.ended_not_finite(event, self._peak)
+        elif event.reason == "overfitting" and self._judged:
+            yield from self._overfitting()
+            yield remarks.stopped_overfitting(event, self._best(), self._judged[-1])
+        elif event.reason == "finished" and event.step >= SHORTEST and "overfitting" not in self._said:
+            yield from self._underfitting(event)
+
+    def _underfitting(self, event: Finished) -> Iterator[Remark]:
+        began = self._began
+        ngram = began.baselines.get("ngram") if began is not None else None
+        if began is not None and ngram is not None and event.best_loss is not None:
+            bits = bits_per_byte(event.best_loss * began.validation_tokens, began.validation_bytes)
+            if bits > ngram + MARGIN:
+                yield remarks.worse_than_counting(event, bits, ngram)
+        before = [each for each in self._judged if 0.7 * event.step <= each.step <= 0.8 * event.step]
+        if before and self._judged[-1].loss < (1 - STILL_FALLING) * before[0].loss:
+            yield remarks.still_falling(event, before[0], self._judged[-1])
+
+
+def _text(began: Began) -> Iterator[Remark]:
+    """What can be told of a text and its tokenizer before the first step."""
+    if began.repeated >= REPEATED:
+        yield remarks.repeated(began)
+    if began.unknown >= UNKNOWN:
+        yield remarks.unknown(began)
+    if began.vocab_size > MANY_ENTRIES and began.train_tokens < RARELY * began.vocab_size:
+        yield remarks.rarely_met(began)
+    for split, n_bytes, n_tokens in (("training", began.train_bytes, began.train_tokens),
+                                     ("validation", began.validation_bytes, began.validation_tokens)):
+        if n_tokens and math.log2(began.vocab_size) * n_tokens > WASTEFUL * n_bytes:
+            yield remarks.wasteful(began, split, n_bytes / n_tokens)

@@ -1,0 +1,163 @@
+"""What the doctor says: each remark in words, with its evidence and a remedy. When it is said, doctor.py decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinylm.training.events import Began, Finished, RolledBack
+from tinylm.training.vitals import Judged, LossCurve, OddGradient
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What the doctor found.
+
+    Attributes:
+        step: when; 0 before the first.
+        topic: "overfitting", "underfitting", "loss", "spike", "gradient", "not finite", "stopped", "repeated" or
+            "tokenizer".
+        text: what is wrong and how it shows, a sentence without its full stop.
+        remedy: what would help, likewise.
+    """
+
+    step: int
+    topic: str
+    text: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        when = f"Step {self.step:,}: " if self.step else ""
+        return f"{when}{self.text}. {self.remedy}."
+
+
+# ---- the text
+
+def repeated(began: Began) -> Remark:
+    return Remark(
+        0, "repeated",
+        f"{began.repeated:.0%} of the validation text stands word for word in the training text, so its loss is better "
+        "than it would be on new text",
+        "Judge on other text, with --set data.validation=FILE, or take out what the text repeats")
+
+
+def unknown(began: Began) -> Remark:
+    return Remark(
+        0, "tokenizer",
+        f"{began.unknown:.0%} of the tokens of the validation text are unknown to the tokenizer; <unk> is easy to "
+        "predict, so the loss says little",
+        "A tokenizer that knows every text: --tokenizer bpe")
+
+
+def rarely_met(began: Began) -> Remark:
+    return Remark(
+        0, "tokenizer",
+        f"the vocabulary has {began.vocab_size:,} entries, but the text is {began.train_tokens:,} tokens long: each is "
+        f"met {began.train_tokens / began.vocab_size:.1f} times on average, too rarely to be learned",
+        "A smaller vocabulary: --tokenizer char, or --tokenizer bpe --vocab-size 512")
+
+
+def wasteful(began: Began, split: str, bytes_per_token: float) -> Remark:
+    return Remark(
+        0, "tokenizer",
+        f"a token stands for only {bytes_per_token:.2f} bytes of the {split} text, little for a vocabulary of "
+        f"{began.vocab_size:,} entries: it suits other text",
+        "Another tokenizer: --tokenizer auto chooses by the text")
+
+
+# ---- the curves
+
+def does_not_move(step: int, curve: LossCurve, learning_rate: float) -> Remark:
+    return Remark(
+        step, "loss", f"the loss does not move: it began at {curve.start:.3f} and is {curve.usual:.3f} now",
+        f"Raise the learning rate tenfold: {_set_learning_rate(10 * learning_rate)}; if that changes nothing, see "
+        "whether there is anything to learn in the text")
+
+
+def rose(step: int, curve: LossCurve, learning_rate: float) -> Remark:
+    return Remark(
+        step, "loss",
+        f"the loss is higher than at the start: it began at {curve.start:.3f} and is {curve.usual:.3f} now",
+        _lower(learning_rate).capitalize())
+
+
+def spike(step: int, curve: LossCurve, learning_rate: float) -> Remark:
+    return Remark(
+        step, "spike", f"the loss has jumped from {curve.usual:.3f} to {curve.level:.3f} within a few steps",
+        f"If it does not come back by itself, {_lower(learning_rate)}")
+
+
+def gradient(step: int, odd: OddGradient, learning_rate: float) -> Remark:
+    numbers = f"in {odd.layer}: its norm is {odd.norm:.2g}, that {odd.compared_with} {odd.usual:.2g}"
+    if odd.explodes:
+        return Remark(
+            step, "gradient", f"the gradient explodes {numbers}",
+            f"{_lower(learning_rate).capitalize()}, and clip gradients where that is off: --set train.grad_clip=1")
+    return Remark(
+        step, "gradient", f"the gradient vanishes {numbers}, so this layer hardly learns",
+        "Fewer layers (--set model.n_layers=N), or the wiring that lets gradients through: "
+        "--set model.norm_position=pre --set model.init=scaled")
+
+
+def overfitting(best: Judged, now: Judged, epoch: float) -> Remark:
+    return Remark(
+        now.step, "overfitting",
+        f"the text, read {epoch:.0f} times by now, is being learned by heart: since step {best.step:,} the training "
+        f"loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, but the validation loss has risen from "
+        f"{best.loss:.3f} to {now.loss:.3f}",
+        f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or "
+        "--set model.dropout=0.2")
+
+
+def stopped_overfitting(finished: Finished, best: Judged, now: Judged) -> Remark:
+    return Remark(
+        finished.step, "stopped",
+        f"the run was ended early, as patience is spent: at step {best.step:,} the validation loss was {best.loss:.3f} "
+        f"and now it is {now.loss:.3f}",
+        f"Nothing is lost, for the weights of step {best.step:,} are kept; more text would be worth more training")
+
+
+def worse_than_counting(finished: Finished, bits: float, ngram: float) -> Remark:
+    return Remark(
+        finished.step, "underfitting",
+        f"the model has not learned enough yet: {bits:.2f} bits a byte, where counting n-grams reaches {ngram:.2f}",
+        _LONGER)
+
+
+def still_falling(finished: Finished, before: Judged, now: Judged) -> Remark:
+    return Remark(
+        finished.step, "underfitting",
+        f"the run ended while it was learning fast: the validation loss fell from {before.loss:.3f} at step "
+        f"{before.step:,} to {now.loss:.3f} at step {now.step:,}",
+        _LONGER)
+
+
+_LONGER = "More time, with --minutes; and once that no longer helps, a larger --size"
+
+
+# ---- numbers that are not finite
+
+def rolled_back(event: RolledBack, learning_rate: float) -> Remark:
+    return Remark(
+        event.step, "not finite",
+        f"a number was not finite in {event.where}: the step was not made, and the run goes on from step "
+        f"{event.to_step:,} with {event.learning_rate_scale:.3g} of the planned learning rate",
+        f"If it comes again, {_lower(learning_rate)}")
+
+
+def ended_not_finite(finished: Finished, learning_rate: float) -> Remark:
+    where = f" in {finished.where}" if finished.where else ""
+    return Remark(
+        finished.step, "not finite",
+        f"a number was not finite{where} in the step after this one: the run was ended, and the weights of step "
+        f"{finished.best_step:,} are kept",
+        _lower(learning_rate).capitalize())
+
+
+def _lower(learning_rate: float) -> str:
+    return f"lower the learning rate: {_set_learning_rate(learning_rate / 3)}"
+
+
+def _set_learning_rate(value: float) -> str:
+    return f"--set train.learning_rate={value:.2g} (and train.muon_learning_rate by the same factor)"
