@@ -148,8 +148,8 @@ def test_what_the_doctor_says(tmp_path: Path) -> None:
     remarks = examine(events)
     assert remarks
     for remark in remarks:
-        assert remark.text in page.text
-        assert remark.remedy in page.text
+        assert remark.text[1:] in page.text
+        assert remark.remedy[1:] in page.text
 
 
 # ---- runs with less on record
@@ -243,21 +243,25 @@ def test_the_same_records_make_the_same_page(tmp_path: Path) -> None:
 # ---- foreign text, and other hosts
 
 
+def run_full_of(texts: list[str], folder: Path) -> Path:
+    """A run in which every text that is not ours is one of these."""
+    everything = "".join(texts)
+    events = [BEGAN, *(step(i, layer=text) for i, text in enumerate(texts * 2, start=1)), Validated(12, 2.0, True),
+              RolledBack(13, 10, everything, 0.5), step(11), step(12), Validated(12, 2.0, True),
+              Finished(12, "not finite", 12, 2.0, 768, everything)]
+    samples = [Sampled(i, text, text + "\ud800\x1b[2J") for i, text in enumerate(texts, start=1)]
+    return run_folder(folder, events, samples, source=everything)
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run in which every text that is not ours is an attack."""
-    evil = "".join(PAYLOADS)
-    events = [BEGAN, *(step(i, layer=payload) for i, payload in enumerate(PAYLOADS * 2, start=1)),
-              Validated(12, 2.0, True), RolledBack(13, 10, evil, 0.5), step(11), step(12), Validated(12, 2.0, True),
-              Finished(12, "not finite", 12, 2.0, 768, evil)]
-    samples = [Sampled(i, payload, payload + "\ud800\x1b[2J") for i, payload in enumerate(PAYLOADS, start=1)]
-    return run_folder(tmp_path_factory.mktemp("hostile"), events, samples, source=evil)
+    return run_full_of(PAYLOADS, tmp_path_factory.mktemp("hostile"))
 
 
 def test_foreign_text_is_text(hostile: Path, tmp_path: Path) -> None:
-    page, harmless = read(hostile), read(run_folder(tmp_path, samples=[Sampled(30, "", "")]))
-    assert set(page.tags) <= set(harmless.tags)
-    assert {name for name, _ in page.attributes} <= {name for name, _ in harmless.attributes}
+    page, harmless = read(hostile), read(run_full_of([f"text {i}" for i in range(len(PAYLOADS))], tmp_path))
+    assert page.tags == harmless.tags
+    assert [name for name, _ in page.attributes] == [name for name, _ in harmless.attributes]
     assert page.tags.count("script") == 5
     for payload in PAYLOADS:
         assert page.text.count(payload) >= 4, "in the heading, the facts, the prompt and the text"

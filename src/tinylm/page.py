@@ -208,9 +208,14 @@ def _story(config: RunConfig, history: History) -> Iterable[str]:
 def _remarks(remarks: Sequence[Remark]) -> str:
     if not remarks:
         return '<p class="soft">None: nothing in the records of this run looks wrong.</p>'
-    items = (f"<li><b>{shown(each.text)}</b><br>{shown(each.remedy)}"
-             f'<br><span class="soft">{shown(each.topic)}, step {each.step:,}</span></li>' for each in remarks)
+    items = (f"<li><b>{shown(_sentence(each.text))}</b><br>{shown(_sentence(each.remedy))}"
+             f'<br><span class="soft">{shown(each.topic)}{f", step {each.step:,}" if each.step else ""}</span></li>'
+             for each in remarks)
     return f'<ul class="remarks">{"".join(items)}</ul>'
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def _bars(report: Report) -> str:
