@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,7 @@ class LanguageModel:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
                               f"{config.model.vocab_size}", where=str(folder),
                               remedy="The files of this folder do not belong together")
-        model = TinyLM(config.model)
-        bundle.read_weights(folder, model)
+        model = bundle.read_model(folder, config.model)
         return cls(config, tokenizer, model.to(choose_device(device)), Path(folder))
 
     # ---- asking
@@ -167,7 +167,11 @@ class LanguageModel:
                            count_baselines(dataset.train, judged, self.tokenizer.vocab_size))
 
     def _judge(self, part: Part, split: str, counted: dict[str, float]) -> Report:
-        return judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
+        report = judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
+        if not math.isfinite(report.loss):
+            raise TinyLMError("its loss is not a finite number", where=str(self.folder or "model"),
+                              remedy="The model is damaged: restore its folder from a copy, or train again")
+        return report
 
     def _baselines_of_training(self, other: Dataset) -> dict[str, float]:
         """Counted on the training text if that is still there, else on nothing."""

@@ -43,7 +43,7 @@ def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: dic
         split: what the text is: "validation", "train", or the name of another source.
         counted: the baselines, from `count_baselines`.
     """
-    width = model.config.context_length
+    width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
     rows = Rows(part, layout=layout, context_length=width)
     batches = rows.evaluation(max(1, TOKENS_AT_ONCE // width))
     nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop)

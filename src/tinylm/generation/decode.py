@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tinylm.config import SampleConfig
+from tinylm.errors import TinyLMError
 from tinylm.generation.logits import choose
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.transformer import TinyLM
@@ -24,6 +25,9 @@ class Decoder:
         model: in evaluation mode.
         ids: the prompt, at least one id.
         use_cache: False computes the whole past anew at every step, as the notebook does.
+
+    Raises:
+        TinyLMError: the model is damaged: a logit is not finite.
     """
 
     def __init__(self, model: TinyLM, ids: Sequence[int], *, use_cache: bool = True) -> None:
@@ -56,8 +60,7 @@ class Decoder:
         self._view = ids
         self._cache = self._new_cache() if self.use_cache else None
         device = self.model.embed.weight.device
-        logits: Tensor = self.model(torch.tensor([ids], device=device), self._cache)[0, -1]
-        return logits
+        return _finite(self.model(torch.tensor([ids], device=device), self._cache)[0, -1])
 
     @torch.no_grad()
     def _read_more(self, next_id: int) -> Tensor:
@@ -65,12 +68,18 @@ class Decoder:
             return self._read([*self._view, next_id])
         self._view.append(next_id)
         device = self.model.embed.weight.device
-        logits: Tensor = self.model(torch.tensor([[next_id]], device=device), self._cache)[0, -1]
-        return logits
+        return _finite(self.model(torch.tensor([[next_id]], device=device), self._cache)[0, -1])
 
     def _new_cache(self) -> KVCache:
         weight = self.model.embed.weight
         return KVCache(self.model.config, 1, self.model.config.context_length, device=weight.device, dtype=weight.dtype)
+
+
+def _finite(logits: Tensor) -> Tensor:
+    if not logits.isfinite().all():
+        raise TinyLMError("the model computes a number that is not finite: its weights or settings are damaged",
+                          remedy="Restore its folder from a copy, or train again")
+    return logits
 
 
 def fresh_seed() -> int:

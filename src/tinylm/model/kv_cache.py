@@ -6,22 +6,31 @@ Axis letters: B batch, S key positions so far, T new positions, G key/value head
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tinylm.config import ModelConfig
 
+FIRST_ROOM = 512
+"""Positions that room is made for at first: most texts are far shorter than the longest that a model may see."""
+
 
 class LayerCache:
-    """Keys and values of one layer, in room reserved for `capacity` positions."""
+    """Keys and values of one layer. Their room doubles when it is full, up to `capacity` positions."""
 
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
-        self.keys, self.values = keys, values  # (B, G, capacity, K)
+    def __init__(self, keys: Tensor, values: Tensor, capacity: int) -> None:
+        self.keys, self.values = keys, values  # (B, G, room, K)
+        self.capacity = capacity
         self.length = 0
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Appends the new (B, G, T, K) and returns all so far, (B, G, S, K)."""
         end = self.length + k.shape[2]
-        assert end <= self.keys.shape[2], "the cache is full"
+        assert end <= self.capacity, "the cache is full"
+        room = self.keys.shape[2]
+        if end > room:
+            more = min(self.capacity, max(end, 2 * room)) - room
+            self.keys, self.values = (F.pad(held, (0, 0, 0, more)) for held in (self.keys, self.values))
         self.keys[:, :, self.length : end] = k
         self.values[:, :, self.length : end] = v
         self.length = end
@@ -38,12 +47,12 @@ class KVCache:
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, *, device: torch.device | str = "cpu",
                  dtype: torch.dtype = torch.float32) -> None:
-        shape = (batch, config.n_kv_heads, capacity, config.d_head)
+        shape = (batch, config.n_kv_heads, min(capacity, FIRST_ROOM), config.d_head)
 
         def room() -> Tensor:
             return torch.zeros(shape, device=device, dtype=dtype)
 
-        self.layers = [LayerCache(room(), room()) for _ in range(config.n_layers)]
+        self.layers = [LayerCache(room(), room(), capacity) for _ in range(config.n_layers)]
         self._capacity = capacity
         self.length = 0  # positions held so far; TinyLM.forward moves it on
 

@@ -37,8 +37,11 @@ from tinylm.text.vocabulary import (
     word_parts,
     word_vocab,
 )
+from tinylm.untrusted import quoted, read_whole
 
 Ids = NDArray[np.uint32]
+MOST_BYTES = 1 << 28
+"""The longest tokenizer.json that is read: some millions of words."""
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
 _SHOWN = 10
@@ -110,9 +113,7 @@ class Tokenizer:
     def load(cls, path: str | Path) -> Tokenizer:
         """Raises: TinyLMError when the file is missing, broken, or not a tokenizer of tinylm's."""
         try:
-            text = Path(path).read_bytes().decode("utf-8")
-        except OSError as error:
-            raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
+            text = read_whole(Path(path), MOST_BYTES).decode("utf-8")
         except UnicodeDecodeError:
             raise TinyLMError("is not a tokenizer file: it is not UTF-8", where=str(path)) from None
         return cls.from_json(text, where=str(path))
@@ -123,7 +124,7 @@ class Tokenizer:
         try:
             return cls(*parse_file(json.loads(text)))
         except Exception as error:  # the library raises nothing more exact
-            raise TinyLMError(f"is not a tokenizer that tinylm wrote ({error})", where=where,
+            raise TinyLMError(f"is not a tokenizer that tinylm wrote ({quoted(error)})", where=where,
                               remedy="Give the tokenizer.json of a model made by tinylm") from None
 
     def to_json(self) -> str:

@@ -1,0 +1,67 @@
+"""Files that somebody else may have made: read whole or refused, and quoted with care."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from tinylm.errors import TinyLMError
+
+QUOTED = 300
+"""The most characters that an error quotes from a file."""
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """All bytes of a file, from one moment: what is checked afterwards is what is used. A memory map would not do: when
+    another process shortens the file under it, the system ends this one.
+
+    Args:
+        most: bytes; a file that is longer is refused before it is read.
+
+    Raises:
+        TinyLMError: it is missing, too long, no plain file (a pipe or a device may never end), or changes meanwhile.
+    """
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise TinyLMError("is not a plain file", where=str(path))
+            if before.st_size > most:
+                raise TinyLMError(f"has {before.st_size:,} bytes, and at most {most:,} would be right",
+                                  where=str(path), remedy="Restore the folder from a copy")
+            data = file.read(before.st_size)
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path),
+                          remedy="Restore the folder from a copy") from None
+    except MemoryError:
+        raise TinyLMError("does not fit in the memory", where=str(path)) from None
+    if (before.st_size, before.st_mtime_ns) != (len(data), after.st_mtime_ns):
+        raise TinyLMError("changed while it was being read", where=str(path), remedy="Try again")
+    return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opening a pipe would otherwise wait for somebody to write into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_json(path: Path, most: int) -> Any:
+    """Raises: TinyLMError: as `read_whole`, and when it is no JSON in UTF-8 of a reasonable depth."""
+    try:
+        return json.loads(read_whole(path, most).decode("utf-8"))
+    except TinyLMError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise TinyLMError(f"is not valid JSON ({quoted(error)})", where=str(path),
+                          remedy="Restore the folder from a copy, or train again") from None
+
+
+def quoted(text: object) -> str:
+    """Foreign text for an error: short, and without characters that could drive a terminal."""
+    shown = str(text)
+    shown = shown if len(shown) <= QUOTED else f"{shown[:QUOTED]}…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
