@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -14,7 +13,7 @@ from tinylm.errors import TinyLMError
 from tinylm.files import flush
 from tinylm.training.checkpoint import Checkpoints, State
 from tinylm.training.diagnosis import all_finite
-from tinylm.training.events import Event, Sampled, from_json_line, to_json_line
+from tinylm.training.events import Event, Sampled, to_json_line
 from tinylm.training.loop import Training
 
 SHARE = 0.01
@@ -129,16 +128,6 @@ class Journal:
             except OSError as error:
                 raise _cannot(error, self.folder / kind) from None
         return state, records["seconds"], remarks
-
-
-def read_events(path: Path) -> Iterator[Event]:
-    """The events in a file of records, without lines that are none (such as one cut off in the middle)."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                yield from_json_line(line)
-            except (ValueError, TypeError, KeyError):
-                continue
 
 
 def _cut(path: Path, size: int) -> list[str]:

@@ -27,7 +27,8 @@ from tinylm.config import Partial
 from tinylm.errors import TinyLMError
 from tinylm.files import write_whole
 from tinylm.inspection import structure
-from tinylm.journal import Journal, read_events
+from tinylm.inspection.records import read_events
+from tinylm.journal import Journal
 from tinylm.lm import LanguageModel
 from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
@@ -181,9 +182,9 @@ class _Run:
         self.baselines = count_baselines(job.dataset.train, self.judged, config.model.vocab_size)
         self.is_new = True
 
-    def _horizon(self, started: float) -> StepHorizon | TimeHorizon:
+    def _horizon(self, started: float, first: int = 0) -> StepHorizon | TimeHorizon:
         if self.job.steps is not None:
-            return StepHorizon(self.job.steps)
+            return StepHorizon(self.job.steps, first)
         minutes = self.job.config.train.minutes
         assert minutes is not None
         return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS)
@@ -207,7 +208,7 @@ class _Run:
         self.is_new = False
         for event in (*read_events(self.folder / bundle.METRICS), *read_events(self.folder / bundle.SAMPLES)):
             self._remember(event)
-        self.horizon = self._horizon(self.journal.started)
+        self.horizon = self._horizon(self.journal.started, self.training.step)
         self.training.horizon = self.horizon
         return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run"]
 

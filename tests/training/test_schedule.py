@@ -34,8 +34,15 @@ def test_a_step_horizon_counts():
     assert horizon.time_left(0) == math.inf
 
 
-def test_a_time_horizon_keeps_what_is_reserved():
+def test_a_time_horizon_ends_in_time_for_what_must_follow():
     now = time.perf_counter()
-    assert TimeHorizon(60, now - 50, training_from=now - 10).progress(0) == pytest.approx(0.5, abs=0.01)
-    assert TimeHorizon(60, now - 50, finishing=10, training_from=now - 10).progress(0) == 1.0
+    assert TimeHorizon(60, now - 30).progress(0) == pytest.approx(0.5, abs=0.01)
+    assert TimeHorizon(60, now - 20, validating=10, finishing=10).progress(0) == pytest.approx(0.5, abs=0.01)
+    assert TimeHorizon(60, now - 41, validating=10, finishing=10).progress(0) == 1.0
     assert TimeHorizon(60, now - 70).progress(0) == 1.0
+
+
+def test_the_speed_of_a_resumed_run_is_measured_from_where_it_went_on():
+    horizon = StepHorizon(100, first=90, started=time.perf_counter() - 5)
+    assert horizon.time_left(90) == math.inf
+    assert horizon.time_left(95) == pytest.approx(5, abs=0.5)

@@ -97,16 +97,8 @@ class Finished:
 
 
 Event = Began | Stepped | Validated | Sampled | RolledBack | Finished
-_KINDS = {event.kind: event for event in (Began, Stepped, Validated, Sampled, RolledBack, Finished)}
 
 
 def to_json_line(event: Event) -> str:
     """One line of metrics.jsonl."""
     return json.dumps({"event": event.kind, **asdict(event)}) + "\n"
-
-
-def from_json_line(line: str) -> Event:
-    """The event of a line. Raises: ValueError, TypeError, KeyError: it is none."""
-    fields = json.loads(line)
-    event: Event = _KINDS[fields.pop("event")](**fields)
-    return event

@@ -77,6 +77,8 @@ class Training:
         """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
         self._numbers = _Numbers()
         self._best_weights: dict[str, Tensor] = {}
+        self._is_best = False
+        """The weights are the best ones themselves: they have just been validated."""
         self._reason: StopReason | None = None
         self._where = ""
         self._layers = [layer_of(name) for name, _ in self.model.named_parameters()]
@@ -122,7 +124,7 @@ class Training:
     def state(self) -> State:
         """Where the run is. The tensors are those in use, not copies: save them before the next step."""
         weights = dict(self.model.named_parameters())
-        best = {"best": self._best_weights} if self._best_weights and self._numbers.best_step != self.step else {}
+        best = {"best": self._best_weights} if self._best_weights and not self._is_best else {}
         return State({"weights": weights, "moments": moments(self.model, self.optimizers), **best},
                      asdict(self._numbers))
 
@@ -135,8 +137,9 @@ class Training:
         self._numbers = _Numbers(**state.numbers)
         self._load(state.tensors["weights"])
         restore_moments(self.model, self.optimizers, state.tensors["moments"])
-        best = state.tensors.get("best") or (self._weights() if self._numbers.best_loss is not None else {})
-        self._best_weights = dict(best)
+        best = state.tensors.get("best")
+        self._is_best = best is None and self._numbers.best_loss is not None
+        self._best_weights = self._weights() if self._is_best else dict(best or {})
         if self._numbers.next_validation > 1:  # the run had ended, and has been given more steps
             self._numbers.next_validation = self.horizon.progress(self.step) + 1 / VALIDATIONS
         self._reserve_validation()
@@ -154,6 +157,7 @@ class Training:
         if not result.applied:
             yield from self._not_finite(batches, result.gradient_norms)
             return
+        self._is_best = False
         numbers.step += 1
         numbers.tokens_seen += sum(inputs.numel() for inputs, _ in batches)
         epoch = numbers.step * self.config.accumulation * self.config.batch_size / self.rows.rows_per_epoch
@@ -173,8 +177,12 @@ class Training:
             self._reason, self._where = "not finite", where
             return
         scale = self._numbers.learning_rate_scale * LOWER
+        best = self._best_weights, self._numbers.best_loss, self._numbers.best_step
         self.restore(self.recall())
         self._numbers.learning_rate_scale, self._numbers.failed_step = scale, failed
+        if self._numbers.best_step != best[2]:  # validated after the save: its weights are good
+            self._best_weights, self._numbers.best_loss, self._numbers.best_step = best
+            self._is_best = False
         yield RolledBack(failed, self.step, where, scale)
 
     def _by_layer(self, norms: list[float]) -> dict[str, float]:
@@ -222,7 +230,7 @@ class Training:
         best = math.isfinite(loss) and (numbers.best_loss is None or loss < numbers.best_loss)
         if best:
             numbers.best_loss, numbers.best_step = loss, numbers.step
-            self._best_weights = self._weights()
+            self._best_weights, self._is_best = self._weights(), True
         self._plan_validations()
         yield Validated(numbers.step, loss, best)
 
