@@ -97,13 +97,15 @@ def test_a_first_batch_that_is_only_somewhat_higher_stays_in_sight() -> None:
 
 
 def test_numbers_that_are_not_finite_are_left_out() -> None:
-    events: list[Event] = [step(1, math.nan, embed=math.nan), step(2, math.inf, embed=0.0), step(3, 2.0, embed=0.1),
-                           Validated(3, math.nan, False)]
+    events: list[Event] = [BEGAN, step(1, math.nan, embed=math.nan), step(2, math.inf, embed=0.0),
+                           step(3, 2.0, embed=0.1), step(4, 1e308), step(5, -1e308), Validated(3, math.nan, False),
+                           Validated(5, -1e308, True)]
     history = History.of(events)
-    assert list(traces(loss_curve(history, [("broken", math.nan)]), "training, each")[0].x) == [3]
+    figure = loss_curve(history, [("broken", math.nan), ("huge", 1e308)])
+    assert list(traces(figure, "training, each")[0].x) == [3]
     assert not traces(loss_curve(history, []), "validation")
     blank = np.isnan(np.array(gradient_map(history).data[0].z, dtype=float)[1])
-    assert blank.tolist() == [True, True, False]
+    assert blank.tolist() == [True, True, False, True, True]
 
 
 def test_a_run_without_gradients_of_layers_or_without_steps() -> None:

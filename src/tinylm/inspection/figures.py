@@ -23,6 +23,8 @@ COLUMNS = 300
 """Most columns of a heat map."""
 SMOOTHING = 0.01
 """The smoothed loss is an average over about this share of the steps."""
+LARGEST = 1e100
+"""Numbers from here on, and those that are not finite, are in no curve: nobody could see anything else beside them."""
 
 TRAIN, VALIDATION, COUNTING, TROUBLE = "#4a86c8", "#d9822b", "#8a9099", "#cf4f4f"
 
@@ -46,7 +48,7 @@ def loss_curve(history: History, baselines: Sequence[tuple[str, float]]) -> go.F
                   most=POINTS // len(history.taken_back))
     _add_line(figure, x, smoothed(loss), "training, smoothed", TRAIN, width=2)
     _add_validations(figure, history)
-    judged = [each.loss for each in history.validations if math.isfinite(each.loss)]
+    judged = [each.loss for each in history.validations if abs(each.loss) < LARGEST]
     _add_scale(figure, history, baselines, (x, loss), judged)
     for event in history.rollbacks:
         figure.add_vline(event.to_step, line={"color": TROUBLE, "width": 1, "dash": "dot"},
@@ -120,11 +122,11 @@ def columns(steps: NDArray[np.int64], values: Numbers, most: int = COLUMNS) -> t
 
 
 def _series(steps: Sequence[Stepped], name: str) -> tuple[NDArray[np.int64], Numbers]:
-    """Step numbers and values, of those steps where the value is finite."""
+    """Step numbers and values, of those steps where the value can be drawn."""
     x = np.array([step.step for step in steps], dtype=np.int64)
     y = np.array([getattr(step, name) for step in steps], dtype=np.float64)
-    finite = np.isfinite(y)
-    return x[finite], y[finite]
+    kept = np.abs(y) < LARGEST
+    return x[kept], y[kept]
 
 
 def _gradients(steps: Sequence[Stepped]) -> dict[str, list[float]]:
@@ -166,7 +168,7 @@ def _add_line(figure: go.Figure, x: NDArray[np.int64], y: Numbers, name: str, co
 
 
 def _add_validations(figure: go.Figure, history: History) -> None:
-    finite = [each for each in history.validations if math.isfinite(each.loss)]
+    finite = [each for each in history.validations if abs(each.loss) < LARGEST]
     kept = [finite[i] for i in thin(np.array([each.loss for each in finite]))]
     if not kept or history.best is None:
         return
@@ -185,7 +187,7 @@ def _add_scale(figure: go.Figure, history: History, baselines: Sequence[tuple[st
     """The range of the loss and, in step with it, the axis of bits a byte with the baselines. Neither axis can be
     zoomed alone. One batch in a hundred may leave the range where it is far above the others; the highest is told."""
     ratio = history.bits_a_nat
-    baselines = [(name, bits) for name, bits in baselines if ratio and math.isfinite(bits)]
+    baselines = [(name, bits) for name, bits in baselines if ratio and abs(bits) < LARGEST]
     ordinary = np.sort(batches[1])[:len(batches[1]) - len(batches[1]) // 100]
     shown = [*judged, *ordinary, *(bits / ratio for _, bits in baselines if ratio)] or [0.0, 1.0]
     low, high = min(shown), max(shown)
@@ -216,5 +218,5 @@ def _add_baselines(figure: go.Figure, baselines: Sequence[tuple[str, float]], en
         before = bits
         figure.add_scatter(x=ends, y=[bits, bits], yaxis="y2", mode="lines", showlegend=False, hoverinfo="skip",
                            line={"color": COUNTING, "width": 1, "dash": "dash"})
-        figure.add_annotation(xref="paper", x=1 - 0.33 * column, yref="y2", y=bits, xanchor="right", yanchor="bottom", xshift=-6,
-                              text=f"{label(name)} {bits:.2f}", showarrow=False, font={"size": 11})
+        figure.add_annotation(xref="paper", x=1 - 0.33 * column, yref="y2", y=bits, xanchor="right", yanchor="bottom",
+                              xshift=-6, text=f"{label(name)} {bits:.2f}", showarrow=False, font={"size": 11})
