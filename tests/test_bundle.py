@@ -114,5 +114,5 @@ def test_a_newer_format_is_refused_by_name(folder):
 def test_the_card_says_what_it_was_made_from_and_how_well_it_does(book_run):
     card = (book_run / "README.md").read_text()
     config = bundle.read_config(book_run)
-    for fact in ("book.txt", config.data.fingerprint, "bits a byte", "counting n-grams", "the last 10%"):
+    for fact in ("book.txt", config.data.fingerprint, "bits a byte", "-grams |", "the last 10%"):
         assert fact in card, fact

@@ -88,7 +88,7 @@ def test_evaluation_of_the_validation_text_is_what_training_reported(book_run, b
     assert report.loss == pytest.approx(lines[-1]["best_loss"], abs=1e-4)
     assert report.perplexity == pytest.approx(math.exp(report.loss))
     assert report.bits_per_byte == pytest.approx(report.loss * report.tokens / math.log(2) / report.bytes)
-    assert set(report.baselines) == {"uniform", "unigram", "ngram"}
+    assert set(report.baselines) == {"uniform", "unigram", "ngram", "zstd"}
 
 
 def test_the_loss_is_torchs_own_cross_entropy(lm):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from tinylm.config import RunConfig
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tinylm.config import RunConfig, TrainConfig
 from tinylm.inspection import structure
-from tinylm.report import Report, table, verdict
+from tinylm.inspection.copying import Copied
+from tinylm.report import Report, say_copied, standings, verdict
 from tinylm.training.events import Finished
 
 _CARD = """\
@@ -20,19 +25,21 @@ A small language model made by tinylm {version}.
 ## What it is
 {parameters:,} parameters: {n_layers} layers, d_model {d_model}, {n_heads} heads, context of {context_length} tokens.
 
+## How it was trained
+{training}
+
 ## How well it does
 After {steps:,} steps and {tokens_seen:,} tokens ({stopped}); these are the weights of step {best_step:,}.
-On the {split} text of {tokens:,} tokens the loss is {loss:.4f} nats a token (perplexity {perplexity:.2f}).
-In bits a byte, less is better:
+On the {split} text of {tokens:,} tokens the loss is {loss:.4f} nats a token (perplexity {perplexity:.2f}), which is
+{bits_per_byte:.3f} bits a byte. Less is better:
 
-| | bits a byte |
-|---|---|
+| | nats a token | bits a byte |
+|---|---:|---:|
 {table}
 
-{verdict}
+The model is {verdict}.
 
-{sample}
-## What it is not
+{remarks}{copying}{samples}## What it is not
 It knows nothing but the patterns of this text. It states falsehoods as easily as truths, and may repeat passages of the
 text word for word: think of that before you publish it or the text is private.
 
@@ -44,12 +51,16 @@ All settings are in `config.json`; `metrics.jsonl` has every step of the trainin
 
 
 def write_card(config: RunConfig, report: Report, finished: Finished, *, name: str, folder: str, version: str,
-               documents: str, sample: str) -> str:
+               documents: str, sample: str = "", samples: Sequence[str] = (), copied: Copied | None = None,
+               remarks: Sequence[str] = (), command: str = "") -> str:
     """The card as Markdown.
 
     Args:
         documents: how much text of which kind, for people.
-        sample: a text of the model, "" if there is none.
+        samples: texts of the model; `sample` is one more.
+        copied: what of them stands in the training text; None: what the report says of that.
+        remarks: what the doctor found, in sentences.
+        command: what makes this model once more.
     """
     model = config.model
     held_out = config.data.validation
@@ -58,17 +69,56 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
         validation=f"the last {held_out:.0%}" if isinstance(held_out, float) else held_out,
         tokenizer=config.data.tokenizer, vocab_size=model.vocab_size,
         parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
-        n_heads=model.n_heads, context_length=model.context_length,
+        n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),
         steps=finished.step, tokens_seen=finished.tokens_seen, stopped=finished.reason, best_step=finished.best_step,
         split=report.split, tokens=report.tokens, loss=report.loss, perplexity=report.perplexity,
-        table="\n".join(f"| {name} | {value:.3f} |" for name, value in table(report)),
-        verdict=verdict(report)[0].upper() + verdict(report)[1:] + ".",
-        sample=_quoted(sample), folder=folder,
+        bits_per_byte=report.bits_per_byte,
+        table="\n".join(f"| {row.name} | {row.nats_per_token:.4f} | {row.bits_per_byte:.3f} |"
+                        for row in standings(report)),
+        verdict=verdict(report),
+        remarks=_section("What was noticed", [f"- {remark}" for remark in remarks]),
+        copying=_section("What it copies", _copying(copied or report.copying)),
+        samples=_section("What it writes", _quoted([text for text in (*samples, sample) if text])),
+        folder=folder,
     )
 
 
-def _quoted(sample: str) -> str:
-    if not sample:
-        return ""
-    lines = "\n".join(f"    {line}" for line in sample.splitlines())
-    return f"A text it wrote after training:\n\n{lines}\n"
+def _section(heading: str, lines: Sequence[str]) -> str:
+    """Nothing, if it has no lines."""
+    return "\n".join([f"## {heading}", *lines, "", ""]) if lines else ""
+
+
+def _training(config: RunConfig, command: str) -> Iterator[str]:
+    train = config.train
+    rates = f"learning rate {train.learning_rate:g}"
+    if train.optimizer == "muon":
+        rates += f" ({train.muon_learning_rate:g} for the matrices inside the layers)"
+    yield f"- For {_how_long(train)}, with seed {train.seed}"
+    rows = train.batch_size * train.accumulation
+    yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, layout `{config.data.rows}`"
+    yield f"- By {train.optimizer}: {rates}, {train.warmup_steps} steps of warm-up, decay {train.decay}"
+    yield f"- Held back by dropout {config.model.dropout:g} and weight decay {train.weight_decay:g}"
+    if command:
+        yield f"\nThe same again:\n\n    {command}"
+
+
+def _how_long(train: TrainConfig) -> str:
+    if train.minutes is not None:
+        return f"{train.minutes:g} minutes"
+    return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
+
+
+def _copying(copied: Copied | None) -> list[str]:
+    """The place by the file's name alone: the folders of its owner are nobody's business."""
+    if copied is None:
+        return []
+    if copied.where:
+        where = replace(copied.where, file=Path(copied.where.file).name)
+        copied = replace(copied, where=where)
+    return ["Of the texts that it wrote:", "", *(f"- {line}" for line in say_copied(copied))]
+
+
+def _quoted(samples: Sequence[str]) -> list[str]:
+    """Each as a block of its own, between rules."""
+    blocks = ["\n".join(f"    {line}" for line in sample.splitlines()) for sample in samples]
+    return ["", "\n\n---\n\n".join(blocks)] if blocks else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,13 +16,17 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.decode import Decoder, fresh_seed, generate_ids
 from tinylm.generation.stream import TextStream
 from tinylm.inspection import structure, trace
+from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
-from tinylm.report import Report, count_baselines, judge
+from tinylm.report import Baselines, Report, Text, judge, measure_baselines, texts
 from tinylm.text.corpus import Corpus, open_corpus
-from tinylm.text.dataset import Dataset, Part, Split, build_dataset, split_corpus
+from tinylm.text.dataset import Part, Split, build_dataset, split_corpus
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.device import choose_device
+
+SAMPLES, SAMPLE_TOKENS = 3, 200
+"""What `evaluate` lets the model write, to see what it copies."""
 
 
 class Prediction(NamedTuple):
@@ -60,6 +64,7 @@ class LanguageModel:
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM, folder: Path | None = None) -> None:
         self.config, self.tokenizer, self.model, self.folder = config, tokenizer, model, folder
         self.model.eval()
+        self._copy_index: CopyIndex | None = None
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> LanguageModel:
@@ -147,7 +152,8 @@ class LanguageModel:
     # ---- judging and looking inside
 
     def evaluate(self, source: str | Path | None = None) -> Report:
-        """Loss, perplexity and bits a byte beside the baselines.
+        """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
+        nothing is copied from the training text.
 
         Args:
             source: a text; None is the validation text of the training run (or the training text, where nothing was
@@ -157,30 +163,54 @@ class LanguageModel:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
         data = self.config.data
-        if source is not None:
+        if source is None:
+            split = self._training_split()
+            dataset = build_dataset(split, self.tokenizer)
+            train, judged = texts(split, dataset)
+            name = "validation" if dataset.validation else "train"
+            report = self._judge(judged.ids, name, measure_baselines(train, judged, self.tokenizer.vocab_size))
+        else:
             corpus = open_corpus(source, documents=data.documents, text_field=data.text_field)
-            dataset = build_dataset(split_corpus(corpus, 0.0), self.tokenizer)
-            return self._judge(dataset.train, corpus.name, self._baselines_of_training(dataset))
-        dataset = build_dataset(self._training_split(), self.tokenizer)
-        judged = dataset.validation or dataset.train
-        return self._judge(judged, "validation" if dataset.validation else "train",
-                           count_baselines(dataset.train, judged, self.tokenizer.vocab_size))
+            split = split_corpus(corpus, 0.0)
+            judged = Text(build_dataset(split, self.tokenizer).train, split.train)
+            report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))
+        return replace(report, copying=self._copying())
 
-    def _judge(self, part: Part, split: str, counted: dict[str, float]) -> Report:
+    def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
         report = judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
         if not math.isfinite(report.loss):
             raise TinyLMError("its loss is not a finite number", where=str(self.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")
         return report
 
-    def _baselines_of_training(self, other: Dataset) -> dict[str, float]:
+    def _baselines_of_training(self, other: Text) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
         try:
-            train = build_dataset(self._training_split(), self.tokenizer).train
+            split = self._training_split()
+            train = Text(build_dataset(split, self.tokenizer).train, split.train)
         except TinyLMError:
-            counted = count_baselines(other.train, other.train, self.tokenizer.vocab_size)
-            return {"uniform": counted["uniform"]}
-        return count_baselines(train, other.train, self.tokenizer.vocab_size)
+            counted = measure_baselines(other, other, self.tokenizer.vocab_size)
+            return Baselines({"uniform": counted.bits_per_byte["uniform"]})
+        return measure_baselines(train, other, self.tokenizer.vocab_size)
+
+    def copied(self, text: str) -> Copied:
+        """What of a text stands word for word in the training text, and where. The first call reads that, at a second
+        or so for each 50 megabytes.
+
+        Raises:
+            TinyLMError: the training text has moved or changed.
+        """
+        if self._copy_index is None:
+            self._copy_index = CopyIndex(self._training_split().train)
+        return self._copy_index.measure(text)
+
+    def _copying(self) -> Copied | None:
+        """Of a few texts that it writes; None where the training text is not there."""
+        written = [self.generate(max_tokens=SAMPLE_TOKENS, seed=seed) for seed in range(SAMPLES)]
+        try:
+            return together([self.copied(text) for text in written])
+        except TinyLMError:
+            return None
 
     def _training_split(self) -> Split:
         data = self.config.data

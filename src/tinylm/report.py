@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinylm.inspection import baselines
+from tinylm.inspection.copying import Copied
 from tinylm.model.transformer import TinyLM
-from tinylm.text.dataset import Part
+from tinylm.text.dataset import Dataset, Part, Slice, Split
 from tinylm.text.rows import Layout, Rows
 from tinylm.training.evaluate import bits_per_byte, evaluate
 
@@ -18,10 +20,33 @@ MOST_TO_COUNT = 20_000_000
 TOKENS_AT_ONCE = 8192
 
 
+MOST_TO_COMPRESS = 1 << 20
+"""The compressor is measured on the first so many characters of a longer text, ..."""
+MOST_TO_READ = 1 << 21
+"""... having read the last so many of the training text: one second or two."""
+
+
+class Text(NamedTuple):
+    """A text in both of its forms."""
+
+    ids: Part
+    text: Slice
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What needs no model reaches on a text, in bits a byte of it: `uniform`, `unigram`, `ngram`, `zstd`.
+    `ngram_order` is the n of the n-gram; 0 where there is none."""
+
+    bits_per_byte: dict[str, float]
+    ngram_order: int = 0
+
+
 @dataclass(frozen=True)
 class Report:
     """`loss` in nats a token; `bits_per_byte` and the baselines in bits a byte of the text, which compares across
-    tokenizers."""
+    tokenizers. `ngram_order`: see `Baselines`. `copying`: what stands in the training text of some texts that the model
+    wrote; None where nobody looked, or where the training text is not there."""
 
     split: str
     loss: float
@@ -30,18 +55,20 @@ class Report:
     tokens: int
     bytes: int
     baselines: dict[str, float]
+    ngram_order: int = 0
+    copying: Copied | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: dict[str, float],
+def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Baselines | dict[str, float],
           should_stop: Callable[[], bool] = lambda: False) -> Report:
     """The loss of the model on every token of a text, in fixed rows.
 
     Args:
         split: what the text is: "validation", "train", or the name of another source.
-        counted: the baselines, from `count_baselines`.
+        counted: the baselines, from `measure_baselines`.
     """
     width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
     rows = Rows(part, layout=layout, context_length=width)
@@ -49,12 +76,37 @@ def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: dic
     nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop)
     loss = nats / max(1, tokens)
     perplexity = math.exp(min(loss, 700.0))
-    return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes), tokens, part.n_bytes, counted)
+    known = counted if isinstance(counted, Baselines) else Baselines(counted)
+    return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes), tokens, part.n_bytes,
+                  known.bits_per_byte, known.ngram_order)
+
+
+def texts(split: Split, dataset: Dataset) -> tuple[Text, Text]:
+    """The text to train on, and the one that is judged: what was held out, else the same."""
+    train = Text(dataset.train, split.train)
+    if dataset.validation is None or split.validation is None:
+        return train, train
+    return train, Text(dataset.validation, split.validation)
+
+
+def measure_baselines(train: Text, judged: Text, vocab_size: int) -> Baselines:
+    """What counting and compressing reach on the judged text. The n-gram and the compressor are left out where the text
+    is judged that they were made from, since they would know that by heart."""
+    ids, n_bytes = train.ids.ids[:MOST_TO_COUNT], judged.ids.n_bytes
+    nats = {"uniform": baselines.uniform(vocab_size, judged.ids.n_tokens),
+            "unigram": baselines.unigram(ids, judged.ids.ids, vocab_size)}
+    order = 0
+    if judged is not train:
+        order = baselines.best_order(ids, vocab_size)
+        nats["ngram"] = baselines.ngram(ids, judged.ids.ids, vocab_size, order)
+    bits = {name: bits_per_byte(total, n_bytes) for name, total in nats.items()}
+    if judged is not train:
+        bits["zstd"] = baselines.compressor(_end(train.text), _beginning(judged.text))
+    return Baselines(bits, order)
 
 
 def count_baselines(train: Part, judged: Part, vocab_size: int) -> dict[str, float]:
-    """Bits a byte of the judged text for three ways of counting. The n-gram is left out where the text is judged that
-    it was counted on, since it would know that by heart."""
+    """What counting alone reaches, where only the ids are at hand."""
     ids = train.ids[:MOST_TO_COUNT]
     nats = {"uniform": baselines.uniform(vocab_size, judged.n_tokens),
             "unigram": baselines.unigram(ids, judged.ids, vocab_size)}
@@ -63,7 +115,52 @@ def count_baselines(train: Part, judged: Part, vocab_size: int) -> dict[str, flo
     return {name: bits_per_byte(total, judged.n_bytes) for name, total in nats.items()}
 
 
-_NAMES = {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams"}
+def _beginning(text: Slice) -> bytes:
+    held = ""
+    for piece in text.pieces():
+        held += piece.text + "\n" * piece.ends_document
+        if len(held) >= MOST_TO_COMPRESS:
+            break
+    return held[:MOST_TO_COMPRESS].encode()
+
+
+def _end(text: Slice) -> bytes:
+    held: deque[str] = deque()
+    size = 0
+    for piece in text.pieces():
+        held.append(piece.text + "\n" * piece.ends_document)
+        size += len(held[-1])
+        while size - len(held[0]) >= MOST_TO_READ:
+            size -= len(held.popleft())
+    return "".join(held)[-MOST_TO_READ:].encode()
+
+
+class Standing(NamedTuple):
+    """A line of the table: who, and its loss in both units."""
+
+    name: str
+    nats_per_token: float
+    bits_per_byte: float
+
+
+def standings(report: Report) -> list[Standing]:
+    """The model and the baselines, best first, with their names for people."""
+    nats_a_bit = math.log(2) * report.bytes / max(1, report.tokens)
+    rows = [Standing(_called(name, report), bits * nats_a_bit, bits) for name, bits in report.baselines.items()]
+    return sorted([Standing("this model", report.loss, report.bits_per_byte), *rows],
+                  key=lambda row: row.bits_per_byte)
+
+
+def table(report: Report) -> list[tuple[str, float]]:
+    """The same in bits a byte alone."""
+    return [(row.name, row.bits_per_byte) for row in standings(report)]
+
+
+def _called(name: str, report: Report) -> str:
+    if name == "ngram" and report.ngram_order:
+        return f"counting {report.ngram_order}-grams"
+    return {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams",
+            "zstd": "compressing with zstd"}.get(name, name)
 
 
 def verdict(report: Report) -> str:
@@ -71,12 +168,22 @@ def verdict(report: Report) -> str:
     name, best = min(report.baselines.items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
     better = "better" if difference >= 0 else "worse"
-    sentence = f"{abs(difference):.2f} bits a byte {better} than {_NAMES.get(name, name)} ({best:.2f})"
+    sentence = f"{better} than {_called(name, report)} by {abs(difference):.2f} bits a byte"
     return sentence if difference >= 0 else f"{sentence}: it has not learned enough yet"
 
 
-def table(report: Report) -> list[tuple[str, float]]:
-    """The model and the baselines in bits a byte, best first, with their names for people."""
-    rows = [(_NAMES.get(name, name), value) for name, value in report.baselines.items()]
-    return sorted([("this model", report.bits_per_byte), *rows], key=lambda row: row[1])
+def say_copied(copied: Copied) -> list[str]:
+    """The copy figures in sentences, without what is said before and after."""
+    if copied.where is None:
+        return [f"no {copied.unit.removesuffix('s')} of it stands in the training text"]
+    unit = copied.unit if copied.longest > 1 else copied.unit.removesuffix("s")
+    said = [f"the longest run copied word for word has {copied.longest} {unit}: {_short(copied.run)!r}",
+            f"it stands in {copied.where.file}, line {copied.where.line}: {_short(copied.where.text)!r}"]
+    if copied.windows:
+        said.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in the training text")
+    return said
 
+
+def _short(text: str, most: int = 80) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most - 1] + "…"

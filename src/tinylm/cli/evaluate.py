@@ -1,4 +1,4 @@
-"""tinylm evaluate RUN [SOURCE]: loss, perplexity and bits a byte, beside the baselines."""
+"""tinylm evaluate RUN [SOURCE]: loss, perplexity and bits a byte, beside the baselines; and what it copies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.report import table, verdict
+    from tinylm.report import say_copied, standings, verdict
 
     report = tinylm.load(arguments.run).evaluate(arguments.source)
     if arguments.json:
         print_json(report.to_dict())
         return 0
     print(f"On the {report.split} text ({report.tokens:,} tokens, {report.bytes:,} bytes):")
-    print(f"  loss {report.loss:.4f} nats a token, perplexity {report.perplexity:.2f}")
+    print(f"  loss {report.loss:.4f} nats a token, perplexity {report.perplexity:.2f}, "
+          f"{report.bits_per_byte:.3f} bits a byte")
     print("\n".join(f"  {line}" for line in columns(
-        [("bits a byte", "")] + [(name, f"{value:.3f}") for name, value in table(report)], right=[1])))
+        [("", "nats a token", "bits a byte")]
+        + [(row.name, f"{row.nats_per_token:.4f}", f"{row.bits_per_byte:.3f}") for row in standings(report)],
+        right=[1, 2])))
     print(f"The model is {verdict(report)}.")
+    if report.copying is None:
+        print("What it copies is not known: the text that it was trained on is not there any more.")
+    else:
+        print("\n".join(["Of a few texts that it wrote:", *(f"  {line}" for line in say_copied(report.copying))]))
     return 0

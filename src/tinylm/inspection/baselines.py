@@ -1,6 +1,7 @@
-"""What plain counting achieves on the same text: three predictors that a trained model must beat to have learned more.
+"""What plain counting achieves on the same text: three predictors that a trained model must beat to have learned more,
+and a compressor.
 
-Ids are any sequence of integers from 0 up to vocab_size, an array on disk included. Every result is the sum of
+Ids are any sequence of integers from 0 up to vocab_size, an array on disk included. The results of counting are sums of
 -ln(probability) over all the validation ids, in nats: divide by their number for the loss a token, or by ln 2 and the
 bytes of their text for bits a byte.
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 Ids = Sequence[int] | NDArray[np.integer]
@@ -67,6 +69,20 @@ def best_order(train_ids: Ids, vocab_size: int) -> int:
         elif order - best == PATIENCE:  # longer contexts only become rarer
             break
     return best
+
+
+def compressor(train: bytes, validation: bytes) -> float:
+    """What zstd at level 19 makes of the validation text after it has read the training text. In bits a byte.
+
+    The training text is its dictionary, as raw content: any earlier passage can be referred to. xz, which can refer as
+    far, is smaller by 1% and takes five times as long. Time: a second for a megabyte, and it grows a little faster than
+    the text does.
+    """
+    known = zstandard.ZstdCompressionDict(train, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    settings = zstandard.ZstdCompressionParameters.from_level(
+        19, source_size=len(validation), dict_size=len(train), write_content_size=False, write_dict_id=False)
+    packed = zstandard.ZstdCompressor(dict_data=known, compression_params=settings).compress(validation)
+    return 8 * len(packed) / max(1, len(validation))
 
 
 @dataclass(frozen=True)
