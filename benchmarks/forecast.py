@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("names", nargs="*", help="some of the configurations; none: all")
     parser.add_argument("--seconds", type=float, default=30.0)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     results = {}
     for name, options in CONFIGURATIONS.items():
         if not arguments.names or name in arguments.names:
