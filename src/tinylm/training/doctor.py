@@ -111,6 +111,8 @@ class Doctor:
                 yield from self._finished(event)
 
     def _stepped(self, event: Stepped) -> Iterator[Remark]:
+        if not math.isfinite(event.loss):  # what is done about it has an event of its own
+            return
         self._newest = event
         self._steps_after_warmup = 0 if event.learning_rate > self._peak else self._steps_after_warmup + 1
         self._peak = max(self._peak, event.learning_rate)
@@ -171,5 +173,5 @@ def _text(began: Began) -> Iterator[Remark]:
         yield remarks.rarely_met(began)
     for split, n_bytes, n_tokens in (("training", began.train_bytes, began.train_tokens),
                                      ("validation", began.validation_bytes, began.validation_tokens)):
-        if n_tokens and math.log2(began.vocab_size) * n_tokens > WASTEFUL * n_bytes:
+        if n_tokens and math.log2(max(1, began.vocab_size)) * n_tokens > WASTEFUL * n_bytes:
             yield remarks.wasteful(began, split, n_bytes / n_tokens)

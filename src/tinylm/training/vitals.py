@@ -52,8 +52,8 @@ class LossCurve:
 
     @property
     def level(self) -> float:
-        """Median of the newest steps."""
-        return median(self._newest)
+        """Median of the newest steps; NaN before the first."""
+        return median(self._newest) if self._newest else math.nan
 
     @property
     def jumped(self) -> bool:
@@ -73,8 +73,8 @@ class Judged(NamedTuple):
 
 SETTLING = 20
 """First steps whose gradients are left out: weights that begin as zeros let none through."""
-NEWEST, LONG_TERM = 0.1, 0.01
-"""Weights of a new step in the averages of about 10 and of about 100 steps."""
+NEWEST, LONG_TERM = 0.1, 0.005
+"""Weights of a new step in the averages of about 10 and of about 200 steps."""
 FAR = 2.5
 """In powers of ten: a layer whose gradient is 300 times larger or smaller than that of the others is ill. In healthy
 runs it stayed below 1, in runs with a far too high learning rate as well."""
@@ -110,8 +110,8 @@ class LayerGradients:
         self._steps += 1
         if self._steps <= SETTLING:
             return
-        for layer, norm in norms.items():
-            power = math.log10(max(norm, SMALLEST))
+        powers = {layer: math.log10(max(norm, SMALLEST)) for layer, norm in norms.items() if math.isfinite(norm)}
+        for layer, power in powers.items():
             for averages, weight in (self._newest, NEWEST), (self._long_term, LONG_TERM):
                 before = averages.get(layer, power)
                 averages[layer] = before + max(weight, 1 / (self._steps - SETTLING)) * (power - before)

@@ -1,0 +1,277 @@
+"""The doctor finds illnesses that real trainings were given, and none in healthy ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tinylm.config import ModelConfig, TrainConfig
+from tinylm.inspection.records import read_events
+from tinylm.model.transformer import TinyLM
+from tinylm.text.dataset import Part
+from tinylm.text.rows import Rows
+from tinylm.training.doctor import PATIENCE, examine, overfits
+from tinylm.training.evaluate import evaluate
+from tinylm.training.events import Began, Finished, RolledBack, Stepped, Validated
+from tinylm.training.loop import Training
+from tinylm.training.optimizer import make_optimizers
+from tinylm.training.schedule import StepHorizon
+
+BEGAN = Began(parameters=100_000, vocab_size=65, context_length=64, train_tokens=90_000, train_bytes=91_000,
+              validation_tokens=10_000, validation_bytes=10_100, baselines={"unigram": 4.6, "ngram": 2.5}, repeated=0.0,
+              unknown=0.0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def part(length, seed):
+    """A random walk over 27 ids: something to learn, and for a small text something to learn by heart."""
+    steps = np.random.default_rng(seed).integers(-2, 3, length)
+    ids = (3 + np.cumsum(steps) % 27).astype(np.uint16)
+    return Part(ids, np.array([0, len(ids)], np.int64), len(ids))
+
+
+def training(steps, *, length=4000, model=None, preset="tinylm", **values):
+    """A real run of a small model."""
+    config = TrainConfig(**{"steps": steps, "batch_size": 4, "warmup_steps": 5, **values})
+    shape = {"vocab_size": 30, "d_model": 16, "n_layers": 2, "n_heads": 2, "context_length": 16, "d_mlp": 32}
+    net = TinyLM(ModelConfig.preset(preset, **{**shape, **(model or {})}), config.seed)
+    rows, other = (Rows(part(n, seed), layout="windows", context_length=16) for n, seed in ((length, 0), (300, 1)))
+
+    def validate():
+        nats, tokens = evaluate(net, other.evaluation(32))
+        return nats / tokens
+
+    return Training(net, make_optimizers(net, config), rows, config, StepHorizon(steps), validate)
+
+
+def topics(events):
+    return [remark.topic for remark in examine(events)]
+
+
+def stepped(step, loss, layer_gradients):
+    return Stepped(step, loss, 1e-3, 1.0, layer_gradients, 64 * step, 1.0)
+
+
+# ---- healthy runs
+
+def test_the_models_of_the_suite_are_healthy(hello_run, book_run):
+    for folder in (hello_run, book_run):
+        events = list(read_events(folder / "metrics.jsonl"))
+        assert isinstance(events[-1], Finished)
+        assert examine(events) == []
+
+
+@pytest.mark.parametrize("preset", ["tinylm", "notebook", "gpt2", "llama", "qwen3"])
+def test_a_healthy_run_of_each_preset_gets_no_remark(preset):
+    values = {"optimizer": "adam", "learning_rate": 1e-3, "decay": "constant", "grad_clip": 0.0}
+    run = training(50, preset=preset, **(values if preset == "notebook" else {}))
+    assert examine(run.events()) == []
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_batches_of_one_row_are_noisy_and_healthy(optimizer):
+    assert examine(training(120, optimizer=optimizer, batch_size=1).events()) == []
+
+
+@pytest.mark.parametrize("steps", [1, 4, 30])
+def test_short_runs_have_done_nothing_wrong(steps):
+    assert examine([BEGAN, *training(steps, learning_rate=1e-9, muon_learning_rate=1e-9).events()]) == []
+
+
+# ---- illnesses
+
+def test_a_small_text_is_learned_by_heart_and_the_run_ended():
+    *events, last = training(300, length=300, model={"d_model": 48, "d_mlp": 96}, batch_size=8).events()
+    assert last.reason == "overfitting"
+    memorised, stopped = examine([*events, last])
+    assert (memorised.topic, stopped.topic) == ("overfitting", "stopped")
+    assert f"{last.best_step:,}" in memorised.text
+    assert f"{last.best_loss:.3f}" in memorised.text
+    assert "learned by heart" in memorised.text
+    assert "are kept" in memorised.remedy
+    assert memorised.step < last.step, "it is said before the run ends"
+    assert memorised.sentence.startswith(f"Step {memorised.step:,}: ")
+
+
+def test_a_learning_rate_near_zero_leaves_the_loss_where_it_was():
+    (remark,) = examine(training(120, learning_rate=1e-9, muon_learning_rate=1e-9).events())
+    assert remark.topic == "loss"
+    assert "does not move" in remark.text
+    assert "--set train.learning_rate=" in remark.remedy
+
+
+def test_a_learning_rate_that_is_suddenly_too_high_makes_the_loss_jump():
+    run = training(100, optimizer="adamw")
+    events = []
+    for event in run.events():
+        events.append(event)
+        if isinstance(event, Stepped) and event.step == 60:
+            for group in run.optimizers[0].param_groups:
+                group["peak"] *= 300
+    spike = next(remark for remark in examine(events) if remark.topic == "spike")
+    assert 60 < spike.step < 75
+    assert "--set train.learning_rate=" in spike.remedy
+
+
+@pytest.mark.parametrize(("layer", "factor", "word"), [
+    ("layers.1", 1e4, "explodes"), ("layers.0", 1e-5, "vanishes"), ("embed", 1e-5, "vanishes")])
+def test_a_gradient_that_explodes_or_vanishes_is_named_by_its_layer(layer, factor, word):
+    run = training(60, model={"n_layers": 3})
+    for name, parameter in run.model.named_parameters():
+        if name.startswith(layer):
+            parameter.register_hook(lambda gradient: gradient * factor)
+    remark = next(each for each in examine(run.events()) if each.topic == "gradient")
+    assert f"{word} in {layer}:" in remark.text
+
+
+def test_a_gradient_that_grows_in_all_layers_is_named_by_the_layer_where_it_grew_most():
+    norms = {"embed": 0.5, "layers.0": 0.6, "out_head": 0.3}
+    grown = {**norms, "layers.0": 900.0, "embed": 400.0}
+    (remark,) = examine(stepped(step, 1 + 2 / step, norms if step < 200 else grown) for step in range(1, 230))
+    assert "explodes in layers.0" in remark.text
+    assert "--set train.grad_clip=1" in remark.remedy
+
+
+def test_numbers_that_are_not_finite_are_told_with_place_and_step():
+    run = training(40)
+    events = []
+    for event in run.events():
+        events.append(event)
+        if isinstance(event, Stepped) and event.step == 3:
+            run.model.layers[1].mlp.up_proj.weight.register_hook(lambda gradient: gradient * math.inf)
+    (remark,) = examine(events)
+    assert (remark.topic, remark.step) == ("not finite", 3)
+    assert "the gradient of layers.1.mlp.up_proj.weight" in remark.text
+    assert "the weights of step 2 are kept" in remark.text
+
+
+def test_every_rollback_is_told():
+    events = [RolledBack(step, step - 5, "the weights ln_f.weight", scale) for step, scale in ((40, 0.5), (41, 0.25))]
+    first, second = examine(events)
+    assert "the weights ln_f.weight" in first.text
+    assert "goes on from step 35 with 0.5 of" in first.text
+    assert "goes on from step 36 with 0.25 of" in second.text
+
+
+def test_what_a_rollback_undid_is_no_evidence():
+    events = []
+    for step, loss in enumerate(RISING[:6], start=1):
+        events += [stepped(step, 3 / step, {}), Validated(step, loss, False)]
+    back = RolledBack(7, 4, "the loss", 0.5)
+    again = [stepped(5, 0.6, {}), Validated(5, 2.6, False)]
+    assert topics([*events, stepped(7, 0.4, {}), Validated(7, 2.7, False)]) == ["overfitting"]
+    assert topics([*events, back, *again]) == ["not finite"]
+
+
+# ---- the end
+
+def ended(loss, *, step=500, reason="finished", validations=()):
+    return [BEGAN, *(Validated(at, value, False) for at, value in validations),
+            Finished(step, reason, step, loss, 1000)]
+
+
+def test_a_model_that_is_worse_than_counting_has_not_learned_enough():
+    (remark,) = examine(ended(2.0))  # 2.0 nats a token are 2.86 bits a byte here
+    assert remark.topic == "underfitting"
+    assert "2.86 bits a byte" in remark.text
+    assert "2.50" in remark.text
+    assert "--minutes" in remark.remedy
+    assert "--size" in remark.remedy
+
+
+@pytest.mark.parametrize("values", [
+    {"loss": 1.7}, {"loss": 2.0, "reason": "interrupted"}, {"loss": 2.0, "reason": "until"}, {"loss": 2.0, "step": 30},
+    {"loss": None}])
+def test_one_that_is_better_or_was_stopped_or_hardly_begun_has_nothing_to_hear(values):
+    assert examine(ended(**values)) == []
+
+
+def test_a_run_that_was_still_learning_fast():
+    (remark,) = examine(ended(1.5, validations=[(250, 2.2), (375, 1.8), (500, 1.5)]))
+    assert remark.topic == "underfitting"
+    assert "from 1.800 at step 375 to 1.500 at step 500" in remark.text
+    assert topics(ended(1.5, validations=[(250, 1.8), (375, 1.55), (500, 1.5)])) == []
+    assert topics(ended(1.5, validations=[(100, 2.2), (500, 1.5)])) == [], "nothing is known of the last quarter"
+
+
+# ---- the text
+
+@pytest.mark.parametrize(("facts", "topic", "evidence"), [
+    ({"repeated": 0.4}, "repeated", "40%"),
+    ({"unknown": 0.12}, "tokenizer", "12%"),
+    ({"vocab_size": 20_000}, "tokenizer", "4.5 times"),
+    ({"vocab_size": 4096, "validation_bytes": 10_500}, "tokenizer", "1.05 bytes of the validation text"),
+])
+def test_a_text_that_does_not_suit_is_told_before_the_first_step(facts, topic, evidence):
+    (remark,) = examine([replace(BEGAN, train_bytes=270_000 if "vocab_size" in facts else 91_000,
+                                 **{"validation_bytes": 30_000, **facts})])
+    assert (remark.step, remark.topic) == (0, topic)
+    assert evidence in remark.text
+    assert remark.sentence == f"{remark.text}. {remark.remedy}."
+
+
+@pytest.mark.parametrize("facts", [
+    {}, {"repeated": 0.1}, {"unknown": 0.01},
+    {"vocab_size": 12, "train_tokens": 26, "train_bytes": 76, "validation_tokens": 0, "validation_bytes": 0},
+    {"vocab_size": 400},  # characters of a text in several alphabets
+    {"vocab_size": 2048, "train_bytes": 290_000, "validation_bytes": 31_000},
+    {"vocab_size": 3000, "train_bytes": 260_000, "validation_bytes": 29_000},  # characters of Chinese
+])
+def test_texts_that_suit(facts):
+    assert examine([replace(BEGAN, **facts)]) == []
+
+
+# ---- how often
+
+def test_a_topic_is_told_once_and_a_spike_again_in_a_run_twice_as_long():
+    def jumps(*at):
+        return [stepped(step, 9.0 if any(0 <= step - each < 12 for each in at) else 1 + 2 / step, {})
+                for step in range(1, 900)]
+
+    assert topics(jumps(200)) == ["spike"]
+    assert topics(jumps(200, 300)) == ["spike"]
+    assert topics(jumps(200, 300, 700)) == ["spike", "spike"]
+
+
+# ---- patience
+
+RISING = (2.654, 2.415, 2.337, 2.389, 2.479, 2.575, 2.630, 2.719, 2.919, 2.924, 3.068)  # measured: 5 KB of a novel
+
+
+def test_patience_is_spent_where_the_loss_has_left_its_best_for_good():
+    spent = [n for n in range(len(RISING) + 1) if overfits(RISING[:n])]
+    assert spent == list(range(9, len(RISING) + 1))
+    assert min(n for n in range(len(RISING) + 1) if overfits(RISING[:n], PATIENCE - 2)) == 7
+
+
+@pytest.mark.parametrize("losses", [
+    (), (2.0,), (3.0, 1.0, 2.0, 2.5, 3.0),
+    [2.0 + 2 / n for n in range(1, 40)],
+    [2.0] * 40,
+    [3.0, 2.5, 2.2, 2.0, 2.15, 2.14, 2.12, 2.11, 2.09, 2.07, 1.99],  # the learning rate decays
+    [3.0, 2.5, 2.2, 2.0, 2.01, 2.02, 2.03, 2.04, 2.05, 2.05, 2.05],  # hardly worse than the best
+    [3.0, 2.5, 1.4, 2.2, 2.1, 2.0, 2.0, 1.95, 1.95, 1.95],  # one lucky validation
+    [3.0, 2.0, 2.0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan],
+])
+def test_patience_with_everything_else(losses):
+    assert not any(overfits(losses[:n]) for n in range(len(losses) + 1))
+
+
+def test_noise_is_not_overfitting():
+    draw = np.random.default_rng(0)
+    for length in (20, 100):
+        falling = 2 + 2 * np.exp(-np.arange(length) / (length / 6))
+        for _ in range(20):
+            losses = list(falling * (1 + 0.03 * draw.standard_normal(length)))
+            assert not any(overfits(losses[:n]) for n in range(length + 1)), losses
