@@ -113,6 +113,38 @@ def test_another_text_can_be_judged(book_lm, tmp_path):
     assert report.bytes == 500
 
 
+def test_evaluation_tells_what_the_model_copies(lm, book_run):
+    copying = lm.evaluate().copying
+    assert copying.unit == "words"
+    assert 4 <= copying.longest <= 7, "the notebook's model writes its own sentences"
+    assert copying.where.file == "hello"
+    assert copying.where.line in (1, 2, 3, 4)
+    assert copying.run in copying.where.text
+    assert tinylm.load(book_run).evaluate().to_dict()["copying"]["windows"] > 0
+
+
+def test_a_copy_is_found_in_the_training_text_alone(book_lm, book):
+    lines = book.read_text().splitlines()
+    number = next(i for i in range(200, len(lines)) if len(lines[i].split()) > 8)
+    copied = book_lm.copied(f"so to say, {lines[number]}")
+    assert copied.longest >= len(lines[number].split())
+    assert copied.where.line <= number + 1
+    assert copied.run.endswith(lines[number].split()[-1])
+    held_out = " ".join(book.read_text()[-3000:].split())
+    assert book_lm.copied(held_out).share < 0.5
+
+
+def test_what_is_copied_from_a_text_that_has_moved_is_not_known(book, tmp_path):
+    copy = tmp_path / "book.txt"
+    shutil.copy(book, copy)
+    lm = tinylm.train(copy, size="0.1M", tokenizer="char", steps=1, out=tmp_path / "run", quiet=True,
+                      config={"model": {"context_length": 16}})
+    copy.unlink()
+    assert lm.evaluate(book).copying is None
+    with pytest.raises(TinyLMError):
+        lm.copied("a text")
+
+
 def test_a_training_text_that_changed_is_not_judged_as_if_it_had_not(book, tmp_path):
     copy = tmp_path / "book.txt"
     shutil.copy(book, copy)

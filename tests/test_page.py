@@ -92,7 +92,7 @@ def read(folder: Path) -> Reader:
 def test_it_tells_the_numbers_the_end_and_the_text(tmp_path: Path) -> None:
     page = read(run_folder(tmp_path))
     bits = 2.0 * 100 / 200 / math.log(2)
-    for fact in ("book.txt", f"{1.9 - bits:.2f} bits a byte better than", f"{bits:.3f}", "2.0000", f"{math.exp(2):.2f}",
+    for fact in ("book.txt", f"by {1.9 - bits:.2f} bits a byte", f"{bits:.3f}", "2.0000", f"{math.exp(2):.2f}",
                  "40", "900 tokens, 1,800 bytes", "100 tokens, 200 bytes", "c0ffee", "char, 50 entries", "tinylm 9.9",
                  "planned end after 40 steps", "the weights of step 30", "2,560 tokens"):
         assert fact in page.line, fact

@@ -115,7 +115,10 @@ def test_evaluate(tinylm: Command, hello: Path) -> None:
     assert {"uniform", "unigram"} <= told["baselines"].keys()
     assert told["tokens"] == 26
     assert told["bits_per_byte"] < told["baselines"]["unigram"] < told["baselines"]["uniform"]
-    assert "nats a token" in tinylm("evaluate", hello).out
+    assert {"unit", "longest", "share", "where"} <= told["copying"].keys()
+    for_people = tinylm("evaluate", hello).out
+    assert "nats a token" in for_people
+    assert "copied word for word" in for_people
 
 
 def test_evaluate_another_text(tinylm: Command, hello: Path, tmp_path: Path) -> None:

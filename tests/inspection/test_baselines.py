@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import pydoc_data.topics
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.inspection.baselines import best_order, ngram, uniform, unigram
+from tinylm.inspection.baselines import best_order, compressor, ngram, uniform, unigram
 
 SHAKESPEARE = Path(__file__).parents[3] / "shared/data/tinyshakespeare.txt"
 VOCAB = 4
@@ -102,17 +102,30 @@ def character_ids(text, share=0.9):
     return ids[:cut], ids[cut:], len(vocabulary)
 
 
-def test_it_beats_the_unigram_on_the_language_reference():
-    train, validation, vocab_size = character_ids("\n".join(pydoc_data.topics.topics.values()))
+REFERENCE = "\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
+
+
+def test_on_the_language_reference_it_is_far_better_than_the_unigram():
+    """The text differs a little between versions of Python; with 3.11 a 5-gram reaches 1.32 nats a character."""
+    train, validation, vocab_size = character_ids(REFERENCE)
     best = ngram(train, validation, vocab_size)
+    assert 1.0 < best / len(validation) < 1.5
     assert best < 0.7 * unigram(train, validation, vocab_size) < 0.7 * uniform(vocab_size, len(validation))
+
+
+def test_the_compressor_has_read_the_training_text():
+    text = REFERENCE[:200_000].encode()
+    train, validation = text[:180_000], text[180_000:]
+    informed, alone = compressor(train, validation), compressor(b"", validation)
+    assert informed < 0.9 * alone
+    assert compressor(validation, validation) < 0.05, "it knows this by heart"
+    by_xz = 8 * (len(lzma.compress(text)) - len(lzma.compress(train))) / len(validation)
+    assert informed == pytest.approx(by_xz, rel=0.05)
 
 
 @pytest.mark.skipif(not SHAKESPEARE.exists(), reason=f"there is no {SHAKESPEARE.name} beside the repository")
 def test_on_shakespeare_it_reaches_the_known_figure():
     train, validation, vocab_size = character_ids(SHAKESPEARE.read_text(encoding="utf-8"))
-    start = time.perf_counter()
     loss = ngram(train, validation, vocab_size) / len(validation)
     assert loss <= 1.669
     assert loss > 1.66, "better than a 5-gram can be: does it see the answer?"
-    assert time.perf_counter() - start < 20  # about two seconds; minutes would mean a loop over tokens
