@@ -77,7 +77,7 @@ NEWEST, LONG_TERM = 0.1, 0.005
 """Weights of a new step in the averages of about 10 and of about 200 steps."""
 FAR = 2.5
 """In powers of ten: a layer whose gradient is 300 times larger or smaller than that of the others is ill. In healthy
-runs it stayed below 1, in runs with a far too high learning rate as well."""
+runs it stayed below 1.1, with a far too high learning rate as well."""
 GROWN, LARGE = 2.0, 1.0
 """In powers of ten: a gradient that has grown a hundredfold, to a norm of 10 or more, explodes."""
 SMALLEST = 1e-12
