@@ -36,7 +36,7 @@ def test_the_largest_size_that_fits_is_named():
 
 def test_a_batch_that_fits_is_named_and_does_fit():
     training = TrainConfig(steps=1, batch_size=4096)
-    with pytest.raises(TinyLMError, match="--set train.batch_size=") as refusal:
+    with pytest.raises(TinyLMError, match=r"--set train\.batch_size=") as refusal:
         headroom.refuse_what_will_not_fit(config("0.8M"), training, 8192, 2 * GIGABYTE)
     rows, accumulation = (int(word.partition("=")[2].rstrip(".")) for word in str(refusal.value).split() if "=" in word)
     assert rows * accumulation == 4096
