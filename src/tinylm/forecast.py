@@ -13,7 +13,7 @@ import torch
 from tinylm.config import RunConfig
 from tinylm.headroom import needed_bytes
 from tinylm.inspection import baselines, structure
-from tinylm.report import MOST_TO_COUNT
+from tinylm.report import MOST_TO_COMPRESS, MOST_TO_COUNT, MOST_TO_READ
 from tinylm.text.dataset import Dataset
 from tinylm.training.evaluate import bits_per_byte
 from tinylm.training.loop import VALIDATION_SHARE, VALIDATIONS
@@ -23,12 +23,15 @@ SAMPLE_TOKENS = 60
 LEAVING_SECONDS = 0.7
 """For the last checkpoint, the folder, and the end of the process."""
 SAVING_SHARE = 0.01
-COUNTED_BYTES = 80
+COUNTED_BYTES = 60
 """Memory for each training token while n-grams are counted."""
-COUNTINGS = 3.0
-"""Times the work of counting one order: the best n is looked for on nine tenths of the text, some orders beyond it."""
-COUNTED_AT_MOST = 300_000
-"""Tokens: what counting is expected from, so that planning takes no longer for a long text."""
+COPY_INDEX_BYTES = 2
+"""Memory for each byte of the training text where copies are looked for."""
+COUNTINGS, COMPRESSING = 2.5, 1.5
+"""The work of a run's baselines in terms of counting one n: looking for the best n, for each token; and compressing,
+for each byte. Measured on texts of 1 MB and 10 MB."""
+COUNTED_AT_MOST = 1_000_000
+"""Tokens: enough to know what to expect, so that planning takes no longer for a long text."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, dev
     if device.type == "cuda":
         return training
     counting = COUNTED_BYTES * min(dataset.train.n_tokens, MOST_TO_COUNT)
-    return max(peak_so_far(), held_bytes + max(training, counting))
+    return max(peak_so_far(), held_bytes + max(training + COPY_INDEX_BYTES * dataset.train.n_bytes, counting))
 
 
 def peak_so_far() -> int:
@@ -115,8 +118,12 @@ class Counted:
     seconds_per_token: float
 
     def seconds_for(self, dataset: Dataset) -> float:
-        """For the run's baselines, which also look for the best n."""
-        return COUNTINGS * self.seconds_per_token * min(dataset.train.n_tokens, MOST_TO_COUNT)
+        """For the run's baselines, which also look for the best n, and compress."""
+        if dataset.validation is None:
+            return 0.0
+        compressed = min(dataset.train.n_bytes, MOST_TO_READ) + min(dataset.validation.n_bytes, MOST_TO_COMPRESS)
+        counted = min(dataset.train.n_tokens, MOST_TO_COUNT)
+        return self.seconds_per_token * (COUNTINGS * counted + COMPRESSING * compressed)
 
 
 def count_some(dataset: Dataset, vocab_size: int, *, order: int) -> Counted:

@@ -1,6 +1,9 @@
 """The rules behind what nobody chose."""
 
-from tinylm.config import SIZES, TrainConfig
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinylm.config import SIZES, ModelConfig, TrainConfig
 from tinylm.training import plan
 
 SPEED = 75e9
@@ -10,19 +13,53 @@ def filled(n_bytes, **train):
     return plan.fill_in({"model": {}, "train": train}, n_bytes=n_bytes, n_tokens=n_bytes, vocab_size=68, speed=SPEED)
 
 
-def test_more_time_and_more_text_never_give_a_smaller_model():
-    names = list(SIZES)
-    for n_bytes in (5_000, 100_000, 1_000_000, 10_000_000):
-        by_time = [names.index(plan.choose_size(n_bytes, 256, seconds, SPEED)) for seconds in (60, 300, 1200, 7200)]
-        assert by_time == sorted(by_time)
-    by_text = [names.index(plan.choose_size(n_bytes, 256, 300, SPEED)) for n_bytes in (5_000, 100_000, 1_000_000)]
-    assert by_text == sorted(by_text)
+BUDGETS = {"seconds": st.floats(10, 1e6), "n_bytes": st.integers(1_000, 10**10), "speed": st.floats(1e9, 1e15)}
+
+
+@given(**BUDGETS, more=st.floats(1, 1000))
+def test_more_time_more_text_or_more_speed_never_give_a_smaller_model(seconds, n_bytes, speed, more):
+    def rank(n_bytes, seconds, speed):
+        return list(SIZES).index(plan.choose_size(n_bytes, 2048, seconds, speed))
+
+    chosen = rank(n_bytes, seconds, speed)
+    assert chosen <= rank(n_bytes, seconds * more, speed)
+    assert chosen <= rank(n_bytes, seconds, speed * more)
+    assert chosen <= rank(round(n_bytes * more), seconds, speed)
+
+
+@given(**BUDGETS, fitting=st.sets(st.sampled_from(list(SIZES)), min_size=1))
+def test_a_size_that_does_not_fit_is_never_chosen(seconds, n_bytes, speed, fitting):
+    assert plan.choose_size(n_bytes, 2048, seconds, speed, fitting) in fitting
+
+
+def test_a_small_text_gets_a_small_model_however_long_it_may_take():
     assert plan.choose_size(2_000, 256, 3600, SPEED) == "0.1M"
 
 
-def test_repeated_text_is_met_with_dropout():
+@given(st.floats(0, 1e6), st.floats(1, 100))
+def test_the_more_often_a_text_is_read_the_more_dropout(epochs, more):
+    assert plan.choose_dropout(epochs) <= plan.choose_dropout(epochs * more)
+
+
+def test_dropout_begins_at_the_border_between_fresh_and_repeated_text():
     assert filled(1_000_000, minutes=1)["model"]["dropout"] == 0.0
-    assert filled(20_000, minutes=5)["model"]["dropout"] == 0.2
+    assert filled(5_000, minutes=5)["model"]["dropout"] == 0.3
+
+
+@given(st.floats(1, 1e12), st.floats(1, 1000))
+def test_short_runs_take_small_batches(tokens, more):
+    batch = plan.choose_batch(tokens)
+    assert plan.SMALLEST_BATCH_TOKENS <= batch <= plan.choose_batch(tokens * more) <= plan.BATCH_TOKENS
+    assert batch == plan.SMALLEST_BATCH_TOKENS or tokens / batch >= plan.FEW_STEPS
+
+
+@given(minutes=st.floats(0.1, 1000), n_bytes=st.integers(1_000, 10**9), speed=st.floats(1e9, 1e15))
+def test_every_budget_gives_a_config(minutes, n_bytes, speed):
+    result = plan.fill_in({"model": {}, "train": {"minutes": minutes}}, n_bytes=n_bytes, n_tokens=n_bytes,
+                          vocab_size=68, speed=speed)
+    train = TrainConfig(**result["train"])
+    assert ModelConfig(**result["model"]).context_length * train.batch_size <= plan.BATCH_TOKENS
+    assert 0 <= train.warmup_steps <= plan.LONGEST_WARMUP
 
 
 def test_what_was_chosen_stays():

@@ -2,18 +2,21 @@
 
 | choice          | rule                                              | reason                                        |
 |-----------------|---------------------------------------------------|-----------------------------------------------|
-| size            | the largest that reads a token for each of its    | a larger model learns more from each token,   |
-|                 | weights in the time, with at most 4 weights for   | but a machine gets through fewer; with too    |
-|                 | each byte of text                                 | many weights it learns the text by heart      |
+| size            | the largest that reads 1.5 tokens for each weight | a larger model learns more from each token,   |
+|                 | in its layers in the time, with at most 4 such    | but a machine gets through fewer; with too    |
+|                 | weights for each byte of text                     | many weights it learns the text by heart      |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
-| batch_size      | about 4,096 tokens                                | more tokens waste data, fewer waste cores     |
+| batch_size      | about 4,096 tokens; half or a quarter of that     | small batches waste cores, and a run of few   |
+|                 | where the run would have fewer than 200 steps     | steps gets nowhere                            |
 | warmup_steps    | a tenth of the run, at most 100                   | the first gradients are the wildest           |
-| dropout         | 0.1 from 4 epochs on, 0.2 from 16 on              | repeated text is learned by heart             |
+| dropout         | none below 20 epochs; then 0.1, 0.2 from 50 on,   | text read often is learned by heart; below    |
+|                 | 0.3 from 150 on                                   | that border dropout only slows learning down  |
 | optimizer       | Muon for matrices at 0.02, AdamW at 0.005         | LOG.md, "Muon against AdamW"                  |
 
-The tokenizer's rule is text/tokenizer.py's. A run of minutes is planned from the speed measured on the machine
-(speed.py); one that is counted in steps or epochs from a speed that stands for all machines.
+The numbers rest on the experiments in LOG.md, "What suits which text and time" (benchmarks/plan_rules.py). The
+tokenizer's rule is text/tokenizer.py's. A run of minutes is planned from the speed measured on the machine (speed.py);
+one that is counted in steps or epochs from a speed that stands for all machines.
 """
 
 from __future__ import annotations
@@ -25,9 +28,12 @@ from typing import Any
 from tinylm.config import SIZES, Partial, TrainConfig, size
 
 DEFAULT_MINUTES = 5.0
-TOKENS_PER_WEIGHT = 1.0
+TOKENS_PER_WEIGHT = 1.5
 WEIGHTS_PER_BYTE = 4.0
-BATCH_TOKENS = 4096
+BATCH_TOKENS, SMALLEST_BATCH_TOKENS = 4096, 1024
+FEW_STEPS = 200
+DROPOUT = ((150, 0.3), (50, 0.2), (20, 0.1))
+"""(epochs from which on, how much)."""
 LONGEST_WARMUP = 100
 REFERENCE_SPEED = 75e9
 """Stands for the machine's speed where steps or epochs are counted: such a run is the same on every machine."""
@@ -69,7 +75,15 @@ def choose_size(n_bytes: int, vocab_size: int, seconds: float, speed: float, fit
 
 
 def choose_dropout(epochs: float) -> float:
-    return 0.0 if epochs < 4 else 0.1 if epochs < 16 else 0.2
+    return next((dropout for border, dropout in DROPOUT if epochs >= border), 0.0)
+
+
+def choose_batch(tokens: float) -> int:
+    """Tokens of a batch, for a run that reads so many."""
+    batch = BATCH_TOKENS
+    while batch > SMALLEST_BATCH_TOKENS and tokens / batch < FEW_STEPS:
+        batch //= 2
+    return batch
 
 
 def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
@@ -97,8 +111,9 @@ def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, sp
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
     tokens = _tokens_to_read(train, n_tokens, in_time)
     model["dropout"] = choose_dropout(tokens / max(1, n_tokens))
-    steps = train.get("steps") or tokens / BATCH_TOKENS
-    filled = {"batch_size": max(1, round(BATCH_TOKENS / context_length)),
+    batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens)
+    steps = train.get("steps") or tokens / batch_tokens
+    filled = {"batch_size": max(1, round(batch_tokens / context_length)),
               "warmup_steps": min(LONGEST_WARMUP, int(steps / 10)), **train}
     return {"model": {**model, **given}, "train": filled}
 
