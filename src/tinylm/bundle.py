@@ -22,7 +22,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,15 +215,14 @@ def _check_format(path: Path, values: Any) -> None:
     if not isinstance(values, dict) or not isinstance(number := values.pop("format", None), int) or number < 1:
         raise _damaged(path)
     if number > FORMAT:
-        raise TinyLMError(f"has format {quoted(number)}, and this tinylm ({version('tinylm')}) reads up to {FORMAT}",
+        raise TinyLMError(f"has format {quoted(number)}, and this tinylm reads up to {FORMAT}",
                           where=str(path), remedy="Use a newer tinylm")
     unknown = [name for name in values if name not in SECTIONS]
     unknown += [f"{name}.{field}" for name, section in SECTIONS.items() if isinstance(values.get(name), dict)
                 for field in values[name] if field not in section.model_fields]
     if unknown:
-        raise TinyLMError(f"has settings that this tinylm ({version('tinylm')}) does not know: "
-                          f"{quoted(', '.join(unknown))}", where=str(path),
-                          remedy="Use the tinylm that made it, or a newer one")
+        raise TinyLMError(f"has settings that this tinylm does not know: {quoted(', '.join(unknown))}",
+                          where=str(path), remedy="Use the tinylm that made it, or a newer one")
 
 
 def _damaged(path: Path) -> TinyLMError:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tinylm.config import SampleConfig
+from tinylm.errors import TinyLMError
 
 
 def penalise_repetition(logits: Tensor, ids: Sequence[int], penalty: float) -> Tensor:
@@ -57,8 +58,15 @@ def filter_logits(logits: Tensor, config: SampleConfig, ids: Sequence[int] = ())
 
 
 def choose(logits: Tensor, config: SampleConfig, ids: Sequence[int], generator: torch.Generator) -> int:
-    """The next id: the most likely one if greedy, else a draw from what the filters leave. (V,) -> id."""
+    """The next id: the most likely one if greedy, else a draw from what the filters leave. (V,) -> id.
+
+    Raises:
+        TinyLMError: a temperature or penalty so extreme that no probability is left.
+    """
     if config.greedy:
         return int(penalise_repetition(logits, ids, config.repetition_penalty).argmax())
-    probs = filter_logits(logits, config, ids).softmax(-1)
-    return int(torch.multinomial(probs.cpu(), 1, generator=generator))
+    probs = filter_logits(logits, config, ids).softmax(-1).cpu()
+    if not probs.isfinite().all():
+        raise TinyLMError("these settings leave no probabilities to draw from", where="temperature, repetition_penalty",
+                          remedy="Give values nearer to 1, or draw nothing: --greedy")
+    return int(torch.multinomial(probs, 1, generator=generator))

@@ -1,0 +1,104 @@
+"""Reading a model folder runs no code, opens no connection and writes nothing (promise F1).
+
+The source is searched for what could run code; hostile/folders.py attacks the reader while Python reports what it does.
+"""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinylm
+
+HERE = Path(__file__).parent
+SOURCES = sorted(Path(tinylm.__file__).parent.rglob("*.py"))
+MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "jinja2", "mako", "code",
+           "codeop", "runpy", "ctypes", "xmlrpc", "xml"}
+"""Nothing in src imports these: they run what they read, or are needed only by what does."""
+CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "torch.jit.load", "torch.hub.load",
+         "torch.package.PackageImporter", "os.system", "os.popen", "np.load", "numpy.load", "string.Template"}
+
+
+def attack(every: int, folder: Path) -> dict:
+    program = [sys.executable, "-W", "error", str(HERE / "hostile" / "folders.py"), str(every), str(folder)]
+    result = subprocess.run(program, capture_output=True, text=True, timeout=280, check=False,
+                            env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout)
+
+
+def test_hostile_folders_do_nothing(tmp_path):
+    report = attack(6, tmp_path)
+    assert report["folders"] >= 60
+    assert not report["failures"], "\n".join(report["failures"])
+
+
+@pytest.mark.full
+def test_all_hostile_folders_do_nothing(tmp_path):
+    report = attack(1, tmp_path)
+    assert report["folders"] >= 300
+    assert not report["failures"], "\n".join(report["failures"])
+
+
+def test_code_beside_a_model_is_not_imported_by_the_command(hello_run, tmp_path):
+    """Started in the folder itself, as somebody would who has just unpacked it."""
+    folder = shutil.copytree(hello_run, tmp_path / "model")
+    for name in ("torch.py", "sitecustomize.py", "json.py", "tokenizers.py", "numpy.py", "safetensors.py"):
+        (folder / name).write_text("raise SystemExit('foreign code')")
+    command = [str(Path(sys.executable).with_name("tinylm")), "predict", ".", "how are"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "you" in result.stdout
+
+
+# ---- the syntax tree
+
+
+def dangers(tree: ast.AST) -> list[str]:
+    """What a tree has that could run what it reads, with its line."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(node, name.name) for name in node.names if name.name.partition(".")[0] in MODULES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in MODULES:
+            found.append((node, node.module))
+        elif isinstance(node, ast.Call):
+            found += [(node, name) for name in _dangerous(node)]
+    return [f"line {node.lineno}: {name}" for node, name in found]
+
+
+def _dangerous(call: ast.Call) -> list[str]:
+    name = ast.unparse(call.func)
+    found = [name] if name in CALLS else []
+    settings = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    if settings.get("shell", "False") != "False" or settings.get("allow_pickle", "False") != "False":
+        found.append(ast.unparse(call))
+    if name.endswith("import_module") and not ast.unparse(call.args[0]).startswith(("f'tinylm.", "'tinylm.")):
+        found.append(ast.unparse(call))
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_the_source_holds_nothing_that_runs_what_it_reads(path):
+    assert not dangers(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("line", [
+    "import pickle", "from pickle import loads", "import yaml", "import marshal as m", "from jinja2 import Template",
+    "torch.load(path)", "eval(x)", "exec(x)", "__import__(x)", "importlib.import_module(name)",
+    "subprocess.run(x, shell=True)", "os.system(x)", "np.load(x)", "read(x, allow_pickle=True)",
+    "compile(x, 'x', 'exec')",
+])
+def test_the_search_finds_what_it_looks_for(line):
+    assert dangers(ast.parse(line))
+
+
+@pytest.mark.parametrize("line", ["re.compile(x)", "model.eval()", "torch.compile(model)", "json.load(file)",
+                                  "importlib.import_module(f'tinylm.{name}')", "subprocess.run(x, shell=False)"])
+def test_the_search_leaves_the_rest_alone(line):
+    assert not dangers(ast.parse(line))
