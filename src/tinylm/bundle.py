@@ -205,7 +205,8 @@ def read_config(folder: str | Path) -> RunConfig:
     try:
         return RunConfig.from_dict(values)
     except TinyLMError as error:
-        raise TinyLMError(quoted(error.what), where=f"{path}: {quoted(error.where)}", remedy=error.remedy) from None
+        raise TinyLMError(quoted(error.what), where=f"{path}: {quoted(error.where)}",
+                          remedy="Use the tinylm that made it, or restore the folder from a copy") from None
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise _damaged(path) from None
 
