@@ -174,7 +174,7 @@ class LanguageModel:
             split = split_corpus(corpus, 0.0)
             judged = Text(build_dataset(split, self.tokenizer).train, split.train)
             report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))
-        return replace(report, copying=self._copying())
+        return replace(report, copying=self.copying())
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
         report = judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
@@ -204,8 +204,13 @@ class LanguageModel:
             self._copy_index = CopyIndex(self._training_split().train)
         return self._copy_index.measure(text)
 
-    def _copying(self) -> Copied | None:
-        """Of a few texts that it writes; None where the training text is not there."""
+    def copying(self, index: CopyIndex | None = None) -> Copied | None:
+        """What of a few texts that it writes stands in the training text; None where that is not there.
+
+        Args:
+            index: of the training text, where there is one already.
+        """
+        self._copy_index = index or self._copy_index
         written = [self.generate(max_tokens=SAMPLE_TOKENS, seed=seed) for seed in range(SAMPLES)]
         try:
             return together([self.copied(text) for text in written])

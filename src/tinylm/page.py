@@ -124,7 +124,8 @@ def _beside_counting(history: History) -> Report | None:
         return None
     loss = history.best.loss if history.best else math.inf
     return Report(split="validation", loss=loss, perplexity=_perplexity(loss), bits_per_byte=loss * ratio,
-                  tokens=began.validation_tokens, bytes=began.validation_bytes, baselines=counted)
+                  tokens=began.validation_tokens, bytes=began.validation_bytes, baselines=counted,
+                  ngram_order=began.ngram_order)
 
 
 def _perplexity(loss: float) -> float:

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from tinylm.report import called
 from tinylm.training.doctor import Remark
-from tinylm.training.events import Event, Finished, Sampled, Stepped, Validated
+from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -71,14 +72,29 @@ class Display:
             self._stepped(event)
         elif isinstance(event, Validated):
             self._validated(event)
+        elif isinstance(event, Began):
+            self._began(event)
         elif isinstance(event, Sampled):
-            line = on_one_line(event.prompt + event.text, self.console.width - 8 if self.console.is_terminal else 160)
-            self.console.print(f"      [dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
+            self._sampled(event)
         elif isinstance(event, Finished):
             self._progress.stop()
 
     def remark(self, remark: Remark) -> None:
         self.console.print(f"  [yellow]![/yellow] {escape(remark.sentence)}", highlight=False)
+
+    def _began(self, event: Began) -> None:
+        """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""
+        if event.validation_tokens:
+            beat = sorted(event.baselines.items(), key=lambda item: item[1])
+            told = ", ".join(f"{called(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
+            self.console.print(f"to beat    in bits a byte: {told}", highlight=False,
+                               soft_wrap=not self.console.is_terminal)
+
+    def _sampled(self, event: Sampled) -> None:
+        copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
+        width = (self.console.width - 8 if self.console.is_terminal else 160) - len(copied)
+        line = on_one_line(event.prompt + event.text, width)
+        self.console.print(f"      [dim]{escape(line)}[/dim][yellow]{copied}[/yellow]", highlight=False, soft_wrap=True)
 
     def _stepped(self, event: Stepped) -> None:
         self._loss = event.loss if math.isnan(self._loss) else 0.9 * self._loss + 0.1 * event.loss

@@ -15,8 +15,10 @@ from tinylm.text.dataset import Dataset, Part, Slice, Split
 from tinylm.text.rows import Layout, Rows
 from tinylm.training.evaluate import bits_per_byte, evaluate
 
-MOST_TO_COUNT = 20_000_000
-"""n-grams of a longer training text would not fit a laptop's memory; the counts are of its first so many tokens."""
+MOST_TO_COUNT = 5_000_000
+"""Counting more takes longer than a run of minutes can spare; the counts are of the text's first so many tokens."""
+ENOUGH_FOR_ORDER = 1_000_000
+"""Tokens at its beginning that the order of the n-gram is chosen on."""
 TOKENS_AT_ONCE = 8192
 
 
@@ -62,7 +64,7 @@ class Report:
         return asdict(self)
 
 
-def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Baselines | dict[str, float],
+def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Baselines,
           should_stop: Callable[[], bool] = lambda: False) -> Report:
     """The loss of the model on every token of a text, in fixed rows.
 
@@ -76,9 +78,8 @@ def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Bas
     nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop)
     loss = nats / max(1, tokens)
     perplexity = math.exp(min(loss, 700.0))
-    known = counted if isinstance(counted, Baselines) else Baselines(counted)
     return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes), tokens, part.n_bytes,
-                  known.bits_per_byte, known.ngram_order)
+                  counted.bits_per_byte, counted.ngram_order)
 
 
 def texts(split: Split, dataset: Dataset) -> tuple[Text, Text]:
@@ -97,22 +98,12 @@ def measure_baselines(train: Text, judged: Text, vocab_size: int) -> Baselines:
             "unigram": baselines.unigram(ids, judged.ids.ids, vocab_size)}
     order = 0
     if judged is not train:
-        order = baselines.best_order(ids, vocab_size)
+        order = baselines.best_order(ids[:ENOUGH_FOR_ORDER], vocab_size)
         nats["ngram"] = baselines.ngram(ids, judged.ids.ids, vocab_size, order)
     bits = {name: bits_per_byte(total, n_bytes) for name, total in nats.items()}
     if judged is not train:
         bits["zstd"] = baselines.compressor(_end(train.text), _beginning(judged.text))
     return Baselines(bits, order)
-
-
-def count_baselines(train: Part, judged: Part, vocab_size: int) -> dict[str, float]:
-    """What counting alone reaches, where only the ids are at hand."""
-    ids = train.ids[:MOST_TO_COUNT]
-    nats = {"uniform": baselines.uniform(vocab_size, judged.n_tokens),
-            "unigram": baselines.unigram(ids, judged.ids, vocab_size)}
-    if judged is not train:
-        nats["ngram"] = baselines.ngram(ids, judged.ids, vocab_size)
-    return {name: bits_per_byte(total, judged.n_bytes) for name, total in nats.items()}
 
 
 def _beginning(text: Slice) -> bytes:
@@ -146,7 +137,7 @@ class Standing(NamedTuple):
 def standings(report: Report) -> list[Standing]:
     """The model and the baselines, best first, with their names for people."""
     nats_a_bit = math.log(2) * report.bytes / max(1, report.tokens)
-    rows = [Standing(_called(name, report), bits * nats_a_bit, bits) for name, bits in report.baselines.items()]
+    rows = [Standing(called(name, report.ngram_order), bits * nats_a_bit, bits) for name, bits in report.baselines.items()]
     return sorted([Standing("this model", report.loss, report.bits_per_byte), *rows],
                   key=lambda row: row.bits_per_byte)
 
@@ -156,9 +147,10 @@ def table(report: Report) -> list[tuple[str, float]]:
     return [(row.name, row.bits_per_byte) for row in standings(report)]
 
 
-def _called(name: str, report: Report) -> str:
-    if name == "ngram" and report.ngram_order:
-        return f"counting {report.ngram_order}-grams"
+def called(name: str, ngram_order: int = 0) -> str:
+    """A baseline's name for people."""
+    if name == "ngram" and ngram_order:
+        return f"counting {ngram_order}-grams"
     return {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams",
             "zstd": "compressing with zstd"}.get(name, name)
 
@@ -168,7 +160,7 @@ def verdict(report: Report) -> str:
     name, best = min(report.baselines.items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
     better = "better" if difference >= 0 else "worse"
-    sentence = f"{better} than {_called(name, report)} by {abs(difference):.2f} bits a byte"
+    sentence = f"{better} than {called(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
     return sentence if difference >= 0 else f"{sentence}: it has not learned enough yet"
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,16 @@ from tinylm.config import Partial
 from tinylm.errors import TinyLMError
 from tinylm.files import write_whole
 from tinylm.inspection import structure
+from tinylm.inspection.copying import CopyIndex
 from tinylm.inspection.records import read_events
+from tinylm.inspection.repeats import repeated_share, stretch_tokens, unknown_share
 from tinylm.journal import Journal
 from tinylm.lm import LanguageModel
 from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, choices, prepare
 from tinylm.progress import Display, duration, say
-from tinylm.report import Report, count_baselines, judge, table, verdict
+from tinylm.report import Report, judge, measure_baselines, say_copied, table, texts, verdict
 from tinylm.resume import reopen
 from tinylm.training.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte
@@ -179,7 +181,8 @@ class _Run:
         self.doctor, self.remarks = Doctor(), list[Remark]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None
-        self.baselines = count_baselines(job.dataset.train, self.judged, config.model.vocab_size)
+        self.baselines = measure_baselines(*texts(job.split, job.dataset), config.model.vocab_size)
+        self.copies = CopyIndex(job.split.train)
         self.is_new = True
 
     def _horizon(self, started: float, first: int = 0) -> StepHorizon | TimeHorizon:
@@ -247,9 +250,17 @@ class _Run:
 
     def _facts(self) -> Began:
         config, train, held_out = self.job.config.model, self.job.dataset.train, self.job.dataset.validation
-        return Began(structure.total_parameters(config), config.vocab_size, config.context_length, train.n_tokens,
-                     train.n_bytes, held_out.n_tokens if held_out else 0, held_out.n_bytes if held_out else 0,
-                     self.baselines, 0.0, 0.0)
+        repeated = unknown = 0.0
+        if held_out:
+            width = stretch_tokens(held_out.n_tokens, held_out.n_bytes)
+            repeated = repeated_share(train.ids, held_out.ids, width)
+            unknown = unknown_share(held_out.ids, self.job.tokenizer.unk_id)
+        return Began(
+            parameters=structure.total_parameters(config), vocab_size=config.vocab_size,
+            context_length=config.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes,
+            validation_tokens=held_out.n_tokens if held_out else 0,
+            validation_bytes=held_out.n_bytes if held_out else 0, baselines=self.baselines.bits_per_byte,
+            repeated=repeated, unknown=unknown, ngram_order=self.baselines.ngram_order)
 
     def _tell(self, event: Event) -> None:
         for each in (event, *self._sampled(event)):
@@ -270,7 +281,8 @@ class _Run:
             self.lm.model.eval()
             text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
             self.lm.model.train()
-            yield Sampled(event.step, "", text)
+            copied = self.copies.measure(text)
+            yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 
     def _display(self) -> Display:
         part = self.job.dataset.validation
@@ -299,16 +311,23 @@ class _Run:
     def _write(self, finished: Finished) -> Outcome:
         if self.report is None or self.report.loss != finished.best_loss:
             self._judge_at_the_end(finished)
+        if self.report:
+            self.report = replace(self.report, copying=self.lm.copying(self.copies))
         bundle.write_weights(self.folder, self.lm.model)
         if self.report:
-            sample = next((each.text for each in self.samples if each.step == finished.best_step), "")
-            card = write_card(self.job.config, self.report, finished, name=self.job.name, folder=str(self.folder),
-                              version=tinylm.__version__, documents=self.job.documents, sample=sample)
-            write_whole(self.folder / bundle.CARD, card)
+            write_whole(self.folder / bundle.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
         outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
         say(self.console, _closing_lines(outcome))
         return outcome
+
+
+    def _card(self, report: Report, finished: Finished) -> str:
+        config = self.job.config
+        written = [each.text for each in self.samples if each.step == finished.best_step]
+        return write_card(config, report, finished, name=self.job.name, folder=str(self.folder),
+                          version=tinylm.__version__, documents=self.job.documents, samples=written,
+                          remarks=[remark.sentence for remark in self.remarks], command=config.command())
 
 
 def _never_finite(finished: Finished) -> TinyLMError:
@@ -344,7 +363,8 @@ def _closing_lines(outcome: Outcome) -> list[str]:
 def _judgement(report: Report) -> list[str]:
     beside = ", ".join(f"{name} {value:.2f}" for name, value in table(report))
     return [f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
-            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}."]
+            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
+            *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
 
 
 @contextmanager

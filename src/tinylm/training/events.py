@@ -15,8 +15,9 @@ class Began:
     """The facts of a run, before its first step.
 
     Bytes are those of the texts in UTF-8; `validation_tokens` is 0 where nothing was held out. `baselines` are bits a
-    byte of the judged text (report.py). `repeated` is the share of the validation text that stands in the training
-    text word for word, in stretches of some 64 bytes or more; `unknown` the share of its tokens that are `<unk>`.
+    byte of the judged text (report.py), where `ngram` counted runs of `ngram_order` tokens. `repeated` is the share of
+    the validation text that stands in the training text word for word, in stretches of some 64 bytes or more; `unknown`
+    the share of its tokens that are `<unk>`.
     """
 
     kind: ClassVar[str] = "begin"
@@ -30,6 +31,7 @@ class Began:
     baselines: dict[str, float]
     repeated: float
     unknown: float
+    ngram_order: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,16 @@ class Validated:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A short text of the model as it was after `step` updates."""
+    """A short text of the model as it was after `step` updates. `longest_copied` words of it in a row (or characters:
+    `copied_unit`) stand in the training text, and `copied_share` of its 8-grams (inspection/copying.py)."""
 
     kind: ClassVar[str] = "sample"
     step: int
     prompt: str
     text: str
+    longest_copied: int = 0
+    copied_unit: str = "words"
+    copied_share: float = 0.0
 
 
 @dataclass(frozen=True)
