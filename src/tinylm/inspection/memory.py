@@ -1,9 +1,9 @@
 """What training a config needs in memory, from the config alone, before anything is allocated.
 
-Numbers have four bytes. The peak is the highest of three moments: the backward pass begins (everything that it will
-need has been kept, and there are no gradients yet), the update is made (gradients, moments, the updates themselves),
-and a text is judged (many tokens at once, nothing kept). The tests hold the first against what PyTorch keeps, and
-benchmarks/forecast.py all of it against the peak of real runs.
+Numbers have four bytes. The peak is in a training step, whose backward pass needs what the forward pass kept and whose
+update needs gradients and room for the updates themselves, or where a text is judged: many tokens at once, nothing kept.
+The tests hold what is kept against what PyTorch keeps, and benchmarks/forecast.py all of it against the peak of real
+runs.
 """
 
 from __future__ import annotations
@@ -85,10 +85,11 @@ def training_peak(config: ModelConfig, train: TrainConfig, *, judged_at_once: in
     lasting = weights.total + _moments(weights, train.optimizer)
     if judged_at_once:
         lasting += weights.total  # the best so far
-    passing = max(_backward(config, train, weights), _update(train, weights))
+    # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
+    step = GAPS * _backward(config, train, weights) + _update(train, weights)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp
-    judging = NOT_GIVEN_BACK * passing + judged_at_once * logits_and_a_layer
-    return round(BYTES * (lasting + max(GAPS * passing, judging)))
+    judging = NOT_GIVEN_BACK * step + judged_at_once * logits_and_a_layer
+    return round(BYTES * (lasting + max(step, judging)))
 
 
 def _backward(config: ModelConfig, train: TrainConfig, weights: Weights) -> float:
