@@ -16,15 +16,9 @@ from tinylm.report import called
 from tinylm.training.doctor import Remark
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from tinylm.untrusted import harmless
 
 Reader = Callable[[Event], None]
-
-
-def harmless(text: str) -> str:
-    """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def on_one_line(text: str, most: int = 160) -> str:

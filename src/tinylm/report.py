@@ -137,7 +137,8 @@ class Standing(NamedTuple):
 def standings(report: Report) -> list[Standing]:
     """The model and the baselines, best first, with their names for people."""
     nats_a_bit = math.log(2) * report.bytes / max(1, report.tokens)
-    rows = [Standing(called(name, report.ngram_order), bits * nats_a_bit, bits) for name, bits in report.baselines.items()]
+    rows = [Standing(called(name, report.ngram_order), bits * nats_a_bit, bits)
+            for name, bits in report.baselines.items()]
     return sorted([Standing("this model", report.loss, report.bits_per_byte), *rows],
                   key=lambda row: row.bits_per_byte)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
 
 from tinylm.errors import TinyLMError
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 QUOTED = 300
 """The most characters that an error quotes from a file."""
 
@@ -65,3 +67,8 @@ def quoted(text: object) -> str:
     shown = str(text)
     shown = shown if len(shown) <= QUOTED else f"{shown[:QUOTED]}…"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
+
+
+def harmless(text: str) -> str:
+    """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD."""
+    return _CONTROL.sub("\ufffd", text)

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write(lm: LanguageModel, prompt: str, settings: dict[str, Any], number: int) -> Completion:
     """Streams one text to the terminal."""
-    from tinylm.progress import harmless
+    from tinylm.untrusted import harmless
 
     steps = lm.complete_stepwise(prompt, **settings)
     first = next(steps)  # a prompt that cannot be read is an error here, before anything is printed

@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.bundle import read_config, read_tokenizer
+    from tinylm.untrusted import harmless
 
     read_config(arguments.run)  # says clearly when RUN is no model folder
     tokenizer = read_tokenizer(arguments.run)
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"tokens": tokens, "ids": ids})
         return 0
-    rows = [(str(id), repr(token)[1:-1] if token.isspace() else token) for id, token in zip(ids, tokens, strict=True)]
+    rows = [(str(id), repr(token)[1:-1] if token.isspace() else harmless(token))
+            for id, token in zip(ids, tokens, strict=True)]
     print("\n".join(columns([("id", "token"), *rows], right=[0])))
     return 0
