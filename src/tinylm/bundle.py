@@ -13,6 +13,7 @@ A run makes the folder at its beginning and fills it as it goes, and holds its l
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import math
@@ -21,7 +22,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
         yield temporary
         temporary.chmod(0o755)
         _flush(temporary)
-        _take_place(temporary, folder, keep_old=keep_old)
+        _take_place(temporary, folder, force=force, keep_old=keep_old)
         flush(folder.parent)
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
@@ -115,10 +116,16 @@ def locked(folder: Path) -> Iterator[None]:
     if not (folder / CHECKPOINTS).is_dir():  # nobody trains where there are none
         yield
         return
-    lock = FileLock(folder / LOCK, blocking=False)
+    path = folder / LOCK
+    lock = FileLock(path, blocking=False)
     try:
+        path.touch()
+        before = path.stat().st_ino
         lock.acquire()
-    except Timeout:
+        if path.stat().st_ino != before:  # another folder has taken its place meanwhile
+            lock.release()
+            raise Timeout(str(path))
+    except (Timeout, FileNotFoundError):
         raise TinyLMError("another run is training into this folder at the moment", where=str(folder),
                           remedy="Wait until it has ended, or choose another --out") from None
     except OSError as error:
@@ -134,12 +141,26 @@ def _flush(folder: Path) -> None:
         flush(path)
 
 
-def _take_place(temporary: Path, folder: Path, *, keep_old: bool) -> None:
+def _take_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
+    """Of several processes that want a place one gets it: a folder cannot be renamed over one that is not empty,
+    and one that is to be replaced is locked until it is gone."""
     old = folder.with_name(f"{folder.name}.old") if keep_old else temporary.with_name(f"{temporary.name}.old")
-    if folder.exists() and any(folder.iterdir()):
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    temporary.rename(folder)
+    moved = False
+    with locked(folder):
+        if force and folder.exists() and any(folder.iterdir()):
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            moved = True
+    try:
+        temporary.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise TinyLMError("another process has put a model here meanwhile", where=str(folder),
+                              remedy="Choose another --out") from None
+        if moved:
+            with suppress(OSError):
+                old.rename(folder)
+        raise
     if not keep_old:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -161,6 +182,7 @@ def write_weights(folder: Path, model: TinyLM) -> None:
     from safetensors.torch import save_file
 
     temporary = folder / f".{WEIGHTS}.new"
+    temporary.unlink(missing_ok=True)  # it may be a link to a checkpoint's weights (link_weights), left by a kill
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
     save_file(weights, temporary, metadata={"format": "pt"})
     temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
@@ -181,7 +203,7 @@ def link_weights(folder: Path, weights: Path) -> None:
 def copy_records(source: Path, target: Path) -> None:
     """What tells of the training, where there is any."""
     for name in (METRICS, SAMPLES, CARD):
-        if (source / name).is_file():
+        if (source / name).is_file() and not (source / name).is_symlink():  # which might point anywhere
             shutil.copyfile(source / name, target / name)
 
 

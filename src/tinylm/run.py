@@ -110,10 +110,9 @@ def train_run(source: str | Path, chosen: Partial, *, out: str | Path | None = N
     prepared = prepare(source, chosen)
     say(console, prepared.notes)
     run = _Run(prepared, folder, console, started)
-    with _way_back(folder, console):
-        run.create(force=force)
-        with bundle.locked(folder):
-            return run.go()
+    with _way_back(folder, console), ExitStack() as held:
+        run.create(held, force=force)
+        return run.go()
 
 
 def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | None = None, console: Console,
@@ -129,8 +128,8 @@ def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | 
     if source is None and out is None:
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
     folder = run_folder(source or "", out)
-    job, changes = reopen(folder, chosen, source)
     with _way_back(folder, console), bundle.locked(folder):
+        job, changes = reopen(folder, chosen, source)
         run = _Run(job, folder, console, started)
         say(console, [*run.resume(), *changes])
         bundle.write_config(folder, job.config)
@@ -194,22 +193,25 @@ class _Run:
 
     # ---- where it begins
 
-    def create(self, *, force: bool) -> None:
-        """The folder appears with its first checkpoint in it, so that there is always one to go on from."""
+    def create(self, held: ExitStack, *, force: bool) -> None:
+        """The folder appears with its first checkpoint in it, so that there is always one to go on from; and locked, so
+        that nobody comes between. The lock goes with it to its place, and is held as long as `held`."""
         with bundle.new_folder(self.folder, force=force, keep_old=True) as temporary:
             bundle.write_config(temporary, self.job.config)
             self.job.tokenizer.save(temporary / bundle.TOKENIZER)
             self.journal.folder = temporary
             with self.journal:
                 self.journal.save(self.training)
+            held.enter_context(bundle.locked(temporary))
         self.journal.folder = self.folder
 
     def resume(self) -> list[str]:
         """Back to the last checkpoint. Returns what is to be told."""
         state, seconds, remarks = self.journal.resume()
         self.training.restore(state)
-        self.is_new = False
-        for event in (*read_events(self.folder / bundle.METRICS), *read_events(self.folder / bundle.SAMPLES)):
+        events = [*read_events(self.folder / bundle.METRICS), *read_events(self.folder / bundle.SAMPLES)]
+        self.is_new = not events
+        for event in events:
             self._remember(event)
         self.horizon = self._horizon(self.journal.started, self.training.step)
         self.training.horizon = self.horizon
