@@ -2,7 +2,7 @@
 
 | choice          | rule                                              | reason                                        |
 |-----------------|---------------------------------------------------|-----------------------------------------------|
-| size            | the largest that reads 1.5 tokens for each weight | a larger model learns more from each token,   |
+| size            | the largest that reads 2 tokens for each weight   | a larger model learns more from each token,   |
 |                 | in its layers in the time, with at most 4 such    | but a machine gets through fewer; with too    |
 |                 | weights for each byte of text                     | many weights it learns the text by heart      |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
@@ -28,7 +28,7 @@ from typing import Any
 from tinylm.config import SIZES, Partial, TrainConfig, size
 
 DEFAULT_MINUTES = 5.0
-TOKENS_PER_WEIGHT = 1.5
+TOKENS_PER_WEIGHT = 2.0
 WEIGHTS_PER_BYTE = 4.0
 BATCH_TOKENS, SMALLEST_BATCH_TOKENS = 4096, 1024
 FEW_STEPS = 300
