@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinylm import forecast
 from tinylm.prepare import plan
@@ -88,3 +90,17 @@ def test_without_a_validation_text_nothing_is_promised_about_it():
     foretold = plan("hello", preset="notebook")["forecast"]
     assert foretold["bits_per_byte"] is None
     assert foretold["ngram_bits_per_byte"] is None
+
+
+@given(ngram=st.floats(0.1, 8), epochs=st.floats(1e-3, 1e5), n_bytes=st.integers(100, 10**10), more=st.floats(1, 100))
+def test_more_reading_never_makes_one_expect_worse(ngram, epochs, n_bytes, more):
+    assert forecast.expected_bits(ngram, epochs * more, n_bytes) <= forecast.expected_bits(ngram, epochs, n_bytes)
+
+
+@pytest.mark.parametrize(("epochs", "n_bytes", "ngram", "reached"), [
+    (161, 4_500, 3.559, 3.539), (50.5, 18_000, 2.947, 2.917), (20.25, 18_000, 2.947, 3.130),
+    (8.6, 90_000, 2.218, 2.166), (17.25, 90_000, 2.218, 2.106), (3.08, 1_000_000, 2.475, 2.245), (3.58, 1_000_000, 2.475, 2.212),
+    (0.28, 10_000_000, 1.348, 1.408),
+])
+def test_what_is_expected_is_what_the_experiments_reached(epochs, n_bytes, ngram, reached):
+    assert forecast.expected_bits(ngram, epochs, n_bytes) == pytest.approx(reached, rel=0.045)

@@ -27,6 +27,7 @@ from tinylm.config import (
 )
 from tinylm.forecast import Forecast, count_some, make_forecast
 from tinylm.inspection import structure
+from tinylm.progress import duration
 from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
 from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, train_tokenizer
 from tinylm.text.rows import IGNORE, Rows
@@ -162,7 +163,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
               f"training   {_horizon_for_people(config.train, job.steps)}; {config.train.optimizer}, batches of "
               f"{config.train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
-              f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory"]
+              f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
+              f"forecast   {_forecast_for_people(forecast)}"]
     return Prepared(**vars(job), forecast=forecast, notes=notes)
 
 
@@ -220,6 +222,14 @@ def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
     if train.minutes is not None:
         return f"{train.minutes:g} minutes"
     return f"{steps:,} steps" + (f" ({train.epochs:g} epochs)" if train.epochs is not None else "")
+
+
+def _forecast_for_people(forecast: Forecast) -> str:
+    takes = f"about {duration(forecast.seconds)} and {forecast.steps:,} steps"
+    if forecast.bits_per_byte is None:
+        return takes
+    return (f"{takes}; expect about {forecast.bits_per_byte:.2f} bits a byte on the validation text, where counting "
+            f"n-grams reaches {forecast.ngram_bits_per_byte:.2f}")
 
 
 def _lasting(source: str | Path) -> str:

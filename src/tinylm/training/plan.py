@@ -10,7 +10,7 @@
 | batch_size      | about 4,096 tokens; half or a quarter of that     | small batches waste cores, and a run of few   |
 |                 | where the run would have fewer than 300 steps     | steps gets nowhere                            |
 | warmup_steps    | a tenth of the run, at most 100                   | the first gradients are the wildest           |
-| dropout         | none below 30 epochs; then 0.1, 0.2 from 50 on,   | text read often is learned by heart; below    |
+| dropout         | none below 15 epochs; then 0.1, 0.2 from 50 on,   | text read often is learned by heart; below    |
 |                 | 0.3 from 150 on                                   | that border dropout only slows learning down  |
 | optimizer       | Muon for matrices at 0.02, AdamW at 0.005         | LOG.md, "Muon against AdamW"                  |
 
@@ -32,7 +32,7 @@ TOKENS_PER_WEIGHT = 2.0
 WEIGHTS_PER_BYTE = 4.0
 BATCH_TOKENS, SMALLEST_BATCH_TOKENS = 4096, 1024
 FEW_STEPS = 300
-DROPOUT = ((150, 0.3), (50, 0.2), (30, 0.1))
+DROPOUT = ((150, 0.3), (50, 0.2), (15, 0.1))
 """(epochs from which on, how much)."""
 LONGEST_WARMUP = 100
 REFERENCE_SPEED = 75e9

@@ -1,0 +1,179 @@
+"""The experiments behind the rules of training/plan.py: bits a byte on a text held out, at equal time.
+
+Time is that of a nominal machine, turned into steps beforehand, so that a busy machine changes nothing but the waiting.
+Each cell is one run. Cells whose folder is there are passed over, so that several processes can share the work:
+
+    python benchmarks/plan_rules.py BOOK.txt PLAY.txt RUNS [CELL ...]
+
+BOOK gives the slices of 5, 20 and 100 KB, PLAY (1 MB) is taken whole but for its end, and 10 MB are Python's library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from tinylm.config import ModelConfig, TrainConfig, size
+from tinylm.inspection import baselines, structure
+from tinylm.model.transformer import TinyLM
+from tinylm.text.corpus import open_corpus
+from tinylm.text.dataset import Dataset, build_dataset, split_corpus, train_tokenizer
+from tinylm.text.rows import Rows
+from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.training.events import Validated, to_json_line
+from tinylm.training.loop import Training
+from tinylm.training.optimizer import make_optimizers
+from tinylm.training.schedule import StepHorizon
+
+NOMINAL_SPEED = 74e9
+"""FLOP/s in training steps of a width of 128: 13,000 tokens/s of the size 0.8M. It grows with the root of the width."""
+HELD_OUT = 60_000
+"""Characters to judge on, also for the smallest text: its own last tenth would say little."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    minutes: float
+    size: str
+    tokenizer: str = "char"
+    vocab_size: int | None = None
+    dropout: float = 0.0
+    weight_decay: float = 0.1
+    context: int = 128
+    batch_tokens: int = 4096
+    learning: float = 1.0
+    """Times the default learning rates."""
+
+    @property
+    def name(self) -> str:
+        changed = [f"{key}{value:g}" for key, value in (
+            ("drop", self.dropout), ("wd", self.weight_decay), ("ctx", self.context), ("batch", self.batch_tokens),
+            ("lr", self.learning)) if value != getattr(Cell, _FIELDS[key])]
+        return "-".join([self.text, f"{self.minutes:g}min", self.size, f"{self.tokenizer}{self.vocab_size or ''}", *changed])
+
+
+_FIELDS = {"drop": "dropout", "wd": "weight_decay", "ctx": "context", "batch": "batch_tokens", "lr": "learning"}
+
+
+def cells() -> list[Cell]:
+    """In the order of what they tell."""
+    play, tiny, small, code = (Cell(text, 1, "0.8M", "bpe", 2048) for text in ("1MB", "5KB", "100KB", "10MB"))
+    tiny = replace(tiny, minutes=0.2, size="0.1M", tokenizer="char", vocab_size=None)
+    page = replace(tiny, text="20KB")
+    small = replace(small, size="0.3M", tokenizer="char", vocab_size=None)
+    return [
+        play, replace(play, tokenizer="char", vocab_size=None), replace(play, size="0.3M"),
+        replace(play, batch_tokens=2048),
+        tiny, replace(tiny, dropout=0.3), replace(tiny, size="0.3M", dropout=0.3), replace(tiny, weight_decay=1.0),
+        replace(tiny, batch_tokens=1024, dropout=0.3), replace(tiny, tokenizer="bpe", vocab_size=384, dropout=0.3),
+        small, replace(small, dropout=0.2), replace(small, size="0.8M", dropout=0.2),
+        replace(page, minutes=0.25), replace(page, minutes=0.25, dropout=0.1), replace(page, minutes=0.25, dropout=0.2),
+        replace(page, minutes=0.25, dropout=0.3), replace(page, minutes=0.1), replace(page, minutes=0.1, dropout=0.1),
+        replace(page, minutes=0.1, dropout=0.2),
+        replace(play, size="0.3M", batch_tokens=2048), replace(play, minutes=2, batch_tokens=2048),
+        replace(code, size="0.3M", vocab_size=4096), replace(code, vocab_size=4096),
+        replace(small, minutes=0.5), replace(small, dropout=0.1),
+        replace(play, minutes=2, size="0.3M"), replace(small, minutes=0.5, tokenizer="bpe", vocab_size=512),
+        replace(tiny, dropout=0.5), replace(small, dropout=0.3), replace(small, weight_decay=1.0, dropout=0.2),
+        replace(play, size="0.3M", vocab_size=1024), replace(play, size="0.3M", vocab_size=4096),
+        replace(small, minutes=0.5, batch_tokens=2048), replace(play, size="0.3M", context=256),
+        replace(play, minutes=5), replace(play, minutes=5, size="0.3M"), replace(play, minutes=5, size="2M"),
+        replace(play, minutes=5, dropout=0.1), replace(code, minutes=5, vocab_size=4096),
+        replace(code, minutes=5, size="2M", vocab_size=4096), replace(play, minutes=20, size="2M"),
+        replace(play, minutes=20, size="2M", dropout=0.2),
+    ]
+
+
+def slices(book: Path, play: Path, folder: Path) -> None:
+    """Writes the texts, each with what is held out for it beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prose, verse = book.read_text("utf-8"), play.read_text("utf-8")
+    middle = len(prose) // 2
+    parts = {"5KB": (prose[middle:middle + 4_500], prose[-HELD_OUT:]),
+             "20KB": (prose[middle:middle + 18_000], prose[-HELD_OUT:]),
+             "100KB": (prose[middle:middle + 90_000], prose[-HELD_OUT:]),
+             "1MB": (verse[:1_000_000], verse[-HELD_OUT:])}
+    files = [piece.text for piece in open_corpus("python-stdlib").pieces()]
+    held_out = [text for i, text in enumerate(files) if i % 50 == 7]
+    trained_on = [text for i, text in enumerate(files) if i % 50 != 7]
+    parts["10MB"] = ("".join(trained_on)[:10_000_000], "".join(held_out)[:HELD_OUT])
+    for name, (train, validation) in parts.items():
+        (folder / f"{name}.txt").write_text(train, "utf-8")
+        (folder / f"{name}.held_out.txt").write_text(validation, "utf-8")
+
+
+def dataset_of(cell: Cell, folder: Path) -> tuple[Dataset, int]:
+    corpus = open_corpus(folder / f"{cell.text}.txt", documents="text")
+    split = split_corpus(corpus, str(folder / f"{cell.text}.held_out.txt"))
+    tokenizer = train_tokenizer(split, cell.tokenizer, vocab_size=cell.vocab_size)
+    return build_dataset(split, tokenizer), tokenizer.vocab_size
+
+
+def run(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
+    """Trains one cell; keeps its events in `folder`."""
+    data, vocab_size = dataset_of(cell, texts)
+    assert data.validation is not None
+    model_config = ModelConfig(vocab_size=vocab_size, context_length=cell.context, dropout=cell.dropout,
+                               **size(cell.size)["model"])
+    speed = NOMINAL_SPEED * math.sqrt(model_config.d_model / 128)
+    tokens = 60 * cell.minutes * speed / structure.training_flops_per_token(model_config, cell.context)
+    steps = max(20, round(tokens / cell.batch_tokens))
+    config = TrainConfig(steps=steps, batch_size=cell.batch_tokens // cell.context, weight_decay=cell.weight_decay,
+                         warmup_steps=min(100, steps // 10), learning_rate=5e-3 * cell.learning,
+                         muon_learning_rate=0.02 * cell.learning, evaluate_every=max(1, steps // 12))
+    model = TinyLM(model_config, config.seed)
+    held_out = Rows(data.validation, layout="windows", context_length=cell.context)
+
+    def validate() -> float:
+        nats, n = evaluate(model, held_out.evaluation(8192 // cell.context))
+        return nats / n
+
+    training = Training(model, make_optimizers(model, config), Rows(data.train, layout="windows",
+                        context_length=cell.context, seed=config.seed), config, StepHorizon(steps), validate)
+    started, curve = time.perf_counter(), []
+    with open(folder / "metrics.jsonl", "x", encoding="utf-8") as file:
+        for event in training.events():
+            file.write(to_json_line(event))
+            if isinstance(event, Validated):
+                bits = bits_per_byte(event.loss * data.validation.n_tokens, data.validation.n_bytes)
+                curve.append((event.step, round(bits, 4)))
+    counted = baselines.ngram(data.train.ids, data.validation.ids, vocab_size)
+    best = min(curve, key=lambda point: point[1])
+    return {"cell": cell.name, **asdict(cell), "steps": steps, "epochs": round(steps * cell.batch_tokens / data.train.n_tokens, 2),
+            "weights": structure.total_parameters(model_config), "bits_per_byte": best[1], "best_step": best[0],
+            "last": curve[-1][1], "ngram": round(bits_per_byte(counted, data.validation.n_bytes), 4),
+            "seconds": round(time.perf_counter() - started, 1), "curve": curve}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("book", type=Path)
+    parser.add_argument("play", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("cells", nargs="*", help="names; none: all")
+    arguments = parser.parse_args()
+    torch.set_flush_denormal(True)
+    texts = arguments.runs / "texts"
+    if not texts.is_dir():
+        slices(arguments.book, arguments.play, texts)
+    results = []
+    for cell in cells():
+        folder = arguments.runs / cell.name
+        if (arguments.cells and cell.name not in arguments.cells) or (folder / "metrics.jsonl").exists():
+            continue
+        folder.mkdir(exist_ok=True)
+        results.append(run(cell, texts, folder))
+        (folder / "result.json").write_text(json.dumps(results[-1]) + "\n", encoding="utf-8")
+        print(json.dumps({**results[-1], "curve": None}), flush=True)
+    print(json.dumps({"cells": results}))
+
+
+if __name__ == "__main__":
+    main()
