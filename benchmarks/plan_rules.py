@@ -56,7 +56,8 @@ class Cell:
         changed = [f"{key}{value:g}" for key, value in (
             ("drop", self.dropout), ("wd", self.weight_decay), ("ctx", self.context), ("batch", self.batch_tokens),
             ("lr", self.learning)) if value != getattr(Cell, _FIELDS[key])]
-        return "-".join([self.text, f"{self.minutes:g}min", self.size, f"{self.tokenizer}{self.vocab_size or ''}", *changed])
+        tokens = f"{self.tokenizer}{self.vocab_size or ''}"
+        return "-".join([self.text, f"{self.minutes:g}min", self.size, tokens, *changed])
 
 
 _FIELDS = {"drop": "dropout", "wd": "weight_decay", "ctx": "context", "batch": "batch_tokens", "lr": "learning"}
@@ -79,7 +80,7 @@ def cells() -> list[Cell]:
         replace(page, minutes=0.1, dropout=0.2),
         replace(play, size="0.3M", batch_tokens=2048), replace(play, minutes=2, batch_tokens=2048),
         replace(code, size="0.3M", vocab_size=4096), replace(code, vocab_size=4096),
-        replace(small, minutes=0.5), replace(small, dropout=0.1),
+        replace(small, minutes=0.5), replace(small, minutes=0.5, dropout=0.1), replace(small, dropout=0.1),
         replace(play, minutes=2, size="0.3M"), replace(small, minutes=0.5, tokenizer="bpe", vocab_size=512),
         replace(tiny, dropout=0.5), replace(small, dropout=0.3), replace(small, weight_decay=1.0, dropout=0.2),
         replace(play, size="0.3M", vocab_size=1024), replace(play, size="0.3M", vocab_size=4096),
@@ -146,7 +147,8 @@ def run(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
                 curve.append((event.step, round(bits, 4)))
     counted = baselines.ngram(data.train.ids, data.validation.ids, vocab_size)
     best = min(curve, key=lambda point: point[1])
-    return {"cell": cell.name, **asdict(cell), "steps": steps, "epochs": round(steps * cell.batch_tokens / data.train.n_tokens, 2),
+    epochs = steps * cell.batch_tokens / data.train.n_tokens
+    return {"cell": cell.name, **asdict(cell), "steps": steps, "epochs": round(epochs, 2),
             "weights": structure.total_parameters(model_config), "bits_per_byte": best[1], "best_step": best[0],
             "last": curve[-1][1], "ngram": round(bits_per_byte(counted, data.validation.n_bytes), 4),
             "seconds": round(time.perf_counter() - started, 1), "curve": curve}
