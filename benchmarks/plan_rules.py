@@ -83,6 +83,8 @@ def cells() -> list[Cell]:
         replace(small, minutes=0.5), replace(small, minutes=0.5, dropout=0.1), replace(small, dropout=0.1),
         replace(play, minutes=2, size="0.3M"), replace(small, minutes=0.5, tokenizer="bpe", vocab_size=512),
         replace(tiny, dropout=0.5), replace(small, dropout=0.3), replace(small, weight_decay=1.0, dropout=0.2),
+        replace(small, weight_decay=1.0), replace(small, weight_decay=1.0, dropout=0.1),
+        replace(play, size="0.3M", batch_tokens=2048, weight_decay=1.0),
         replace(play, size="0.3M", vocab_size=1024), replace(play, size="0.3M", vocab_size=4096),
         replace(small, minutes=0.5, batch_tokens=2048), replace(play, size="0.3M", context=256),
         replace(play, minutes=5), replace(play, minutes=5, size="0.3M"), replace(play, minutes=5, size="2M"),

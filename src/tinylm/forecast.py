@@ -87,7 +87,9 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, tok
     tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
-    expected = expected_bits(counted.bits_per_byte, epochs, dataset.train.n_bytes) if counted.bits_per_byte else None
+    expected = None
+    if counted.bits_per_byte:
+        expected = expected_bits(counted.bits_per_byte, tokens, epochs, dataset.train.n_bytes)
     return Forecast(round(seconds, 1), steps, tokens, round(epochs, 2), parameters,
                     _peak(config, dataset, judged, held_bytes, device), expected,
                     round(counted.bits_per_byte, 3) if counted.bits_per_byte else None)
@@ -139,13 +141,17 @@ def count_some(dataset: Dataset, vocab_size: int, *, order: int) -> Counted:
     return Counted(bits_per_byte(nats, held_out.n_bytes) if held_out else None, took)
 
 
-def expected_bits(ngram: float, epochs: float, n_bytes: int) -> float:
-    """Bits a byte to expect where n-grams reach `ngram`, after so many epochs of a text of `n_bytes`.
+def expected_bits(ngram: float, tokens: float, epochs: float, n_bytes: int) -> float:
+    """Bits a byte to expect where n-grams reach `ngram`, after so many tokens, which are so many epochs of a text of
+    `n_bytes`.
 
-    Fitted on the runs in LOG.md, "What suits which text and time", whose models had the sizes and dropouts that plan.py
-    chooses: each tenfold of text read brings 13% of the n-grams' bits, read again up to 150 times or not. It is
-    dearer to have read only part of a text that the n-grams have seen whole. Off by 3% there, in the mean by 1.5%.
+    Fitted on the runs in LOG.md, "What suits which text and time", whose models had about the sizes and dropouts that
+    plan.py chooses; off by 3% there at most. A model needs tokens to learn at all; it falls behind where it has not
+    read all that the n-grams have seen; and a small text teaches it less than them. What is read over 150 times
+    brings no more.
     """
-    read = max(1.0, min(epochs, 150.0) * n_bytes)
-    share = 1.77 - 0.13 * math.log10(read) + 0.22 * max(0.0, -math.log10(max(epochs, 1e-6)))
-    return round(ngram * max(0.7, share), 2)
+    useful = max(1.0, tokens * min(1.0, 150 / max(epochs, 1e-9)))
+    share = 0.80 + 0.12 / math.sqrt(useful / 1e6)
+    share += 0.15 * max(0.0, math.log10(2 / max(epochs, 1e-9)))
+    share += 0.05 * min(1.0, max(0.0, math.log10(1e6 / n_bytes)))
+    return round(ngram * min(share, 3.0), 2)

@@ -225,11 +225,11 @@ def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
 
 
 def _forecast_for_people(forecast: Forecast) -> str:
-    takes = f"about {duration(forecast.seconds)} and {forecast.steps:,} steps"
+    takes = f"{duration(forecast.seconds)}, about {forecast.steps:,} steps"
     if forecast.bits_per_byte is None:
         return takes
-    return (f"{takes}; expect about {forecast.bits_per_byte:.2f} bits a byte on the validation text, where counting "
-            f"n-grams reaches {forecast.ngram_bits_per_byte:.2f}")
+    return (f"{takes}; an expectation, no more: {forecast.bits_per_byte:.2f} bits a byte "
+            f"(counting n-grams: {forecast.ngram_bits_per_byte:.2f})")
 
 
 def _lasting(source: str | Path) -> str:
