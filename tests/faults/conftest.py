@@ -1,0 +1,117 @@
+"""What the tests of faults share: a small text, a run that was left alone, and where to make disks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .nursery import Nursery
+
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where flushing costs nothing."""
+OPTIONS = ["--tokenizer", "char", "--steps", "60", *(part for setting in (
+    "model.d_model=16", "model.n_layers=1", "model.n_heads=2", "model.context_length=16", "model.dropout=0.1",
+    "train.batch_size=4", "train.evaluate_every=20") for part in ("--set", setting))]
+
+
+def _may_mount() -> bool:
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        return False
+    with tempfile.TemporaryDirectory() as place:
+        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True, check=False).returncode:
+            return False
+        subprocess.run(["umount", place], check=True)
+    return True
+
+
+needs_mount = pytest.mark.skipif(not _may_mount(), reason="needs Linux, root, mkfs.ext4 and the right to mount")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork and signals")
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder for much writing."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place:
+        yield Path(place)
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    if not hasattr(os, "fork"):
+        pytest.skip("needs a system with fork and signals")
+    with Nursery(tmp_path_factory.mktemp("said")) as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+def poem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some 3 KB of text."""
+    path = tmp_path_factory.mktemp("texts") / "poem.txt"
+    path.write_text("".join(f"{n} green bottles hanging on the wall, and {n * n} more in the yard.\n"
+                            for n in range(50)), encoding="utf-8")
+    return path
+
+
+class Undisturbed:
+    """A run that was left alone, for those that were not to be held against."""
+
+    def __init__(self, nursery: Nursery, poem: Path, folder: Path) -> None:
+        self.poem = poem
+        began = time.perf_counter()
+        code, said = nursery.run("command", *self.fresh(folder))
+        assert code == 0, said
+        self.seconds = time.perf_counter() - began
+        self.digests = digests(folder)
+
+    def fresh(self, out: Path, *more: str) -> list[str]:
+        """The arguments of a run from the beginning."""
+        return ["train", str(self.poem), "--out", str(out), *OPTIONS, *more]
+
+    def again(self, out: Path) -> list[str]:
+        """The arguments of a run that goes on, or begins where nothing is."""
+        return ["train", "--resume", "--out", str(out)] if out.exists() else self.fresh(out)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(nursery: Nursery, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    return Undisturbed(nursery, poem, tmp_path_factory.mktemp("undisturbed") / "run")
+
+
+def digests(run: Path) -> dict[str, str]:
+    """Of the files of a run that must not depend on its history: model, records, and the last checkpoint's tensors."""
+    newest = max((run / "checkpoints").glob("[0-9]*"))
+    files = [run / name for name in ("model.safetensors", "metrics.jsonl", "samples.jsonl")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (*files, *newest.glob("*.safetensors"))}
+
+
+def is_intact(checkpoint: Path) -> bool:
+    """Holds its files against its manifest."""
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    return all((len(data := (checkpoint / name).read_bytes()), hashlib.sha256(data).hexdigest())
+               == (about["bytes"], about["sha256"]) for name, about in manifest.items())
+
+
+def assert_sound(folder: Path) -> None:
+    """Nothing half written or rotten, and nothing that nobody will ever remove."""
+    left = [path for path in folder.iterdir() if path.name != ".lock"]
+    assert all(is_intact(path) for path in left), left
+    assert 1 <= len(left) <= 2, left
+
+
+def only_message(said: str) -> str:
+    """The one line of an error in what a command printed."""
+    assert "Traceback" not in said, said
+    lines = [line for line in said.splitlines() if line.startswith("tinylm: ")]
+    assert len(lines) == 1, said
+    return lines[0]

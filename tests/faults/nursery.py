@@ -1,0 +1,192 @@
+"""Children that begin at once: a process that has imported torch forks one for each piece of work.
+
+Run as a script this is the nursery itself. It reads orders from its standard input, a line of JSON each, and answers
+each with a line.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from tinylm.training.checkpoint import Checkpoints, State
+
+DEADLINE = 250
+"""Seconds after which a child that has not ended is ended, and the test that waits for it fails."""
+SHORTEST = 0.05
+"""Seconds between two saves of a training child: lives can be short then, and still leave something."""
+
+
+def state(step: int, size: int = 12) -> State:
+    """A moment of a run, every number of which depends on the step."""
+    def tensors(n: int) -> dict[str, torch.Tensor]:
+        return {"a": torch.randn(size, generator=torch.Generator().manual_seed(n)), "b": torch.arange(5.0) + n}
+
+    return State({"weights": tensors(step), "moments": {"step.a": torch.tensor(float(step))},
+                  "best": tensors(step - 1)}, {"step": step, "size": size})
+
+
+def same(one: State, other: State) -> bool:
+    return (one.numbers == other.numbers and one.tensors.keys() == other.tensors.keys()
+            and all(torch.equal(one.tensors[file][name], other.tensors[file][name])
+                    for file in other.tensors for name in other.tensors[file]))
+
+
+# ---- what children do
+
+
+def command(*arguments: str) -> int:
+    """The command line."""
+    from tinylm import journal
+    from tinylm.cli import main
+
+    journal.SHORTEST, journal.SHARE = SHORTEST, 1.0
+    return main(arguments)
+
+
+def save(folder: str, step: int) -> int:
+    """One save, and no more than that. Returns 2 when it was told of a fault."""
+    from tinylm.errors import TinyLMError
+
+    try:
+        Checkpoints(Path(folder)).save(state(step))
+    except TinyLMError as error:
+        print(error, flush=True)
+        os._exit(2)
+    os._exit(0)
+
+
+def save_for_ever(folder: str, size: int) -> int:
+    """Goes on from the newest checkpoint. Prints the number of each step that is safe."""
+    checkpoints = Checkpoints(Path(folder))
+    first = checkpoints.load()[0].numbers["step"] + 1
+    for step in itertools.count(first):
+        checkpoints.save(state(step, size))
+        os.write(1, f"{step}\n".encode())
+    raise AssertionError
+
+
+WORK = {work.__name__: work for work in (command, save, save_for_ever)}
+
+
+# ---- the nursery
+
+
+def _serve() -> None:
+
+    import tinylm.cli.train
+    import tinylm.run  # noqa: F401
+
+    print("ready", flush=True)
+    while line := sys.stdin.readline():
+        order = json.loads(line)
+        answer = _first_to_end(order["wait"]) if "wait" in order else _fork(order)
+        os.write(1, f"{json.dumps(answer)}\n".encode())
+
+
+def _fork(order: dict) -> int:
+    if pid := os.fork():
+        if order["stopped"]:
+            os.waitpid(pid, os.WUNTRACED)
+        return pid
+    for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY),
+                                    (1, order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)):
+        os.dup2(os.open(path, flags, 0o644), descriptor)
+    os.dup2(1, 2)
+    signal.alarm(DEADLINE)
+    if order["stopped"]:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    sys.exit(WORK[order["work"]](*order["arguments"]))
+
+
+def _first_to_end(pids: list[int]) -> tuple[int, int]:
+    while True:
+        for pid in pids:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return pid, os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+
+
+class Child:
+    """A process that does one piece of work."""
+
+    def __init__(self, nursery: Nursery, pid: int, output: Path) -> None:
+        self.nursery, self.pid, self.output = nursery, pid, output
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Its exit code; minus the number of the signal that ended it."""
+        return self.nursery.first_to_end(self)[1]
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self.output.read_text(encoding="utf-8")
+
+
+class Nursery:
+    """Starts children. A context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        """Where they print to."""
+        self._count = itertools.count()
+
+    def __enter__(self) -> Nursery:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         text=True, env=environment, cwd=self.folder)
+        assert self._answer() == "ready"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def start(self, work: str, *arguments: object, stopped: bool = False) -> Child:
+        """
+        Args:
+            stopped: it waits for SIGCONT before it begins.
+        """
+        output = self.folder / f"{next(self._count)}.txt"
+        pid = self._ask({"work": work, "arguments": [each if isinstance(each, int) else str(each)
+                                                     for each in arguments],
+                         "output": str(output), "stopped": stopped})
+        return Child(self, pid, output)
+
+    def run(self, work: str, *arguments: object) -> tuple[int, str]:
+        """Its exit code, and what it printed."""
+        child = self.start(work, *arguments)
+        return child.wait(), child.said
+
+    def first_to_end(self, *children: Child) -> tuple[Child, int]:
+        pid, code = self._ask({"wait": [child.pid for child in children]})
+        return next(child for child in children if child.pid == pid), code
+
+    def _ask(self, order: dict) -> object:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._answer())
+
+    def _answer(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+
+if __name__ == "__main__":
+    _serve()
