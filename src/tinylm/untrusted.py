@@ -37,7 +37,8 @@ def read_whole(path: Path, most: int) -> bytes:
             data = file.read(before.st_size)
             after = os.fstat(file.fileno())
     except OSError as error:
-        raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path),
+        missing = isinstance(error, FileNotFoundError)
+        raise TinyLMError("is missing" if missing else f"cannot be read ({error.strerror})", where=str(path),
                           remedy="Restore the folder from a copy") from None
     except MemoryError:
         raise TinyLMError("does not fit in the memory", where=str(path)) from None

@@ -8,7 +8,8 @@ import pytest
 
 from .conftest import Command
 
-FILES = {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md"}
+FILES = {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md",
+         "checkpoints"}
 
 
 def test_train_says_what_it_made(tinylm: Command, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_model_is_replaced_only_when_asked(tinylm: Command, hello: Path, tmp_p
     assert everything_in(tmp_path) == before
     assert tinylm(*train, "--force", "--json").json["step"] == 2
     assert (out / "metrics.jsonl").read_text().count('"step"') < 10
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.old"]
 
 
 def test_other_things_are_never_replaced(tinylm: Command, tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ def shorter(path: Path) -> None:
     ("model.safetensors", write(b""), "is damaged"),
     ("model.safetensors", write(b"\xff" * 64), "is damaged"),
     ("model.safetensors", Path.unlink, "is missing"),
-    ("config.json", write(b"\x00garbage"), "is damaged"),
+    ("config.json", write(b"\x00garbage"), "is not valid JSON"),
     ("config.json", write(b"[]"), "is damaged"),
     ("config.json", write(b"{}"), "is damaged"),
     ("config.json", Path.unlink, "no config.json"),
     ("config.json", newer_format, "newer tinylm"),
-    ("config.json", unknown_key, "Did you mean 'd_model'?"),
+    ("config.json", unknown_key, "does not know: model.d_modle"),
     ("config.json", another_width, "shape"),
-    ("tokenizer.json", Path.unlink, "cannot be read"),
+    ("tokenizer.json", Path.unlink, "is missing"),
     ("tokenizer.json", shorter, "not a tokenizer"),
 ])
 def test_a_damaged_model(tinylm: Command, hello: Path, tmp_path: Path, name: str, damage: Callable[[Path], object],
