@@ -19,9 +19,9 @@ from .nursery import Nursery
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where flushing costs nothing."""
-OPTIONS = ["--tokenizer", "char", "--steps", "60", *(part for setting in (
+OPTIONS = ["--tokenizer", "char", "--steps", "40", *(part for setting in (
     "model.d_model=16", "model.n_layers=1", "model.n_heads=2", "model.context_length=16", "model.dropout=0.1",
-    "train.batch_size=4", "train.evaluate_every=20") for part in ("--set", setting))]
+    "train.batch_size=4", "train.evaluate_every=15") for part in ("--set", setting))]
 
 
 def _may_mount() -> bool:

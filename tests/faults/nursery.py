@@ -44,12 +44,13 @@ def same(one: State, other: State) -> bool:
 
 
 def command(*arguments: str) -> int:
-    """The command line."""
+    """The program, as a shell starts it."""
     from tinylm import journal
     from tinylm.cli import main
 
     journal.SHORTEST, journal.SHARE = SHORTEST, 1.0
-    return main(arguments)
+    sys.argv[1:] = arguments
+    return main()
 
 
 def save(folder: str, step: int) -> int:

@@ -65,7 +65,7 @@ def times(fast: int, full: int) -> pytest.MarkDecorator:
                                              pytest.param(range(full), id=str(full), marks=pytest.mark.full)])
 
 
-@times(4, 50)
+@times(3, 50)
 def test_two_new_runs(nursery: Nursery, undisturbed: Undisturbed, memory: Path, times: range) -> None:
     """R13."""
     for number in times:
@@ -75,7 +75,7 @@ def test_two_new_runs(nursery: Nursery, undisturbed: Undisturbed, memory: Path, 
         assert not Path(f"{out}.old").exists()
 
 
-@times(10, 100)
+@times(14, 100)
 def test_two_that_go_on(nursery: Nursery, stopped: Path, memory: Path, times: range) -> None:
     """R13. It is also a lock that was left by SIGKILL that they go on with."""
     for number in times:

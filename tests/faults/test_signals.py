@@ -22,11 +22,11 @@ SOON = 15
 
 
 def wait_soon(child: Child) -> tuple[int, float]:
-    """Its exit code, and the seconds that it took to leave. As for a shell, 130 is also the code of one that Ctrl-C
-    itself ended, when nothing was left to do but to leave."""
+    """Its exit code, and the seconds that it took to leave. Where nothing was left to do but to leave, the signal itself
+    ends the process: that counts as 130, too."""
     began = time.monotonic()
     code = child.wait()
-    code = 130 if code == -signal.SIGINT else code
+    code = 130 if code in (-signal.SIGINT, -signal.SIGTERM) else code
     taken = time.monotonic() - began
     assert taken < SOON, child.said
     return code, taken
@@ -53,19 +53,17 @@ def test_a_run_that_is_stopped_can_be_gone_on_with(nursery: Nursery, undisturbed
         longest = max(longest, taken)
         ends.append((fresh, asked.name, code))
         assert "Traceback" not in child.said, child.said
-        assert code in ((0, 130, -signal.SIGTERM) if asked == signal.SIGTERM else (0, 130)), child.said
-        if code == -signal.SIGTERM:  # it came before the run did: what was there is still there
-            assert out.exists() != fresh
+        assert code in (0, 130), child.said
+        assert fresh or out.exists()
         if code == 0 or number == moments - 1:
             assert_ends_alike(nursery, undisturbed, out)
             out = tmp_path / f"run{number}"
-        if asked == signal.SIGINT and not out.exists():
-            assert not list(tmp_path.glob(".run*"))
+        assert not list(tmp_path.glob(".run*"))
     assert (True, "SIGINT", 130) in ends
     print(f"left after at most {longest:.2f} s: {ends}")
 
 
-@pytest.mark.parametrize("moments", [6, pytest.param(40, marks=pytest.mark.full)])
+@pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.full)])
 def test_a_second_ctrl_c_leaves_at_once(nursery: Nursery, undisturbed: Undisturbed, tmp_path: Path,
                                         moments: int) -> None:
     """R9."""

@@ -10,6 +10,7 @@ STARTED = time.perf_counter()
 import argparse  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from typing import NoReturn  # noqa: E402
@@ -64,9 +65,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns the exit code: 0, 2 for something to mend, 130 for Ctrl-C."""
+    """Runs one command. Returns the exit code: 0, 2 for something to mend, 130 for Ctrl-C and SIGTERM.
+
+    Args:
+        arguments: None: this is the program, and its process is to end with it.
+    """
+    is_program = arguments is None
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if is_program:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what is half made is removed
         return _run(given)
     except TinyLMError as error:
         print(f"tinylm: {error}", file=sys.stderr)
@@ -77,6 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        if is_program:  # one that comes while Python tidies up ends the process there and then, without a traceback
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _run(given: list[str]) -> int:
