@@ -6,6 +6,7 @@ each with a line.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -86,6 +87,7 @@ def _serve() -> None:
     import tinylm.cli.train
     import tinylm.run  # noqa: F401
 
+    gc.freeze()  # children need not look for garbage here, and copy every page by doing so
     print("ready", flush=True)
     while line := sys.stdin.readline():
         order = json.loads(line)
@@ -164,6 +166,7 @@ class Nursery:
             stopped: it waits for SIGCONT before it begins.
         """
         output = self.folder / f"{next(self._count)}.txt"
+        output.touch()
         pid = self._ask({"work": work, "arguments": [each if isinstance(each, int) else str(each)
                                                      for each in arguments],
                          "output": str(output), "stopped": stopped})

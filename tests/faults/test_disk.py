@@ -43,7 +43,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(nursery: Nur
     """R6: from too small for anything to large enough."""
     outcomes = []
     for number in range(sizes):
-        with disk(tmp_path / "disk", 4096 * (1 + 60 * number // (sizes - 1))) as place:
+        with disk(tmp_path / "disk", 4096 * (1 + 160 * number // (sizes - 1))) as place:
             out = place / "run"
             code, said = nursery.run("command", *undisturbed.fresh(out))
             outcomes.append((code, out.exists()))

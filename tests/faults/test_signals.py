@@ -22,8 +22,8 @@ SOON = 15
 
 
 def wait_soon(child: Child) -> tuple[int, float]:
-    """Its exit code, and the seconds that it took to leave. Where nothing was left to do but to leave, the signal itself
-    ends the process: that counts as 130, too."""
+    """Its exit code, and the seconds that it took to leave. Where nothing was left to do but to leave, the signal
+    itself ends the process: that counts as 130, too."""
     began = time.monotonic()
     code = child.wait()
     code = 130 if code in (-signal.SIGINT, -signal.SIGTERM) else code
