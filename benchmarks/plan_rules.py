@@ -17,8 +17,6 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from tinylm.config import ModelConfig, TrainConfig, size
 from tinylm.inspection import baselines, structure
 from tinylm.model.transformer import TinyLM
@@ -163,7 +161,6 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("cells", nargs="*", help="names; none: all")
     arguments = parser.parse_args()
-    torch.set_flush_denormal(True)
     texts = arguments.runs / "texts"
     if not texts.is_dir():
         slices(arguments.book, arguments.play, texts)

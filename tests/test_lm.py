@@ -137,9 +137,10 @@ def test_a_copy_is_found_in_the_training_text_alone(book_lm, book):
 def test_what_is_copied_from_a_text_that_has_moved_is_not_known(book, tmp_path):
     copy = tmp_path / "book.txt"
     shutil.copy(book, copy)
-    lm = tinylm.train(copy, size="0.1M", tokenizer="char", steps=1, out=tmp_path / "run", quiet=True,
-                      config={"model": {"context_length": 16}})
+    tinylm.train(copy, size="0.1M", tokenizer="char", steps=1, out=tmp_path / "run", quiet=True,
+                 config={"model": {"context_length": 16}})
     copy.unlink()
+    lm = tinylm.load(tmp_path / "run")
     assert lm.evaluate(book).copying is None
     with pytest.raises(TinyLMError):
         lm.copied("a text")

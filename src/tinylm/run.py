@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 from safetensors import SafetensorError
@@ -32,7 +31,7 @@ from tinylm.inspection.records import read_events
 from tinylm.inspection.repeats import repeated_share, stretch_tokens, unknown_share
 from tinylm.journal import Journal
 from tinylm.lm import LanguageModel
-from tinylm.model.threads import threads_for
+from tinylm.model.threads import threads_for, vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, choices, prepare
 from tinylm.progress import Display, duration, say
@@ -166,7 +165,6 @@ class _Run:
     """The parts of one run, put together."""
 
     def __init__(self, job: Job, folder: Path, console: Console, started: float) -> None:
-        torch.set_flush_denormal(True)  # numbers too small to mean anything slow a CPU down a hundredfold
         self.job, self.folder, self.console = job, folder, console
         config, held_out = job.config, job.dataset.validation
         model = TinyLM(config.model, config.train.seed).to(job.device)
@@ -224,6 +222,7 @@ class _Run:
         flops = structure.training_flops_per_token(config.model, config.model.context_length)
         finished: Finished | None = None
         with ExitStack() as stack:
+            stack.enter_context(vanishing_is_zero())
             stack.enter_context(threads_for(flops * config.model.context_length * config.train.batch_size))
             self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
             stack.enter_context(self.journal)

@@ -15,6 +15,9 @@ from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 
 TOLERANCE = 1e-6
+EXACT = 1e-13
+"""In 64 bits, where the path that is written out is compared: it rounds in another order than torch's fused kernels, so
+in 32 bits the last digits tell of the processor and not of the mathematics."""
 LENGTH = 7
 
 
@@ -37,6 +40,7 @@ class NotebookLM(nn.Module):
         length = ids.shape[1]
         mask = torch.triu(torch.ones(length, length) * float("-inf"), diagonal=1) if self.causal else None
         x = self.embed(ids)
+        mask = mask if mask is None else mask.to(x.dtype)
         for layer in self.layers:
             x = layer(x, src_mask=mask)
         return self.out_head(self.ln_f(x))
@@ -80,10 +84,10 @@ def gradients(model: nn.Module, logits: Tensor, ids: Tensor) -> dict[str, Tensor
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
-def assert_same(theirs: dict[str, Tensor], ours: dict[str, Tensor]) -> None:
+def assert_same(theirs: dict[str, Tensor], ours: dict[str, Tensor], tolerance: float = TOLERANCE) -> None:
     assert set(theirs) == set(ours)
     for name, tensor in theirs.items():
-        torch.testing.assert_close(ours[name], tensor, rtol=0, atol=TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(ours[name], tensor, rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}")
         assert tensor.abs().max() > 100 * TOLERANCE or name.endswith("k_proj.bias"), f"{name} is too small to compare"
 
 
@@ -96,14 +100,14 @@ def test_outputs_and_gradients_are_the_notebooks(config, randomise, make_ids):
 
 
 def test_so_they_are_on_the_path_that_is_written_out(config, randomise, make_ids):
-    theirs, ours = (model.eval() for model in pair(config, randomise))
+    theirs, ours = (model.double().eval() for model in pair(config, randomise))
     ids = make_ids(config, 4, LENGTH)
     with capture(ours):
         our_logits = ours(ids)
         our_gradients = gradients(ours, our_logits, ids)
     their_logits = theirs(ids)
-    assert (their_logits - our_logits).abs().max() <= TOLERANCE
-    assert_same(to_our_names(gradients(theirs, their_logits, ids)), our_gradients)
+    assert (their_logits - our_logits).abs().max() <= EXACT
+    assert_same(to_our_names(gradients(theirs, their_logits, ids)), our_gradients, EXACT)
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["fused", "written out"])

@@ -204,7 +204,7 @@ def test_foreign_and_broken_files_are_refused(case: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(TinyLMError, match="No such file"):
+    with pytest.raises(TinyLMError, match="is missing"):
         Tokenizer.load(tmp_path / "none.json")
     (tmp_path / "bad.json").write_bytes(b"\xff")
     with pytest.raises(TinyLMError, match="is not UTF-8"):

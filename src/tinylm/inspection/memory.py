@@ -1,9 +1,9 @@
 """What training a config needs in memory, from the config alone, before anything is allocated.
 
 Numbers have four bytes. The peak is in a training step, whose backward pass needs what the forward pass kept and whose
-update needs gradients and room for the updates themselves, or where a text is judged: many tokens at once, nothing kept.
-The tests hold what is kept against what PyTorch keeps, and benchmarks/forecast.py all of it against the peak of real
-runs.
+update needs gradients and room for the updates themselves, or where a text is judged: many tokens at once, nothing
+kept. The tests hold what is kept against what PyTorch keeps, and benchmarks/forecast.py all of it against the peak of
+real runs.
 """
 
 from __future__ import annotations
