@@ -158,6 +158,8 @@ class TrainConfig(Section):
     evaluate_every: int | None = Field(None, ge=1, description="steps between validations; none: about 20 in a run")
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of matrix products; auto: bfloat16 where the processor multiplies it")
 
     @model_validator(mode="after")
     def _one_horizon(self) -> Self:

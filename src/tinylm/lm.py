@@ -17,7 +17,7 @@ from tinylm.generation.decode import Decoder, fresh_seed, generate_ids
 from tinylm.generation.stream import TextStream
 from tinylm.inspection import structure, trace
 from tinylm.inspection.copying import Copied, CopyIndex, together
-from tinylm.model.threads import threads_for
+from tinylm.model.threads import cores_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.report import Baselines, Report, Text, judge, measure_baselines, texts
 from tinylm.text.corpus import Corpus, open_corpus
@@ -146,7 +146,8 @@ class LanguageModel:
 
     def _next_id(self, steps: Iterator[int]) -> int | None:
         """One token is little work; between tokens, torch's number of threads is the caller's own."""
-        with threads_for(structure.flops_per_token(self.config.model, self.config.model.context_length)):
+        flops = structure.flops_per_token(self.config.model, self.config.model.context_length)
+        with torch_threads(cores_for(flops)):
             return next(steps, None)
 
     # ---- judging and looking inside

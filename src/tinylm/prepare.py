@@ -33,7 +33,8 @@ from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, tra
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
-from tinylm.training.device import choose_device, describe_device
+from tinylm.training.backward import Compute, choose_compute
+from tinylm.training.device import choose_device
 from tinylm.training.speed import measure_pace, measure_speed, warm_up
 
 PROBE_SHARE = 0.012
@@ -59,6 +60,13 @@ class Job:
         padding = self.tokenizer.pad_id if train.loss_on_padding else IGNORE
         return Rows(self.dataset.train, layout=data.rows, context_length=self.config.model.context_length,
                     seed=train.seed, target_padding=padding)
+
+    def compute(self) -> Compute:
+        """How it is computed."""
+        model, train = self.config.model, self.config.train
+        tokens = model.context_length * train.batch_size
+        return choose_compute(model, self.device, precision=train.precision,
+                              flops=structure.training_flops_per_token(model, model.context_length) * tokens)
 
     @property
     def steps(self) -> int | None:
@@ -154,8 +162,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     config = _configure(text, chosen, device)
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, device)
     rows, model = job.rows(), config.model
-    pace = measure_pace(model, config.train, rows, device=device, seconds=_probe_seconds(config.train.minutes),
-                        flops_per_token=structure.training_flops_per_token(model, model.context_length))
+    compute = job.compute()
+    pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
     forecast = make_forecast(config, text.dataset, steps=job.steps, pace=pace, elapsed=time.perf_counter() - started,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch, counted=counted,
                              held_bytes=held_bytes, device=device)
@@ -163,7 +171,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
               f"training   {_horizon_for_people(config.train, job.steps)}; {config.train.optimizer}, batches of "
               f"{config.train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
-              f"machine    {describe_device(device)}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
+              f"machine    {compute}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
               f"forecast   {_forecast_for_people(forecast)}"]
     return Prepared(**vars(job), forecast=forecast, notes=notes)
 

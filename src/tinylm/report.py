@@ -13,7 +13,7 @@ from tinylm.inspection.copying import Copied
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Dataset, Part, Slice, Split
 from tinylm.text.rows import Layout, Rows
-from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
 
 MOST_TO_COUNT = 5_000_000
 """Counting more takes longer than a run of minutes can spare; the counts are of the text's first so many tokens."""
@@ -65,17 +65,19 @@ class Report:
 
 
 def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Baselines,
-          should_stop: Callable[[], bool] = lambda: False) -> Report:
+          should_stop: Callable[[], bool] = lambda: False, loss_of: LossOf | None = None) -> Report:
     """The loss of the model on every token of a text, in fixed rows.
 
     Args:
         split: what the text is: "validation", "train", or the name of another source.
         counted: the baselines, from `measure_baselines`.
+        loss_of: a quicker way to the model's loss than its own forward pass.
     """
     width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
     rows = Rows(part, layout=layout, context_length=width)
     batches = rows.evaluation(max(1, TOKENS_AT_ONCE // width))
-    nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop)
+    nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop,
+                            loss_of=loss_of)
     loss = nats / max(1, tokens)
     perplexity = math.exp(min(loss, 700.0))
     return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes), tokens, part.n_bytes,

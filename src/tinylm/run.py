@@ -31,12 +31,13 @@ from tinylm.inspection.records import read_events
 from tinylm.inspection.repeats import repeated_share, stretch_tokens, unknown_share
 from tinylm.journal import Journal
 from tinylm.lm import LanguageModel
-from tinylm.model.threads import threads_for, vanishing_is_zero
+from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, choices, prepare
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, judge, measure_baselines, say_copied, table, texts, verdict
 from tinylm.resume import reopen
+from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
@@ -173,8 +174,11 @@ class _Run:
         self.split = "validation" if held_out else "train"
         self.journal = Journal(folder, started)
         self.horizon = self._horizon(started)
-        self.training = Training(model, make_optimizers(model, config.train), job.rows(), config.train, self.horizon,
-                                 self._validate if held_out else None, device=job.device, recall=self.journal.recall)
+        self.compute = job.compute()
+        self.loss_of = loss_of(model, self.compute)
+        self.training = Training(model, make_optimizers(model, config.train, self.compute), job.rows(), config.train,
+                                 self.horizon, self._validate if held_out else None, compute=self.compute,
+                                 recall=self.journal.recall)
         self.doctor, self.remarks = Doctor(), list[Remark]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None
@@ -218,12 +222,10 @@ class _Run:
     # ---- the way through
 
     def go(self) -> Outcome:
-        config = self.job.config
-        flops = structure.training_flops_per_token(config.model, config.model.context_length)
         finished: Finished | None = None
         with ExitStack() as stack:
             stack.enter_context(vanishing_is_zero())
-            stack.enter_context(threads_for(flops * config.model.context_length * config.train.batch_size))
+            stack.enter_context(self.compute.running())
             self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
             stack.enter_context(self.journal)
             self.display = self._display()
@@ -300,7 +302,7 @@ class _Run:
 
     def _judge(self, should_stop: Callable[[], bool]) -> Report:
         return judge(self.lm.model, self.judged, layout=self.job.config.data.rows, split=self.split,
-                     counted=self.baselines, should_stop=should_stop)
+                     counted=self.baselines, should_stop=should_stop, loss_of=self.loss_of)
 
     def _judge_at_the_end(self, finished: Finished) -> None:
         """Where no validation of this process judged the weights that are kept. Who wants to leave waits no longer than

@@ -6,7 +6,7 @@ import torch
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.inspection import memory
 from tinylm.model.transformer import TinyLM
-from tinylm.training.step import total_loss
+from tinylm.training.loss import total_loss
 
 ROWS, LENGTH = 2, 64
 SHAPE = {"vocab_size": 1000, "context_length": LENGTH, "d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 200}

@@ -5,9 +5,11 @@ import torch
 
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.training import speed
+from tinylm.training.backward import choose_compute
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=20, context_length=16, d_model=8, n_layers=1, n_heads=2, dropout=0.1)
+COMPUTE = choose_compute(MODEL, CPU, flops=1.0)
 
 
 class Rows:
@@ -26,7 +28,7 @@ def test_the_speed_of_this_machine_is_a_speed():
 
 
 def test_every_part_of_a_run_takes_time():
-    pace = speed.measure_pace(MODEL, TrainConfig(steps=1, batch_size=4), Rows(), flops_per_token=1.0, device=CPU,
+    pace = speed.measure_pace(MODEL, TrainConfig(steps=1, batch_size=4), Rows(), compute=COMPUTE,
                               seconds=0.05)
     assert min(pace.step, pace.judged_token, pace.new_token, pace.building) > 0
 
@@ -34,7 +36,7 @@ def test_every_part_of_a_run_takes_time():
 def test_of_a_large_batch_a_part_is_timed():
     rows = Rows()
     train = TrainConfig(steps=1, batch_size=10**6)
-    speed.measure_pace(MODEL, train, rows, flops_per_token=1.0, device=CPU, seconds=0.0)
+    speed.measure_pace(MODEL, train, rows, compute=COMPUTE, seconds=0.0)
     assert max(rows.asked) == 1
 
 
@@ -42,6 +44,6 @@ def test_measuring_leaves_the_random_state_and_the_threads_alone():
     torch.manual_seed(1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     speed.warm_up(CPU)
-    speed.measure_pace(MODEL, TrainConfig(steps=1), Rows(), flops_per_token=1.0, device=CPU, seconds=0.0)
+    speed.measure_pace(MODEL, TrainConfig(steps=1), Rows(), compute=COMPUTE, seconds=0.0)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads

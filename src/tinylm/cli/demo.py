@@ -39,9 +39,9 @@ def run(_: argparse.Namespace) -> int:
     console.print("[bold]A language model from four sentences[/bold], told in eleven steps. All of it happens now, "
                   "on this machine.", width=min(console.width, WIDTH))
 
-    from tinylm.model.threads import threads_for  # torch takes seconds to import: the first words come before it
+    from tinylm.model.threads import torch_threads  # torch takes seconds to import: the first words come before it
 
-    with threads_for(0):
+    with torch_threads(1):
         story = _begin(console)
         for chapter in CHAPTERS:
             chapter(story)
@@ -279,7 +279,7 @@ def _losses(story: Story) -> tuple[float, float]:
     import torch
 
     from tinylm.text.rows import IGNORE
-    from tinylm.training.step import count_targets, total_loss
+    from tinylm.training.loss import count_targets, total_loss
 
     inputs, targets = (torch.from_numpy(array) for array in _batch(story))
     masked = targets.masked_fill(targets == story.lm.tokenizer.pad_id, IGNORE)

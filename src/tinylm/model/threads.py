@@ -17,12 +17,19 @@ Measured: a step of 0.02 GFLOP takes 8 times as long on two busy cores as on one
 """
 
 
+def cores_for(flops: float) -> int:
+    """One for small work; for large, as many as torch has been given."""
+    return 1 if flops < ENOUGH_FOR_TWO else torch.get_num_threads()
+
+
 @contextmanager
-def threads_for(flops: float) -> Iterator[None]:
-    """Within the block torch uses one core for small work, and all it had for large."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Within the block torch shares its work out among so many threads."""
     before = torch.get_num_threads()
-    if flops < ENOUGH_FOR_TWO:
-        torch.set_num_threads(1)
+    if count == before:  # setting it, even to what it is, throws away what torch has prepared for its products
+        yield
+        return
+    torch.set_num_threads(count)
     try:
         yield
     finally:

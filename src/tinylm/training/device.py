@@ -22,10 +22,8 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def describe_device(device: torch.device) -> str:
-    """For people, e.g. `CPU, 2 threads, 32-bit floats`."""
+def device_name(device: torch.device) -> str:
+    """For people."""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, 32-bit floats"
-    if device.type == "mps":
-        return "Apple GPU, 32-bit floats"
-    return f"CPU, {torch.get_num_threads()} threads, 32-bit floats"
+        return torch.cuda.get_device_name(device)
+    return "Apple GPU" if device.type == "mps" else "CPU"

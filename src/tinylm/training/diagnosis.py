@@ -16,8 +16,8 @@ from torch.optim import Optimizer
 
 from tinylm.model.taps import listen
 from tinylm.model.transformer import TinyLM
+from tinylm.training.loss import Batch, total_loss
 from tinylm.training.optimizer import moments
-from tinylm.training.step import Batch, total_loss
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:

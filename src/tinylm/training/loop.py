@@ -19,14 +19,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tinylm.config import TrainConfig
+from tinylm.training.backward import REFERENCE, Backward, Compute
 from tinylm.training.checkpoint import State
 from tinylm.training.diagnosis import all_finite, where_not_finite
 from tinylm.training.doctor import overfits
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Event, Finished, RolledBack, Stepped, StopReason, Validated
+from tinylm.training.loss import Batch
 from tinylm.training.optimizer import moments, restore_moments, scale_learning_rate
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
-from tinylm.training.step import Batch, train_step
+from tinylm.training.step import train_step
 
 VALIDATIONS = 20
 """About so many in a run."""
@@ -60,6 +62,7 @@ class Training:
         should_stop: asked between steps; true ends the run in good order.
         recall: an earlier, good state of this run, to go back to when numbers are no longer finite; None if there is
             none, and the run ends then.
+        compute: on which device, and by which path.
     """
 
     model: nn.Module
@@ -69,13 +72,14 @@ class Training:
     horizon: Horizon
     validate: Callable[[], float] | None = None
     should_stop: Callable[[], bool] = lambda: False
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    compute: Compute = REFERENCE
     recall: Callable[[], State] | None = None
 
     def __post_init__(self) -> None:
         self.ending = False
         """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
         self._numbers = _Numbers()
+        self._backward = Backward(self.model, self.compute)
         self._best_weights: dict[str, Tensor] = {}
         self._is_best = False
         """The weights are the best ones themselves: they have just been validated."""
@@ -153,7 +157,8 @@ class Training:
         scale_learning_rate(self.optimizers, factor)
         batches = self._batches()
         seed = int(np.random.SeedSequence([self.config.seed, numbers.step]).generate_state(1)[0])
-        result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed)
+        result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed,
+                            backward=self._backward)
         if not result.applied:
             yield from self._not_finite(batches, result.gradient_norms)
             return
@@ -167,7 +172,8 @@ class Training:
     def _batches(self) -> list[Batch]:
         first = self.step * self.config.accumulation
         arrays = (self.rows.batch(first + i, self.config.batch_size) for i in range(self.config.accumulation))
-        return [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in arrays]
+        device = self.compute.device
+        return [(torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for x, y in arrays]
 
     def _not_finite(self, batches: Sequence[Batch], gradient_norms: Sequence[float]) -> Iterator[Event]:
         """Back to the last good state with half the learning rate; if it comes again soon after, to the end."""

@@ -14,10 +14,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tinylm.config import TrainConfig
+from tinylm.training.backward import REFERENCE, Compute
 
 
-def make_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
-    """The optimisers of a run. Each group carries `peak`, the learning rate that the schedule scales."""
+def make_optimizers(model: nn.Module, config: TrainConfig, compute: Compute = REFERENCE) -> list[Optimizer]:
+    """The optimisers of a run. Each group carries `peak`, the learning rate that the schedule scales.
+
+    Args:
+        compute: where and in which precision Muon makes its products.
+    """
     groups = parameter_groups(model)
     betas = (config.beta1, config.beta2)
     if config.optimizer == "adam":
@@ -34,7 +39,8 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     )
     if config.optimizer == "adamw":
         return [_with_peaks(adamw)]
-    muon = Muon(groups["matrices"], config.muon_learning_rate, weight_decay=config.weight_decay)
+    muon = Muon(groups["matrices"], config.muon_learning_rate, weight_decay=config.weight_decay,
+                compute=compute)
     return [_with_peaks(adamw), _with_peaks(muon)]
 
 
@@ -104,9 +110,12 @@ class Muon(Optimizer):
             sqrt(max(1, rows/columns)) of the reference).
         momentum: Nesterov momentum.
         weight_decay: decoupled, scaled by lr.
+        compute: on which cores, and in which precision, updates are made orthogonal.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0,
+                 compute: Compute = REFERENCE) -> None:
+        self._compute = compute
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         assert all(p.ndim == 2 for group in self.param_groups for p in group["params"]), "Muon is for matrices"
 
@@ -126,11 +135,26 @@ class Muon(Optimizer):
         momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
-        updates = orthogonalise(torch.stack(ahead))
+        updates = self._orthogonal(torch.stack(ahead))
         rows, columns = parameters[0].shape
         length = group["lr"] * max(1.0, rows / columns) ** 0.5
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, list(updates.unbind()), alpha=-length)
+
+    def _orthogonal(self, matrices: Tensor) -> Tensor:
+        """Each core takes some of the matrices."""
+        workers, dtype = self._compute.workers, self._compute.dtype
+        if not self._compute.fast:
+            return orthogonalise(matrices.to(dtype)).to(matrices.dtype)
+        shares = workers.shares(len(matrices))
+
+        def work(core: int) -> None:
+            part = matrices[shares[core]]
+            part.copy_(orthogonalise(part.to(dtype)))
+
+        with torch.no_grad():
+            workers.map(work)
+        return matrices
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:

@@ -6,6 +6,7 @@ or the start of threads, says nothing about the next minutes. Where one step tak
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from dataclasses import dataclass
 import torch
 
 from tinylm.config import ModelConfig, TrainConfig, size
-from tinylm.model.threads import threads_for
 from tinylm.model.transformer import TinyLM
+from tinylm.training.backward import Backward, Compute, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
+from tinylm.training.loss import Batch
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.plan import training_flops, width_factor
-from tinylm.training.step import Batch, train_step
+from tinylm.training.step import train_step
 
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
@@ -47,9 +49,13 @@ class Pace:
 
 def warm_up(device: torch.device) -> None:
     """The first step of a process starts threads and loads code, which takes time and memory of its own."""
-    steps = _Steps(ModelConfig(vocab_size=4, d_model=8, n_heads=1, n_layers=1), TrainConfig(steps=1), device)
-    batch = torch.zeros((1, 8), dtype=torch.int64, device=device)
-    steps.take((batch, batch))
+    config = ModelConfig(vocab_size=4, d_model=8, n_heads=1, n_layers=1)
+    compute = choose_compute(config, device, flops=math.inf)
+    with compute.running():
+        steps = _Steps(config, TrainConfig(steps=1), compute)
+        batch = torch.zeros((2, 8), dtype=torch.int64, device=device)
+        steps.take((batch, batch))
+        steps.judge((batch, batch))
 
 
 def measure_speed(device: torch.device, seconds: float = 0.5) -> float:
@@ -58,24 +64,26 @@ def measure_speed(device: torch.device, seconds: float = 0.5) -> float:
     shape = size(REFERENCE_SIZE)["model"]
     model = ModelConfig(vocab_size=REFERENCE_VOCABULARY, context_length=REFERENCE_LENGTH, **shape)
     flops = training_flops(model.n_layers, model.d_model, model.vocab_size)
-    with threads_for(flops * REFERENCE_ROWS * REFERENCE_LENGTH):
-        steps = _Steps(model, TrainConfig(steps=1), device)
+    compute = choose_compute(model, device, flops=flops * REFERENCE_ROWS * REFERENCE_LENGTH)
+    with compute.running():
+        steps = _Steps(model, TrainConfig(steps=1), compute)
         ids = torch.arange(REFERENCE_ROWS * REFERENCE_LENGTH, device=device).view(REFERENCE_ROWS, -1)
         batch = ids % REFERENCE_VOCABULARY
         took = _median_seconds(lambda: steps.take((batch, batch)), seconds)
     return flops * batch.numel() / took / width_factor(model.d_model)
 
 
-def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, flops_per_token: float,
-                 device: torch.device, seconds: float = 0.5) -> Pace:
+def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
+                 seconds: float = 0.5) -> Pace:
     """Times the steps of a run that is about to begin, for about `seconds`, on a model of its own.
 
     Args:
-        flops_per_token: of training; it decides on the number of threads as it does in the run.
+        compute: as in the run.
     """
-    with threads_for(flops_per_token * model.context_length * train.batch_size):
+    device = compute.device
+    with compute.running():
         began = time.perf_counter()
-        steps = _Steps(model, train, device)
+        steps = _Steps(model, train, compute)
         building = time.perf_counter() - began
         one = _batch(rows, 1, device)
         one_row = _median_seconds(lambda: steps.take(one), 0.0)
@@ -92,15 +100,16 @@ def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, f
 class _Steps:
     """A model to try out."""
 
-    def __init__(self, model: ModelConfig, train: TrainConfig, device: torch.device) -> None:
-        self.train, self.device = train, device
-        self.model = TinyLM(model).to(device)
-        self.optimizers = make_optimizers(self.model, train)
+    def __init__(self, model: ModelConfig, train: TrainConfig, compute: Compute) -> None:
+        self.train, self.device = train, compute.device
+        self.model = TinyLM(model).to(compute.device)
+        self.optimizers = make_optimizers(self.model, train, compute)
+        self.backward, self.loss_of = Backward(self.model, compute), loss_of(self.model, compute)
 
     def take(self, batch: Batch) -> None:
         """A training step."""
         self.model.train()
-        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip)
+        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip, backward=self.backward)
 
     def update(self) -> None:
         """The optimisers' part of a step, from gradients of any kind."""
@@ -112,7 +121,7 @@ class _Steps:
 
     def judge(self, batch: Batch) -> None:
         inputs, targets = (part.cpu().numpy() for part in batch)
-        evaluate(self.model, [(inputs, targets)], device=self.device)
+        evaluate(self.model, [(inputs, targets)], device=self.device, loss_of=self.loss_of)
 
 
 def _batch(rows: BatchSource, n_rows: int, device: torch.device) -> Batch:

@@ -1,32 +1,16 @@
-"""One step: the loss of a batch, its gradients, one update.
-
-Axis letters: B batch, T positions, V vocabulary.
-"""
+"""One step: the loss of a batch, its gradients, one update."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tinylm.text.rows import IGNORE
-
-Batch = tuple[Tensor, Tensor]
-"""Inputs and targets, (B, T) int64 each."""
-
-
-def total_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy summed over every position that has a target: (B, T, V), (B, T) -> () in nats."""
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum")
-
-
-def count_targets(batches: Sequence[Batch]) -> int:
-    return int(sum((targets != IGNORE).sum() for _, targets in batches))
+from tinylm.training.backward import Backward
+from tinylm.training.loss import Batch, count_targets
 
 
 class StepResult(NamedTuple):
@@ -40,7 +24,7 @@ class StepResult(NamedTuple):
 
 
 def train_step(model: nn.Module, optimizers: Sequence[Optimizer], batches: Sequence[Batch], *, grad_clip: float = 0.0,
-               dropout_seed: int = 0) -> StepResult:
+               dropout_seed: int = 0, backward: Backward | None = None) -> StepResult:
     """One update from one or more batches, whose gradients add up to that of their mean loss a token.
 
     An update that is not finite is not made: the weights stay as they were.
@@ -48,14 +32,12 @@ def train_step(model: nn.Module, optimizers: Sequence[Optimizer], batches: Seque
     Args:
         grad_clip: largest norm of the gradient; 0 never clips.
         dropout_seed: dropout is a pure function of it, so a step can be repeated exactly.
+        backward: how gradients are computed; None: by the reference, autograd.
     """
+    backward = backward or Backward(model)
     n_targets = max(1, count_targets(batches))
-    loss = torch.zeros((), device=batches[0][0].device)
-    with _dropout_from(dropout_seed, model):
-        for inputs, targets in batches:
-            part = total_loss(model(inputs), targets) / n_targets
-            part.backward()
-            loss += part.detach()
+    nats = [backward(*batch, n_targets, dropout_seed + i) for i, batch in enumerate(batches)]
+    loss = torch.stack(nats).sum() / n_targets
     norms = _gradient_norms(model)
     norm = torch.linalg.vector_norm(norms)
     applied = bool(torch.isfinite(norm) & torch.isfinite(loss))
@@ -72,14 +54,3 @@ def _gradient_norms(model: nn.Module) -> Tensor:
     """The norm of each parameter's gradient, 0 where it has none."""
     gradients = [torch.zeros((), device=p.device) if p.grad is None else p.grad for p in model.parameters()]
     return torch.stack(torch._foreach_norm(gradients))
-
-
-@contextmanager
-def _dropout_from(seed: int, model: nn.Module) -> Iterator[None]:
-    """Dropout draws from torch's global generator: seeded here, and put back as it was."""
-    if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
-        yield
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

@@ -1,0 +1,129 @@
+"""How the gradients of a batch come about: by the quickest path that serves.
+
+The reference is autograd on model/transformer.py. On a CPU, for the shapes that it knows, the fast path (fast/)
+computes the same by hand. Where somebody listens, to an activation or to a gradient, there is only the reference to
+listen to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tinylm.config import ModelConfig
+from tinylm.model.threads import cores_for, torch_threads
+from tinylm.model.transformer import TinyLM
+from tinylm.training.device import device_name
+from tinylm.training.evaluate import LossOf
+from tinylm.training.fast.workers import Workers
+from tinylm.training.loss import total_loss
+from tinylm.training.precision import choose_precision
+
+
+def can_be_fast(config: ModelConfig) -> bool:
+    """Whether the fast path knows a shape: the family of the default preset, of Llama and of Qwen3."""
+    return (config.norm == "rmsnorm" and config.norm_position == "pre" and config.positions != "learned"
+            and not (config.bias or config.head_bias or config.tied_embeddings) and config.causal
+            and config.d_head % 2 == 0)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a run computes.
+
+    Attributes:
+        dtype: of matrix products: float32 or bfloat16.
+        workers: the cores that it computes on.
+        fast: by the fast path.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    workers: Workers
+    fast: bool
+
+    def running(self) -> AbstractContextManager[None]:
+        """Within the block torch computes on as many threads as suit: on the fast path the workers share the cores, and
+        torch has one for each of them."""
+        return torch_threads(1 if self.fast else self.workers.cores)
+
+    def __str__(self) -> str:
+        """For people, e.g. `CPU, 2 threads, products of 16-bit floats (bfloat16)`."""
+        bits = "products of 16-bit floats (bfloat16)" if self.dtype == torch.bfloat16 else "32-bit floats"
+        threads = f", {self.workers.cores} thread{'s' * (self.workers.cores != 1)}" if self.device.type == "cpu" else ""
+        return f"{device_name(self.device)}{threads}, {bits}"
+
+
+def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, precision: str = "auto") -> Compute:
+    """
+    Args:
+        flops: of one training step; small ones are quicker on one core.
+        precision: "auto", "float32" or "bfloat16". Small work on the reference path stays in 32 bits under "auto".
+    """
+    fast = device.type == "cpu" and can_be_fast(config)
+    if precision == "auto" and device.type == "cpu" and not fast:
+        precision = "float32"
+    return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
+
+
+REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
+
+
+class Backward:
+    """Computes gradients of a model's parameters, into their `.grad`."""
+
+    def __init__(self, model: nn.Module, compute: Compute = REFERENCE) -> None:
+        self._model, self._compute = model, compute
+        self._fast = None
+        if compute.fast and isinstance(model, TinyLM):
+            from tinylm.training.fast.gradients import FastGradients
+
+            self._fast = FastGradients(model, compute.dtype, compute.workers)
+
+    def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
+        """Adds the gradients of the summed loss over `n_targets` to those that are there: (B, T) each.
+
+        Args:
+            dropout_seed: dropout is a pure function of it.
+
+        Returns:
+            the summed loss in nats, ().
+        """
+        if self._fast and not _somebody_listens(self._model):
+            return self._fast(inputs, targets, n_targets, dropout_seed)
+        with _dropout_from(dropout_seed, self._model), self._autocast(inputs.device.type):
+            loss = total_loss(self._model(inputs), targets)
+        (loss / n_targets).backward()
+        return loss.detach()
+
+    def _autocast(self, device: str) -> torch.autocast:
+        return torch.autocast(device, self._compute.dtype, enabled=self._compute.dtype != torch.float32)
+
+
+def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
+    """The fast path to the loss of rows that are judged, in 32 bits; None: `evaluate` takes the reference."""
+    if not compute.fast:
+        return None
+    from tinylm.training.fast.gradients import FastLoss
+
+    return FastLoss(model, compute.workers)
+
+
+def _somebody_listens(model: nn.Module) -> bool:
+    heard = isinstance(model, TinyLM) and model.switchboard.listener is not None
+    return heard or any(parameter._backward_hooks for parameter in model.parameters())
+
+
+@contextmanager
+def _dropout_from(seed: int, model: nn.Module) -> Iterator[None]:
+    """Dropout draws from torch's global generator: seeded here, and put back as it was."""
+    if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

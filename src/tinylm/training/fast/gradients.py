@@ -1,0 +1,175 @@
+"""The gradients of a batch, on all cores: each takes some of the rows, and their sums are added up in the same order
+every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tinylm.config import ModelConfig
+from tinylm.model.transformer import TinyLM
+from tinylm.training.fast.network import Dropout, LayerTensors, Network, Tensors
+from tinylm.training.fast.rooms import Room, room
+from tinylm.training.fast.workers import Workers
+
+TOKENS_AT_ONCE = 2048
+"""Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""
+
+
+def rows_at_once(length: int) -> int:
+    """Of `length` tokens each."""
+    return max(1, TOKENS_AT_ONCE // length)
+
+
+class FastGradients:
+    """Computes what `loss.backward()` does, into the `.grad` of a model's parameters.
+
+    Args:
+        model: on the CPU, of a shape that the fast path knows (backward.py).
+        dtype: of matrices and activations: float32 or bfloat16.
+    """
+
+    def __init__(self, model: TinyLM, dtype: torch.dtype, workers: Workers) -> None:
+        self._model, self._workers = model, workers
+        self._weights = _Weights(model, dtype)
+        self._sums = [_Gradients(model) for _ in range(workers.cores)]
+        self._networks = [Network(model, self._weights.tensors, sums.tensors) for sums in self._sums]
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
+        """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
+
+        Returns:
+            the summed loss in nats, ().
+        """
+        self._weights.refresh()
+        for sums in self._sums[1:] if next(self._model.parameters()).grad is not None else self._sums:
+            sums.flat.zero_()
+        dropout = self._dropout(dropout_seed)
+        nats = _shared(self._workers, inputs.numpy(), targets.numpy(), lambda core, ids, wanted, first: (
+            self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
+        for sums in self._sums[1:]:
+            self._sums[0].flat.add_(sums.flat)
+        self._sums[0].hand_to(self._model)
+        return torch.tensor(nats, dtype=torch.float64)
+
+    def _dropout(self, seed: int) -> Dropout | None:
+        config = self._model.config
+        if not config.dropout:
+            return None
+        keys = np.random.SeedSequence(seed).generate_state(4 * config.n_layers).astype(np.int64)
+        return Dropout(config.dropout, keys.reshape(config.n_layers, 4))
+
+
+class FastLoss:
+    """The loss of rows that are judged, in 32 bits and without dropout. See `FastGradients`."""
+
+    def __init__(self, model: TinyLM, workers: Workers) -> None:
+        self._workers = workers
+        self._weights = _Weights(model, torch.float32)
+        self._networks = [Network(model, self._weights.tensors) for _ in range(workers.cores)]
+
+    @torch.no_grad()
+    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
+        """The summed loss in nats of (B, T) inputs and targets."""
+        self._weights.refresh()
+        return _shared(self._workers, inputs, targets, lambda core, ids, wanted, _: (
+            self._networks[core].loss(ids, wanted)))
+
+
+def _shared(workers: Workers, ids: NDArray[np.int64], targets: NDArray[np.int64],
+            work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
+    """The sum of `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
+    at_once, shares = rows_at_once(ids.shape[1]), workers.shares(len(ids))
+
+    def share(core: int) -> float:
+        nats = 0.0
+        for first in range(shares[core].start, shares[core].stop, at_once):
+            part = slice(first, min(first + at_once, shares[core].stop))
+            nats += work(core, ids[part], targets[part], first)
+        return nats
+
+    return sum(workers.map(share))
+
+
+# ---- a model's parameters as the network wants them
+
+
+def _matrices(config: ModelConfig) -> dict[str, tuple[str, ...]]:
+    """Which modules' matrices are one in `LayerTensors`."""
+    up = ("mlp.gate_proj", "mlp.up_proj") if config.mlp == "swiglu" else ("mlp.up_proj",)
+    return {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",), "up": up,
+            "down": ("mlp.down_proj",)}
+
+
+def _norms(config: ModelConfig) -> dict[str, str]:
+    heads = {"q_norm": "attn.q_norm", "k_norm": "attn.k_norm"} if config.qk_norm else {}
+    return {"norm1": "norm1", "norm2": "norm2", **heads}
+
+
+def _arranged(config: ModelConfig, matrix: Callable[[Sequence[str]], Room], vector: Callable[..., Room]) -> Tensors:
+    """`Tensors`, each made by `matrix` or `vector` from the names of the parameters in it. The kernels see the norms of
+    heads as the two halves that positions turn together."""
+    layers = []
+    for i in range(config.n_layers):
+        rooms = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
+                 for name, parts in _matrices(config).items()}
+        for name, part in _norms(config).items():
+            halves = (2, config.d_head // 2) if name in ("q_norm", "k_norm") else ()
+            rooms[name] = vector(f"layers.{i}.{part}.weight", *halves)
+        nothing = room(torch.empty(0, 0))
+        layers.append(LayerTensors(**{"q_norm": nothing, "k_norm": nothing, **rooms}))
+    return Tensors(vector("embed.weight"), layers, vector("ln_f.weight"), matrix(["out_head.weight"]))
+
+
+class _Weights:
+    """A model's matrices as copies in the precision of the run, those that read the same input as one; and its other
+    parameters as they are."""
+
+    def __init__(self, model: TinyLM, dtype: torch.dtype) -> None:
+        parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        self._copies: list[Tensor] = []
+        self._originals: list[Tensor] = []
+
+        def matrix(names: Sequence[str]) -> Room:
+            originals = [parameters[name] for name in names]
+            rows = [len(original) for original in originals]
+            whole = torch.empty(sum(rows), originals[0].shape[1], dtype=dtype)
+            self._copies += whole.split(rows)
+            self._originals += originals
+            return room(whole)
+
+        self.tensors = _arranged(model.config, matrix, lambda name, *halves: room(parameters[name], *halves))
+
+    def refresh(self) -> None:
+        """The copies follow the parameters."""
+        torch._foreach_copy_(self._copies, self._originals)
+
+
+class _Gradients:
+    """The gradients that one core sums up, all in one piece of memory."""
+
+    def __init__(self, model: TinyLM) -> None:
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        self.flat = torch.zeros(sum(shape.numel() for shape in shapes.values()))
+        self._by_name: dict[str, Tensor] = {}
+        used = 0
+
+        def matrix(names: Sequence[str], *halves: int) -> Room:
+            nonlocal used
+            first = used
+            for name in names:
+                self._by_name[name] = self.flat[used:used + shapes[name].numel()].view(shapes[name])
+                used += shapes[name].numel()
+            return room(self.flat[first:used].view(-1, *shapes[names[0]][1:]), *halves)
+
+        self.tensors = _arranged(model.config, matrix, lambda name, *halves: matrix([name], *halves))
+        assert self._by_name.keys() == shapes.keys(), "every parameter has a gradient"
+
+    def hand_to(self, model: TinyLM) -> None:
+        for name, parameter in model.named_parameters():
+            parameter.grad = self._by_name[name]
