@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-full lint clean
+.PHONY: demo test test-full lint bench clean
 
 demo: .venv/installed
 	$(BIN)/tinylm demo
@@ -20,6 +20,11 @@ lint: .venv/tested-with
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# The short ones; `.venv/bin/python -m benchmarks` lists them all.
+bench: .venv/installed
+	$(BIN)/python -m benchmarks throughput
+	$(BIN)/python -m benchmarks notebook
 
 # torch goes first and by its exact version: a bare "torch" may bring gigabytes of GPU libraries.
 .venv/torch: constraints.txt

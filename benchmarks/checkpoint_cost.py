@@ -1,6 +1,6 @@
 """What share of a run's time goes into saving, at the default interval.
 
-    python benchmarks/checkpoint_cost.py [SIZE ...] [--minutes M]
+    python -m benchmarks checkpoint-cost [SIZE ...] [--minutes M]
 
 Trains each size on the built-in python-reference and adds up the seconds inside `Journal.save`, flushing included.
 Prints one JSON object last.
@@ -39,17 +39,15 @@ def measure(size: str, minutes: float) -> dict[str, float]:
     return {"seconds": seconds, "saving": sum(spent), "saves": len(spent), "share": sum(spent) / seconds}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sizes", nargs="*", default=["0.8M", "5M"])
     parser.add_argument("--minutes", type=float, default=1.0)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> int:
     result = {}
     for size in arguments.sizes:
         result[size] = measure(size, arguments.minutes)
         print(size, {name: round(value, 4) for name, value in result[size].items()})
     print(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,7 +1,7 @@
 """What `tinylm plan` foretells against what `tinylm train` then takes: time and peak memory of the whole process, for
 eight configurations, each planned and trained in turn. One JSON object last.
 
-    python benchmarks/forecast.py TEXT [--seconds 30] [NAME ...]
+    python -m benchmarks forecast TEXT [--seconds 30] [NAME ...]
 
 Steps are chosen so that each run takes about `--seconds` on the machine as it is at the moment.
 """
@@ -66,12 +66,13 @@ def _train(text: str, options: list[str]) -> tuple[float, int]:
     return time.perf_counter() - began, usage.ru_maxrss * 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("names", nargs="*", help="some of the configurations; none: all")
     parser.add_argument("--seconds", type=float, default=30.0)
-    arguments = parser.parse_intermixed_args()
+
+
+def run(arguments: argparse.Namespace) -> int:
     results = {}
     for name, options in CONFIGURATIONS.items():
         if not arguments.names or name in arguments.names:
@@ -83,7 +84,4 @@ def main() -> None:
 
     print(json.dumps({"worst_seconds": worst("seconds_ratio"), "worst_memory": worst("memory_ratio"),
                       "configurations": results}))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

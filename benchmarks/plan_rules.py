@@ -3,7 +3,7 @@
 Time is that of a nominal machine, turned into steps beforehand, so that a busy machine changes nothing but the waiting.
 Each cell is one run. Cells whose folder is there are passed over, so that several processes can share the work:
 
-    python benchmarks/plan_rules.py BOOK.txt PLAY.txt RUNS [CELL ...]
+    python -m benchmarks plan-rules BOOK.txt PLAY.txt RUNS [CELL ...]
 
 BOOK gives the slices of 5, 20 and 100 KB, PLAY (1 MB) is taken whole but for its end, and 10 MB are Python's library.
 """
@@ -117,7 +117,7 @@ def dataset_of(cell: Cell, folder: Path) -> tuple[Dataset, int]:
     return build_dataset(split, tokenizer), tokenizer.vocab_size
 
 
-def run(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
+def run_cell(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
     """Trains one cell; keeps its events in `folder`."""
     data, vocab_size = dataset_of(cell, texts)
     assert data.validation is not None
@@ -154,13 +154,14 @@ def run(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
             "seconds": round(time.perf_counter() - started, 1), "curve": curve}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("book", type=Path)
     parser.add_argument("play", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("cells", nargs="*", help="names; none: all")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> int:
     texts = arguments.runs / "texts"
     if not texts.is_dir():
         slices(arguments.book, arguments.play, texts)
@@ -170,11 +171,8 @@ def main() -> None:
         if (arguments.cells and cell.name not in arguments.cells) or (folder / "metrics.jsonl").exists():
             continue
         folder.mkdir(exist_ok=True)
-        results.append(run(cell, texts, folder))
+        results.append(run_cell(cell, texts, folder))
         (folder / "result.json").write_text(json.dumps(results[-1]) + "\n", encoding="utf-8")
         print(json.dumps({**results[-1], "curve": None}), flush=True)
     print(json.dumps({"cells": results}))
-
-
-if __name__ == "__main__":
-    main()
+    return 0
