@@ -7,8 +7,8 @@ from tinylm.config import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.evaluate import bits_per_byte, evaluate
-from tinylm.training.optimizer import make_optimizers
 from tinylm.training.loss import total_loss
+from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
 CONFIG = ModelConfig(vocab_size=11, d_model=16, n_layers=1, n_heads=2, context_length=8)

@@ -12,12 +12,11 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from tinylm.model.taps import listen
 from tinylm.model.transformer import TinyLM
 from tinylm.training.loss import Batch, total_loss
-from tinylm.training.optimizer import moments
+from tinylm.training.optimizer import Optimizer, moments
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from tinylm.config import TrainConfig
 from tinylm.training.backward import REFERENCE, Backward, Compute
@@ -26,7 +25,7 @@ from tinylm.training.doctor import overfits
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Event, Finished, RolledBack, Stepped, StopReason, Validated
 from tinylm.training.loss import Batch
-from tinylm.training.optimizer import moments, restore_moments, scale_learning_rate
+from tinylm.training.optimizer import Optimizer, moments, restore_moments, scale_learning_rate
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
 from tinylm.training.step import train_step
 

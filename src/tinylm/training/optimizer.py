@@ -1,20 +1,36 @@
 """Optimisers: Adam, AdamW, and Muon for the matrices inside the layers.
 
-Which parameter goes where is one function, `parameter_groups`, and its groups cover the model exactly.
+Which parameter goes where is one function, `parameter_groups`, and its groups cover the model exactly. The optimisers
+are our own, around torch's fused kernel: torch.optim takes a second to import, and looks into things that are not used
+here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from tinylm.config import TrainConfig
 from tinylm.training.backward import REFERENCE, Compute
+
+Group = dict[str, Any]
+"""Parameters under "params", and the numbers that hold for them: "lr", "weight_decay", ..."""
+
+
+class Optimizer(Protocol):
+    """What changes parameters; torch.optim's are such, too."""
+
+    param_groups: list[Group]
+    state: Any
+    """By parameter, what is remembered of it: names and tensors."""
+
+    def step(self) -> Any: ...
+
+    def zero_grad(self, set_to_none: bool = True) -> None: ...
 
 
 def make_optimizers(model: nn.Module, config: TrainConfig, compute: Compute = REFERENCE) -> list[Optimizer]:
@@ -24,23 +40,17 @@ def make_optimizers(model: nn.Module, config: TrainConfig, compute: Compute = RE
         compute: where and in which precision Muon makes its products.
     """
     groups = parameter_groups(model)
-    betas = (config.beta1, config.beta2)
+    rates = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
     if config.optimizer == "adam":
         everything = [p for group in groups.values() for p in group]
-        return [_with_peaks(torch.optim.Adam(everything, config.learning_rate, betas=betas,
-                                             weight_decay=config.weight_decay))]
+        return [_with_peaks(Adam([{**rates, "params": everything, "weight_decay": config.weight_decay}],
+                                 decoupled=False))]
     decayed = groups["matrices"] if config.optimizer == "adamw" else []
-    adamw = torch.optim.AdamW(
-        [
-            {"params": [*decayed, *groups["embeddings"]], "weight_decay": config.weight_decay},
-            {"params": groups["vectors"], "weight_decay": 0.0},
-        ],
-        config.learning_rate, betas=betas, fused=True,
-    )
+    adamw = Adam([{**rates, "params": [*decayed, *groups["embeddings"]], "weight_decay": config.weight_decay},
+                  {**rates, "params": groups["vectors"], "weight_decay": 0.0}])
     if config.optimizer == "adamw":
         return [_with_peaks(adamw)]
-    muon = Muon(groups["matrices"], config.muon_learning_rate, weight_decay=config.weight_decay,
-                compute=compute)
+    muon = Muon(groups["matrices"], config.muon_learning_rate, weight_decay=config.weight_decay, compute=compute)
     return [_with_peaks(adamw), _with_peaks(muon)]
 
 
@@ -84,9 +94,7 @@ def restore_moments(model: nn.Module, optimizers: Iterable[Optimizer], saved: Ma
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 for what, value in by_parameter[names[parameter]].items():
-                    on_cpu = what == "step" and not group.get("fused")  # torch's own rule
-                    place = torch.device("cpu") if on_cpu else parameter.device
-                    optimizer.state[parameter][what] = value.detach().to(place, copy=True)
+                    optimizer.state[parameter][what] = value.detach().to(parameter.device, copy=True)
 
 
 def _names(model: nn.Module) -> dict[Tensor, str]:
@@ -99,7 +107,58 @@ def _with_peaks(optimizer: Optimizer) -> Optimizer:
     return optimizer
 
 
-class Muon(Optimizer):
+class _Remembering:
+    """Groups of parameters, and what is remembered of each of them."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self.param_groups = [dict(group) for group in groups]
+        self.state: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drops the gradients."""
+        assert set_to_none
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+
+class Adam(_Remembering):
+    """Adam (Kingma & Ba 2014, arXiv 1412.6980), and with `decoupled` weight decay AdamW (Loshchilov & Hutter 2017,
+    arXiv 1711.05101), by torch's fused kernel.
+
+    Args:
+        groups: each with "params", "lr", "betas" and "weight_decay".
+    """
+
+    def __init__(self, groups: Sequence[Group], *, decoupled: bool = True, eps: float = 1e-8) -> None:
+        super().__init__(groups)
+        self._update = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self._eps = eps
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One update; parameters without a gradient stay as they are."""
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not parameters:
+                continue
+            remembered = [self._remembered(parameter) for parameter in parameters]
+            steps = [each["step"] for each in remembered]
+            torch._foreach_add_(steps, 1.0)
+            self._update(parameters, [parameter.grad for parameter in parameters],
+                         [each["exp_avg"] for each in remembered], [each["exp_avg_sq"] for each in remembered], [],
+                         steps, lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
+                         weight_decay=group["weight_decay"], eps=self._eps, amsgrad=False, maximize=False)
+
+    def _remembered(self, parameter: Tensor) -> dict[str, Tensor]:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), device=parameter.device)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        return state
+
+
+class Muon(_Remembering):
     """Momentum whose update is made orthogonal, so that no direction of a matrix learns faster than another
     (Jordan et al. 2024, kellerjordan.github.io/posts/muon). For 2-D parameters only.
 
@@ -116,12 +175,12 @@ class Muon(Optimizer):
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0,
                  compute: Compute = REFERENCE) -> None:
         self._compute = compute
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__([{"params": list(params), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}])
         assert all(p.ndim == 2 for group in self.param_groups for p in group["params"]), "Muon is for matrices"
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        assert closure is None
+    def step(self) -> None:
+        """One update; parameters without a gradient stay as they are."""
         for group in self.param_groups:
             same_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
@@ -130,7 +189,7 @@ class Muon(Optimizer):
             for parameters in same_shape.values():
                 self._step_together(parameters, group)
 
-    def _step_together(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+    def _step_together(self, parameters: list[Tensor], group: Group) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
         momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from tinylm.training.backward import Backward
 from tinylm.training.loss import Batch, count_targets
+from tinylm.training.optimizer import Optimizer
 
 
 class StepResult(NamedTuple):
