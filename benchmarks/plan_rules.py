@@ -127,7 +127,7 @@ def run_cell(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
     tokens = 60 * cell.minutes * speed / structure.training_flops_per_token(model_config, cell.context)
     steps = max(20, round(tokens / cell.batch_tokens))
     config = TrainConfig(steps=steps, batch_size=cell.batch_tokens // cell.context, weight_decay=cell.weight_decay,
-                         warmup_steps=min(100, steps // 10), learning_rate=5e-3 * cell.learning,
+                         warmup_steps=min(100, steps // 10), learning_rate=0.01 * cell.learning,
                          muon_learning_rate=0.02 * cell.learning, evaluate_every=max(1, steps // 12))
     model = TinyLM(model_config, config.seed)
     held_out = Rows(data.validation, layout="windows", context_length=cell.context)

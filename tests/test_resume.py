@@ -175,11 +175,11 @@ def poison(monkeypatch):
     def give(step, times):
         make = run.make_optimizers
 
-        def make_and_poison(model, config):
+        def make_and_poison(model, *more):
             calls = iter(range(10_000))
             model.layers[1].mlp.up_proj.weight.register_hook(
                 lambda gradient: gradient * float("nan") if step <= next(calls) < step + times else gradient)
-            return make(model, config)
+            return make(model, *more)
 
         monkeypatch.setattr(run, "make_optimizers", make_and_poison)
     return give

@@ -145,7 +145,8 @@ class TrainConfig(Section):
     batch_size: int = Field(32, ge=1, description="sequences in a batch")
     accumulation: int = Field(1, ge=1, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
-    learning_rate: float = Field(5e-3, gt=0)
+    learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
+                                 gt=0, description="under muon: of embeddings, head, norms and biases")
     muon_learning_rate: float = Field(0.02, gt=0, description="for the matrices inside the layers, under muon")
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)

@@ -16,7 +16,7 @@ from tinylm.inspection import baselines, structure
 from tinylm.report import MOST_TO_COMPRESS, MOST_TO_COUNT, MOST_TO_READ
 from tinylm.text.dataset import Dataset
 from tinylm.training.evaluate import bits_per_byte
-from tinylm.training.loop import VALIDATION_SHARE, VALIDATIONS
+from tinylm.training.loop import VALIDATION_SHARE
 from tinylm.training.speed import Pace
 
 SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
@@ -58,12 +58,13 @@ class Forecast:
     ngram_bits_per_byte: float | None
 
 
-def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, tokens_per_row: float, pace: Pace,
-                  elapsed: float, counted: Counted, held_bytes: int, device: torch.device) -> Forecast:
+def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
+                  pace: Pace, elapsed: float, counted: Counted, held_bytes: int, device: torch.device) -> Forecast:
     """What a run will take.
 
     Args:
         steps: None for a run of minutes.
+        validations: the most, on the way.
         tokens_per_row: of the text, on average; short documents leave rows partly empty.
         pace: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
@@ -79,10 +80,10 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, tok
         assert train.minutes is not None
         seconds = 60 * train.minutes
         affordable = VALIDATION_SHARE * seconds / max(judged * pace.judged_token, 1e-9)
-        validating = min(VALIDATIONS, max(2.0, affordable)) * validation if judged else 0.0
+        validating = min(validations, max(2.0, affordable)) * validation if judged else 0.0
         steps = max(1, int((seconds - around - validating) / step))
     else:
-        validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(VALIDATIONS, steps)
+        validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
         seconds = around + steps * step + (validations * validation if judged else 0.0)
     tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
@@ -96,7 +97,7 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, tok
 
 
 def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, device: torch.device) -> int:
-    training = needed_bytes(config.model, config.train, judged)
+    training = needed_bytes(config.model, config.train, judged, device)
     if device.type == "cuda":
         return training
     counting = COUNTED_BYTES * min(dataset.train.n_tokens, MOST_TO_COUNT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ from tinylm.config import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
 from tinylm.inspection.memory import training_peak
 from tinylm.report import TOKENS_AT_ONCE
+from tinylm.training.backward import choose_compute
 
 
 def available_bytes(device: torch.device) -> int:
@@ -37,28 +39,36 @@ def _free_in_container() -> int:
     return min(free)
 
 
-def needed_bytes(model: ModelConfig, train: TrainConfig, judged_tokens: int) -> int:
+def needed_bytes(model: ModelConfig, train: TrainConfig, judged_tokens: int, device: torch.device) -> int:
     """Memory that training takes on top of what the process holds already."""
-    return training_peak(model, train, judged_at_once=min(judged_tokens, max(TOKENS_AT_ONCE, model.context_length)))
+    compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
+    return training_peak(model, train, judged_at_once=min(judged_tokens, max(TOKENS_AT_ONCE, model.context_length)),
+                         compute=compute)
 
 
-def fitting_sizes(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int) -> list[str]:
+def fitting_sizes(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int,
+                  device: torch.device) -> list[str]:
     """The sizes, everything else being equal, that the memory holds."""
     free = model.model_dump(exclude={"d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp"})
     return [name for name in SIZES
-            if needed_bytes(ModelConfig(**free, **size(name)["model"]), train, judged_tokens) <= available]
+            if needed_bytes(ModelConfig(**free, **size(name)["model"]), train, judged_tokens, device) <= available]
 
 
-def refuse_what_will_not_fit(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int) -> None:
+def refuse_what_will_not_fit(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int,
+                             device: torch.device) -> None:
     """Raises: TinyLMError: the run needs more than is available; with the largest that will fit."""
-    needed = needed_bytes(model, train, judged_tokens)
+    needed = needed_bytes(model, train, judged_tokens, device)
     if needed <= available:
         return
     remedy = "Give it a smaller model, a shorter context, or a smaller batch"
-    if sizes := fitting_sizes(model, train, judged_tokens, available):
+    if sizes := fitting_sizes(model, train, judged_tokens, available, device):
         remedy = f"The largest size that fits is --size {sizes[-1]}"
+
+    def fits(rows: int) -> bool:
+        return needed_bytes(model, train.model_copy(update={"batch_size": rows}), judged_tokens, device) <= available
+
     rows = train.batch_size // 2
-    while rows and needed_bytes(model, train.model_copy(update={"batch_size": rows}), judged_tokens) > available:
+    while rows and not fits(rows):
         rows //= 2
     if rows:
         more = train.accumulation * train.batch_size // rows

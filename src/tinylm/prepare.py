@@ -35,6 +35,7 @@ from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
 from tinylm.training.backward import Compute, choose_compute
 from tinylm.training.device import choose_device
+from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, warm_up
 
 PROBE_SHARE = 0.012
@@ -67,6 +68,14 @@ class Job:
         tokens = model.context_length * train.batch_size
         return choose_compute(model, self.device, precision=train.precision,
                               flops=structure.training_flops_per_token(model, model.context_length) * tokens)
+
+    def validations(self) -> int:
+        """How often it is judged on the way, at most."""
+        train, held_out = self.config.train, self.dataset.validation
+        if self.steps is None or held_out is None:
+            return VALIDATIONS
+        tokens = self.steps * train.batch_size * train.accumulation * self.config.model.context_length
+        return count_validations(tokens, held_out.n_tokens)
 
     @property
     def steps(self) -> int | None:
@@ -164,9 +173,9 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     rows, model = job.rows(), config.model
     compute = job.compute()
     pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
-    forecast = make_forecast(config, text.dataset, steps=job.steps, pace=pace, elapsed=time.perf_counter() - started,
+    forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), pace=pace,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch, counted=counted,
-                             held_bytes=held_bytes, device=device)
+                             elapsed=time.perf_counter() - started, held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
               f"training   {_horizon_for_people(config.train, job.steps)}; {config.train.optimizer}, batches of "
@@ -191,9 +200,9 @@ def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
     available = headroom.available_bytes(device)
     config = _config_of(text, chosen, fill_in())
     if not rules.has_shape(chosen["model"]):
-        fitting = headroom.fitting_sizes(config.model, config.train, judged, available)
+        fitting = headroom.fitting_sizes(config.model, config.train, judged, available, device)
         config = _config_of(text, chosen, fill_in(fitting=fitting))
-    headroom.refuse_what_will_not_fit(config.model, config.train, judged, available)
+    headroom.refuse_what_will_not_fit(config.model, config.train, judged, available, device)
     return config
 
 

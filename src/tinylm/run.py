@@ -178,7 +178,7 @@ class _Run:
         self.loss_of = loss_of(model, self.compute)
         self.training = Training(model, make_optimizers(model, config.train, self.compute), job.rows(), config.train,
                                  self.horizon, self._validate if held_out else None, compute=self.compute,
-                                 recall=self.journal.recall)
+                                 recall=self.journal.recall, validations=job.validations())
         self.doctor, self.remarks = Doctor(), list[Remark]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None

@@ -12,8 +12,10 @@ from tinylm.config import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
+from tinylm.training.backward import REFERENCE, Compute
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Finished, Stepped, Validated, to_json_line
+from tinylm.training.fast.workers import Workers
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon
@@ -29,11 +31,12 @@ def part():
     return Part(ids, np.array([0, len(ids)], np.int64), len(ids))
 
 
-def training(steps=20, validate=None, should_stop=lambda: False, model=MODEL, **values):
+def training(steps=20, validate=None, should_stop=lambda: False, model=MODEL, compute=REFERENCE, **values):
     config = TrainConfig(**{"steps": steps, "batch_size": 8, "warmup_steps": 5, **values})
     net = TinyLM(model, config.seed)
     rows = Rows(part(), layout="windows", context_length=16, seed=config.seed)
-    return Training(net, make_optimizers(net, config), rows, config, StepHorizon(steps), validate, should_stop)
+    return Training(net, make_optimizers(net, config, compute), rows, config, StepHorizon(steps), validate, should_stop,
+                    compute)
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,13 @@ def test_the_golden_curve(optimizer):
     losses = [event.loss for event in training(optimizer=optimizer).events() if isinstance(event, Stepped)]
     assert losses == pytest.approx(golden, abs=2e-4)
     assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 2e-4), (torch.bfloat16, 0.01)], ids=str)
+def test_the_fast_path_goes_along_the_golden_curve(dtype, off):
+    compute = Compute(torch.device("cpu"), dtype, Workers(2), fast=True)
+    losses = [event.loss for event in training(compute=compute).events() if isinstance(event, Stepped)]
+    assert losses == pytest.approx(json.loads(GOLDEN.read_text())["muon"], abs=off)
 
 
 def test_the_same_run_gives_the_same_events_to_the_byte():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.inspection import structure
+from tinylm.training.backward import REFERENCE, Compute
 
 BYTES = 4
 MUON_COPIES = 9
@@ -75,16 +76,24 @@ def _mlp(config: ModelConfig) -> int:
     return widths * config.d_mlp
 
 
-def training_peak(config: ModelConfig, train: TrainConfig, *, judged_at_once: int) -> int:
+def training_peak(config: ModelConfig, train: TrainConfig, *, judged_at_once: int, compute: Compute = REFERENCE) -> int:
     """Bytes that a run needs at its peak, over what the process held before.
 
     Args:
         judged_at_once: tokens of a validation text that go through the model together; 0 if there is none.
+        compute: on which path.
     """
     weights = weights_of(config)
     lasting = weights.total + _moments(weights, train.optimizer)
     if judged_at_once:
         lasting += weights.total  # the best so far
+    if compute.fast:
+        from tinylm.training.fast.gradients import working_bytes
+
+        update = MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0
+        judged_rows = -(-judged_at_once // config.context_length)
+        return BYTES * (lasting + update) + working_bytes(config, train.batch_size, judged_rows, compute.dtype,
+                                                          compute.workers.cores)
     # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
     step = GAPS * _backward(config, train, weights) + _update(train, weights)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp

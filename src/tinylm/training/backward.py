@@ -27,8 +27,7 @@ from tinylm.training.precision import choose_precision
 def can_be_fast(config: ModelConfig) -> bool:
     """Whether the fast path knows a shape: the family of the default preset, of Llama and of Qwen3."""
     return (config.norm == "rmsnorm" and config.norm_position == "pre" and config.positions != "learned"
-            and not (config.bias or config.head_bias or config.tied_embeddings) and config.causal
-            and config.d_head % 2 == 0)
+            and not (config.bias or config.head_bias) and config.causal and config.d_head % 2 == 0)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,10 @@ from tinylm.training.optimizer import Optimizer, moments, restore_moments, scale
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
 from tinylm.training.step import train_step
 
-VALIDATIONS = 20
-"""About so many in a run."""
+VALIDATIONS, FEWEST_VALIDATIONS = 20, 3
+"""About so many in a run, and the fewest."""
+TOKENS_FOR_JUDGING_ONE = 7
+"""A run of steps trains on so many for each that it judges, so that a short one does not spend its time on judging."""
 VALIDATION_SHARE = 0.05
 """Most of a time budget that goes into validation; the fewer of them then."""
 QUICK_SECONDS = 3.0
@@ -39,6 +41,12 @@ LOWER = 0.5
 """What the learning rate is multiplied with when numbers were not finite."""
 STEPS_TO_RECOVER = 1000
 """Numbers that are not finite again so soon after the last time end the run."""
+
+
+def count_validations(tokens: float, judged: int) -> int:
+    """How many a run of steps has that trains on so many tokens, each of `judged` tokens. It follows from these alone,
+    so that the run is the same on every machine."""
+    return round(min(VALIDATIONS, max(FEWEST_VALIDATIONS, tokens / TOKENS_FOR_JUDGING_ONE / max(1, judged))))
 
 
 class BatchSource(Protocol):
@@ -62,6 +70,7 @@ class Training:
         recall: an earlier, good state of this run, to go back to when numbers are no longer finite; None if there is
             none, and the run ends then.
         compute: on which device, and by which path.
+        validations: about how many in a run of steps; in a run of minutes the most.
     """
 
     model: nn.Module
@@ -73,11 +82,12 @@ class Training:
     should_stop: Callable[[], bool] = lambda: False
     compute: Compute = REFERENCE
     recall: Callable[[], State] | None = None
+    validations: int = VALIDATIONS
 
     def __post_init__(self) -> None:
         self.ending = False
         """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
-        self._numbers = _Numbers()
+        self._numbers = _Numbers(next_validation=1 / self.validations)
         self._backward = Backward(self.model, self.compute)
         self._best_weights: dict[str, Tensor] = {}
         self._is_best = False
@@ -144,7 +154,7 @@ class Training:
         self._is_best = best is None and self._numbers.best_loss is not None
         self._best_weights = self._weights() if self._is_best else dict(best or {})
         if self._numbers.next_validation > 1:  # the run had ended, and has been given more steps
-            self._numbers.next_validation = self.horizon.progress(self.step) + 1 / VALIDATIONS
+            self._numbers.next_validation = self.horizon.progress(self.step) + 1 / self.validations
         self._reserve_validation()
 
     # ---- a step
@@ -241,11 +251,11 @@ class Training:
 
     def _plan_validations(self) -> None:
         """A run of minutes takes as many validations as it can afford."""
-        numbers, apart = self._numbers, 1 / VALIDATIONS
+        numbers, apart = self._numbers, 1 / self.validations
         if isinstance(self.horizon, TimeHorizon):
             self._reserve_validation()
             affordable = VALIDATION_SHARE * self.horizon.seconds / max(numbers.validation_seconds, 1e-9)
-            apart = 1 / min(VALIDATIONS, max(2.0, affordable))
+            apart = 1 / min(self.validations, max(2.0, affordable))
             numbers.next_validation = self.horizon.progress(numbers.step) + apart
             return
         while numbers.next_validation <= self.horizon.progress(numbers.step):

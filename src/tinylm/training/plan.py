@@ -12,7 +12,7 @@
 | warmup_steps    | a tenth of the run, at most 100                   | the first gradients are the wildest           |
 | dropout         | none below 15 epochs; then 0.1, 0.2 from 50 on,   | text read often is learned by heart; below    |
 |                 | 0.3 from 150 on                                   | that border dropout only slows learning down  |
-| optimizer       | Muon for matrices at 0.02, AdamW at 0.005         | LOG.md, "Muon against AdamW"                  |
+| optimizer       | Muon for matrices at 0.02, AdamW at 0.01          | LOG.md, "Muon against AdamW"                  |
 
 The numbers rest on the experiments in LOG.md, "What suits which text and time" (benchmarks/plan_rules.py). The
 tokenizer's rule is text/tokenizer.py's. A run of minutes is planned from the speed measured on the machine (speed.py);

@@ -12,12 +12,31 @@ from torch import Tensor
 
 from tinylm.config import ModelConfig
 from tinylm.model.transformer import TinyLM
-from tinylm.training.fast.network import Dropout, LayerTensors, Network, Tensors
-from tinylm.training.fast.rooms import Room, room
+from tinylm.training.fast.network import Dropout, LayerTensors, Network, Tensors, activation_bytes
+from tinylm.training.fast.rooms import NOWHERE, Room, room
 from tinylm.training.fast.workers import Workers
 
 TOKENS_AT_ONCE = 2048
 """Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""
+
+
+def working_bytes(config: ModelConfig, rows: int, judged_rows: int, dtype: torch.dtype, cores: int) -> int:
+    """Memory of `FastGradients` and `FastLoss` together, gradients included.
+
+    Args:
+        rows, judged_rows: of a batch, and of what is judged together.
+    """
+    length = config.context_length
+    rows, judged_rows = (min(rows_at_once(length), -(-each // cores)) for each in (rows, judged_rows))
+    activations = activation_bytes(config, rows, length, dtype, backward=True)
+    judging = activation_bytes(config, judged_rows, length, torch.float32, backward=False)
+    per_layer = config.d_model * (config.d_model + 2 * config.n_kv_heads * config.d_head + config.d_model
+                                  + (3 if config.mlp == "swiglu" else 2) * config.d_mlp)
+    matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
+    everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
+    products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
+    return (cores * (activations + judging + 4 * everything + dtype.itemsize * products)
+            + matrices * (4 + dtype.itemsize))
 
 
 def rows_at_once(length: int) -> int:
@@ -121,9 +140,9 @@ def _arranged(config: ModelConfig, matrix: Callable[[Sequence[str]], Room], vect
         for name, part in _norms(config).items():
             halves = (2, config.d_head // 2) if name in ("q_norm", "k_norm") else ()
             rooms[name] = vector(f"layers.{i}.{part}.weight", *halves)
-        nothing = room(torch.empty(0, 0))
-        layers.append(LayerTensors(**{"q_norm": nothing, "k_norm": nothing, **rooms}))
-    return Tensors(vector("embed.weight"), layers, vector("ln_f.weight"), matrix(["out_head.weight"]))
+        layers.append(LayerTensors(**{"q_norm": NOWHERE, "k_norm": NOWHERE, **rooms}))
+    head = "embed.weight" if config.tied_embeddings else "out_head.weight"
+    return Tensors(vector("embed.weight"), layers, vector("ln_f.weight"), matrix([head]))
 
 
 class _Weights:
@@ -161,6 +180,8 @@ class _Gradients:
 
         def matrix(names: Sequence[str], *halves: int) -> Room:
             nonlocal used
+            if names[0] in self._by_name:  # the head that is the embedding: both add to one gradient
+                return room(self._by_name[names[0]])
             first = used
             for name in names:
                 self._by_name[name] = self.flat[used:used + shapes[name].numel()].view(shapes[name])

@@ -19,7 +19,7 @@ from tinylm.config import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.fast import kernels
-from tinylm.training.fast.rooms import Room, Rooms, room
+from tinylm.training.fast.rooms import Imagined, Room, Rooms, room
 
 BENDS: dict[str, tuple[Any, Any]] = {
     "swiglu": (kernels.swiglu, kernels.swiglu_backward), "relu": (kernels.relu, kernels.relu_backward),
@@ -102,27 +102,37 @@ class _LayerRooms:
 
 
 class _Rooms:
-    """All rooms of a shape of batch. What no backward pass needs is shared by the layers."""
+    """All rooms of a shape of batch. What no backward pass needs is shared by the layers; without one, that is all."""
 
-    def __init__(self, rooms: Rooms, config: ModelConfig, rows: int, length: int, dtype: torch.dtype) -> None:
+    def __init__(self, rooms: Rooms, config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *,
+                 backward: bool = True) -> None:
         sizes = _Sizes(config, rows, length)
 
         def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Room:
             return rooms.take(name, shape, parts, dtype=dtype)
 
         self.length = length
-        self.layers = [_LayerRooms(rooms, layer, sizes, dtype) for layer in range(config.n_layers)]
+        self.layers = [_LayerRooms(rooms, layer if backward else 0, sizes, dtype) for layer in range(config.n_layers)]
         self.x, self.rstd = take("x", sizes.stream, dtype=F32), take("rstd", sizes.tokens, dtype=F32)
         self.h, self.logits = take("h", sizes.stream), take("logits", sizes.logits)
         self.row = take("row", (max(config.vocab_size, length),), dtype=F32)
         self.head = take("head", (2, config.d_head // 2), dtype=F32)
         self.scores = take("scores", sizes.patterns)
-        self.dropped = take("dropped", sizes.patterns) if config.dropout else self.scores
         self.z, self.branch = take("z", *sizes.z), take("branch", sizes.stream)
+        if not backward:
+            return
+        self.dropped = take("dropped", sizes.patterns) if config.dropout else self.scores
         self.dx, self.dh = take("dx", sizes.stream, dtype=F32), take("dh", sizes.stream)
         self.dpre, self.dpost = take("dpre", *sizes.pre), take("dpost", sizes.hidden)
         self.dq, self.dk, self.dv = (take(f"d{name}", *sizes.heads) for name in "qkv")
         self.djoined, self.dqkv = take("djoined", *sizes.joined), take("dqkv", *sizes.qkv)
+
+
+def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *, backward: bool) -> int:
+    """What one thread needs for so many rows at once."""
+    imagined = Imagined()
+    _Rooms(imagined, config, rows, length, dtype, backward=backward)
+    return imagined.n_bytes
 
 
 class Network:
@@ -173,7 +183,7 @@ class Network:
             angles = self._positions.angles(0, length, torch.device("cpu"))
             half = self.config.d_head // 2
             cos, sin = angles or (torch.ones(length, half), torch.zeros(length, half))
-            made = _Rooms(self._rooms, self.config, rows, length, self.dtype)
+            made = _Rooms(self._rooms, self.config, rows, length, self.dtype, backward=self.gradients is not None)
             self._by_shape[rows, length] = made, room(cos), room(sin)
         return self._by_shape[rows, length]
 

@@ -53,6 +53,16 @@ def _nearest(_context: Any, number: Any) -> Any:
 
 
 @intrinsic
+def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z with one rounding, which no licence to reorder sums takes apart."""
+
+    def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        return builder.call(builder.module.declare_intrinsic("llvm.fma", (_F32,)), args)
+
+    return types.float32(types.float32, types.float32, types.float32), code
+
+
+@intrinsic
 def _power_of_two(_context: Any, number: Any) -> Any:
     """2 to a whole number between -126 and 127: it is put where a float keeps its exponent."""
 
@@ -102,17 +112,19 @@ def _stored(array: Any, number: Any) -> Any:
 
 
 _LOWEST, _HIGHEST = np.float32(-87.0), np.float32(88.0)
-_LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
+_LOG2_E = np.float32(1.44269504)
+_MINUS_LN2_HIGH, _MINUS_LN2_LOW = np.float32(-0.693359375), np.float32(2.12194440e-4)
+"""Together -ln(2), to more digits than one number holds."""
 _C2, _C3, _C4, _C5, _C6 = (np.float32(c) for c in (0.5, 1.6666666e-1, 4.1666663e-2, 8.3334519e-3, 1.3888889e-3))
 _ONE = np.float32(1.0)
 
 
 @njit(inline="always", fastmath=FASTMATH)
 def exp(x: Any) -> Any:
-    """e to the x in 32 bits, off by less than 2e-7 of itself: 2 to a whole number times a Taylor series of the rest."""
+    """e to the x in 32 bits, off by less than 4e-7 of itself: 2 to a whole number times a Taylor series of the rest."""
     x = min(max(x, _LOWEST), _HIGHEST)
     whole = _nearest(x * _LOG2_E)
-    rest = x - whole * _LN2_HIGH - whole * _LN2_LOW  # |rest| <= ln(2)/2
+    rest = _fused(whole, _MINUS_LN2_LOW, _fused(whole, _MINUS_LN2_HIGH, x))  # |rest| <= ln(2)/2
     series = _C2 + rest * (_C3 + rest * (_C4 + rest * (_C5 + rest * _C6)))
     return (_ONE + rest + rest * rest * series) * _power_of_two(whole)
 

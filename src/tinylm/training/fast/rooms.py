@@ -45,6 +45,21 @@ class Rooms:
             self._memory[name] = torch.empty(count, dtype=dtype)
         return room(self._memory[name][:count].view(*shape), *parts)
 
+
+class Imagined(Rooms):
+    """Counts what rooms would take, and makes none."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[Hashable, int] = {}
+
+    def take(self, name: Hashable, shape: Sequence[int], parts: Sequence[int] = (), *,  # noqa: ARG002
+             dtype: torch.dtype) -> Room:
+        self._bytes[name] = max(self._bytes.get(name, 0), torch.Size(shape).numel() * dtype.itemsize)
+        return NOWHERE
+
     @property
     def n_bytes(self) -> int:
-        return sum(memory.nbytes for memory in self._memory.values())
+        return sum(self._bytes.values())
+
+
+NOWHERE = room(torch.empty(0, 0))
