@@ -10,8 +10,10 @@ What is named `d...` is the gradient of the loss with respect to it.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,9 +21,13 @@ from llvmlite import binding
 from numba import njit
 from numba.core.compiler import Compiler
 
+from tinylm.training.fast import numbers
 from tinylm.training.fast.numbers import FASTMATH, exp, hashed, read, sigmoid, stored
 
 binding.set_option("tinylm", "-force-vector-interleave=1")
+"""Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
+_NUMBERS = hashlib.sha256(Path(numbers.__file__).read_bytes()).hexdigest()[:8]
+"""A part of the names under which numba keeps what it compiled: it sees when this file changes, and not that one."""
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
@@ -35,6 +41,7 @@ class _Apart(Compiler):
 
 def kernel(function: Kernel) -> Kernel:
     """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap."""
+    function.__qualname__ += f"-{_NUMBERS}"
     compiled: Kernel = njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy",
                             pipeline_class=_Apart)(function)
     return compiled

@@ -57,7 +57,7 @@ def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:
     """x * y + z with one rounding, which no licence to reorder sums takes apart."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        return builder.call(builder.module.declare_intrinsic("llvm.fma", (_F32,)), args)
+        return builder.fma(*args)
 
     return types.float32(types.float32, types.float32, types.float32), code
 
