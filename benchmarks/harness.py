@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 """Where processes run, so that they find this package."""
-CACHES = ("TINYLM_CACHE", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "NUMBA_CACHE_DIR")
-"""What a process may have kept from an earlier one: encoded texts and compiled code."""
+CACHES = ("TINYLM_CACHE", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+"""What a process may have kept from an earlier one: encoded texts, ..."""
+CODE = "NUMBA_CACHE_DIR"
+"""... and tinylm's own compiled code."""
 
 Run = dict[str, Any]
 Side = Callable[[int], Run]
@@ -63,15 +65,26 @@ def process(module: str, *arguments: object, environment: Mapping[str, str] | No
 
 
 @contextmanager
-def fresh() -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder to work in, and an environment whose caches are empty: what has to be compiled is, and that counts."""
+def fresh(*, compiled: bool = False) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder to work in, and an environment whose caches are empty: what has to be compiled is, and that counts.
+
+    Args:
+        compiled: tinylm's code stays compiled, as it does after the first run on a machine.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder), {name: str(Path(folder, name.lower())) for name in CACHES}
+        names = CACHES if compiled else (*CACHES, CODE)
+        yield Path(folder), {name: str(Path(folder, name.lower())) for name in names}
 
 
 def add_pairs(parser: argparse.ArgumentParser, default: int = 3) -> None:
     parser.add_argument("--pairs", type=at_least_one, default=default, metavar="N",
                         help="how often both sides are run, in turn (default: %(default)s)")
+
+
+def add_compiled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--compiled", action="store_true",
+                        help="leave tinylm's code compiled, as it is after the first run on a machine (default: "
+                        "compile it in every run)")
 
 
 def at_least_one(value: str) -> int:

@@ -27,10 +27,10 @@ def with_passed_on(options: Sequence[str], horizon: Sequence[str], passed_on: Se
     return [*options, *([] if names & set(HORIZONS) else horizon), *passed_on]
 
 
-def train_tinylm(text: Path, options: Sequence[str], target: float, seed: int) -> Run:
+def train_tinylm(text: Path, options: Sequence[str], target: float, seed: int, *, compiled: bool = False) -> Run:
     """Trains by the command line alone. The seconds are those of that whole process; whether the loss was reached is
     then asked of the folder that it left, by `tinylm evaluate`. A run that missed it has no value."""
-    with fresh() as (folder, environment):
+    with fresh(compiled=compiled) as (folder, environment):
         run = folder / "run"
         done = process("tinylm", "train", text.resolve(), "--seed", seed, *options, "--out", run, "--json",
                        environment=environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -33,10 +34,10 @@ from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, tra
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
-from tinylm.training.backward import Compute, choose_compute
+from tinylm.training.backward import Compute, choose_compute, must_compile
 from tinylm.training.device import choose_device
 from tinylm.training.loop import VALIDATIONS, count_validations
-from tinylm.training.speed import measure_pace, measure_speed, warm_up
+from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
 
 PROBE_SHARE = 0.012
 """Of a run of minutes, for each of two measurements of speed."""
@@ -120,11 +121,13 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers
     return merged
 
 
-def prepare(source: str | Path, chosen: Partial, *, started: float | None = None) -> Prepared:
+def prepare(source: str | Path, chosen: Partial, *, started: float | None = None,
+            tell: Callable[[str], None] = lambda _: None) -> Prepared:
     """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
 
     Args:
         started: a reading of time.perf_counter, from which the forecast counts its seconds; None: from now.
+        tell: is told beforehand of what takes long.
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work.
@@ -143,7 +146,7 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
              f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}"]
-    return _plan(text, chosen, device, notes, started)
+    return _plan(text, chosen, device, notes, started, tell)
 
 
 def describe(corpus: Corpus) -> str:
@@ -164,9 +167,13 @@ class _Text:
     dataset: Dataset
 
 
-def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], started: float) -> Prepared:
+def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], started: float,
+          tell: Callable[[str], None]) -> Prepared:
     counted = count_some(text.dataset, text.tokenizer.vocab_size, order=5 if text.tokenizer.kind == "char" else 3)
-    warm_up(device)
+    kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
+    if must_compile(kind, device):
+        tell("compiling  for this processor, once: about a quarter of a minute")
+    warm_up(kind, device, precision)
     held_bytes = psutil.Process().memory_info().rss
     config = _configure(text, chosen, device)
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, device)
@@ -193,7 +200,8 @@ def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
     """
     minutes = chosen["train"].get("minutes") or rules.DEFAULT_MINUTES
     counted = any(chosen["train"].get(name) for name in ("steps", "epochs"))
-    speed = rules.REFERENCE_SPEED if counted else measure_speed(device, _probe_seconds(minutes))
+    speed = rules.REFERENCE_SPEED if counted else measure_speed(
+        smallest(chosen["model"]), device, chosen["train"].get("precision", "auto"), _probe_seconds(minutes))
     fill_in = partial(rules.fill_in, chosen, n_bytes=text.dataset.train.n_bytes, n_tokens=text.dataset.train.n_tokens,
                       vocab_size=text.tokenizer.vocab_size, speed=speed)
     judged = text.dataset.validation.n_tokens if text.dataset.validation else 0

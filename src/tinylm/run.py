@@ -107,7 +107,7 @@ def train_run(source: str | Path, chosen: Partial, *, out: str | Path | None = N
     started = time.perf_counter() if started is None else started
     folder = run_folder(source, out)
     bundle.check_free(folder, force=force)
-    prepared = prepare(source, chosen)
+    prepared = prepare(source, chosen, tell=lambda line: say(console, [line]))
     say(console, prepared.notes)
     run = _Run(prepared, folder, console, started)
     with _way_back(folder, console), ExitStack() as held:

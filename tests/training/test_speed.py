@@ -24,7 +24,7 @@ class Rows:
 
 
 def test_the_speed_of_this_machine_is_a_speed():
-    assert 1e6 < speed.measure_speed(CPU, seconds=0.0) < 1e15
+    assert 1e6 < speed.measure_speed(speed.smallest({}), CPU, seconds=0.0) < 1e15
 
 
 def test_every_part_of_a_run_takes_time():
@@ -43,7 +43,7 @@ def test_of_a_large_batch_a_part_is_timed():
 def test_measuring_leaves_the_random_state_and_the_threads_alone():
     torch.manual_seed(1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    speed.warm_up(CPU)
+    speed.warm_up(speed.smallest({}), CPU)
     speed.measure_pace(MODEL, TrainConfig(steps=1), Rows(), compute=COMPUTE, seconds=0.0)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.train import add_run_arguments, chosen
@@ -19,7 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
     from tinylm.prepare import prepare
 
-    prepared = prepare(arguments.source, chosen(arguments), started=STARTED)
+    prepared = prepare(arguments.source, chosen(arguments), started=STARTED,
+                       tell=lambda line: print(line, file=sys.stderr, flush=True))
     if arguments.json:
         print_json(prepared.to_dict())
     else:

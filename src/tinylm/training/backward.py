@@ -69,6 +69,15 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
 
 
+def must_compile(config: ModelConfig, device: torch.device) -> bool:
+    """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
+    if device.type != "cpu" or not can_be_fast(config):
+        return False
+    from tinylm.training.fast import kernels
+
+    return not kernels.are_compiled()
+
+
 REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
 
 
@@ -122,7 +131,14 @@ def _dropout_from(seed: int, model: nn.Module) -> Iterator[None]:
     """Dropout draws from torch's global generator: seeded here, and put back as it was."""
     if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
         yield
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
+    elif next(model.parameters()).device.type == "cpu":  # torch.manual_seed would ask every other kind of device, too
+        before = torch.default_generator.get_state()
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(before)
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield

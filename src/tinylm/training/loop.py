@@ -29,7 +29,7 @@ from tinylm.training.optimizer import Optimizer, moments, restore_moments, scale
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
 from tinylm.training.step import train_step
 
-VALIDATIONS, FEWEST_VALIDATIONS = 20, 3
+VALIDATIONS, FEWEST_VALIDATIONS = 20, 2
 """About so many in a run, and the fewest."""
 TOKENS_FOR_JUDGING_ONE = 7
 """A run of steps trains on so many for each that it judges, so that a short one does not spend its time on judging."""

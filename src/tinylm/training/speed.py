@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -26,6 +27,7 @@ from tinylm.training.step import train_step
 
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
+SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
 FEWEST, MOST = 2, 9
 """Times that something is done to get one figure."""
 
@@ -47,10 +49,19 @@ class Pace:
     building: float
 
 
-def warm_up(device: torch.device) -> None:
-    """The first step of a process starts threads and loads code, which takes time and memory of its own."""
-    config = ModelConfig(vocab_size=4, d_model=8, n_heads=1, n_layers=1)
-    compute = choose_compute(config, device, flops=math.inf)
+def smallest(model: Mapping[str, Any]) -> ModelConfig:
+    """A model of the kind that was chosen, as small as can be."""
+    kind = {name: value for name, value in model.items() if name not in SIZES_OF_A_MODEL}
+    return ModelConfig(**{**kind, "vocab_size": 4, "context_length": 8, "d_model": 8, "n_heads": 1, "n_layers": 1})
+
+
+def warm_up(config: ModelConfig, device: torch.device, precision: str = "auto") -> None:
+    """The first step of a process starts threads and loads code, which takes time and memory of its own.
+
+    Args:
+        config: `smallest` of what will be measured.
+    """
+    compute = choose_compute(config, device, flops=math.inf, precision=precision)
     with compute.running():
         steps = _Steps(config, TrainConfig(steps=1), compute)
         batch = torch.zeros((2, 8), dtype=torch.int64, device=device)
@@ -58,13 +69,19 @@ def warm_up(device: torch.device) -> None:
         steps.judge((batch, batch))
 
 
-def measure_speed(device: torch.device, seconds: float = 0.5) -> float:
+def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "auto", seconds: float = 0.5) -> float:
     """FLOP/s of this machine in training steps at a width of 128 (plan.py scales it to other widths), from steps of a
-    small reference model, for about `seconds`."""
+    small model, for about `seconds`.
+
+    Args:
+        kind: `smallest` of what is to be trained.
+    """
     shape = size(REFERENCE_SIZE)["model"]
-    model = ModelConfig(vocab_size=REFERENCE_VOCABULARY, context_length=REFERENCE_LENGTH, **shape)
+    changed = {"vocab_size": REFERENCE_VOCABULARY, "context_length": REFERENCE_LENGTH, **shape}
+    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads"})
+    model = ModelConfig(**{**same, **changed})
     flops = training_flops(model.n_layers, model.d_model, model.vocab_size)
-    compute = choose_compute(model, device, flops=flops * REFERENCE_ROWS * REFERENCE_LENGTH)
+    compute = choose_compute(model, device, flops=flops * REFERENCE_ROWS * REFERENCE_LENGTH, precision=precision)
     with compute.running():
         steps = _Steps(model, TrainConfig(steps=1), compute)
         ids = torch.arange(REFERENCE_ROWS * REFERENCE_LENGTH, device=device).view(REFERENCE_ROWS, -1)

@@ -31,6 +31,12 @@ _NUMBERS = hashlib.sha256(Path(numbers.__file__).read_bytes()).hexdigest()[:8]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
+def are_compiled() -> bool:
+    """Whether an earlier program has left the kernels compiled."""
+    kept: Any = norm
+    return any(Path(kept.stats.cache_path).glob(f"kernels.norm-{_NUMBERS}-*.nbi"))
+
+
 class _Apart(Compiler):
     """Compiles under the promise that no two arrays of a call overlap, so loops need not look out for that."""
 
