@@ -19,7 +19,7 @@ from tinylm.training import backward
 from tinylm.training.backward import Backward, Compute, can_be_fast, choose_compute
 from tinylm.training.fast import gradients, kernels
 from tinylm.training.fast.gradients import FastLoss
-from tinylm.training.fast.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN
+from tinylm.training.fast.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
 from tinylm.training.fast.workers import Workers
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
@@ -148,6 +148,29 @@ def test_batches_of_other_shapes_may_follow():
         theirs = gradients_of(model, backward.REFERENCE, batch(model, rows, length), n_targets=10)[1]
         scale = max(gradient.norm() for gradient in theirs.values())
         assert max((ours[name] - theirs[name]).norm() for name in ours) < 1e-5 * scale
+
+
+def test_room_grows_to_the_largest_batch_and_no_further():
+    model = make()
+    judge = FastLoss(model, Workers())
+    for length in (*range(1, 25), 5, 24):
+        inputs, targets = (part.numpy() for part in batch(model, 2, length))
+        assert judge(inputs, targets) == pytest.approx(total_loss(model(torch.from_numpy(inputs)),
+                                                                  torch.from_numpy(targets)).item(), rel=1e-6)
+    [network] = judge._networks
+    largest = FastLoss(model, Workers())
+    largest(*(part.numpy() for part in batch(model, 2, 24)))
+    assert network._rooms.n_bytes == largest._networks[0]._rooms.n_bytes
+    assert network._rooms.n_bytes == activation_bytes(model.config, 2, 24, torch.float32, backward=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_memory_is_counted_to_the_byte(dtype):
+    model = make(dropout=0.1)
+    path = Backward(model, fast(dtype, cores=1))
+    path(*batch(model, 3, 24), 10, 0)
+    made = path._fast._networks[0]._rooms.n_bytes
+    assert made == activation_bytes(model.config, 3, 24, dtype, backward=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from llvmlite import binding
@@ -34,7 +35,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 def are_compiled() -> bool:
     """Whether an earlier program has left the kernels compiled."""
     kept: Any = norm
-    return any(Path(kept.stats.cache_path).glob(f"kernels.norm-{_NUMBERS}-*.nbi"))
+    folder = kept.stats.cache_path
+    return folder is not None and any(Path(folder).glob(f"kernels.norm-{_NUMBERS}-*.nbi"))
 
 
 class _Apart(Compiler):
@@ -48,9 +50,10 @@ class _Apart(Compiler):
 def kernel(function: Kernel) -> Kernel:
     """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap."""
     function.__qualname__ += f"-{_NUMBERS}"
-    compiled: Kernel = njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy",
-                            pipeline_class=_Apart)(function)
-    return compiled
+    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
+    with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
+        compiled.enable_caching()
+    return cast(Kernel, compiled)
 
 
 def inlined(function: Kernel) -> Kernel:

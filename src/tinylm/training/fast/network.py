@@ -183,7 +183,10 @@ class Network:
             angles = self._positions.angles(0, length, torch.device("cpu"))
             half = self.config.d_head // 2
             cos, sin = angles or (torch.ones(length, half), torch.zeros(length, half))
+            before = self._rooms.n_bytes
             made = _Rooms(self._rooms, self.config, rows, length, self.dtype, backward=self.gradients is not None)
+            if self._rooms.n_bytes > before:
+                self._by_shape.clear()  # what looks at the smaller rooms of before would keep them
             self._by_shape[rows, length] = made, room(cos), room(sin)
         return self._by_shape[rows, length]
 

@@ -45,6 +45,11 @@ class Rooms:
             self._memory[name] = torch.empty(count, dtype=dtype)
         return room(self._memory[name][:count].view(*shape), *parts)
 
+    @property
+    def n_bytes(self) -> int:
+        """Of all rooms."""
+        return sum(memory.nbytes for memory in self._memory.values())
+
 
 class Imagined(Rooms):
     """Counts what rooms would take, and makes none."""
