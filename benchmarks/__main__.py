@@ -11,6 +11,7 @@ BENCHMARKS = {
     "time-to-1.88": "Seconds until tiny Shakespeare is learned as well as a plain GPT learns it in 2,000 steps.",
     "time-to-1.4697": "The same for a GPT of 10.7M parameters and the best loss known for it.",
     "throughput": "Training tokens a second, beside a plain PyTorch GPT of the same shape.",
+    "ceiling": "The share of what matrix products reach on this machine that a training step reaches.",
     "book": "Bits a byte on a text after some minutes, beside a GPT-2 in the Trainer of transformers.",
     "notebook": "Seconds of the teaching notebook's 200 epochs, beside its own code.",
     "plan-rules": "The experiments behind the rules by which tinylm chooses sizes, batches and dropout.",
