@@ -146,10 +146,9 @@ def expected_bits(ngram: float, tokens: float, epochs: float, n_bytes: int) -> f
     """Bits a byte to expect where n-grams reach `ngram`, after so many tokens, which are so many epochs of a text of
     `n_bytes`.
 
-    Fitted on runs (tests/test_forecast.py) whose models had about the sizes and dropouts that
-    plan.py chooses; off by 3% there at most. A model needs tokens to learn at all; it falls behind where it has not
-    read all that the n-grams have seen; and a small text teaches it less than them. What is read over 150 times
-    brings no more.
+    Fitted on runs (tests/test_forecast.py) whose models had about the sizes and dropouts that plan.py chooses; off by
+    3% there at most. A model needs tokens to learn at all; it falls behind where it has not read all that the n-grams
+    have seen; and a small text teaches it less than them. What is read over 150 times brings no more.
     """
     useful = max(1.0, tokens * min(1.0, 150 / max(epochs, 1e-9)))
     share = 0.80 + 0.12 / math.sqrt(useful / 1e6)

@@ -17,7 +17,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training import backward
 from tinylm.training.backward import Backward, Compute, can_be_fast, choose_compute
-from tinylm.training.fast import gradients, kernels
+from tinylm.training.fast import bends, gradients, kernels
 from tinylm.training.fast.gradients import FastLoss
 from tinylm.training.fast.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
 from tinylm.training.fast.workers import Workers
@@ -291,7 +291,7 @@ def test_rounding_to_16_bits_is_torchs():
     numbers = bits.view(np.float32)
     numbers = np.append(numbers[np.isfinite(numbers)], np.float32([0.0, -0.0, np.inf, -np.inf, 3e38, 1e-40]))
     ours = np.empty((len(numbers), 1), np.uint16)
-    kernels.relu(numbers.reshape(-1, 1), ours)
+    bends.relu(numbers.reshape(-1, 1), ours)
     theirs = torch.from_numpy(numbers).clamp_min(0).bfloat16().float().numpy()
     assert np.array_equal((ours.astype(np.uint32) << 16).view(np.float32)[:, 0], theirs)
 

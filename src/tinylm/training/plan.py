@@ -14,10 +14,10 @@
 |                 | 0.3 from 150 on                                   | that border dropout only slows learning down  |
 | optimizer       | Muon for matrices at 0.02, AdamW at 0.01          | LOG.md, "Muon against AdamW"                  |
 
-The numbers rest on the experiments in LOG.md, "Much time for a little text", and in
-tests/test_forecast.py (benchmarks/plan_rules.py). The
-tokenizer's rule is text/tokenizer.py's. A run of minutes is planned from the speed measured on the machine (speed.py);
-one that is counted in steps or epochs from a speed that stands for all machines.
+The numbers rest on the experiments of benchmarks/plan_rules.py, of which tests/test_forecast.py keeps some; where they
+no longer hold, LOG.md says so ("Much time for a little text"). The tokenizer's rule is text/tokenizer.py's. A run of
+minutes is planned from the speed measured on the machine (speed.py); one that is counted in steps or epochs from a
+speed that stands for all machines.
 """
 
 from __future__ import annotations

@@ -10,59 +10,23 @@ What is named `d...` is the gradient of the loss with respect to it.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from llvmlite import binding
-from numba import njit
-from numba.core.compiler import Compiler
 
-from tinylm.training.fast import numbers
-from tinylm.training.fast.numbers import FASTMATH, exp, hashed, read, sigmoid, stored
+from tinylm.training.fast.compiling import SHARED, inlined, kernel
+from tinylm.training.fast.numbers import exp, hashed, read, stored
 
-binding.set_option("tinylm", "-force-vector-interleave=1")
-"""Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
-_NUMBERS = hashlib.sha256(Path(numbers.__file__).read_bytes()).hexdigest()[:8]
-"""A part of the names under which numba keeps what it compiled: it sees when this file changes, and not that one."""
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
 def are_compiled() -> bool:
     """Whether an earlier program has left the kernels compiled."""
     kept: Any = norm
     folder = kept.stats.cache_path
-    return folder is not None and any(Path(folder).glob(f"kernels.norm-{_NUMBERS}-*.nbi"))
-
-
-class _Apart(Compiler):
-    """Compiles under the promise that no two arrays of a call overlap, so loops need not look out for that."""
-
-    def define_pipelines(self) -> Any:
-        self.state.flags.noalias = True
-        return super().define_pipelines()
-
-
-def kernel(function: Kernel) -> Kernel:
-    """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap."""
-    function.__qualname__ += f"-{_NUMBERS}"
-    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
-    with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
-        compiled.enable_caching()
-    return cast(Kernel, compiled)
-
-
-def inlined(function: Kernel) -> Kernel:
-    """Becomes part of the kernels that call it."""
-    compiled: Kernel = njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
-    return compiled
-
-
-ZERO, ONE, HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+    return folder is not None and any(Path(folder).glob(f"kernels.norm-{SHARED}-*.nbi"))
 
 
 # ---- the residual stream and its norms
@@ -307,80 +271,6 @@ def join_heads_backward(dout: Any, dz: Any) -> None:
             for h in range(dz.shape[1]):
                 for i in range(dz.shape[3]):
                     dz[b, h, t, i] = dout[b, t, h, i]
-
-
-# ---- the MLP's bends: pre (N, F) -> post (N, F); swiglu reads the gate and the other view side by side, (N, 2, F)
-
-
-@kernel
-def swiglu(pre: Any, post: Any) -> None:
-    for n in range(post.shape[0]):
-        for f in range(post.shape[1]):
-            gate = read(pre[n, 0, f])
-            post[n, f] = stored(post, gate * sigmoid(gate) * read(pre[n, 1, f]))
-
-
-@kernel
-def swiglu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
-    for n in range(dpost.shape[0]):
-        for f in range(dpost.shape[1]):
-            gate, up, d = read(pre[n, 0, f]), read(pre[n, 1, f]), read(dpost[n, f])
-            s = sigmoid(gate)
-            dpre[n, 0, f] = stored(dpre, d * up * s * (ONE + gate * (ONE - s)))
-            dpre[n, 1, f] = stored(dpre, d * gate * s)
-
-
-@kernel
-def relu(pre: Any, post: Any) -> None:
-    for n in range(post.shape[0]):
-        for f in range(post.shape[1]):
-            post[n, f] = stored(post, max(read(pre[n, f]), ZERO))
-
-
-@kernel
-def relu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
-    for n in range(dpost.shape[0]):
-        for f in range(dpost.shape[1]):
-            dpre[n, f] = stored(dpre, read(dpost[n, f]) if read(pre[n, f]) > ZERO else ZERO)
-
-
-@kernel
-def squared_relu(pre: Any, post: Any) -> None:
-    for n in range(post.shape[0]):
-        for f in range(post.shape[1]):
-            positive = max(read(pre[n, f]), ZERO)
-            post[n, f] = stored(post, positive * positive)
-
-
-@kernel
-def squared_relu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
-    for n in range(dpost.shape[0]):
-        for f in range(dpost.shape[1]):
-            positive = max(read(pre[n, f]), ZERO)
-            dpre[n, f] = stored(dpre, read(dpost[n, f]) * (positive + positive))
-
-
-_GELU_SCALE, _GELU_CUBE = np.float32(2 * math.sqrt(2 / math.pi)), np.float32(0.044715)
-_THREE = np.float32(3.0)
-
-
-@kernel
-def gelu(pre: Any, post: Any) -> None:
-    """x * (1 + tanh(u)) / 2 = x * sigmoid(2u) with u = sqrt(2/pi) * (x + 0.044715 x^3)."""
-    for n in range(post.shape[0]):
-        for f in range(post.shape[1]):
-            x = read(pre[n, f])
-            post[n, f] = stored(post, x * sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x)))
-
-
-@kernel
-def gelu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
-    for n in range(dpost.shape[0]):
-        for f in range(dpost.shape[1]):
-            x = read(pre[n, f])
-            s = sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x))
-            slope = _GELU_SCALE * (ONE + _THREE * _GELU_CUBE * x * x)
-            dpre[n, f] = stored(dpre, read(dpost[n, f]) * s * (ONE + x * slope * (ONE - s)))
 
 
 # ---- dropout, and the loss

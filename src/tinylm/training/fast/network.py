@@ -8,7 +8,7 @@ residual stream and the gradients of the weights are float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +19,9 @@ from tinylm.config import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.fast import kernels
+from tinylm.training.fast.bends import BENDS
 from tinylm.training.fast.rooms import Imagined, Room, Rooms, room
 
-BENDS: dict[str, tuple[Any, Any]] = {
-    "swiglu": (kernels.swiglu, kernels.swiglu_backward), "relu": (kernels.relu, kernels.relu_backward),
-    "squared_relu": (kernels.squared_relu, kernels.squared_relu_backward),
-    "gelu": (kernels.gelu, kernels.gelu_backward),
-}
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
 """The four places of dropout in a layer."""
 F32 = torch.float32

@@ -89,7 +89,7 @@ def hashed(_context: Any, index: Any, key: Any) -> Any:
 
 def read(_number: Any) -> Any:
     """A stored number as float32."""
-    raise NotImplementedError("only inside kernels")
+    raise AssertionError("only inside kernels")
 
 
 @overload(read, inline="always", strict=False)
@@ -101,7 +101,7 @@ def _read(number: Any) -> Any:
 
 def stored(_array: Any, _number: Any) -> Any:
     """A float32 as `array` stores its numbers."""
-    raise NotImplementedError("only inside kernels")
+    raise AssertionError("only inside kernels")
 
 
 @overload(stored, inline="always", strict=False)

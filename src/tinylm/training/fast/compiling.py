@@ -1,0 +1,46 @@
+"""How kernels are compiled: once on a machine, on first use, for all instructions that its processor has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from llvmlite import binding
+from numba import njit
+from numba.core.compiler import Compiler
+
+from tinylm.training.fast import numbers
+from tinylm.training.fast.numbers import FASTMATH
+
+binding.set_option("tinylm", "-force-vector-interleave=1")
+"""Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
+SHARED = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (numbers.__file__, __file__))).hexdigest()[:8]
+"""A part of the names under which numba keeps what it compiled: it sees when the file of a kernel changes, and not when
+these do, from which they take what they share."""
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+class _Apart(Compiler):
+    """Compiles under the promise that no two arrays of a call overlap, so loops need not look out for that."""
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap."""
+    function.__qualname__ += f"-{SHARED}"
+    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
+    with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
+        compiled.enable_caching()
+    return cast(Kernel, compiled)
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Becomes part of the kernels that call it."""
+    compiled: Kernel = njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
+    return compiled
