@@ -163,8 +163,7 @@ def verdict(report: Report) -> str:
     name, best = min(report.baselines.items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
     better = "better" if difference >= 0 else "worse"
-    sentence = f"{better} than {called(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
-    return sentence if difference >= 0 else f"{sentence}: it has not learned enough yet"
+    return f"{better} than {called(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
 
 
 def say_copied(copied: Copied) -> list[str]:
