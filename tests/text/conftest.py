@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tinylm.text.corpus import HELLO, open_corpus
 from tinylm.text.tokenizer import Tokenizer
 
-settings.register_profile("tinylm", derandomize=True, deadline=None, database=None)
+settings.register_profile("tinylm", derandomize=True, deadline=None, database=None,
+                          suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tinylm")
 
 
