@@ -61,7 +61,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     """
     Args:
         flops: of one training step; small ones are quicker on one core.
-        precision: "auto", "float32" or "bfloat16". Small work on the reference path stays in 32 bits under "auto".
+        precision: "auto", "float32" or "bfloat16". Under "auto" the reference path stays in 32 bits on a CPU.
     """
     fast = device.type == "cpu" and can_be_fast(config)
     if precision == "auto" and device.type == "cpu" and not fast:
