@@ -1,6 +1,7 @@
 """The experiments behind the rules of training/plan.py: bits a byte on a text held out, at equal time.
 
 Time is that of a nominal machine, turned into steps beforehand, so that a busy machine changes nothing but the waiting.
+It trains by the path that a run would take on this machine.
 Each cell is one run. Cells whose folder is there are passed over, so that several processes can share the work:
 
     python -m benchmarks plan-rules BOOK.txt PLAY.txt RUNS [CELL ...]
@@ -17,20 +18,25 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from tinylm.config import ModelConfig, TrainConfig, size
 from tinylm.inspection import baselines, structure
+from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset, split_corpus, train_tokenizer
 from tinylm.text.rows import Rows
+from tinylm.training.backward import choose_compute, loss_of
 from tinylm.training.evaluate import bits_per_byte, evaluate
 from tinylm.training.events import Validated, to_json_line
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
+from tinylm.training.plan import tokens_per_second
 from tinylm.training.schedule import StepHorizon
 
-NOMINAL_SPEED = 74e9
-"""FLOP/s in training steps of a width of 128: 13,000 tokens/s of the size 0.8M. It grows with the root of the width."""
+NOMINAL_SPEED = 220e9
+"""Of a machine in the terms of training/speed.py: 40,000 tokens/s of the size 0.8M in characters."""
 HELD_OUT = 60_000
 """Characters to judge on, also for the smallest text: its own last tenth would say little."""
 
@@ -62,33 +68,33 @@ _FIELDS = {"drop": "dropout", "wd": "weight_decay", "ctx": "context", "batch": "
 
 
 def cells() -> list[Cell]:
-    """In the order of what they tell."""
-    play, tiny, small, code = (Cell(text, 1, "0.8M", "bpe", 2048) for text in ("1MB", "5KB", "100KB", "10MB"))
-    tiny = replace(tiny, minutes=0.2, size="0.1M", tokenizer="char", vocab_size=None)
-    page = replace(tiny, text="20KB")
-    small = replace(small, size="0.3M", tokenizer="char", vocab_size=None)
+    """From the smallest text to the largest."""
+    page = Cell("5KB", 0.05, "0.1M", dropout=0.2, weight_decay=3.0, batch_tokens=1024)
+    pages = Cell("20KB", 0.1, "0.1M", dropout=0.1, weight_decay=3.0, batch_tokens=2048)
+    part = Cell("100KB", 0.25, "0.3M", dropout=0.1, weight_decay=1.0)
+    play = Cell("1MB", 1, "0.8M", "bpe", 2048, weight_decay=1.0)
+    code = Cell("10MB", 1, "0.8M", "bpe", 4096, weight_decay=0.5)
     return [
-        play, replace(play, tokenizer="char", vocab_size=None), replace(play, size="0.3M"),
-        replace(play, batch_tokens=2048),
-        tiny, replace(tiny, dropout=0.3), replace(tiny, size="0.3M", dropout=0.3), replace(tiny, weight_decay=1.0),
-        replace(tiny, batch_tokens=1024, dropout=0.3), replace(tiny, tokenizer="bpe", vocab_size=384, dropout=0.3),
-        small, replace(small, dropout=0.2), replace(small, size="0.8M", dropout=0.2),
-        replace(page, minutes=0.25), replace(page, minutes=0.25, dropout=0.1), replace(page, minutes=0.25, dropout=0.2),
-        replace(page, minutes=0.25, dropout=0.3), replace(page, minutes=0.1), replace(page, minutes=0.1, dropout=0.1),
-        replace(page, minutes=0.1, dropout=0.2),
-        replace(play, size="0.3M", batch_tokens=2048), replace(play, minutes=2, batch_tokens=2048),
-        replace(code, size="0.3M", vocab_size=4096), replace(code, vocab_size=4096),
-        replace(small, minutes=0.5), replace(small, minutes=0.5, dropout=0.1), replace(small, dropout=0.1),
-        replace(play, minutes=2, size="0.3M"), replace(small, minutes=0.5, tokenizer="bpe", vocab_size=512),
-        replace(tiny, dropout=0.5), replace(small, dropout=0.3), replace(small, weight_decay=1.0, dropout=0.2),
-        replace(small, weight_decay=1.0), replace(small, weight_decay=1.0, dropout=0.1),
-        replace(play, size="0.3M", batch_tokens=2048, weight_decay=1.0),
-        replace(play, size="0.3M", vocab_size=1024), replace(play, size="0.3M", vocab_size=4096),
-        replace(small, minutes=0.5, batch_tokens=2048), replace(play, size="0.3M", context=256),
-        replace(play, minutes=5), replace(play, minutes=5, size="0.3M"), replace(play, minutes=5, size="2M"),
-        replace(play, minutes=5, dropout=0.1), replace(code, minutes=5, vocab_size=4096),
-        replace(code, minutes=5, size="2M", vocab_size=4096), replace(play, minutes=20, size="2M"),
-        replace(play, minutes=20, size="2M", dropout=0.2),
+        replace(page, dropout=0.1), replace(page, dropout=0.3), replace(page, weight_decay=6.0),
+        replace(page, dropout=0.3, weight_decay=1.0), replace(page, batch_tokens=2048),
+        replace(page, minutes=0.1, dropout=0.3), replace(page, minutes=0.1, size="0.3M", dropout=0.5),
+        pages, replace(pages, weight_decay=1.0, batch_tokens=4096),
+        replace(pages, size="0.3M", weight_decay=1.0, batch_tokens=4096),
+        replace(part, dropout=0.0, weight_decay=0.1), replace(part, dropout=0.2, weight_decay=0.1),
+        replace(part, dropout=0.0), replace(part, dropout=0.0, weight_decay=2.0), part, replace(part, dropout=0.2),
+        replace(part, batch_tokens=2048), replace(part, batch_tokens=1024), replace(part, minutes=0.5),
+        replace(part, minutes=0.5, size="0.8M", dropout=0.2),
+        replace(part, minutes=0.5, size="0.8M", dropout=0.2, weight_decay=3.0),
+        replace(part, minutes=1, weight_decay=2.0), replace(part, minutes=1, dropout=0.2, batch_tokens=2048),
+        replace(part, minutes=1, size="0.8M", batch_tokens=2048), replace(part, minutes=1, size="0.8M", dropout=0.3),
+        replace(part, minutes=5, size="0.8M", weight_decay=2.0),
+        *(replace(play, minutes=minutes, weight_decay=decay) for minutes in (0.4, 0.7, 1) for decay in (0.1, 1.0)),
+        *(replace(play, minutes=0.5, tokenizer="char", vocab_size=None, weight_decay=decay) for decay in (0.1, 0.5, 1)),
+        *(replace(play, minutes=0.15, size="0.3M", weight_decay=decay) for decay in (0.5, 1.0)),
+        replace(play, dropout=0.1),
+        *(replace(play, minutes=5, size=size, dropout=0.1) for size in ("0.8M", "2M", "5M")),
+        *(replace(code, weight_decay=decay) for decay in (0.1, 0.5, 1.0)), replace(code, minutes=0.25, size="0.3M"),
+        *(replace(code, minutes=5, size=size, weight_decay=0.1) for size in ("2M", "5M")),
     ]
 
 
@@ -123,23 +129,26 @@ def run_cell(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
     assert data.validation is not None
     model_config = ModelConfig(vocab_size=vocab_size, context_length=cell.context, dropout=cell.dropout,
                                **size(cell.size)["model"])
-    speed = NOMINAL_SPEED * math.sqrt(model_config.d_model / 128)
-    tokens = 60 * cell.minutes * speed / structure.training_flops_per_token(model_config, cell.context)
+    tokens = 60 * cell.minutes * tokens_per_second(model_config.n_layers, model_config.d_model, vocab_size,
+                                                   NOMINAL_SPEED)
     steps = max(20, round(tokens / cell.batch_tokens))
     config = TrainConfig(steps=steps, batch_size=cell.batch_tokens // cell.context, weight_decay=cell.weight_decay,
                          warmup_steps=min(100, steps // 10), learning_rate=0.01 * cell.learning,
                          muon_learning_rate=0.02 * cell.learning, evaluate_every=max(1, steps // 12))
     model = TinyLM(model_config, config.seed)
+    compute = choose_compute(model_config, torch.device("cpu"), flops=math.inf, precision=config.precision)
+    judging = loss_of(model, compute)
     held_out = Rows(data.validation, layout="windows", context_length=cell.context)
 
     def validate() -> float:
-        nats, n = evaluate(model, held_out.evaluation(8192 // cell.context))
+        nats, n = evaluate(model, held_out.evaluation(8192 // cell.context), loss_of=judging)
         return nats / n
 
-    training = Training(model, make_optimizers(model, config), Rows(data.train, layout="windows",
-                        context_length=cell.context, seed=config.seed), config, StepHorizon(steps), validate)
+    rows = Rows(data.train, layout="windows", context_length=cell.context, seed=config.seed)
+    training = Training(model, make_optimizers(model, config, compute), rows, config, StepHorizon(steps), validate,
+                        compute=compute)
     started, curve = time.perf_counter(), []
-    with open(folder / "metrics.jsonl", "x", encoding="utf-8") as file:
+    with open(folder / "metrics.jsonl", "x", encoding="utf-8") as file, vanishing_is_zero(), compute.running():
         for event in training.events():
             file.write(to_json_line(event))
             if isinstance(event, Validated):

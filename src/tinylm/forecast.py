@@ -17,6 +17,7 @@ from tinylm.report import MOST_TO_COMPRESS, MOST_TO_COUNT, MOST_TO_READ
 from tinylm.text.dataset import Dataset
 from tinylm.training.evaluate import bits_per_byte
 from tinylm.training.loop import VALIDATION_SHARE
+from tinylm.training.plan import useful_epochs
 from tinylm.training.speed import Pace
 
 SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
@@ -146,12 +147,12 @@ def expected_bits(ngram: float, tokens: float, epochs: float, n_bytes: int) -> f
     """Bits a byte to expect where n-grams reach `ngram`, after so many tokens, which are so many epochs of a text of
     `n_bytes`.
 
-    Fitted on runs (tests/test_forecast.py) whose models had about the sizes and dropouts that plan.py chooses; off by
-    3% there at most. A model needs tokens to learn at all; it falls behind where it has not read all that the n-grams
-    have seen; and a small text teaches it less than them. What is read over 150 times brings no more.
+    Fitted on runs (tests/test_forecast.py) of the sizes and with the regularisation that plan.py chooses; off by 6%
+    there at most. A model needs tokens to learn at all, a small text teaches it less than the n-grams, and a large one
+    more. What is read oftener than is of use brings no more. Texts above 1 MB: from runs on source code alone.
     """
-    useful = max(1.0, tokens * min(1.0, 150 / max(epochs, 1e-9)))
-    share = 0.80 + 0.12 / math.sqrt(useful / 1e6)
-    share += 0.15 * max(0.0, math.log10(2 / max(epochs, 1e-9)))
-    share += 0.05 * min(1.0, max(0.0, math.log10(1e6 / n_bytes)))
+    useful = max(1.0, tokens * min(1.0, useful_epochs(n_bytes) / max(epochs, 1e-9)))
+    small = min(2.0, max(0.0, math.log10(1e6 / n_bytes)))
+    large = min(1.0, max(0.0, math.log10(n_bytes / 1e6)))
+    share = 0.81 + 0.035 * small - 0.5 * large + (0.091 + 0.45 * large) / math.sqrt(useful / 1e6)
     return round(ngram * min(share, 3.0), 2)

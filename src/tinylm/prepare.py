@@ -190,7 +190,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
                              elapsed=time.perf_counter() - started, held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
-              f"training   {_horizon_for_people(config.train, job.steps)}; {config.train.optimizer}, batches of "
+              f"training   {_horizon_for_people(config.train, job.steps)}{_sooner(chosen, config.train)}; "
+              f"{config.train.optimizer}, weight decay {config.train.weight_decay:g}, batches of "
               f"{config.train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
               f"machine    {compute}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
               f"forecast   {_forecast_for_people(forecast)}"]
@@ -279,6 +280,15 @@ def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
     if train.minutes is not None:
         return f"{train.minutes:g} minutes"
     return f"{steps:,} steps" + (f" ({train.epochs:g} epochs)" if train.epochs is not None else "")
+
+
+def _sooner(chosen: Partial, train: TrainConfig) -> str:
+    """Why a run ends before the minutes that it was given, or would have by default."""
+    given = chosen["train"]
+    if train.minutes is not None or any(given.get(name) for name in ("steps", "epochs")):
+        return ""
+    minutes = given.get("minutes") or rules.DEFAULT_MINUTES
+    return f", less than {minutes:g} minutes: read more often, a text this short is learned by heart"
 
 
 def _forecast_for_people(forecast: Forecast) -> str:

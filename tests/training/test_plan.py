@@ -17,39 +17,55 @@ BUDGETS = {"seconds": st.floats(10, 1e6), "n_bytes": st.integers(1_000, 10**10),
 
 
 @given(**BUDGETS, more=st.floats(1, 1000))
-def test_more_time_more_text_or_more_speed_never_give_a_smaller_model(seconds, n_bytes, speed, more):
+def test_more_time_or_more_speed_never_give_a_smaller_model(seconds, n_bytes, speed, more):
     def rank(n_bytes, seconds, speed):
-        return list(SIZES).index(plan.choose_size(n_bytes, 2048, seconds, speed))
+        return list(SIZES).index(plan.choose_size(n_bytes, n_bytes // 3, 2048, seconds, speed))
 
     chosen = rank(n_bytes, seconds, speed)
     assert chosen <= rank(n_bytes, seconds * more, speed)
     assert chosen <= rank(n_bytes, seconds, speed * more)
-    assert chosen <= rank(round(n_bytes * more), seconds, speed)
 
 
 @given(**BUDGETS, fitting=st.sets(st.sampled_from(list(SIZES)), min_size=1))
 def test_a_size_that_does_not_fit_is_never_chosen(seconds, n_bytes, speed, fitting):
-    assert plan.choose_size(n_bytes, 2048, seconds, speed, fitting) in fitting
+    assert plan.choose_size(n_bytes, n_bytes // 3, 2048, seconds, speed, fitting) in fitting
 
 
 def test_a_small_text_gets_a_small_model_however_long_it_may_take():
-    assert plan.choose_size(2_000, 256, 3600, SPEED) == "0.1M"
+    assert plan.choose_size(2_000, 2_000, 256, 3600, SPEED) == "0.1M"
 
 
 @given(st.floats(0, 1e6), st.floats(1, 100))
-def test_the_more_often_a_text_is_read_the_more_dropout(epochs, more):
-    assert plan.choose_dropout(epochs) <= plan.choose_dropout(epochs * more)
+def test_the_more_often_a_text_is_read_the_more_is_done_against_learning_by_heart(epochs, more):
+    once, often = plan.choose_regularisation(epochs), plan.choose_regularisation(epochs * more)
+    assert all(a <= b for a, b in zip(once, often, strict=True))
 
 
-def test_dropout_begins_at_the_border_between_fresh_and_repeated_text():
-    assert filled(1_000_000, minutes=1)["model"]["dropout"] == 0.0
-    assert filled(5_000, minutes=5)["model"]["dropout"] == 0.3
+def test_the_border_between_fresh_and_repeated_text():
+    assert filled(10**8, minutes=1)["train"]["weight_decay"] == 0.5
+    assert filled(5_000, minutes=0.02)["train"]["weight_decay"] > 0.5
 
 
-@given(st.floats(1, 1e12), st.floats(1, 1000))
-def test_short_runs_take_small_batches(tokens, more):
-    batch = plan.choose_batch(tokens)
-    assert plan.SMALLEST_BATCH_TOKENS <= batch <= plan.choose_batch(tokens * more) <= plan.BATCH_TOKENS
+@given(st.integers(1, 10**12), st.floats(1, 1000))
+def test_the_longer_a_text_the_fewer_epochs_are_of_use(n_bytes, more):
+    assert plan.useful_epochs(n_bytes) >= plan.useful_epochs(round(n_bytes * more)) >= 4
+
+
+def test_a_run_of_minutes_ends_where_reading_on_would_be_learning_by_heart():
+    assert filled(5_000, minutes=5)["train"]["epochs"] == round(plan.useful_epochs(5_000), 1)
+    assert filled(10**7, minutes=5)["train"]["minutes"] == 5
+
+
+def test_a_size_that_was_chosen_keeps_its_minutes():
+    result = plan.fill_in({"model": {"d_model": 64}, "train": {"minutes": 5}}, n_bytes=5000, n_tokens=5000,
+                          vocab_size=68, speed=SPEED)
+    assert result["train"]["minutes"] == 5
+
+
+@given(st.floats(1, 1e12), st.floats(1, 1000), st.integers(1, 10**12))
+def test_short_runs_and_short_texts_take_small_batches(tokens, more, n_tokens):
+    batch = plan.choose_batch(tokens, n_tokens)
+    assert plan.SMALLEST_BATCH_TOKENS <= batch <= plan.choose_batch(tokens * more, n_tokens) <= plan.BATCH_TOKENS
     assert batch == plan.SMALLEST_BATCH_TOKENS or tokens / batch >= plan.FEW_STEPS
 
 
@@ -72,7 +88,7 @@ def test_what_was_chosen_stays():
 
 
 def test_without_a_budget_there_is_a_sensible_one():
-    assert filled(1_000_000)["train"]["minutes"] == plan.DEFAULT_MINUTES
+    assert filled(10_000_000)["train"]["minutes"] == plan.DEFAULT_MINUTES
 
 
 def test_epochs_become_steps():

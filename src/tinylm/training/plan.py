@@ -2,22 +2,25 @@
 
 | choice          | rule                                              | reason                                        |
 |-----------------|---------------------------------------------------|-----------------------------------------------|
-| size            | the largest that reads 2 tokens for each weight   | a larger model learns more from each token,   |
-|                 | in its layers in the time, with at most 4 such    | but a machine gets through fewer; with too    |
-|                 | weights for each byte of text                     | many weights it learns the text by heart      |
+| size            | the largest that reads, in the time, 2 tokens for | a larger model learns more from each token,   |
+|                 | each weight in its layers, or the text as often   | but a machine gets through fewer; with too    |
+|                 | as is of use; with at most 10 such weights for    | many weights it learns the text by heart      |
+|                 | each byte of text                                 |                                               |
+| end             | after as many epochs as are of use, where the     | what is read more often is learned by heart,  |
+|                 | time would allow twice as many                    | and the learning rate should be down by then  |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
 | batch_size      | about 4,096 tokens; half or a quarter of that     | small batches waste cores, and a run of few   |
-|                 | where the run would have fewer than 300 steps     | steps gets nowhere                            |
+|                 | where the run would have fewer than 300 steps, or | steps gets nowhere                            |
+|                 | an epoch fewer than 10                            |                                               |
 | warmup_steps    | a tenth of the run, at most 100                   | the first gradients are the wildest           |
-| dropout         | none below 15 epochs; then 0.1, 0.2 from 50 on,   | text read often is learned by heart; below    |
-|                 | 0.3 from 150 on                                   | that border dropout only slows learning down  |
+| weight_decay,   | by epochs: see `REGULARISATION`                   | against learning by heart, weight decay is    |
+| dropout         |                                                   | worth more than dropout, which slows learning |
 | optimizer       | Muon for matrices at 0.02, AdamW at 0.01          | LOG.md, "Muon against AdamW"                  |
 
-The numbers rest on the experiments of benchmarks/plan_rules.py, of which tests/test_forecast.py keeps some; where they
-no longer hold, LOG.md says so ("Much time for a little text"). The tokenizer's rule is text/tokenizer.py's. A run of
-minutes is planned from the speed measured on the machine (speed.py); one that is counted in steps or epochs from a
-speed that stands for all machines.
+The numbers rest on the experiments of benchmarks/plan_rules.py (LOG.md, "What suits which text and time"). The
+tokenizer's rule is text/tokenizer.py's. A run of minutes is planned from the speed measured on the machine (speed.py);
+one that is counted in steps or epochs from a speed that stands for all machines.
 """
 
 from __future__ import annotations
@@ -30,11 +33,16 @@ from tinylm.config import SIZES, Partial, TrainConfig, size
 
 DEFAULT_MINUTES = 5.0
 TOKENS_PER_WEIGHT = 2.0
-WEIGHTS_PER_BYTE = 4.0
+WEIGHTS_PER_BYTE = 10.0
+FEWEST_USEFUL_EPOCHS = 4.0
+NEARLY = 0.8
+"""The share of the useful epochs that a size must reach to be chosen."""
+TO_SPARE = 2.0
+"""A run ends by epochs where its minutes would allow so many times the useful ones. Below that the clock ends it."""
 BATCH_TOKENS, SMALLEST_BATCH_TOKENS = 4096, 1024
-FEW_STEPS = 300
-DROPOUT = ((150, 0.3), (50, 0.2), (15, 0.1))
-"""(epochs from which on, how much)."""
+FEW_STEPS, FEW_STEPS_AN_EPOCH = 300, 8
+REGULARISATION = ((100, 6.0, 0.2), (50, 3.0, 0.1), (8, 1.0, 0.1), (1, 1.0, 0.0), (0, 0.5, 0.0))
+"""(epochs from which on, weight decay, dropout). One epoch is the border between fresh text and repeated text."""
 LONGEST_WARMUP = 100
 REFERENCE_SPEED = 75e9
 """Stands for the machine's speed where steps or epochs are counted: such a run is the same on every machine."""
@@ -58,8 +66,15 @@ def tokens_per_second(n_layers: int, d_model: int, vocab_size: int, speed: float
     return speed * width_factor(d_model) / training_flops(n_layers, d_model, vocab_size)
 
 
-def choose_size(n_bytes: int, vocab_size: int, seconds: float, speed: float, fitting: Collection[str] = ()) -> str:
-    """The name of the size that suits a text of `n_bytes` and a training time.
+def useful_epochs(n_bytes: int) -> float:
+    """How often it pays to read a text, with the size and the weight decay that the other rules give: 300 times for
+    5 KB, 37 for 100 KB, 7 for a megabyte."""
+    return max(FEWEST_USEFUL_EPOCHS, 108_000 / max(1, n_bytes) ** 0.7)
+
+
+def choose_size(n_bytes: int, n_tokens: int, vocab_size: int, seconds: float, speed: float,
+                fitting: Collection[str] = ()) -> str:
+    """The name of the size that suits a text of `n_bytes`, which are `n_tokens`, and a training time.
 
     Args:
         fitting: the sizes that the memory holds; empty: all.
@@ -69,20 +84,22 @@ def choose_size(n_bytes: int, vocab_size: int, seconds: float, speed: float, fit
     for name in names:
         n_layers, d_model, _ = SIZES[name]
         weights = 12 * n_layers * d_model**2
-        tokens = tokens_per_second(n_layers, d_model, vocab_size, speed) * seconds
-        if tokens >= TOKENS_PER_WEIGHT * weights and weights <= WEIGHTS_PER_BYTE * n_bytes:
+        in_time = tokens_per_second(n_layers, d_model, vocab_size, speed) * seconds
+        enough = min(TOKENS_PER_WEIGHT * weights, NEARLY * useful_epochs(n_bytes) * n_tokens)
+        if in_time >= enough and weights <= WEIGHTS_PER_BYTE * n_bytes:
             best = name
     return best
 
 
-def choose_dropout(epochs: float) -> float:
-    return next((dropout for border, dropout in DROPOUT if epochs >= border), 0.0)
+def choose_regularisation(epochs: float) -> tuple[float, float]:
+    """Weight decay and dropout of a run that reads its text so often."""
+    return next((decay, dropout) for border, decay, dropout in REGULARISATION if epochs >= border)
 
 
-def choose_batch(tokens: float) -> int:
-    """Tokens of a batch, for a run that reads so many."""
+def choose_batch(tokens: float, n_tokens: int) -> int:
+    """Tokens of a batch, for a run that reads so many from a text of `n_tokens`."""
     batch = BATCH_TOKENS
-    while batch > SMALLEST_BATCH_TOKENS and tokens / batch < FEW_STEPS:
+    while batch > SMALLEST_BATCH_TOKENS and (tokens / batch < FEW_STEPS or n_tokens / batch < FEW_STEPS_AN_EPOCH):
         batch //= 2
     return batch
 
@@ -104,18 +121,24 @@ def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, sp
     seconds = 60 * (train.get("minutes") or DEFAULT_MINUTES)
     model: dict[str, Any] = {"vocab_size": vocab_size}
     if not has_shape(given):
-        model |= size(choose_size(n_bytes, vocab_size, seconds, speed, fitting))["model"]
+        model |= size(choose_size(n_bytes, n_tokens, vocab_size, seconds, speed, fitting))["model"]
     shape = {"n_layers": 4, "d_model": 128, **model, **given}
     weights = 12 * shape["n_layers"] * shape["d_model"] ** 2
     model["context_length"] = 128 if weights < 1_500_000 else 256
     context_length = given.get("context_length", model["context_length"])
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
+    useful = round(useful_epochs(n_bytes), 1)
+    if train.get("minutes") and not has_shape(given) and in_time >= TO_SPARE * useful * n_tokens:
+        del train["minutes"]
+        train["epochs"] = useful
     tokens = _tokens_to_read(train, n_tokens, in_time)
-    model["dropout"] = choose_dropout(tokens / max(1, n_tokens))
-    batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens)
+    weight_decay, model["dropout"] = choose_regularisation(tokens / max(1, n_tokens))
+    batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
     steps = train.get("steps") or tokens / batch_tokens
     filled = {"batch_size": max(1, round(batch_tokens / context_length)),
               "warmup_steps": min(LONGEST_WARMUP, int(steps / 10)), **train}
+    if train.get("optimizer") != "adam":  # whose decay is part of the gradient, and another thing
+        filled.setdefault("weight_decay", weight_decay)
     return {"model": {**model, **given}, "train": filled}
 
 

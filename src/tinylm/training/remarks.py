@@ -106,8 +106,8 @@ def overfitting(best: Judged, now: Judged, epoch: float) -> Remark:
         f"the text, read {epoch:.0f} times by now, is being learned by heart: since step {best.step:,} the training "
         f"loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, but the validation loss has risen "
         f"from {best.loss:.3f} to {now.loss:.3f}",
-        f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or more "
-        "dropout, such as --set model.dropout=0.3")
+        f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or a higher "
+        "train.weight_decay or model.dropout than config.json has")
 
 
 def stopped_overfitting(finished: Finished, best: Judged, now: Judged) -> Remark:
