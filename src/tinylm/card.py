@@ -104,7 +104,7 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
 
 def _how_long(train: TrainConfig) -> str:
     if train.minutes is not None:
-        return f"{train.minutes:g} minutes"
+        return f"{train.minutes:g} minutes" + (f", or {train.most_epochs:g} epochs" if train.most_epochs else "")
     return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
 
 

@@ -141,6 +141,7 @@ class TrainConfig(Section):
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0)
     minutes: float | None = Field(None, gt=0)
+    most_epochs: float | None = Field(None, gt=0, description="a run of minutes ends after so many, if they come first")
     until: float | None = Field(None, description="stop early once the validation loss is at most this")
     batch_size: int = Field(32, ge=1, description="sequences in a batch")
     accumulation: int = Field(1, ge=1, description="batches whose gradients are added up in one step")

@@ -64,7 +64,7 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
     """What a run will take.
 
     Args:
-        steps: None for a run of minutes.
+        steps: how many; of a run of minutes, at most (None: the clock alone ends it).
         validations: the most, on the way.
         tokens_per_row: of the text, on average; short documents leave rows partly empty.
         pace: of this run's steps on this machine.
@@ -77,13 +77,15 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
     closing = LEAVING_SECONDS + TOKENS_AT_THE_END * pace.new_token
     around = elapsed + pace.building + counted.seconds_for(dataset) + closing
     step = pace.step * (1 + SAVING_SHARE)
-    if steps is None:
-        assert train.minutes is not None
-        seconds = 60 * train.minutes
-        affordable = VALIDATION_SHARE * seconds / max(judged * pace.judged_token, 1e-9)
+    if train.minutes is not None:
+        budget = 60 * train.minutes
+        affordable = VALIDATION_SHARE * budget / max(judged * pace.judged_token, 1e-9)
         validating = min(validations, max(2.0, affordable)) * validation if judged else 0.0
-        steps = max(1, int((seconds - around - validating) / step))
+        in_time = max(1, int((budget - around - validating) / step))
+        seconds = budget if steps is None or in_time <= steps else around + validating + steps * step
+        steps = in_time if steps is None else min(steps, in_time)
     else:
+        assert steps is not None
         validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
         seconds = around + steps * step + (validations * validation if judged else 0.0)
     tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)

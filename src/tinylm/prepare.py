@@ -76,14 +76,14 @@ class Job:
     def validations(self) -> int:
         """How often it is judged on the way, at most."""
         train, held_out = self.config.train, self.dataset.validation
-        if self.steps is None or held_out is None:
+        if train.minutes is not None or self.steps is None or held_out is None:
             return VALIDATIONS
         tokens = self.steps * train.batch_size * train.accumulation * self.config.model.context_length
         return count_validations(tokens, held_out.n_tokens)
 
     @property
     def steps(self) -> int | None:
-        """How many; None for a run of minutes."""
+        """How many; of a run of minutes, at most, and None where the clock alone ends it."""
         return rules.count_steps(self.config.train, self.rows().rows_per_epoch)
 
 
@@ -190,7 +190,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
                              elapsed=time.perf_counter() - started, held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
-              f"training   {_horizon_for_people(config.train, job.steps)}{_sooner(chosen, config.train)}; "
+              f"training   {_horizon_for_people(config.train, job.steps)}; "
               f"{config.train.optimizer}, weight decay {config.train.weight_decay:g}, batches of "
               f"{config.train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
               f"machine    {compute}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
@@ -277,18 +277,12 @@ def _tokens(dataset: Dataset) -> str:
 
 
 def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
+    if train.minutes is not None and train.most_epochs is not None:
+        return (f"{train.minutes:g} minutes, or {train.most_epochs:g} epochs if they come first, since what is read "
+                "more often is learned by heart")
     if train.minutes is not None:
         return f"{train.minutes:g} minutes"
     return f"{steps:,} steps" + (f" ({train.epochs:g} epochs)" if train.epochs is not None else "")
-
-
-def _sooner(chosen: Partial, train: TrainConfig) -> str:
-    """Why a run ends before the minutes that it was given, or would have by default."""
-    given = chosen["train"]
-    if train.minutes is not None or any(given.get(name) for name in ("steps", "epochs")):
-        return ""
-    minutes = given.get("minutes") or rules.DEFAULT_MINUTES
-    return f", less than {minutes:g} minutes: read more often, a text this short is learned by heart"
 
 
 def _forecast_for_people(forecast: Forecast) -> str:

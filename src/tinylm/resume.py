@@ -14,7 +14,7 @@ from tinylm.text.dataset import build_dataset, split_corpus
 from tinylm.training.device import choose_device
 
 HORIZONS = ("steps", "epochs", "minutes")
-MAY_CHANGE = {"until", *HORIZONS}
+MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 

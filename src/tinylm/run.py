@@ -187,11 +187,11 @@ class _Run:
         self.is_new = True
 
     def _horizon(self, started: float, first: int = 0) -> StepHorizon | TimeHorizon:
-        if self.job.steps is not None:
-            return StepHorizon(self.job.steps, first)
-        minutes = self.job.config.train.minutes
-        assert minutes is not None
-        return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS)
+        minutes, steps = self.job.config.train.minutes, self.job.steps
+        if minutes is not None:
+            return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS, most_steps=steps or math.inf)
+        assert steps is not None
+        return StepHorizon(steps, first)
 
     # ---- where it begins
 

@@ -52,14 +52,15 @@ def test_the_longer_a_text_the_fewer_epochs_are_of_use(n_bytes, more):
 
 
 def test_a_run_of_minutes_ends_where_reading_on_would_be_learning_by_heart():
-    assert filled(5_000, minutes=5)["train"]["epochs"] == round(plan.useful_epochs(5_000), 1)
-    assert filled(10**7, minutes=5)["train"]["minutes"] == 5
+    train = filled(5_000, minutes=5)["train"]
+    assert (train["minutes"], train["most_epochs"]) == (5, round(plan.useful_epochs(5_000), 1))
+    assert "most_epochs" not in filled(5_000, steps=5)["train"]
 
 
-def test_a_size_that_was_chosen_keeps_its_minutes():
+def test_a_size_that_was_chosen_has_all_its_minutes():
     result = plan.fill_in({"model": {"d_model": 64}, "train": {"minutes": 5}}, n_bytes=5000, n_tokens=5000,
                           vocab_size=68, speed=SPEED)
-    assert result["train"]["minutes"] == 5
+    assert "most_epochs" not in result["train"]
 
 
 @given(st.floats(1, 1e12), st.floats(1, 1000), st.integers(1, 10**12))
@@ -95,6 +96,7 @@ def test_epochs_become_steps():
     config = TrainConfig(epochs=2.5, batch_size=4)
     assert plan.count_steps(config, rows_per_epoch=10) == 7
     assert plan.count_steps(TrainConfig(minutes=1), 10) is None
+    assert plan.count_steps(TrainConfig(minutes=1, most_epochs=2.5, batch_size=4), 10) == 7
     assert plan.count_steps(TrainConfig(steps=3), 10) == 3
 
 

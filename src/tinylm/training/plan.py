@@ -6,8 +6,8 @@
 |                 | each weight in its layers, or the text as often   | but a machine gets through fewer; with too    |
 |                 | as is of use; with at most 10 such weights for    | many weights it learns the text by heart      |
 |                 | each byte of text                                 |                                               |
-| end             | after as many epochs as are of use, where the     | what is read more often is learned by heart,  |
-|                 | time would allow twice as many                    | and the learning rate should be down by then  |
+| most_epochs     | as many as are of use, however much time is left  | what is read more often is learned by heart,  |
+|                 |                                                   | and the learning rate should be down by then  |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
 | batch_size      | about 4,096 tokens; half or a quarter of that     | small batches waste cores, and a run of few   |
@@ -37,8 +37,6 @@ WEIGHTS_PER_BYTE = 10.0
 FEWEST_USEFUL_EPOCHS = 4.0
 NEARLY = 0.8
 """The share of the useful epochs that a size must reach to be chosen."""
-TO_SPARE = 2.0
-"""A run ends by epochs where its minutes would allow so many times the useful ones. Below that the clock ends it."""
 BATCH_TOKENS, SMALLEST_BATCH_TOKENS = 4096, 1024
 FEW_STEPS, FEW_STEPS_AN_EPOCH = 300, 8
 REGULARISATION = ((100, 6.0, 0.2), (50, 3.0, 0.1), (8, 1.0, 0.1), (1, 1.0, 0.0), (0, 0.5, 0.0))
@@ -67,9 +65,9 @@ def tokens_per_second(n_layers: int, d_model: int, vocab_size: int, speed: float
 
 
 def useful_epochs(n_bytes: int) -> float:
-    """How often it pays to read a text, with the size and the weight decay that the other rules give: 300 times for
-    5 KB, 37 for 100 KB, 7 for a megabyte."""
-    return max(FEWEST_USEFUL_EPOCHS, 108_000 / max(1, n_bytes) ** 0.7)
+    """How often it pays to read a text, with the size and the weight decay that the other rules give: 230 times for
+    5 KB, 28 for 100 KB, 6 for a megabyte."""
+    return max(FEWEST_USEFUL_EPOCHS, 90_000 / max(1, n_bytes) ** 0.7)
 
 
 def choose_size(n_bytes: int, n_tokens: int, vocab_size: int, seconds: float, speed: float,
@@ -127,10 +125,8 @@ def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, sp
     model["context_length"] = 128 if weights < 1_500_000 else 256
     context_length = given.get("context_length", model["context_length"])
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
-    useful = round(useful_epochs(n_bytes), 1)
-    if train.get("minutes") and not has_shape(given) and in_time >= TO_SPARE * useful * n_tokens:
-        del train["minutes"]
-        train["epochs"] = useful
+    if train.get("minutes") and not has_shape(given):
+        train.setdefault("most_epochs", round(useful_epochs(n_bytes), 1))
     tokens = _tokens_to_read(train, n_tokens, in_time)
     weight_decay, model["dropout"] = choose_regularisation(tokens / max(1, n_tokens))
     batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
@@ -150,11 +146,14 @@ def has_shape(model: Mapping[str, Any]) -> bool:
 def _tokens_to_read(train: Mapping[str, Any], n_tokens: int, in_time: float) -> float:
     if train.get("epochs"):
         return float(train["epochs"]) * n_tokens
-    return float(train["steps"]) * BATCH_TOKENS if train.get("steps") else in_time
+    if train.get("steps"):
+        return float(train["steps"]) * BATCH_TOKENS
+    return min(in_time, (train.get("most_epochs") or math.inf) * n_tokens)
 
 
 def count_steps(config: TrainConfig, rows_per_epoch: int) -> int | None:
-    """How many steps a run has; None for a run of minutes."""
-    if config.epochs is not None:
-        return max(1, math.ceil(config.epochs * rows_per_epoch / (config.batch_size * config.accumulation)))
+    """How many steps a run has, or has at most; None where the clock alone ends it."""
+    epochs = config.epochs or config.most_epochs
+    if config.steps is None and epochs is not None:
+        return max(1, math.ceil(epochs * rows_per_epoch / (config.batch_size * config.accumulation)))
     return config.steps
