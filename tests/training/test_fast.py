@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
@@ -20,7 +21,6 @@ from tinylm.training.backward import Backward, Compute, can_be_fast, choose_comp
 from tinylm.training.fast import bends, gradients, kernels
 from tinylm.training.fast.gradients import FastLoss
 from tinylm.training.fast.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
-from tinylm.training.fast.workers import Workers
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step

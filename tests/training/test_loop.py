@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
@@ -15,7 +16,6 @@ from tinylm.text.rows import Rows
 from tinylm.training.backward import REFERENCE, Compute
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Finished, Stepped, Validated, to_json_line
-from tinylm.training.fast.workers import Workers
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon

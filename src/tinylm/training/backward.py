@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
 from tinylm.model.threads import cores_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.training.device import device_name
 from tinylm.training.evaluate import LossOf
-from tinylm.training.fast.workers import Workers
 from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision
 

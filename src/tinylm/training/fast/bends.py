@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.training.fast.compiling import kernel
+from tinylm.compiled.compiling import kernel
+from tinylm.compiled.numbers import read, sigmoid, stored
 from tinylm.training.fast.kernels import ONE, ZERO
-from tinylm.training.fast.numbers import read, sigmoid, stored
 
 
 @kernel

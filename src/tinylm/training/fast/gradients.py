@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.training.fast.network import Dropout, LayerTensors, Network, Tensors, activation_bytes
 from tinylm.training.fast.rooms import NOWHERE, Room, room
-from tinylm.training.fast.workers import Workers
 
 TOKENS_AT_ONCE = 2048
 """Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""

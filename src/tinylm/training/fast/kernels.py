@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.training.fast.compiling import SHARED, inlined, kernel
-from tinylm.training.fast.numbers import exp, hashed, read, stored
+from tinylm.compiled.compiling import SHARED, inlined, kernel
+from tinylm.compiled.numbers import exp, hashed, read, stored
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 

@@ -12,8 +12,8 @@ from llvmlite import binding
 from numba import njit
 from numba.core.compiler import Compiler
 
-from tinylm.training.fast import numbers
-from tinylm.training.fast.numbers import FASTMATH
+from tinylm.compiled import numbers
+from tinylm.compiled.numbers import FASTMATH
 
 binding.set_option("tinylm", "-force-vector-interleave=1")
 """Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
@@ -43,4 +43,10 @@ def kernel(function: Kernel) -> Kernel:
 def inlined(function: Kernel) -> Kernel:
     """Becomes part of the kernels that call it."""
     compiled: Kernel = njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
+    return compiled
+
+
+def part(function: Kernel) -> Kernel:
+    """Is called by kernels. The compiler decides whether it becomes part of them."""
+    compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
     return compiled

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """`cores` threads, of which the caller's is the first. Torch must be set to one thread (threads.py)."""
+    """`cores` threads, of which the caller's is the first. Torch, where they use it, must be set to one thread."""
 
     def __init__(self, cores: int = 1) -> None:
         self.cores = cores

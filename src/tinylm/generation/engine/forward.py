@@ -1,0 +1,168 @@
+"""The forward pass, in the order of the reading file (model/transformer.py), for some new positions of any streams.
+
+All workers run it at the same time, each a share of every product and of the heads, and meet where one needs what the
+others made. The residual stream is cheap next to the products: each worker keeps a copy of its own, and waits less.
+
+Axis letters: N new positions   D d_model   F d_mlp   V vocabulary
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinylm.compiled.compiling import kernel, part
+from tinylm.compiled.numbers import sigmoid
+from tinylm.generation.engine.attention import attend, split_heads
+from tinylm.generation.engine.meeting import meet
+from tinylm.generation.engine.memory import MLPS, floats, integers
+from tinylm.generation.engine.products import first_panel, product, share
+from tinylm.generation.engine.tiles import LANES
+
+ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
+GELU_CUBIC, GELU_SCALE = np.float32(0.044715), np.float32(math.sqrt(2 / math.pi))
+
+
+@kernel
+def forward(models: Any, layers: Any, works: Any, worker: Any) -> None:
+    """From ids to logits, as one of the workers. The records: memory.py."""
+    model, work, met = models[0], works[0], 0
+    x_at, normed_at = work.x + worker * work.private, work.normed + worker * work.private
+    x, normed = floats(x_at, work.rows, work.width), floats(normed_at, work.rows, work.width)
+    branch = floats(work.branch, work.rows, work.width)
+    source = x_at if model.post else normed_at
+    embed(model, work, x)
+    for number in range(model.n_layers):
+        layer = layers[number]
+        if not model.post:
+            normalise(model, x, normed, layer.norm1, layer.norm1_bias)
+        product(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
+        met = meet(work, met)
+        split_heads(model, layer, work, number, worker)
+        met = meet(work, met)
+        attend(model, work, number, worker)
+        met = meet(work, met)
+        product(layer.o, work, worker, work.z, model.n_heads * model.d_head, work.branch, work.width)
+        met = meet(work, met)
+        add(model, x, branch, layer.o_bias)
+        if model.post:
+            normalise(model, x, x, layer.norm1, layer.norm1_bias)
+        else:
+            normalise(model, x, normed, layer.norm2, layer.norm2_bias)
+        think(model, layer, work, worker, source)
+        met = meet(work, met)
+        product(layer.down, work, worker, work.hidden, work.hidden_width, work.branch, work.width)
+        met = meet(work, met)
+        add(model, x, branch, layer.down_bias)
+        if model.post:
+            normalise(model, x, x, layer.norm2, layer.norm2_bias)
+    normalise(model, x, normed, model.ln_f, model.ln_f_bias)
+    read_out(model, work, worker, normed_at)
+    meet(work, met)
+
+
+@part
+def embed(model: Any, work: Any, x: Any) -> None:
+    """The vectors of the ids, and of their places where those are learned."""
+    ids, places = integers(work.ids, work.rows), integers(work.places, work.rows)
+    for n in range(work.rows):
+        vector = floats(model.embed + 4 * ids[n] * model.d_model, 1, model.d_model)[0]
+        for d in range(model.d_model):
+            x[n, d] = vector[d]
+        if model.positions != 0:
+            position = floats(model.positions + 4 * places[n] * model.d_model, 1, model.d_model)[0]
+            for d in range(model.d_model):
+                x[n, d] += position[d]
+
+
+@part
+def normalise(model: Any, x: Any, out: Any, weight_at: Any, bias_at: Any) -> None:
+    """RMSNorm or LayerNorm: x (N, D) -> out (N, D), which may be x."""
+    width = model.d_model
+    weight = floats(weight_at, 1, width)[0]
+    for n in range(x.shape[0]):
+        mean, squares = ZERO, ZERO
+        if model.layernorm:
+            for d in range(width):
+                mean += x[n, d]
+            mean /= np.float32(width)
+        for d in range(width):
+            squares += (x[n, d] - mean) * (x[n, d] - mean)
+        r = ONE / np.float32(math.sqrt(squares / np.float32(width) + model.eps))
+        for d in range(width):
+            out[n, d] = (x[n, d] - mean) * r * weight[d]
+        if bias_at != 0:
+            bias = floats(bias_at, 1, width)[0]
+            for d in range(width):
+                out[n, d] += bias[d]
+
+
+@part
+def add(model: Any, x: Any, branch: Any, bias_at: Any) -> None:
+    """x (N, D) += branch, and the bias that the branch has yet to get."""
+    width = model.d_model
+    for n in range(x.shape[0]):
+        for d in range(width):
+            x[n, d] += branch[n, d]
+        if bias_at != 0:
+            bias = floats(bias_at, 1, width)[0]
+            for d in range(width):
+                x[n, d] += bias[d]
+
+
+@part
+def think(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
+    """The worker's share of the hidden units (N, F), bent."""
+    product(layer.up, work, worker, source, work.width, work.hidden, work.hidden_width)
+    if model.mlp == SWIGLU:
+        product(layer.gate, work, worker, source, work.width, work.gate, work.hidden_width)
+    first = first_panel(layer.up.panels, worker, work.workers) * LANES
+    last = min(first_panel(layer.up.panels, worker + 1, work.workers) * LANES, model.d_mlp)
+    for n in range(work.rows):
+        offset = 4 * (n * work.hidden_width + first)
+        hidden, count = floats(work.hidden + offset, 1, max(0, last - first))[0], max(0, last - first)
+        if layer.up_bias != 0:
+            _add_bias(hidden, floats(layer.up_bias + 4 * first, 1, count)[0])
+        if model.mlp == SWIGLU:
+            gate = floats(work.gate + offset, 1, count)[0]
+            if layer.gate_bias != 0:
+                _add_bias(gate, floats(layer.gate_bias + 4 * first, 1, count)[0])
+            for f in range(count):
+                hidden[f] *= gate[f] * sigmoid(gate[f])
+        elif model.mlp == GELU:
+            for f in range(count):
+                h = hidden[f]
+                hidden[f] = h * sigmoid(TWO * GELU_SCALE * (h + GELU_CUBIC * h * h * h))
+        elif model.mlp == SQUARED_RELU:
+            for f in range(count):
+                hidden[f] = max(hidden[f], ZERO) * max(hidden[f], ZERO)
+        else:
+            for f in range(count):
+                hidden[f] = max(hidden[f], ZERO)
+
+
+@part
+def _add_bias(x: Any, bias: Any) -> None:
+    for i in range(x.shape[0]):
+        x[i] += bias[i]
+
+
+@part
+def read_out(model: Any, work: Any, worker: Any, normed: Any) -> None:
+    """The worker's share of the logits (N - first_out, V). What is not finite is told at `finite`."""
+    rows, head = work.rows - work.first_out, model.head
+    first, last = first_panel(head.panels, worker, work.workers), first_panel(head.panels, worker + 1, work.workers)
+    share(head, rows, first, last, normed + 4 * work.first_out * work.width, work.width, work.logits, work.logits_width)
+    first, count = first * LANES, max(0, min(last * LANES, model.vocab_size) - first * LANES)
+    for n in range(rows):
+        logits = floats(work.logits + 4 * (n * work.logits_width + first), 1, count)[0]
+        if model.head_bias != 0:
+            _add_bias(logits, floats(model.head_bias + 4 * first, 1, count)[0])
+        nothing = ZERO
+        for v in range(count):
+            nothing += logits[v] * ZERO
+        if nothing != ZERO:
+            integers(work.finite, 1)[0] = 0

@@ -1,0 +1,87 @@
+"""How kernels and Python share memory: arrays that begin where a vector may, records of sizes and addresses, and views
+of addresses as arrays.
+
+A kernel gets its whole world in three records (a model, its layers, and the work to do), so that a call costs next to
+nothing however much it needs to know.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic
+from numpy.typing import DTypeLike, NDArray
+
+from tinylm.compiled.compiling import part
+
+ALIGNED = 64
+"""Bytes of a vector."""
+
+
+def room(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+    """Zeros whose first stands at a multiple of 64 bytes. Pages that nobody writes take no memory."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    raw = np.zeros(size + ALIGNED, np.uint8)
+    start = -raw.ctypes.data % ALIGNED
+    return raw[start:start + size].view(kind).reshape(shape)
+
+
+def address(array: NDArray[Any] | None) -> int:
+    """0 for none."""
+    return 0 if array is None else array.ctypes.data
+
+
+def _record(**fields: Any) -> np.dtype[Any]:
+    kinds = {int: "i8", float: "f4"}
+    return np.dtype([(name, kinds.get(kind, kind)) for name, kind in fields.items()])
+
+
+MATRIX = _record(weights=int, scales=int, kind=int, inputs=int, panels=int)
+"""`weights`, `scales`: addresses. `kind`: tiles.py. `panels`: of 16 outputs."""
+LAYER = _record(norm1=int, norm1_bias=int, qkv=MATRIX, qkv_bias=int, q_norm=int, k_norm=int, o=MATRIX, o_bias=int,
+                norm2=int, norm2_bias=int, up=MATRIX, up_bias=int, gate=MATRIX, gate_bias=int, down=MATRIX,
+                down_bias=int)
+"""The addresses of a layer's weights, 0 where it has none."""
+MODEL = _record(d_model=int, n_layers=int, n_heads=int, n_kv_heads=int, d_head=int, d_mlp=int, vocab_size=int,
+                mlp=int, post=int, layernorm=int, rotary=int, eps=float, scale=float, embed=int, positions=int,
+                ln_f=int, ln_f_bias=int, head=MATRIX, head_bias=int)
+"""`mlp`: an index into MLPS. `embed`, `positions`: addresses of rows."""
+MLPS = ("relu", "gelu", "squared_relu", "swiglu")
+WORK = _record(rows=int, first_out=int, workers=int, arrived=int, give_way=int, finite=int,
+               ids=int, places=int, keys=int, values=int, rooms=int, cos=int, sin=int,
+               x=int, normed=int, qkv=int, z=int, branch=int, gate=int, hidden=int, scores=int, logits=int,
+               width=int, hidden_width=int, qkv_width=int, logits_width=int,
+               private=int, scores_room=int)
+"""`rows` positions, of any streams, whose ids, places in their streams, and caches (keys, values, and how many
+positions have room in them) stand at these addresses; then the buffers, each of so many rows of some width. `private`
+is the step from one worker's rows to the next one's."""
+
+
+def _pointer_to(kind: Any) -> Any:
+    @intrinsic
+    def pointer(_context: Any, _place: Any) -> Any:
+        def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(types.int64), code
+
+    return pointer
+
+
+_floats, _integers = _pointer_to(types.float32), _pointer_to(types.int64)
+
+
+@part
+def floats(place: Any, rows: Any, columns: Any) -> Any:
+    """(rows, columns) float32 at an address."""
+    return carray(_floats(place), (rows, columns))
+
+
+@part
+def integers(place: Any, count: Any) -> Any:
+    """(count,) int64 at an address."""
+    return carray(_integers(place), (count,))

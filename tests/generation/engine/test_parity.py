@@ -1,0 +1,113 @@
+"""The engine computes what the reading file computes, for the whole family; and the same digits however it is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.family import make_ids, make_model
+from tinylm.config import PRESETS, ModelConfig
+from tinylm.errors import TinyLMError
+from tinylm.generation.engine.decoder import EngineDecoder
+from tinylm.generation.engine.engine import Engine, Stream
+from tinylm.generation.engine.weights import weights_of
+from tinylm.model.transformer import TinyLM
+
+STEPS = 256
+SHAPES = [{}, {"d_model": 60, "n_heads": 5, "n_kv_heads": 1, "d_mlp": 77, "positions": "learned", "bias": True},
+          {"norm_position": "post", "norm": "layernorm", "mlp": "gelu", "head_bias": True, "positions": "none"},
+          {"mlp": "squared_relu", "tied_embeddings": True, "d_model": 96, "n_heads": 2, "qk_norm": False},
+          {"n_layers": 0}]
+any_config = st.from_type(ModelConfig).map(lambda config: config.model_copy(update={"causal": True}))
+
+
+def shape(**values: object) -> ModelConfig:
+    return ModelConfig(**{"vocab_size": 101, "d_model": 64, "n_layers": 2, "n_heads": 4, "context_length": 300,
+                          **values})
+
+
+def engine(model: TinyLM, **choices: object) -> Engine:
+    return Engine(model.config, weights_of(model), **choices)
+
+
+def at_once(engine: Engine, ids: list[int]) -> np.ndarray:
+    """The logits (T, V) of a text read in one call."""
+    return engine.read([Stream(engine.config)] * len(ids), ids, len(ids)).copy()
+
+
+def by_torch(model: TinyLM, ids: list[int]) -> np.ndarray:
+    with torch.no_grad():
+        return model(torch.tensor([ids]))[0].numpy()
+
+
+@settings(derandomize=True, deadline=None, max_examples=80)
+@given(config=any_config)
+def test_every_config_computes_what_the_module_computes(config: ModelConfig) -> None:
+    model, ids = make_model(config), make_ids(config, 1, config.context_length)[0].tolist()
+    np.testing.assert_allclose(at_once(engine(model), ids), by_torch(model, ids), atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("values", SHAPES, ids=str)
+def test_so_do_larger_ones_over_a_whole_context(values: dict[str, object]) -> None:
+    config = shape(**values)
+    model, ids = TinyLM(config.model_copy(update={"init": "torch"})).eval(), make_ids(config, 1, 300)[0].tolist()
+    assert np.abs(at_once(engine(model), ids) - by_torch(model, ids)).max() < 1e-4
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
+    """Over 256 steps, past the end of the context, each from the logits of the one before."""
+    config = ModelConfig.preset(preset, vocab_size=101, d_model=64, n_layers=2, n_heads=4, context_length=100)
+    model = make_model(config)
+    decoder, reference = EngineDecoder(engine(model), [1, 5]), None
+    for _ in range(STEPS):
+        reference = by_torch(model, decoder.view)[-1]
+        assert np.abs(decoder.logits - reference).max() < 1e-4
+        assert decoder.logits.argmax() == reference.argmax()
+        decoder.append(int(decoder.logits.argmax()))
+    assert decoder.forgotten > 0
+
+
+@pytest.mark.parametrize("storage", ["float32", "bfloat16"])
+@pytest.mark.parametrize("values", SHAPES, ids=str)
+def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], storage: str) -> None:
+    """One by one, in blocks, beside other texts, on one core or two: the same bytes."""
+    config = shape(**values)
+    model, ids = make_model(config), make_ids(config, 3, 40).tolist()
+    one, two = engine(model, storage=storage), engine(model, storage=storage, cores=2)
+    expected = [at_once(one, row) for row in ids]
+    streams = [Stream(config) for _ in ids]
+    two.read([streams[0]] * 7, ids[0][:7], 1)
+    two.read([streams[1]] * 3, ids[1][:3], 1)
+    for step in range(25):
+        lengths = [stream.length for stream in streams]
+        logits = two.read(streams, [row[length] for row, length in zip(ids, lengths, strict=True)], 3)
+        for row, length in enumerate(lengths):
+            assert np.array_equal(logits[row], expected[row][length]), (step, row)
+
+
+def test_16_bits_are_nearly_32() -> None:
+    config = shape()
+    model, ids = make_model(config), make_ids(config, 1, 50)[0].tolist()
+    rounded = TinyLM(config).eval()
+    rounded.load_state_dict({name: each.bfloat16().float() if each.dim() == 2 and name != "embed.weight" else each
+                             for name, each in model.state_dict().items()})
+    assert np.abs(at_once(engine(model, storage="bfloat16"), ids) - by_torch(rounded, ids)).max() < 1e-4
+
+
+def test_what_is_not_finite_is_an_error() -> None:
+    model = make_model(shape())
+    with torch.no_grad():
+        model.out_head.weight[3, 5] = float("inf")
+    with pytest.raises(TinyLMError, match="computes a number that is not finite"):
+        EngineDecoder(engine(model), [1, 2])
+    with torch.no_grad():
+        model.out_head.weight[3, 5] = 1.0
+        model.layers[0].mlp.down_proj.weight[2, 1] = 3e38
+        model.layers[0].mlp.down_proj.weight[2, 2] = 3e38
+        model.layers[0].mlp.up_proj.weight.fill_(100.0)
+    with pytest.raises(TinyLMError, match="computes a number that is not finite"):
+        EngineDecoder(engine(model), [1, 2])
