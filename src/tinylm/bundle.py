@@ -24,7 +24,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tinylm.config import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError
@@ -34,8 +37,6 @@ from tinylm.text.tokenizer import Tokenizer
 from tinylm.untrusted import quoted, read_json, read_whole
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tinylm.model.transformer import TinyLM
 
 FORMAT = 1
@@ -213,6 +214,7 @@ def copy_records(source: Path, target: Path) -> None:
 MOST_CONFIG = 1 << 20
 """Bytes that config.json may have."""
 Shape = tuple[int, ...]
+Weights = dict[str, NDArray[np.float32]]
 
 
 def read_config(folder: str | Path) -> RunConfig:
@@ -258,8 +260,8 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
     return Tokenizer.load(Path(folder) / TOKENIZER)
 
 
-def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
-    """The model with its weights, which are held against the config before anything of its size is made: the two need
+def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
+    """A model's parameters by name, which are held against the config before anything of its size is made: the two need
     not belong together, and a few digits can ask for more memory than there is.
 
     Memory: at most twice the file.
@@ -267,20 +269,49 @@ def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
     Raises:
         TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors in finite numbers.
     """
-    from tinylm.model.transformer import TinyLM
-
     path = Path(folder) / WEIGHTS
     expected = {tensor.name: tensor.shape for tensor in parameter_table(config)}
-    weights = _tensors(path, expected)
-    _check_tensors(path, expected, weights)
+    stored = _tensors(path, expected)
+    _check_tensors(path, expected, stored)
+    with np.errstate(over="ignore"):
+        return {name: _as_float32(tensor) for name, tensor in stored.items()}
+
+
+def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
+    """The torch module with these weights."""
+    import torch
+
+    from tinylm.model.transformer import TinyLM
+
     model = TinyLM(config)
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=False)
     return model
 
 
-def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
+def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
+    """The torch module with the weights of a folder. Raises: TinyLMError: as `read_weights`."""
+    return make_model(config, read_weights(folder, config))
+
+
+class _Stored(NamedTuple):
+    """A tensor of a file. `numbers` are as they stand there; a bfloat16 is a uint16."""
+
+    kind: str
+    shape: list[int]
+    numbers: NDArray[Any]
+
+
+_KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+def _as_float32(tensor: _Stored) -> NDArray[np.float32]:
+    if tensor.kind == "BF16":
+        return (tensor.numbers.astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
+    return tensor.numbers.astype(np.float32, copy=False).reshape(tensor.shape)
+
+
+def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, _Stored]:
+    from safetensors import SafetensorError, deserialize
 
     most_header = HEADER_START + HEADER_ENTRY * len(expected)
     most = most_header + LARGEST_NUMBER * sum(math.prod(shape) for shape in expected.values())
@@ -288,7 +319,8 @@ def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, Tensor]:
     try:
         if int.from_bytes(data[:8], "little") > most_header:
             raise ValueError("its list of tensors is too long")
-        return load(data)
+        return {name: _Stored(tensor["dtype"], tensor["shape"], np.frombuffer(
+            tensor["data"], _KINDS.get(tensor["dtype"], "u1"))) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
     except (SafetensorError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError) as error:
         raise TinyLMError(f"is damaged ({quoted(error)})", where=str(path),
                           remedy="Restore the folder from a copy, or train again") from None
@@ -298,15 +330,17 @@ HEADER_START, HEADER_ENTRY, LARGEST_NUMBER = 1 << 14, 256, 8
 """Bytes of a .safetensors file: for its own description, for that of a tensor, and for a number of the widest type."""
 
 
-def _check_tensors(path: Path, expected: Mapping[str, Shape], found: Mapping[str, Tensor]) -> None:
-    from torch import bfloat16, float16, float32, float64
-
+def _check_tensors(path: Path, expected: Mapping[str, Shape], found: Mapping[str, _Stored]) -> None:
     for name in sorted(expected.keys() | found.keys()):
         asked = list(expected[name]) if name in expected else "none"
         there = list(found[name].shape) if name in found else "none"
         if asked != there:
             raise TinyLMError(f"config.json asks for {quoted(name)} of shape {asked}, and here it is {quoted(there)}",
                               where=str(path), remedy="The files of this folder do not belong together")
-        if found[name].dtype not in (float16, bfloat16, float32, float64) or not found[name].isfinite().all():
+        if found[name].kind not in _KINDS or not _is_finite(found[name]):
             raise TinyLMError(f"is damaged: {name} holds something that is not a finite number", where=str(path),
                               remedy="Restore the folder from a copy, or train again")
+
+
+def _is_finite(tensor: _Stored) -> bool:
+    return bool(np.isfinite(_as_float32(tensor) if tensor.kind == "BF16" else tensor.numbers).all())

@@ -5,25 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from torch import Tensor
+import numpy as np
 
 from tinylm import bundle
 from tinylm.config import RunConfig, SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.decode import Decoder, fresh_seed, generate_ids
+from tinylm.generation.logits import probabilities
 from tinylm.generation.stream import TextStream
-from tinylm.inspection import structure, trace
+from tinylm.generation.window import Window, fresh_seed, generate_ids
+from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
-from tinylm.model.threads import cores_for, torch_threads
-from tinylm.model.transformer import TinyLM
-from tinylm.report import Baselines, Report, Text, judge, measure_baselines, texts
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, Split, build_dataset, split_corpus
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.training.device import choose_device
+
+if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
+    from torch import Tensor
+
+    from tinylm.generation.engine.engine import Engine
+    from tinylm.model.transformer import TinyLM
+    from tinylm.report import Baselines, Report
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
@@ -55,16 +60,28 @@ class LanguageModel:
     """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
 
     Attributes:
-        model: the torch module; `model(ids)` gives logits (B, T, V).
+        model: the torch module; `model(ids)` gives logits (B, T, V). It is made when it is first asked for: predicting
+            and writing need no torch where the compiled engine serves.
         tokenizer: text <-> ids.
         config: all choices that made it.
         folder: where it lies on the disk, if it does.
     """
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM, folder: Path | None = None) -> None:
-        self.config, self.tokenizer, self.model, self.folder = config, tokenizer, model, folder
-        self.model.eval()
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
+                 *, weights: bundle.Weights | None = None, device: str = "cpu") -> None:
+        """Either the module or its weights are given."""
+        self.config, self.tokenizer, self.folder = config, tokenizer, folder
+        self._weights, self._device = weights, device
         self._copy_index: CopyIndex | None = None
+        if model is not None:
+            self.model = model.eval()
+
+    @cached_property
+    def model(self) -> TinyLM:
+        assert self._weights is not None
+        from tinylm.training.device import choose_device
+
+        return bundle.make_model(self.config.model, self._weights).to(choose_device(self._device)).eval()
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> LanguageModel:
@@ -81,8 +98,12 @@ class LanguageModel:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
                               f"{config.model.vocab_size}", where=str(folder),
                               remedy="The files of this folder do not belong together")
-        model = bundle.read_model(folder, config.model)
-        return cls(config, tokenizer, model.to(choose_device(device)), Path(folder))
+        weights = bundle.read_weights(folder, config.model)
+        if device != "cpu":
+            from tinylm.training.device import choose_device
+
+            device = choose_device(device).type
+        return cls(config, tokenizer, folder=Path(folder), weights=weights, device=device)
 
     # ---- asking
 
@@ -94,10 +115,9 @@ class LanguageModel:
         """
         if top < 1:
             raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
-        probs = Decoder(self.model, self.tokenizer.encode_prompt(prompt)).logits.softmax(-1)
-        values, ids = probs.topk(min(top, len(probs)))
-        return [Prediction(id, self.tokenizer.token(id), probability)
-                for id, probability in zip(ids.tolist(), values.tolist(), strict=True)]
+        probs = probabilities(self.read(self.tokenizer.encode_prompt(prompt)).logits)
+        ids = np.argsort(-probs, kind="stable")[:top].tolist()
+        return [Prediction(id, self.tokenizer.token(id), float(probs[id])) for id in ids]
 
     def generate(self, prompt: str = "", **settings: Any) -> str:
         """The text that the model writes after the prompt.
@@ -129,10 +149,9 @@ class LanguageModel:
         """A generator of pieces of text that returns the `Completion`."""
         config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
         seed = fresh_seed() if config.seed is None else config.seed
-        decoder = Decoder(self.model, self.tokenizer.encode_prompt(prompt))
+        window = self.read(self.tokenizer.encode_prompt(prompt))
         stream, ids, pieces = TextStream(self.tokenizer, config.stop), [], []
-        steps = generate_ids(decoder, config, eos_id=self.tokenizer.eos_id, seed=seed)
-        while (id := self._next_id(steps)) is not None:
+        for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed):
             ids.append(id)
             pieces.append(stream.push(id))
             yield pieces[-1]
@@ -142,13 +161,45 @@ class LanguageModel:
         yield pieces[-1]
         ended = bool(ids) and ids[-1] == self.tokenizer.eos_id
         return Completion(prompt, "".join(pieces), ids, "stop" if stream.stopped else "eos" if ended else "length",
-                          seed, decoder.forgotten)
+                          seed, window.forgotten)
 
-    def _next_id(self, steps: Iterator[int]) -> int | None:
-        """One token is little work; between tokens, torch's number of threads is the caller's own."""
+    def read(self, ids: list[int]) -> Window:
+        """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine
+        where it serves (`served_by`), else by torch."""
+        if self.served_by == "engine":
+            from tinylm.generation.engine.decoder import EngineDecoder
+
+            return EngineDecoder(self._engine, ids)
+        from tinylm.generation.decode import Decoder
+        from tinylm.model.threads import cores_for
+
         flops = structure.flops_per_token(self.config.model, self.config.model.context_length)
-        with torch_threads(cores_for(flops)):
-            return next(steps, None)
+        return Decoder(self.model, ids, cores=cores_for(flops))
+
+    @property
+    def served_by(self) -> Literal["engine", "torch"]:
+        """What writes: the engine for a model that was loaded, on the CPU, as long as its module is as it was loaded;
+        torch for one whose weights change, that hooks listen to, or that sees the future."""
+        if self._weights is None or self._device != "cpu" or not self.config.model.causal:
+            return "torch"
+        return "engine" if "model" not in vars(self) or self._is_as_loaded() else "torch"
+
+    def _is_as_loaded(self) -> bool:
+        from tinylm.generation.engine.weights import weights_of
+
+        hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
+        if self.model.switchboard.listener is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
+            return False
+        now = weights_of(self.model)
+        return all(np.array_equal(now[name], array) for name, array in (self._weights or {}).items())
+
+    @cached_property
+    def _engine(self) -> Engine:
+        from tinylm.generation.engine.engine import Engine, announce
+
+        assert self._weights is not None
+        announce()
+        return Engine(self.config.model, self._weights)
 
     # ---- judging and looking inside
 
@@ -163,6 +214,8 @@ class LanguageModel:
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
+        from tinylm.report import Text, measure_baselines, texts
+
         data = self.config.data
         if source is None:
             split = self._training_split()
@@ -178,14 +231,18 @@ class LanguageModel:
         return replace(report, copying=self.copying())
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
+        from tinylm.report import judge
+
         report = judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
         if not math.isfinite(report.loss):
             raise TinyLMError("its loss is not a finite number", where=str(self.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")
         return report
 
-    def _baselines_of_training(self, other: Text) -> Baselines:
+    def _baselines_of_training(self, other: Any) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
+        from tinylm.report import Baselines, Text, measure_baselines
+
         try:
             split = self._training_split()
             train = Text(build_dataset(split, self.tokenizer).train, split.train)
@@ -233,6 +290,8 @@ class LanguageModel:
 
     def trace(self, text: str) -> dict[str, Tensor]:
         """Every activation by its name (docs/NAMES.md) for `<bos>` and the text: T = 1 + its tokens, B = 1."""
+        from tinylm.inspection import trace
+
         return trace.trace(self.model, self.tokenizer.encode_prompt(text))
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:

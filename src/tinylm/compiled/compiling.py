@@ -17,7 +17,14 @@ from tinylm.compiled.numbers import FASTMATH
 
 binding.set_option("tinylm", "-force-vector-interleave=1")
 """Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
-SHARED = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (numbers.__file__, __file__))).hexdigest()[:8]
+
+
+def digest(*files: str | Path) -> str:
+    """Of what files hold, for names."""
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:8]
+
+
+SHARED = digest(numbers.__file__, __file__)
 """A part of the names under which numba keeps what it compiled: it sees when the file of a kernel changes, and not when
 these do, from which they take what they share."""
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -31,9 +38,13 @@ class _Apart(Compiler):
         return super().define_pipelines()
 
 
-def kernel(function: Kernel) -> Kernel:
-    """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap."""
-    function.__qualname__ += f"-{SHARED}"
+def kernel(function: Kernel, shared: str = SHARED) -> Kernel:
+    """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap.
+
+    Args:
+        shared: a digest of all that it uses from other files.
+    """
+    function.__qualname__ += f"-{shared}"
     compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
     with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
         compiled.enable_caching()

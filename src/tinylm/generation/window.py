@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Logits = NDArray[np.float32]
+from tinylm.config import SampleConfig
+from tinylm.errors import TinyLMError
+from tinylm.generation.logits import Logits, choose
 
 
 class Window(ABC):
@@ -58,3 +60,31 @@ class Window(ABC):
     @abstractmethod
     def read_more(self, next_id: int) -> Logits:
         """The logits (V,) after one id more."""
+
+
+def finite(logits: Logits) -> Logits:
+    """The same. Raises: TinyLMError: not all of them are finite."""
+    if not np.isfinite(logits).all():
+        raise not_finite()
+    return logits
+
+
+def not_finite() -> TinyLMError:
+    return TinyLMError("the model computes a number that is not finite: its weights or settings are damaged",
+                       remedy="Restore its folder from a copy, or train again")
+
+
+def fresh_seed() -> int:
+    return secrets.randbits(32)
+
+
+def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int) -> Iterator[int]:
+    """New ids, one by one, until `<eos>` (which is the last one yielded) or `max_tokens`."""
+    generator = np.random.default_rng(seed)
+    for remaining in range(config.max_tokens, 0, -1):
+        next_id = choose(window.logits, config, window.ids, generator)
+        yield next_id
+        if next_id == eos_id:
+            return
+        if remaining > 1:
+            window.append(next_id)

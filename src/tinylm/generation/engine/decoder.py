@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinylm.generation.engine.engine import Engine, Stream
-from tinylm.generation.window import Logits, Window
+from tinylm.generation.logits import Logits
+from tinylm.generation.window import Window
 
 MOST_ROWS = 128
 """Positions computed together. Weights are read once for all of these, so more would take memory and no less time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 
 from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
-from tinylm.errors import TinyLMError
-from tinylm.generation.engine.forward import forward
+from tinylm.generation.engine.forward import forward, is_compiled
 from tinylm.generation.engine.meeting import give_way
 from tinylm.generation.engine.memory import WORK, address, room
 from tinylm.generation.engine.tiles import LANES
 from tinylm.generation.engine.weights import Floats, Layout, Storage, Weights
+from tinylm.generation.window import not_finite
 
 FIRST_ROOM = 512
 """Positions that a stream has room for at first; it doubles when it is full."""
@@ -39,6 +40,12 @@ class Stream:
             keys, values, before = self.keys, self.values, self.room
             self._make(max(_up(length, LANES), 2 * before))
             self.keys[:, :before // LANES], self.values[:, :, :before] = keys, values
+
+
+def announce() -> None:
+    """Says beforehand what takes long, on the first use on a machine."""
+    if not is_compiled():
+        print("compiling  the engine for this processor, once: about 10 seconds", file=sys.stderr, flush=True)
 
 
 def _up(count: int, step: int) -> int:
@@ -120,8 +127,7 @@ class Desk:
     def logits(self, outputs: int) -> Floats:
         """Those of the last call. Raises: TinyLMError: not all of them are finite."""
         if not self._shared[1, 0]:
-            raise TinyLMError("the model computes a number that is not finite: its weights or settings are damaged",
-                              remedy="Restore its folder from a copy, or train again")
+            raise not_finite()
         return self._kept["logits"][:outputs, :self._config.vocab_size]
 
     def _make(self, name: str, *shape: int) -> None:

@@ -9,11 +9,13 @@ Axis letters: N new positions   D d_model   F d_mlp   V vocabulary
 from __future__ import annotations
 
 import math
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import kernel, part
+from tinylm.compiled.compiling import SHARED, digest, kernel, part
 from tinylm.compiled.numbers import sigmoid
 from tinylm.generation.engine.attention import attend, split_heads
 from tinylm.generation.engine.meeting import meet
@@ -24,9 +26,18 @@ from tinylm.generation.engine.tiles import LANES
 ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
 GELU_CUBIC, GELU_SCALE = np.float32(0.044715), np.float32(math.sqrt(2 / math.pi))
+PARTS = digest(*sorted(Path(__file__).parent.glob("*.py"))) + SHARED
+"""Names the compiled pass: numba sees when this file changes, and not when one does that it takes its parts from."""
 
 
-@kernel
+def is_compiled() -> bool:
+    """Whether an earlier program has left the pass compiled."""
+    kept: Any = forward
+    folder = kept.stats.cache_path
+    return folder is not None and any(Path(folder).glob(f"forward.forward-{PARTS}-*.nbi"))
+
+
+@partial(kernel, shared=PARTS)
 def forward(models: Any, layers: Any, works: Any, worker: Any) -> None:
     """From ids to logits, as one of the workers. The records: memory.py."""
     model, work, met = models[0], works[0], 0

@@ -1,0 +1,58 @@
+"""Who writes: the engine, without torch, for what lies in a folder; torch where the module is no longer that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import tinylm
+
+WITHOUT_TORCH = """
+import sys
+from tinylm.cli import main
+
+code = main(sys.argv[1:])
+assert "torch" not in sys.modules, "torch was imported"
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("command", [["generate", "RUN", "The ", "--max-tokens", "5", "--seed", "1", "--json"],
+                                     ["generate", "RUN", "The ", "--max-tokens", "1"],
+                                     ["predict", "RUN", "The ", "--json"]])
+def test_writing_and_predicting_import_no_torch(book_run: Path, command: list[str]) -> None:
+    arguments = [str(book_run) if word == "RUN" else word for word in command]
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    if "--seed" in command:
+        expected = tinylm.load(book_run).complete("The ", max_tokens=5, seed=1)
+        assert json.loads(done.stdout)["ids"] == expected.ids
+
+
+def test_the_engine_and_torch_write_the_same(book_run: Path) -> None:
+    lm = tinylm.load(book_run)
+    other = tinylm.LanguageModel(lm.config, lm.tokenizer, tinylm.load(book_run).model)
+    assert (lm.served_by, other.served_by) == ("engine", "torch")
+    for settings in ({"seed": 2, "greedy": True}, {"seed": 3}, {"seed": 4, "top_k": 5, "repetition_penalty": 1.2}):
+        assert lm.complete("The ", max_tokens=60, **settings) == other.complete("The ", max_tokens=60, **settings)
+
+
+def test_a_module_that_was_changed_or_is_listened_to_writes_itself(book_run: Path) -> None:
+    lm = tinylm.load(book_run)
+    assert lm.model is lm.model
+    assert lm.served_by == "engine"
+    handle = lm.model.ln_f.register_forward_hook(lambda *_: None)
+    assert lm.served_by == "torch"
+    handle.remove()
+    assert lm.served_by == "engine"
+    with torch.no_grad():
+        lm.model.out_head.weight.zero_()
+        lm.model.out_head.weight[5] = 1
+    assert lm.served_by == "torch"
+    assert {round(each.probability, 6) for each in lm.predict("The ", top=3)[1:]} != {0.0}
