@@ -68,9 +68,9 @@ def choose(logits: Logits, config: SampleConfig, ids: Sequence[int], generator: 
     Raises:
         TinyLMError: a temperature or penalty so extreme that no probability is left.
     """
-    if config.greedy:
-        return int(penalise_repetition(logits, ids, config.repetition_penalty).argmax())
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if config.greedy:
+            return int(penalise_repetition(logits, ids, config.repetition_penalty).argmax())
         probs = probabilities(filter_logits(logits, config, ids))
     if not np.isfinite(probs).all():
         raise TinyLMError("these settings leave no probabilities to draw from", where="temperature, repetition_penalty",

@@ -158,8 +158,9 @@ class Desk:
         self._work[0]["scores_room"] = self._length
         if self._config.positions == "rotary":
             pair = np.arange(0, width, 2, dtype=np.float32)
-            speed = np.float32(self._config.rope_theta) ** (-pair / np.float32(width))
-            angle = np.outer(np.arange(self._length, dtype=np.float32), speed)
+            with np.errstate(over="ignore", invalid="ignore"):
+                speed = np.float32(self._config.rope_theta) ** (-pair / np.float32(width))
+                angle = np.outer(np.arange(self._length, dtype=np.float32), speed)
             for name, values in (("cos", np.cos(angle)), ("sin", np.sin(angle))):
                 self._make(name, *values.shape)
                 self._kept[name][:] = values

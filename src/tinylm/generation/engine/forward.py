@@ -33,8 +33,8 @@ PARTS = digest(*sorted(Path(__file__).parent.glob("*.py"))) + SHARED
 def is_compiled() -> bool:
     """Whether an earlier program has left the pass compiled."""
     kept: Any = forward
-    folder = kept.stats.cache_path
-    return folder is not None and any(Path(folder).glob(f"forward.forward-{PARTS}-*.nbi"))
+    index = getattr(getattr(kept._cache, "_cache_file", None), "_index_path", None)
+    return index is not None and Path(index).exists()
 
 
 @partial(kernel, shared=PARTS)

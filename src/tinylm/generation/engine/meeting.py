@@ -7,11 +7,9 @@ own away each time before it looks.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -19,13 +17,9 @@ from tinylm.compiled.compiling import part
 
 PATIENCE = 2000
 """How often it looks before it gives its core away: some 20 microseconds."""
-_KERNEL = ctypes.CDLL("kernel32" if sys.platform == "win32" else None)
-
-
 def give_way() -> int:
-    """The address of the system's function by which a thread lets others have its core."""
-    function = _KERNEL.SwitchToThread if sys.platform == "win32" else _KERNEL.sched_yield
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+    """The address of the system's function by which a thread lets others have its core; 0 where there is none."""
+    return binding.address_of_symbol("sched_yield") or 0
 
 
 @intrinsic
@@ -69,6 +63,6 @@ def meet(work: Any, met: Any) -> Any:
         looked = 0
         while _look(work.arrived) < (met + 1) * work.workers:
             looked += 1
-            if looked > PATIENCE:
+            if looked > PATIENCE and work.give_way != 0:
                 _call(work.give_way)
     return met + 1

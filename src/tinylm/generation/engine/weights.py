@@ -42,7 +42,8 @@ class Layout:
         self._weights, self._kind, self._kept = weights, KINDS[storage], list[NDArray[Any]]()
         self.bytes = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
-        self._fill_model(self.model[0], config)
+        with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it
+            self._fill_model(self.model[0], config)
         for i in range(config.n_layers):
             self._fill_layer(self.layers[i], f"layers.{i}.")
 
