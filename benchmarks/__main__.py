@@ -14,6 +14,7 @@ BENCHMARKS = {
     "ceiling": "The share of what matrix products reach on this machine that a training step reaches.",
     "book": "Bits a byte on a text after some minutes, beside a GPT-2 in the Trainer of transformers.",
     "notebook": "Seconds of the teaching notebook's 200 epochs, beside its own code.",
+    "writing": "Tokens a second that a model writes, beside generate of transformers.",
     "plan-rules": "The experiments behind the rules by which tinylm chooses sizes, batches and dropout.",
     "forecast": "Time and memory that `tinylm plan` foretells, against what `tinylm train` takes.",
     "checkpoint-cost": "The share of a run's time that goes into saving it.",
