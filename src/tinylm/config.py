@@ -176,11 +176,16 @@ class SampleConfig(Section):
 
     max_tokens: int = Field(100, ge=0)
     greedy: bool = False
-    repetition_penalty: float = Field(1.0, gt=0)
+    ban: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
+    logit_bias: dict[str, float] = Field({}, description="numbers added to the logits of tokens, by text or #id")
+    repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
+    frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
+    presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
     temperature: float = Field(0.8, gt=0)
-    top_k: int = Field(0, ge=0, description="0: all")
+    top_k: int = Field(0, ge=0, le=LARGEST, description="0: all")
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
+    typical_p: float = Field(1.0, gt=0, le=1)
     stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
 

@@ -14,9 +14,8 @@ import numpy as np
 from tinylm import bundle
 from tinylm.config import RunConfig, SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.logits import probabilities
 from tinylm.generation.stream import TextStream
-from tinylm.generation.window import Window, fresh_seed, generate_ids
+from tinylm.generation.window import Window, fresh_seed, generate_ids, probabilities
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.text.corpus import Corpus, open_corpus
@@ -123,8 +122,9 @@ class LanguageModel:
         """The text that the model writes after the prompt.
 
         Args:
-            settings: fields of SampleConfig: max_tokens, greedy, temperature, top_k, top_p, min_p,
-                repetition_penalty, stop, seed. What is not given is as in the model's own config.
+            settings: fields of SampleConfig: max_tokens, greedy, ban, logit_bias, repetition_penalty,
+                frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, stop, seed. What is
+                not given is as in the model's own config.
 
         Raises:
             TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
@@ -147,11 +147,14 @@ class LanguageModel:
 
     def complete_stepwise(self, prompt: str = "", **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
+        from tinylm.generation.sampler import bias_of
+
         config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        bias = bias_of(config, self.tokenizer)
         seed = fresh_seed() if config.seed is None else config.seed
         window = self.read(self.tokenizer.encode_prompt(prompt))
         stream, ids, pieces = TextStream(self.tokenizer, config.stop), [], []
-        for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed):
+        for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed, bias=bias):
             ids.append(id)
             pieces.append(stream.push(id))
             yield pieces[-1]

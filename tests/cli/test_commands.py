@@ -102,6 +102,14 @@ def test_generate_stops_where_it_is_told(tinylm: Command, hello: Path) -> None:
     assert (nothing["text"], nothing["ids"]) == ("", [])
 
 
+def test_generate_bans_and_favours_tokens(tinylm: Command, hello: Path) -> None:
+    greedy = ("generate", hello, "hello , how is", "--greedy")
+    assert tinylm(*greedy).out == "hello , how is your day ?\n"
+    assert "your" not in tinylm(*greedy, "--ban", "your", "--json").json["text"]
+    assert tinylm(*greedy, "--logit-bias", "#2=1000", "--json").json["stopped_by"] == "eos"
+    assert tinylm(*greedy, "--logit-bias", "day=1000", "--max-tokens", 3, "--json").json["text"] == "day day day"
+
+
 def test_generate_repeats_itself_with_a_seed(tinylm: Command, hello: Path) -> None:
     wild = ("generate", hello, "how", "--temperature", 3, "--seed", 7, "--samples", 4, "--json")
     first, again = tinylm(*wild).json, tinylm(*wild).json

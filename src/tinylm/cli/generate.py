@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from tinylm.lm import Completion, LanguageModel
 
 EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
-SETTINGS = ("max_tokens", "greedy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop")
+SETTINGS = ("max_tokens", "greedy", "ban", "repetition_penalty", "frequency_penalty", "presence_penalty", "temperature",
+            "top_k", "top_p", "min_p", "typical_p", "stop")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, metavar="K", help="only the K most likely tokens")
     parser.add_argument("--top-p", type=float, metavar="P", help="only the most likely tokens that reach P together")
     parser.add_argument("--min-p", type=float, metavar="P", help="only tokens at least P times as likely as the best")
+    parser.add_argument("--typical-p", type=float, metavar="P",
+                        help="only the tokens about as surprising as is to be expected that reach P together")
     parser.add_argument("--repetition-penalty", type=float, metavar="X", help="above 1: less of what was there")
+    parser.add_argument("--frequency-penalty", type=float, metavar="X",
+                        help="above 0: less with each time it was there")
+    parser.add_argument("--presence-penalty", type=float, metavar="X", help="above 0: less once it was there")
+    parser.add_argument("--ban", action="append", metavar="TOKEN",
+                        help="never this token: its text, or #id (may be repeated)")
+    parser.add_argument("--logit-bias", action="append", metavar="TOKEN=X",
+                        help="likelier by e to the X against all others, or less if negative (may be repeated)")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
@@ -43,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     if arguments.temperature is not None:
         settings.setdefault("greedy", False)
-    settings |= {"stop": tuple(settings["stop"])} if "stop" in settings else {}
+    settings |= {name: tuple(settings[name]) for name in ("stop", "ban") if name in settings}
+    if arguments.logit_bias:
+        settings["logit_bias"] = dict(map(_bias, arguments.logit_bias))
     completions = []
     for number in range(arguments.samples):
         seed = None if arguments.seed is None else arguments.seed + number
@@ -55,6 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
         first, *others = [asdict(completion) for completion in completions]
         print_json({**first, "samples": [first, *others]} if others else first)
     return 0
+
+
+def _bias(given: str) -> tuple[str, float]:
+    from tinylm.errors import TinyLMError
+
+    token, _, number = given.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not token or not math.isfinite(value):
+        raise TinyLMError(f"{given!r} is not of the form TOKEN=NUMBER", where="--logit-bias",
+                          remedy="For example --logit-bias the=2.5, or --ban for never")
+    return token, value
 
 
 def _write(lm: LanguageModel, prompt: str, settings: dict[str, Any], number: int) -> Completion:

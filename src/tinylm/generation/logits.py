@@ -1,90 +1,207 @@
-"""From logits to the next id: filters, each a pure function (V,) -> (V,), in one order.
+"""From logits to the next id: filters, each a pure function (V,) -> (V,), in one order, compiled into one call.
 
-    repetition penalty -> temperature -> top-k -> top-p -> min-p -> softmax -> draw        (or greedy: the most likely)
+    ban, bias -> repetition, frequency and presence penalties -> temperature -> top-k -> top-p -> min-p -> typical
+    -> softmax -> one uniform number decides                              (greedy: the likeliest after the penalties)
 
-A filter takes an id out by setting its logit to -inf. V vocabulary.
+A filter takes an id out by setting its logit to -inf. None sorts the vocabulary: top-k, top-p and typical each ask for
+one threshold, which is found by halving. Ids that tie with the last one kept are kept too.
+
+Axis letter: V vocabulary
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import SampleConfig
-from tinylm.errors import TinyLMError
+from tinylm.compiled.compiling import kernel, part
+from tinylm.compiled.numbers import exp
 
 Logits = NDArray[np.float32]
+Counts = NDArray[np.int32]
+OUT, ZERO = np.float32(-np.inf), np.float32(0)
+_LOWEST = np.float32(-87)
+"""Below it, e to the x is nothing in 32 bits."""
+NOTHING_LEFT, NOT_FINITE = -1, -2
+"""What `choose` gives instead of an id."""
 
 
-def penalise_repetition(logits: Logits, ids: Sequence[int], penalty: float) -> Logits:
-    """Makes every id that occurs in `ids` less likely: a positive logit is divided by `penalty`, a negative one
-    multiplied (Keskar et al. 2019, arXiv 1909.05858)."""
-    if penalty == 1 or not ids:
-        return logits
-    seen = np.array(sorted(set(ids)))
-    penalised, values = logits.copy(), logits[seen]
-    penalised[seen] = np.where(values > 0, values / np.float32(penalty), values * np.float32(penalty))
+class Settings(NamedTuple):
+    """Of the filters, in their order. The defaults leave the logits as they are. Meaning and bounds: `SampleConfig`."""
+
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    greedy: bool = False
+
+
+@part
+def penalise(logits: Any, counts: Any, repetition: Any, frequency: Any, presence: Any) -> Any:
+    """Makes ids that occurred less likely. Repetition divides a positive logit and multiplies a negative one (Keskar et
+    al. 2019, arXiv 1909.05858); then `frequency` is taken off for each time, and `presence` once.
+
+    Args:
+        counts: (V,), how often each id occurred.
+    """
+    penalised = np.empty_like(logits)
+    for id in range(len(logits)):
+        value, count = logits[id], counts[id]
+        if count > 0:
+            value = value / np.float32(repetition) if value > ZERO else value * np.float32(repetition)
+            value -= np.float32(frequency) * np.float32(count) + np.float32(presence)
+        penalised[id] = value
     return penalised
 
 
-def keep_top_k(logits: Logits, k: int) -> Logits:
-    """Keeps the k most likely ids, and those that tie with the last of them; 0 keeps all."""
-    if k == 0 or k >= logits.shape[-1]:
+@part
+def heat(logits: Any, temperature: Any) -> Any:
+    """Divides by the temperature, measured from the likeliest, so that no temperature is too low."""
+    return (logits - peak(logits)) / np.float32(max(temperature, 1e-30))
+
+
+@part
+def keep_top_k(logits: Any, k: Any) -> Any:
+    """Keeps the k likeliest ids; 0 keeps all."""
+    if k == 0 or k >= len(logits):
         return logits
-    return _without(logits, logits < np.partition(logits, -k)[-k])
+    return _kept(logits, logits, threshold(logits, np.ones_like(logits), k))
 
 
-def keep_top_p(logits: Logits, p: float) -> Logits:
+@part
+def keep_top_p(logits: Any, p: Any) -> Any:
     """Keeps the fewest likeliest ids whose probabilities reach p together (Holtzman et al. 2019, arXiv 1904.09751)."""
     if p >= 1:
         return logits
-    order = np.argsort(-logits, kind="stable")
-    shares = probabilities(logits)[order]
-    unlikely = np.zeros(len(logits), np.bool_)
-    unlikely[order] = np.cumsum(shares) - shares >= p
-    return _without(logits, unlikely)
+    return _kept(logits, logits, threshold(logits, softmax(logits), p))
 
 
-def keep_min_p(logits: Logits, p: float) -> Logits:
-    """Keeps the ids at least p times as likely as the most likely one (Nguyen et al. 2024, arXiv 2407.01082)."""
+@part
+def keep_min_p(logits: Any, p: Any) -> Any:
+    """Keeps the ids at least p times as likely as the likeliest one (Nguyen et al. 2024, arXiv 2407.01082)."""
     if p == 0:
         return logits
-    return _without(logits, logits < logits.max() + np.float32(math.log(p)))
+    return _kept(logits, logits, peak(logits) + np.float32(math.log(p)))
 
 
-def filter_logits(logits: Logits, config: SampleConfig, ids: Sequence[int] = ()) -> Logits:
-    """All filters in order: (V,) -> (V,). `ids` is the text so far."""
-    logits = penalise_repetition(logits, ids, config.repetition_penalty)
-    logits = keep_top_k(logits / np.float32(config.temperature), config.top_k)
-    return keep_min_p(keep_top_p(logits, config.top_p), config.min_p)
+@part
+def keep_typical(logits: Any, p: Any) -> Any:
+    """Keeps the ids that surprise about as much as is to be expected here, the nearest first, until their probabilities
+    reach p together (Meister et al. 2022, arXiv 2202.00666)."""
+    if p >= 1:
+        return logits
+    probs = softmax(logits)
+    entropy = ZERO
+    for id in range(len(probs)):
+        if probs[id] > 0:
+            entropy -= probs[id] * np.float32(math.log(probs[id]))
+    nearness = np.empty_like(logits)
+    for id in range(len(probs)):
+        nearness[id] = -abs(np.float32(math.log(probs[id])) + entropy) if probs[id] > 0 else OUT
+    return _kept(logits, nearness, threshold(nearness, probs, p))
 
 
-def choose(logits: Logits, config: SampleConfig, ids: Sequence[int], generator: np.random.Generator) -> int:
-    """The next id: the most likely one if greedy, else a draw from what the filters leave. (V,) -> id.
+@part
+def filtered(logits: Any, settings: Any) -> Any:
+    """Temperature and all that comes after it, up to the softmax."""
+    logits = keep_top_k(heat(logits, settings.temperature), settings.top_k)
+    return keep_typical(keep_min_p(keep_top_p(logits, settings.top_p), settings.min_p), settings.typical_p)
 
-    Raises:
-        TinyLMError: a temperature or penalty so extreme that no probability is left.
+
+@part
+def softmax(logits: Any) -> Any:
+    """The probabilities. What is -inf gets none."""
+    highest, total = peak(logits), ZERO
+    shares = np.empty_like(logits)
+    for id in range(len(logits)):
+        x = logits[id] - highest
+        shares[id] = exp(x) if x > _LOWEST else ZERO
+        total += shares[id]
+    return shares / total
+
+
+@part
+def draw(probs: Any, uniform: Any) -> Any:
+    """The id at which the probabilities, added up in order, pass `uniform` (0 <= uniform < 1) of their sum."""
+    total = 0.0
+    for id in range(len(probs)):
+        total += probs[id]
+    target, reached, last = uniform * total, 0.0, 0
+    for id in range(len(probs)):
+        if probs[id] > 0:
+            reached, last = reached + probs[id], id
+            if reached > target:
+                break
+    return last
+
+
+@kernel
+def choose(logits: Any, bias: Any, counts: Any, settings: Any, uniform: Any) -> Any:
+    """The next id, or NOTHING_LEFT where every id is banned, or NOT_FINITE where settings went beyond all numbers.
+
+    Args:
+        logits: (V,).
+        bias: (V,), added to the logits; -inf bans.
+        counts: (V,), how often each id occurred in the text so far.
+        settings: `Settings`.
+        uniform: 0 <= uniform < 1; decides the draw.
     """
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if config.greedy:
-            return int(penalise_repetition(logits, ids, config.repetition_penalty).argmax())
-        probs = probabilities(filter_logits(logits, config, ids))
-    if not np.isfinite(probs).all():
-        raise TinyLMError("these settings leave no probabilities to draw from", where="temperature, repetition_penalty",
-                          remedy="Give values nearer to 1, or draw nothing: --greedy")
-    reached = np.cumsum(probs)
-    return int(np.searchsorted(reached, generator.random() * reached[-1], side="right"))
+    logits = penalise(logits + bias, counts, settings.repetition_penalty, settings.frequency_penalty,
+                      settings.presence_penalty)
+    highest = peak(logits)
+    if highest == OUT:
+        return NOTHING_LEFT
+    if not np.isfinite(highest):
+        return NOT_FINITE
+    if settings.greedy:
+        return int(np.argmax(logits))
+    return int(draw(softmax(filtered(logits, settings)), uniform))
 
 
-def probabilities(logits: Logits) -> NDArray[np.float64]:
-    """The softmax: (V,) -> (V,)."""
-    shares = np.exp(logits - logits.max(), dtype=np.float64)
-    found: NDArray[np.float64] = shares / shares.sum()
-    return found
+@part
+def threshold(values: Any, masses: Any, enough: Any) -> Any:
+    """The greatest value such that all those at least as great have masses of `enough` together; the least of them
+    where not even all do. Each round halves what is still in question: some three looks at each in all."""
+    values, masses, missing, count = values.copy(), masses.copy(), np.float64(enough), len(values)
+    while True:
+        pivot = values[count // 2]
+        above, level = np.float64(0), np.float64(0)
+        for place in range(count):
+            above += masses[place] if values[place] > pivot else ZERO
+            level += masses[place] if values[place] == pivot else ZERO
+        upwards, left = above >= missing, 0
+        for place in range(count):  # all are written, and those that stay in question move on: no branch to mispredict
+            value, mass = values[place], masses[place]
+            values[left], masses[left] = value, mass
+            left += (value > pivot) if upwards else (value < pivot)
+        if not upwards:
+            if above + level >= missing or left == 0:
+                return pivot
+            missing -= above + level
+        count = left
 
 
-def _without(logits: Logits, unlikely: NDArray[np.bool_]) -> Logits:
-    return np.where(unlikely, np.float32(-np.inf), logits)
+@part
+def peak(logits: Any) -> Any:
+    """The greatest; NaN where there is one."""
+    highest, sound = OUT, True
+    for id in range(len(logits)):
+        highest = max(highest, logits[id])
+        sound &= logits[id] == logits[id]
+    return highest if sound else np.float32(np.nan)
+
+
+@part
+def _kept(logits: Any, values: Any, least: Any) -> Any:
+    """The logits of the ids whose value is at least `least`."""
+    kept = np.empty_like(logits)
+    for id in range(len(logits)):
+        kept[id] = logits[id] if values[id] >= least else OUT
+    return kept

@@ -5,12 +5,16 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinylm.config import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.logits import Logits, choose
+
+if TYPE_CHECKING:
+    from tinylm.generation.logits import Logits
 
 
 class Window(ABC):
@@ -78,11 +82,25 @@ def fresh_seed() -> int:
     return secrets.randbits(32)
 
 
-def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int) -> Iterator[int]:
-    """New ids, one by one, until `<eos>` (which is the last one yielded) or `max_tokens`."""
-    generator = np.random.default_rng(seed)
+def probabilities(logits: Logits) -> NDArray[np.float64]:
+    """The model's own, before any filter: the softmax, (V,) -> (V,)."""
+    shares = np.exp(logits - logits.max(), dtype=np.float64)
+    found: NDArray[np.float64] = shares / shares.sum()
+    return found
+
+
+def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int,
+                 bias: Logits | None = None) -> Iterator[int]:
+    """New ids, one by one, until `<eos>` (which is the last one yielded) or `max_tokens`.
+
+    Args:
+        bias: (V,), what is added to all logits (`bias_of`); none: nothing.
+    """
+    from tinylm.generation.sampler import Sampler  # with the compiler, which the reading of a model does not need
+
+    sampler = Sampler(config, window.ids, np.zeros_like(window.logits) if bias is None else bias, seed)
     for remaining in range(config.max_tokens, 0, -1):
-        next_id = choose(window.logits, config, window.ids, generator)
+        next_id = sampler.next(window.logits)
         yield next_id
         if next_id == eos_id:
             return

@@ -1,0 +1,95 @@
+"""Chooses the ids of one text: its settings, what it has said so far, and chance of its own.
+
+Chance is counted, not kept: the number that decides a token follows from the text's seed and the token's place alone,
+so a seed repeats a text whatever batch it is written in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinylm.config import SampleConfig
+from tinylm.errors import TinyLMError
+from tinylm.generation.logits import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
+from tinylm.text.tokenizer import Tokenizer
+
+_ALL = 2**64 - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+class Sampler:
+    """
+    Args:
+        config: how ids are chosen.
+        ids: the text so far; what it holds counts as having occurred.
+        bias: (V,), of `bias_of`.
+        seed: of this text.
+    """
+
+    def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int) -> None:
+        self._settings = Settings(*(getattr(config, name) for name in Settings._fields))
+        self._bias, self._seed, self._place = bias, seed, 0
+        self._counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
+
+    def next(self, logits: Logits) -> int:
+        """The next id: the likeliest one if greedy, else a draw from what the filters leave. (V,) -> id.
+
+        Raises:
+            TinyLMError: every id is banned, or a penalty leaves no finite number.
+        """
+        id = choose(logits, self._bias, self._counts, self._settings, uniform(self._seed, self._place))
+        if id == NOTHING_LEFT:
+            raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
+        if id == NOT_FINITE:
+            raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
+                              remedy="Give a value nearer to 1")
+        self._counts[id] += 1
+        self._place += 1
+        return int(id)
+
+
+def uniform(seed: int, place: int) -> float:
+    """A number of its own for every place of every seed, evenly between 0 and 1 (1 is never reached): the counter-based
+    generator SplitMix64 (Steele, Lea, Flood 2014), begun where its own hash of the seed says."""
+    return (_mixed(_mixed(seed + _GOLDEN) + (place + 1) * _GOLDEN) >> 11) / 2**53
+
+
+def _mixed(value: int) -> int:
+    value &= _ALL
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _ALL
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _ALL
+    return value ^ value >> 31
+
+
+def bias_of(config: SampleConfig, tokenizer: Tokenizer) -> Logits:
+    """What is added to the logits (V,): the numbers of `logit_bias`, and -inf for what is banned.
+
+    Raises:
+        TinyLMError: a text that is not one token, or a number that is no id.
+    """
+    bias = np.zeros(tokenizer.vocab_size, np.float32)
+    for token, number in config.logit_bias.items():
+        bias[token_id(token, tokenizer, "sample.logit_bias")] += np.float32(number)
+    for token in config.ban:
+        bias[token_id(token, tokenizer, "sample.ban")] = -np.inf
+    return bias
+
+
+def token_id(token: str, tokenizer: Tokenizer, where: str) -> int:
+    """The id of a token given as its text, or as `#` and its number, which is the only way to name a special one.
+
+    Raises:
+        TinyLMError: a text that is not one token, or a number that is no id.
+    """
+    number = token.removeprefix("#")
+    if number != token and number.isascii() and number.isdigit():
+        if int(number) < tokenizer.vocab_size:
+            return int(number)
+        raise TinyLMError(f"there is no token {token}: the ids are 0 to {tokenizer.vocab_size - 1}", where=where)
+    ids = tokenizer.encode_text(token)
+    if len(ids) == 1:
+        return ids[0]
+    raise TinyLMError(f"{token!r} is {len(ids)} tokens, and has to be one", where=where,
+                      remedy="tinylm tokenize RUN TEXT shows the tokens; an id is written as #12")
