@@ -15,6 +15,7 @@ BENCHMARKS = {
     "book": "Bits a byte on a text after some minutes, beside a GPT-2 in the Trainer of transformers.",
     "notebook": "Seconds of the teaching notebook's 200 epochs, beside its own code.",
     "writing": "Tokens a second that a model writes, beside generate of transformers.",
+    "help": "Milliseconds of `tinylm --help`, beside the help of a command that comes with Python.",
     "plan-rules": "The experiments behind the rules by which tinylm chooses sizes, batches and dropout.",
     "forecast": "Time and memory that `tinylm plan` foretells, against what `tinylm train` takes.",
     "checkpoint-cost": "The share of a run's time that goes into saving it.",
