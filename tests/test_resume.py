@@ -162,7 +162,7 @@ def test_while_it_trains_the_best_weights_so_far_can_be_asked(book, tmp_path, mo
 
     monkeypatch.setattr(Journal, "save", save_and_ask)
     lm = small(book, tmp_path / "run")
-    assert asked[-1] == lm.predict("a")[0].probability
+    assert asked[-1] == pytest.approx(lm.predict("a")[0].probability, rel=1e-4)  # one by the engine, one by PyTorch
     assert len(set(asked)) > 1
 
 
