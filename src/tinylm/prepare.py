@@ -44,6 +44,8 @@ from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
 
 PROBE_SHARE = 0.012
 """Of a run of minutes, for each of two measurements of speed."""
+COUNTED_PROBE_SECONDS = 1.0
+"""For the one measurement where steps are counted."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,7 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def _probe_seconds(minutes: float | None) -> float:
-    return min(2.0, max(0.3, PROBE_SHARE * 60 * (minutes or 0)))
+    return min(2.0, max(0.3, PROBE_SHARE * 60 * minutes)) if minutes else COUNTED_PROBE_SECONDS
 
 
 def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:

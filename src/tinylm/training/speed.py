@@ -104,7 +104,7 @@ def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, c
         building = time.perf_counter() - began
         one = _batch(rows, 1, device)
         one_row = _median_seconds(lambda: steps.take(one), 0.0)
-        n_rows = max(1, min(train.batch_size, int(seconds / 4 / one_row)))
+        n_rows = min(train.batch_size, max(compute.workers.cores, int(seconds / 4 / one_row)))  # one core takes a row
         batch = _batch(rows, n_rows, device)
         step = _median_seconds(lambda: steps.take(batch), seconds / 2)
         update = min(0.9 * step, _median_seconds(steps.update, seconds / 8))
