@@ -6,8 +6,8 @@
 |                 | each weight in its layers, or the text as often   | but a machine gets through fewer; with too    |
 |                 | as is of use; with at most 10 such weights for    | many weights it learns the text by heart      |
 |                 | each byte of text                                 |                                               |
-| most_epochs     | as many as are of use, however much time is left  | what is read more often is learned by heart,  |
-|                 |                                                   | and the learning rate should be down by then  |
+| most_epochs     | as many as are of use, however much time is left, | what is read more often is learned by heart,  |
+|                 | where there is more than a weight for each byte   | and the learning rate should be down by then  |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
 | batch_size      | about 4,096 tokens; half or a quarter of that     | small batches waste cores, and a run of few   |
@@ -125,7 +125,7 @@ def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, sp
     model["context_length"] = 128 if weights < 1_500_000 else 256
     context_length = given.get("context_length", model["context_length"])
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
-    if train.get("minutes") and not has_shape(given):
+    if train.get("minutes") and not has_shape(given) and weights > n_bytes:
         train.setdefault("most_epochs", round(useful_epochs(n_bytes), 1))
     tokens = _tokens_to_read(train, n_tokens, in_time)
     weight_decay, model["dropout"] = choose_regularisation(tokens / max(1, n_tokens))
