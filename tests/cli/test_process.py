@@ -120,3 +120,22 @@ def test_a_run_goes_on_when_nobody_reads_along(tinylm: Command, tmp_path: Path) 
     assert (piped.returncode, piped.stderr) == (0, "")
     assert piped.stdout.startswith("text ")
     assert tinylm("predict", tmp_path / "model", "how").code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+class TestAnOutputThatIsFull:
+    def test_a_run_goes_on(self, tinylm: Command, tmp_path: Path) -> None:
+        ended = write_to_full_disk("train", "hello", "--preset", "notebook", "--epochs", 9, "--out", tmp_path / "m")
+        assert ended.returncode == 0
+        assert tinylm("predict", tmp_path / "m", "how").code == 0
+
+    def test_an_answer_that_is_lost_is_an_error(self, hello: Path) -> None:
+        ended = write_to_full_disk("inspect", hello)
+        assert ended.returncode == 2
+        assert ended.stderr == "tinylm: the output could not be written (No space left on device)\n"
+
+
+def write_to_full_disk(*arguments: object) -> subprocess.CompletedProcess[str]:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        return subprocess.run([sys.executable, "-m", "tinylm", *map(str, arguments)], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=100, check=False)

@@ -85,11 +85,13 @@ def test_a_second_ctrl_c_leaves_at_once(nursery: Nursery, undisturbed: Undisturb
 
 @pytest.mark.parametrize("moments", [3, pytest.param(25, marks=pytest.mark.full)])
 def test_ctrl_c_while_the_program_is_still_being_loaded(tmp_path: Path, moments: int) -> None:
-    """R9, in a process of its own: a sentence from us, and no traceback of what was being imported."""
+    """R9, in a process of its own: a sentence from us, and no traceback of what was being imported. The text is long
+    enough for no run to have begun by then."""
     draw = random.Random(moments)
     for _ in range(moments):
+        command = ["train", "python-stdlib", "--minutes", "5", "--out", "run"]
         process = subprocess.Popen([sys.executable, "-c", "print(flush=True); from tinylm.cli import main; "
-                                    "raise SystemExit(main(['train', 'hello', '--minutes', '5', '--out', 'run']))"],
+                                    f"raise SystemExit(main({command}))"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
                                    env={**os.environ, "OMP_NUM_THREADS": "1"})
         assert process.stdout

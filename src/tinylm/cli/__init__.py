@@ -75,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if is_program:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what is half made is removed
-        return _run(given)
+        code = _run(given)
+        sys.stdout.flush()  # while it can still be told that it failed
+        return code
     except TinyLMError as error:
         print(f"tinylm: {error}", file=sys.stderr)
         return 2
@@ -83,12 +85,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ntinylm: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 0
+    except OSError as error:
+        if error.filename is not None:  # a file that should have been asked for with more care: show where
+            raise
+        _forget_output()
+        print(f"tinylm: the output could not be written ({error.strerror})", file=sys.stderr)
+        return 2
     finally:
         if is_program:  # one that comes while Python tidies up ends the process there and then, without a traceback
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
+
+
+def _forget_output() -> None:
+    """What still waits to be written goes nowhere: else Python would fail on it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: list[str]) -> int:

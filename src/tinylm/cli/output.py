@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,13 +35,35 @@ def note(text: str) -> None:
 
 
 def patient_console(*, stderr: bool = False) -> Console:
-    """A console that goes silent when nobody reads it any more, as in `tinylm train book.txt | head`: the run goes on,
-    where rich would end the process and the model would be lost."""
+    """A console that goes silent when what it says arrives nowhere any more, as in `tinylm train book.txt | head` or on
+    a disk that is full: the run goes on, and the model is not lost."""
     from rich.console import Console
 
-    class Patient(Console):
-        def on_broken_pipe(self) -> None:
-            self.quiet = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+    return Console(file=cast(IO[str], Patient(sys.stderr if stderr else sys.stdout)), highlight=False)
 
-    return Patient(stderr=stderr, highlight=False)
+
+class Patient:
+    """A stream like another one, until that fails; then it takes everything and gives it to nobody."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return self._fall_silent(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._fall_silent("")
+
+    def _fall_silent(self, text: str) -> int:
+        """What still waits in the stream goes nowhere, too, so that leaving the process is not an error."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        return len(text)

@@ -84,7 +84,8 @@ def fresh_seed() -> int:
 
 def probabilities(logits: Logits) -> NDArray[np.float64]:
     """The model's own, before any filter: the softmax, (V,) -> (V,)."""
-    shares = np.exp(logits - logits.max(), dtype=np.float64)
+    wide = logits.astype(np.float64)  # the difference of two large numbers may have no room in 32 bits
+    shares = np.exp(wide - wide.max())
     found: NDArray[np.float64] = shares / shares.sum()
     return found
 

@@ -64,10 +64,10 @@ class Checkpoints:
         Raises:
             TinyLMError: no room, or the disk failed; the checkpoints that were there stay.
         """
-        number = max((int(path.name.partition("-")[0]) for path in self._all()), default=0) + 1
         temporary = self.folder / ".new"
-        place = self.folder / f"{number:06d}-step-{state.numbers['step']}"
         try:
+            number = max((int(path.name.partition("-")[0]) for path in self._all()), default=0) + 1
+            place = self.folder / f"{number:06d}-step-{state.numbers['step']}"
             self._clear()
             temporary.mkdir(parents=True)
             _write(temporary, state)

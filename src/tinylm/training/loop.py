@@ -169,7 +169,7 @@ class Training:
         result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed,
                             backward=self._backward)
         if not result.applied:
-            yield from self._not_finite(batches, result.gradient_norms)
+            yield from self._not_finite(numbers.step + 1, batches, result.gradient_norms)
             return
         self._is_best = False
         numbers.step += 1
@@ -184,9 +184,14 @@ class Training:
         device = self.compute.device
         return [(torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for x, y in arrays]
 
-    def _not_finite(self, batches: Sequence[Batch], gradient_norms: Sequence[float]) -> Iterator[Event]:
-        """Back to the last good state with half the learning rate; if it comes again soon after, to the end."""
-        failed, before = self.step + 1, self._numbers.failed_step
+    def _not_finite(self, failed: int, batches: Sequence[Batch],
+                    gradient_norms: Sequence[float] = ()) -> Iterator[Event]:
+        """Back to the last good state with half the learning rate; if it comes again soon after, to the end.
+
+        Args:
+            failed: the step in which it was found.
+        """
+        before = self._numbers.failed_step
         where = where_not_finite(self.model, self.optimizers, batches, gradient_norms)
         if self.recall is None or (before and failed <= before + STEPS_TO_RECOVER):
             self._reason, self._where = "not finite", where
@@ -194,6 +199,7 @@ class Training:
         scale = self._numbers.learning_rate_scale * LOWER
         best = self._best_weights, self._numbers.best_loss, self._numbers.best_step
         self.restore(self.recall())
+        self.ending = False
         self._numbers.learning_rate_scale, self._numbers.failed_step = scale, failed
         if self._numbers.best_step != best[2]:  # validated after the save: its weights are good
             self._best_weights, self._numbers.best_loss, self._numbers.best_step = best
@@ -241,8 +247,12 @@ class Training:
             return
         numbers.validation_seconds = time.perf_counter() - started
         numbers.validated_step = numbers.step
+        # fused attention can hide an infinite weight: it takes scores that are NaN for masked ones
+        if not math.isfinite(loss) or not all_finite(self.model.parameters()):
+            yield from self._not_finite(numbers.step, self._batches())
+            return
         numbers.losses.append(loss)
-        best = math.isfinite(loss) and (numbers.best_loss is None or loss < numbers.best_loss)
+        best = numbers.best_loss is None or loss < numbers.best_loss
         if best:
             numbers.best_loss, numbers.best_step = loss, numbers.step
             self._best_weights, self._is_best = self._weights(), True
