@@ -25,6 +25,7 @@ from tinylm.text.tokenizer import Tokenizer
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
     from torch import Tensor
 
+    from tinylm.generation.batch import Batch
     from tinylm.generation.engine.engine import Engine
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report
@@ -174,10 +175,28 @@ class LanguageModel:
 
             return EngineDecoder(self._engine, ids)
         from tinylm.generation.decode import Decoder
+
+        return Decoder(self.model, ids, cores=self._torch_cores())
+
+    def batch(self) -> Batch:
+        """A place where texts are written together, none as yet: `add` takes ids, `step` gives new ones. By the engine
+        in one call for all; one after another where torch serves."""
+        from tinylm.generation.batch import Batch
+        from tinylm.generation.readers import EngineReader, Reader
+
+        reader: Reader
+        if self.served_by == "engine":
+            reader = EngineReader(self._engine)
+        else:
+            from tinylm.generation.decode import TorchReader
+
+            reader = TorchReader(self.model, cores=self._torch_cores())
+        return Batch(reader, self.tokenizer.vocab_size, self.tokenizer.eos_id)
+
+    def _torch_cores(self) -> int:
         from tinylm.model.threads import cores_for
 
-        flops = structure.flops_per_token(self.config.model, self.config.model.context_length)
-        return Decoder(self.model, ids, cores=cores_for(flops))
+        return cores_for(structure.flops_per_token(self.config.model, self.config.model.context_length))
 
     @property
     def served_by(self) -> Literal["engine", "torch"]:

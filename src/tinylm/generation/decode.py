@@ -2,50 +2,90 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from tinylm.errors import TinyLMError
 from tinylm.generation.logits import Logits
+from tinylm.generation.readers import Piece
 from tinylm.generation.window import Window, finite
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
 
 
-class Decoder(Window):
-    """
+class Past:
+    """What torch has read of one text.
+
     Args:
         model: in evaluation mode.
-        ids: the prompt, at least one id.
         cores: for torch; none: as many as it has been given.
         use_cache: False computes the whole past anew at every step, as the notebook does.
-
-    Raises:
-        TinyLMError: the model is damaged: a logit is not finite.
     """
 
-    def __init__(self, model: TinyLM, ids: Sequence[int], *, cores: int | None = None,
-                 use_cache: bool = True) -> None:
-        self.model = model
-        self.use_cache = use_cache and model.config.causal  # without the mask, the past changes with the future
-        self._cores = cores or torch.get_num_threads()
-        super().__init__(ids, model.config.context_length)
+    def __init__(self, model: TinyLM, *, cores: int | None = None, use_cache: bool = True) -> None:
+        self.model, self._cores = model, cores or torch.get_num_threads()
+        self._use_cache = use_cache and model.config.causal  # without the mask, the past changes with the future
+        self.restart()
 
-    def read(self, ids: list[int]) -> Logits:
-        self._cache = self._new_cache() if self.use_cache else None
-        return self._ask(ids)
+    def restart(self) -> None:
+        """Nothing has been read."""
+        self._ids: list[int] = []
+        self._cache = self._new_cache() if self._use_cache else None
 
-    def read_more(self, next_id: int) -> Logits:
-        return self.read(self.view) if self._cache is None else self._ask([next_id])
+    def read(self, ids: Sequence[int]) -> Logits:
+        """Reads on; what follows, (V,).
 
-    @torch.no_grad()
-    def _ask(self, ids: list[int]) -> Logits:
-        with torch_threads(self._cores):  # between tokens, torch's number of threads is the caller's own
-            logits: Tensor = self.model(torch.tensor([ids], device=self.model.embed.weight.device), self._cache)
+        Raises:
+            TinyLMError: the model is damaged: a logit is not finite.
+        """
+        self._ids = [*self._ids, *ids] if self._cache is None else [*ids]
+        with torch_threads(self._cores), torch.no_grad():  # between tokens, its number of threads is the caller's own
+            rows = torch.tensor([self._ids], device=self.model.embed.weight.device)
+            logits: Tensor = self.model(rows, self._cache)
             return finite(logits[0, -1].float().cpu().numpy())
 
     def _new_cache(self) -> KVCache:
         weight = self.model.embed.weight
         return KVCache(self.model.config, 1, self.model.config.context_length, device=weight.device, dtype=weight.dtype)
+
+
+class Decoder(Window):
+    """A text in progress. Arguments and errors: as `Past`, and `ids`: the prompt, at least one id."""
+
+    def __init__(self, model: TinyLM, ids: Sequence[int], *, cores: int | None = None,
+                 use_cache: bool = True) -> None:
+        self._past = Past(model, cores=cores, use_cache=use_cache)
+        super().__init__(ids, model.config.context_length)
+
+    def read(self, ids: list[int]) -> Logits:
+        self._past.restart()
+        return self._past.read(ids)
+
+    def read_more(self, next_id: int) -> Logits:
+        return self._past.read([next_id])
+
+
+class TorchReader:
+    """Reads the texts of a batch one after another, each prompt whole: what torch computes depends, in its last digits,
+    on what it computes together."""
+
+    block = sys.maxsize
+
+    def __init__(self, model: TinyLM, *, cores: int | None = None) -> None:
+        self.model, self.limit, self._cores = model, model.config.context_length, cores
+
+    def begin(self) -> Past:
+        return Past(self.model, cores=self._cores)
+
+    def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
+        return [self._ask(piece) for piece in pieces]
+
+    def _ask(self, piece: Piece) -> Logits | TinyLMError:
+        try:
+            return piece.past.read(piece.ids)
+        except TinyLMError as error:
+            return error

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tinylm.generation.logits import Logits
 
 
-class Window(ABC):
-    """A text that knows its ids, and what a model expects next.
+class View:
+    """The ids of a text, and those of them that its model sees.
 
     One that outgrows the context slides: its first id (`<bos>`) and its later half stay in view, the rest is
     forgotten, as it must be for a model that has never seen more.
@@ -28,11 +28,9 @@ class Window(ABC):
         limit: the most ids in view.
 
     Attributes:
-        logits: (V,), what follows `ids`.
+        view: the ids in view.
         forgotten: how many ids are no longer in view.
     """
-
-    logits: Logits
 
     def __init__(self, ids: Sequence[int], limit: int) -> None:
         assert ids, "a prompt has at least <bos>"
@@ -40,14 +38,15 @@ class Window(ABC):
         self.view: list[int] = []
         self._look_at(self.ids)
 
-    def append(self, next_id: int) -> None:
-        """Adds an id; `logits` is then what follows it."""
+    def extend(self, next_id: int) -> bool:
+        """Adds an id. Returns whether the view has slid: it then has to be read from its first id on."""
         self.ids.append(next_id)
-        if len(self.view) < self.limit:
-            self.view.append(next_id)
-            self.logits = self.read_more(next_id)
-        else:
+        slides = len(self.view) >= self.limit
+        if slides:
             self._look_at([*self.view, next_id])
+        else:
+            self.view.append(next_id)
+        return slides
 
     def _look_at(self, ids: Sequence[int]) -> None:
         self.view = list(ids)
@@ -55,7 +54,24 @@ class Window(ABC):
             keep = max(1, self.limit // 2)
             self.view = [ids[0], *ids[-(keep - 1):]] if keep > 1 else [ids[-1]]
             self.forgotten += len(ids) - keep
+
+
+class Window(View, ABC):
+    """A text that is written alone, and what a model expects next.
+
+    Attributes:
+        logits: (V,), what follows `ids`.
+    """
+
+    logits: Logits
+
+    def __init__(self, ids: Sequence[int], limit: int) -> None:
+        super().__init__(ids, limit)
         self.logits = self.read(self.view)
+
+    def append(self, next_id: int) -> None:
+        """Adds an id; `logits` is then what follows it."""
+        self.logits = self.read(self.view) if self.extend(next_id) else self.read_more(next_id)
 
     @abstractmethod
     def read(self, ids: list[int]) -> Logits:

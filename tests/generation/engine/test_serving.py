@@ -56,3 +56,16 @@ def test_a_module_that_was_changed_or_is_listened_to_writes_itself(book_run: Pat
         lm.model.out_head.weight[5] = 1
     assert lm.served_by == "torch"
     assert {round(each.probability, 6) for each in lm.predict("The ", top=3)[1:]} != {0.0}
+
+
+def test_a_batch_writes_what_is_written_alone(book_run: Path) -> None:
+    """By whoever serves."""
+    lm = tinylm.load(book_run)
+    for one in (lm, tinylm.LanguageModel(lm.config, lm.tokenizer, tinylm.load(book_run).model)):
+        batch = one.batch()
+        config = tinylm.SampleConfig(max_tokens=20)
+        texts = [batch.add(lm.tokenizer.encode_prompt(prompt), config, seed=4) for prompt in ("The ", "x" * 50, "")]
+        while batch.running:
+            batch.step()
+        assert [text.new for text in texts] == [lm.complete(prompt, max_tokens=20, seed=4, temperature=0.8).ids
+                                                for prompt in ("The ", "x" * 50, "")]

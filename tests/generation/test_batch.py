@@ -1,0 +1,167 @@
+"""Texts written together are what they are alone, whoever joins and leaves, by the engine and by torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.family import make_model
+from tinylm.config import ModelConfig, SampleConfig
+from tinylm.generation import readers
+from tinylm.generation.batch import Batch, Text
+from tinylm.generation.decode import Decoder, TorchReader
+from tinylm.generation.engine.decoder import EngineDecoder
+from tinylm.generation.engine.engine import Engine
+from tinylm.generation.engine.weights import weights_of
+from tinylm.generation.readers import EngineReader
+from tinylm.generation.window import generate_ids
+
+EOS = 2
+VOCAB = 40
+CONFIGS = [SampleConfig(max_tokens=30, greedy=True), SampleConfig(max_tokens=25, temperature=1.5),
+           SampleConfig(max_tokens=40, top_k=5, repetition_penalty=1.3), SampleConfig(max_tokens=1),
+           SampleConfig(max_tokens=33, top_p=0.8, presence_penalty=1.0)]
+
+
+def shape(**values: object) -> ModelConfig:
+    return ModelConfig(**{"vocab_size": VOCAB, "d_model": 32, "n_layers": 2, "n_heads": 2, "context_length": 24,
+                          **values})
+
+
+MODEL = make_model(shape())
+ENGINE = Engine(MODEL.config, weights_of(MODEL))
+READERS = {"engine": (lambda: EngineReader(ENGINE), lambda ids: EngineDecoder(ENGINE, ids)),
+           "torch": (lambda: TorchReader(MODEL), lambda ids: Decoder(MODEL, ids))}
+
+
+def prompt(length: int, seed: int = 0) -> list[int]:
+    return [1, *np.random.default_rng([length, seed]).integers(3, VOCAB, length).tolist()]
+
+
+def alone(kind: str, ids: list[int], number: int) -> list[int]:
+    window, config = READERS[kind][1](ids), CONFIGS[number % len(CONFIGS)]
+    return list(generate_ids(window, config, eos_id=EOS, seed=number))
+
+
+def add(batch: Batch, ids: list[int], number: int) -> Text:
+    return batch.add(ids, CONFIGS[number % len(CONFIGS)], seed=number)
+
+
+def finish(batch: Batch) -> int:
+    """The number of steps until nothing runs."""
+    steps = 0
+    while batch.running:
+        batch.step()
+        steps += 1
+    return steps
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_texts_of_any_length_are_what_they_are_alone(kind: str) -> None:
+    """Longer than the context, too: then each slides in a place of its own."""
+    prompts = [prompt(length) for length in (0, 1, 5, 60, 23, 24, 25, 3, 200, 0)]
+    batch = Batch(READERS[kind][0](), VOCAB, EOS)
+    texts = [add(batch, ids, number) for number, ids in enumerate(prompts)]
+    finish(batch)
+    for number, (text, ids) in enumerate(zip(texts, prompts, strict=True)):
+        assert text.new == alone(kind, ids, number)
+        assert text.ids[:len(ids)] == ids
+        assert text.stopped_by == ("eos" if text.new[-1] == EOS else "length")
+    assert {text.stopped_by for text in texts} == {"eos", "length"}
+    assert max(text.forgotten for text in texts) > 170
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.data())
+def test_whoever_joins_and_leaves(data: st.DataObject) -> None:
+    """At any time, in blocks of any size, removed or not: what is written is how it begins, alone."""
+    reader = EngineReader(ENGINE)
+    reader.block = data.draw(st.integers(1, 60))
+    batch, texts = Batch(reader, VOCAB, EOS), []
+    for number in range(data.draw(st.integers(1, 12))):
+        ids = prompt(data.draw(st.integers(0, 50)), number)
+        texts.append((add(batch, ids, number), ids))
+        for _ in range(data.draw(st.integers(0, 8))):
+            batch.step()
+        if data.draw(st.booleans()):
+            batch.remove(data.draw(st.sampled_from(texts))[0])
+    finish(batch)
+    for number, (text, ids) in enumerate(texts):
+        expected = alone("engine", ids, number)
+        assert text.new == expected if text.stopped_by else text.new == expected[:len(text.new)]
+
+
+def test_a_step_tells_what_it_chose_and_from_which_logits() -> None:
+    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    texts = [add(batch, prompt(3), 0), add(batch, prompt(9), 0)]
+    windows = [EngineDecoder(ENGINE, prompt(3)), EngineDecoder(ENGINE, prompt(9))]
+    for place in range(5):
+        heard = batch.step()
+        assert [each is text for each, text in zip(heard, texts, strict=True)] == [True, True]
+        for text, window in zip(texts, windows, strict=True):
+            assert text.logits is not None
+            assert np.array_equal(text.logits, window.logits)
+            assert text.new[place:] == [int(window.logits.argmax())]
+            window.append(text.new[-1])
+
+
+def test_a_long_prompt_does_not_keep_others_waiting() -> None:
+    """A text that is being written gets an id at every step, and a short prompt gets its first before the long one."""
+    model = make_model(shape(context_length=4096, d_model=16, n_layers=1))
+    batch = Batch(EngineReader(Engine(model.config, weights_of(model))), VOCAB, EOS)
+    forever = SampleConfig(max_tokens=1000)
+    never_ends = np.zeros(VOCAB, np.float32)
+    never_ends[EOS] = -np.inf
+    first = batch.add(prompt(4), forever, seed=0, bias=never_ends)
+    batch.step()
+    long, short = (batch.add(prompt(length), forever, seed=1, bias=never_ends) for length in (3000, 40))
+    steps = 0
+    while not long.new:
+        written = len(first.new)
+        batch.step()
+        steps += 1
+        assert len(first.new) == written + 1
+        assert steps > 1 or short.new
+    assert 3000 / readers.BLOCK <= steps <= 3000 / readers.BLOCK + 4
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_damaged_text_ends_alone(kind: str) -> None:
+    """Only those that meet id 7 meet the damage."""
+    model = make_model(shape())
+    with torch.no_grad():
+        model.embed.weight[7] = float("nan")
+    engine = Engine(model.config, weights_of(model))
+    batch = Batch(EngineReader(engine) if kind == "engine" else TorchReader(model), VOCAB, EOS)
+    ban = np.zeros(VOCAB, np.float32)
+    ban[[EOS, 7]] = -np.inf
+    config = SampleConfig(max_tokens=30)
+    prompts = [[1, 3, 4], [1, 7, 3], [1, 5], [1, *[5] * 30, 7], [1, 6, 8]]
+    texts = [batch.add(ids, config, seed=number, bias=ban) for number, ids in enumerate(prompts)]
+    finish(batch)
+    for number, (text, ids) in enumerate(zip(texts, prompts, strict=True)):
+        if 7 in ids:
+            assert (text.new, text.stopped_by) == ([], "error")
+            assert "not finite" in str(text.error)
+        else:
+            window = EngineDecoder(engine, ids) if kind == "engine" else Decoder(model, ids)
+            assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=number, bias=ban))
+
+
+def test_settings_that_leave_nothing_end_their_text_alone() -> None:
+    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    text = batch.add([1], SampleConfig(), seed=0, bias=np.full(VOCAB, -np.inf, np.float32))
+    other = add(batch, [1], 0)
+    finish(batch)
+    assert text.stopped_by == "error"
+    assert "every token is banned" in str(text.error)
+    assert other.new == alone("engine", [1], 0)
+
+
+def test_nothing_to_write_is_written_at_once() -> None:
+    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    text = batch.add([1], SampleConfig(max_tokens=0), seed=0)
+    assert (text.stopped_by, text.new, batch.running, batch.step()) == ("length", [], [], [])
