@@ -30,7 +30,10 @@ from tinylm.config import (
     size,
 )
 from tinylm.forecast import Forecast, count_some, make_forecast
+from tinylm.generation.decode import Decoder
+from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
+from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
 from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, train_tokenizer
@@ -180,6 +183,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
         tell("compiling  for this processor, once: about a quarter of a minute")
     with _ctrl_c_waits():
         warm_up(kind, device, precision)
+        _write_a_little(kind, device)
     held_bytes = psutil.Process().memory_info().rss
     config = _configure(text, chosen, device)
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, device)
@@ -198,6 +202,12 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
               f"machine    {compute}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
               f"forecast   {_forecast_for_people(forecast)}"]
     return Prepared(**vars(job), forecast=forecast, notes=notes)
+
+
+def _write_a_little(kind: ModelConfig, device: torch.device) -> None:
+    """Loads what the run's samples need, so that what the process holds tells of it."""
+    decoder = Decoder(TinyLM(kind).to(device).eval(), [0])
+    list(generate_ids(decoder, SampleConfig(max_tokens=2, greedy=True), eos_id=-1, seed=0))
 
 
 def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
