@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinylm.config import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
-    from tinylm.lm import Completion, LanguageModel, Prediction, load
+    from tinylm.generation.completion import Completion
+    from tinylm.lm import LanguageModel, Prediction, load
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import plan
     from tinylm.report import Report
@@ -29,9 +30,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DataConfig": "config", "ModelConfig": "config", "RunConfig": "config", "SampleConfig": "config",
-    "TrainConfig": "config", "TinyLMError": "errors", "Completion": "lm", "LanguageModel": "lm", "Prediction": "lm",
-    "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "prepare", "train": "run",
-    "Tokenizer": "text.tokenizer",
+    "TrainConfig": "config", "TinyLMError": "errors", "Completion": "generation.completion", "LanguageModel": "lm",
+    "Prediction": "lm", "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "prepare",
+    "train": "run", "Tokenizer": "text.tokenizer",
 }
 
 __all__ = [

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
 from tinylm import bundle
-from tinylm.config import RunConfig, SampleConfig
+from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.stream import TextStream
-from tinylm.generation.window import Window, fresh_seed, generate_ids, probabilities
+from tinylm.generation.completion import Completion, Writer, likeliest, log_softmax, write_together
+from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.text.corpus import Corpus, open_corpus
@@ -27,11 +27,14 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
 
     from tinylm.generation.batch import Batch
     from tinylm.generation.engine.engine import Engine
+    from tinylm.generation.logits import Logits
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
+MOST_TEXTS, MOST_CACHE = 64, 1 << 30
+"""Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
 
 
 class Prediction(NamedTuple):
@@ -40,20 +43,6 @@ class Prediction(NamedTuple):
     id: int
     token: str
     probability: float
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What a model wrote after a prompt. `text` and `ids` are the new ones alone; `ids` ends with `<eos>` if that is
-    what stopped it. The same `seed` gives the same text."""
-
-    prompt: str
-    text: str
-    ids: list[int]
-    stopped_by: Literal["eos", "length", "stop"]
-    seed: int
-    forgotten: int = 0
-    """Tokens at the front that had to be dropped because the model sees no further back than `context_length`."""
 
 
 class LanguageModel:
@@ -115,14 +104,24 @@ class LanguageModel:
         """
         if top < 1:
             raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
-        probs = probabilities(self.read(self.tokenizer.encode_prompt(prompt)).logits)
-        ids = np.argsort(-probs, kind="stable")[:top].tolist()
-        return [Prediction(id, self.tokenizer.token(id), float(probs[id])) for id in ids]
+        logits = self.read(self.tokenizer.encode_prompt(prompt)).logits
+        shares = np.exp(log_softmax(logits))
+        return [Prediction(id, self.tokenizer.token(id), float(shares[id])) for id in likeliest(logits, top)]
 
-    def generate(self, prompt: str = "", **settings: Any) -> str:
-        """The text that the model writes after the prompt.
+    @overload
+    def generate(self, prompt: str = "", *, samples: None = None, **settings: Any) -> str: ...
+
+    @overload
+    def generate(self, prompt: str | Sequence[str] = "", *, samples: int | None = None,
+                 **settings: Any) -> list[str]: ...
+
+    def generate(self, prompt: str | Sequence[str] = "", *, samples: int | None = None,
+                 **settings: Any) -> str | list[str]:
+        """The text that the model writes after the prompt; a list of texts for a list of prompts, or for `samples`.
 
         Args:
+            samples: so many texts for each prompt, one prompt after another. The first has the seed, each further one
+                the next number. What is written together is what would be written one by one.
             settings: fields of SampleConfig: max_tokens, greedy, ban, logit_bias, repetition_penalty,
                 frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, stop, seed. What is
                 not given is as in the model's own config.
@@ -130,15 +129,33 @@ class LanguageModel:
         Raises:
             TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
         """
-        return self.complete(prompt, **settings).text
+        if isinstance(prompt, str) and samples is None:
+            return self.complete(prompt, **settings).text
+        return [each.text for each in self.complete(prompt, samples=samples, **settings)]
 
     def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
         """The same text piece by piece, as it comes. Settings and errors: as `generate`."""
         yield from self.complete_stepwise(prompt, **settings)
 
-    def complete(self, prompt: str = "", **settings: Any) -> Completion:
-        """The same with ids, the reason why it stopped, and the seed. Settings and errors: as `generate`."""
-        steps = self.complete_stepwise(prompt, **settings)
+    @overload
+    def complete(self, prompt: str = "", *, samples: None = None, logprobs: int | None = None,
+                 **settings: Any) -> Completion: ...
+
+    @overload
+    def complete(self, prompt: str | Sequence[str] = "", *, samples: int | None = None, logprobs: int | None = None,
+                 **settings: Any) -> list[Completion]: ...
+
+    def complete(self, prompt: str | Sequence[str] = "", *, samples: int | None = None, logprobs: int | None = None,
+                 **settings: Any) -> Completion | list[Completion]:
+        """The same with ids, the reason why it stopped, and the seed. Samples, settings and errors: as `generate`.
+
+        Args:
+            logprobs: notes the log-probability of each token, and so many of the likeliest in its place.
+        """
+        if not isinstance(prompt, str) or samples is not None:
+            prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+            return self._complete_together(prompts, 1 if samples is None else samples, logprobs, settings)
+        steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
         while True:
             try:
                 next(steps)
@@ -146,26 +163,43 @@ class LanguageModel:
                 completion: Completion = end.value
                 return completion
 
-    def complete_stepwise(self, prompt: str = "", **settings: Any) -> Generator[str, None, Completion]:
+    def complete_stepwise(self, prompt: str = "", *, logprobs: int | None = None,
+                          **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
-        from tinylm.generation.sampler import bias_of
-
-        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
-        bias = bias_of(config, self.tokenizer)
+        config, bias = self._choices(settings, logprobs)
         seed = fresh_seed() if config.seed is None else config.seed
         window = self.read(self.tokenizer.encode_prompt(prompt))
-        stream, ids, pieces = TextStream(self.tokenizer, config.stop), [], []
+        writer = Writer(prompt, self.tokenizer, config, seed, logprobs)
         for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed, bias=bias):
-            ids.append(id)
-            pieces.append(stream.push(id))
-            yield pieces[-1]
-            if stream.stopped:
+            yield writer.push(id, window.logits)
+            if writer.stopped:
                 break
-        pieces.append(stream.finish())
-        yield pieces[-1]
-        ended = bool(ids) and ids[-1] == self.tokenizer.eos_id
-        return Completion(prompt, "".join(pieces), ids, "stop" if stream.stopped else "eos" if ended else "length",
-                          seed, window.forgotten)
+        yield writer.finish()
+        return writer.completion(window.forgotten)
+
+    def _complete_together(self, prompts: list[str], samples: int, logprobs: int | None,
+                           settings: dict[str, Any]) -> list[Completion]:
+        config, bias = self._choices(settings, logprobs)
+        if samples < 1:
+            raise TinyLMError(f"{samples} texts cannot be written", where="samples", remedy="Ask for at least 1")
+        tasks = []
+        for prompt in prompts:
+            ids = self.tokenizer.encode_prompt(prompt)
+            for number in range(samples):
+                seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
+                tasks.append((ids, seed, Writer(prompt, self.tokenizer, config, seed, logprobs)))
+        cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
+        most = max(1, min(MOST_TEXTS, MOST_CACHE // max(1, cache)))
+        return write_together(self.batch(), tasks, config, bias, most)
+
+    def _choices(self, settings: dict[str, Any], logprobs: int | None) -> tuple[SampleConfig, Logits]:
+        """How ids are chosen, and what is added to the logits (V,)."""
+        from tinylm.generation.sampler import bias_of  # with the compiler, which the reading of a model does not need
+
+        if logprobs is not None and logprobs < 0:
+            raise TinyLMError(f"{logprobs} tokens cannot be noted", where="logprobs", remedy="Ask for 0 or more")
+        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        return config, bias_of(config, self.tokenizer)
 
     def read(self, ids: list[int]) -> Window:
         """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine
@@ -291,7 +325,7 @@ class LanguageModel:
             index: of the training text, where there is one already.
         """
         self._copy_index = index or self._copy_index
-        written = [self.generate(max_tokens=SAMPLE_TOKENS, seed=seed) for seed in range(SAMPLES)]
+        written = self.generate(samples=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=0)
         try:
             return together([self.copied(text) for text in written])
         except TinyLMError:

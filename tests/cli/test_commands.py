@@ -110,6 +110,17 @@ def test_generate_bans_and_favours_tokens(tinylm: Command, hello: Path) -> None:
     assert tinylm(*greedy, "--logit-bias", "day=1000", "--max-tokens", 3, "--json").json["text"] == "day day day"
 
 
+def test_generate_tells_how_likely_each_token_was(tinylm: Command, hello: Path) -> None:
+    plain = ("generate", hello, "hello , how", "--greedy", "--max-tokens", 2)
+    told = tinylm(*plain, "--logprobs", 3, "--samples", 2, "--json").json
+    assert [len(each["logprobs"]) for each in told["samples"]] == [2, 2]
+    first = told["logprobs"][0]
+    assert (first["id"], first["token"], len(first["top"])) == (told["ids"][0], first["top"][0]["token"], 3)
+    assert first["logprob"] == first["top"][0]["logprob"] <= 0
+    assert "logprobs" not in tinylm(*plain, "--json").json
+    assert "Add --json" in tinylm(*plain, "--logprobs", 3).err
+
+
 def test_generate_repeats_itself_with_a_seed(tinylm: Command, hello: Path) -> None:
     wild = ("generate", hello, "how", "--temperature", 3, "--seed", 7, "--samples", 4, "--json")
     first, again = tinylm(*wild).json, tinylm(*wild).json

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tinylm.cli.output import add_json, note, print_json
 
 if TYPE_CHECKING:
-    from tinylm.lm import Completion, LanguageModel
+    from tinylm.generation.completion import Completion
+    from tinylm.lm import LanguageModel
 
 EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
 SETTINGS = ("max_tokens", "greedy", "ban", "repetition_penalty", "frequency_penalty", "presence_penalty", "temperature",
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
+    parser.add_argument("--logprobs", type=int, metavar="K",
+                        help="with --json: how likely each token was, and the K likeliest in its place")
     add_json(parser)
 
 
@@ -50,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.samples < 1:
         raise TinyLMError(f"{arguments.samples} texts cannot be written", where="--samples",
                           remedy="Ask for at least 1")
+    if arguments.logprobs is not None and not arguments.json:
+        raise TinyLMError("is for programs to read", where="--logprobs", remedy="Add --json")
     lm = tinylm.load(arguments.run)
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     if arguments.temperature is not None:
@@ -57,17 +62,21 @@ def run(arguments: argparse.Namespace) -> int:
     settings |= {name: tuple(settings[name]) for name in ("stop", "ban") if name in settings}
     if arguments.logit_bias:
         settings["logit_bias"] = dict(map(_bias, arguments.logit_bias))
-    completions = []
+    settings["seed"] = arguments.seed
+    if arguments.json:
+        written = lm.complete(arguments.prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)
+        first, *others = map(_as_json, written)
+        print_json({**first, "samples": [first, *others]} if others else first)
+        return 0
     for number in range(arguments.samples):
         seed = None if arguments.seed is None else arguments.seed + number
-        if arguments.json:
-            completions.append(lm.complete(arguments.prompt, **settings, seed=seed))
-        else:
-            _write(lm, arguments.prompt, {**settings, "seed": seed}, number)
-    if arguments.json:
-        first, *others = [asdict(completion) for completion in completions]
-        print_json({**first, "samples": [first, *others]} if others else first)
+        _write(lm, arguments.prompt, {**settings, "seed": seed}, number)
     return 0
+
+
+def _as_json(completion: Completion) -> dict[str, Any]:
+    """Without the probabilities that nobody asked for."""
+    return {name: value for name, value in asdict(completion).items() if (name, value) != ("logprobs", None)}
 
 
 def _bias(given: str) -> tuple[str, float]:

@@ -32,6 +32,7 @@ class Text(View):
     """One text of a batch.
 
     Attributes:
+        ids: prompt and new ids, as far as they have been read.
         new: the ids written so far; `<eos>` is the last if that ended it.
         logits: (V,), what the last of them was chosen from, before any filter; until the next step only.
         stopped_by: what ended it: `<eos>`, `max_tokens`, or an error of this text alone; None while it goes on.
@@ -89,12 +90,15 @@ class Batch:
     def step(self) -> list[Text]:
         """One call of the model. Returns the texts with a new id, or with an error; none where prompts are long."""
         texts = list(self.running)
+        for text in texts:
+            if not text.unread:
+                self._take_in(text, text.new[-1])
         pieces = [self._piece(text, most) for text, most in zip(texts, self._shares(texts), strict=True)]
         heard = []
         for text, piece, found in zip(texts, pieces, self.reader.read(pieces) if pieces else [], strict=True):
             text.unread -= len(piece.ids)
             if found is not None:
-                self._go_on(text, found)
+                self._choose(text, found)
                 heard.append(text)
         self.running = [text for text in self.running if text.stopped_by is None]
         return heard
@@ -115,8 +119,15 @@ class Batch:
         start = len(text.view) - text.unread
         return Piece(text.past, text.view[start:start + most], most == text.unread)
 
-    def _go_on(self, text: Text, found: Logits | TinyLMError) -> None:
-        """Chooses the next id; gives the text what it needs for the one after."""
+    def _take_in(self, text: Text, id: int) -> None:
+        """Makes an id that was chosen one to read: only now, since a text that is removed needs no more room."""
+        if text.extend(id):
+            text.past, text.unread = self.reader.begin(), len(text.view)
+        else:
+            text.unread = 1
+
+    def _choose(self, text: Text, found: Logits | TinyLMError) -> None:
+        """The next id of a text, and whether it ends with it."""
         try:
             if isinstance(found, TinyLMError):
                 raise found
@@ -130,7 +141,3 @@ class Batch:
             text.stopped_by = "eos"
         elif len(text.new) == text.most:
             text.stopped_by = "length"
-        elif text.extend(id):
-            text.past, text.unread = self.reader.begin(), len(text.view)
-        else:
-            text.unread = 1

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinylm.config import SampleConfig
 from tinylm.errors import TinyLMError
@@ -96,14 +95,6 @@ def not_finite() -> TinyLMError:
 
 def fresh_seed() -> int:
     return secrets.randbits(32)
-
-
-def probabilities(logits: Logits) -> NDArray[np.float64]:
-    """The model's own, before any filter: the softmax, (V,) -> (V,)."""
-    wide = logits.astype(np.float64)  # the difference of two large numbers may have no room in 32 bits
-    shares = np.exp(wide - wide.max())
-    found: NDArray[np.float64] = shares / shares.sum()
-    return found
 
 
 def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int,

@@ -1,0 +1,148 @@
+"""What came of a prompt: the ids of one text turned into text as they come, and how likely the model held each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinylm.config import SampleConfig
+from tinylm.generation.logits import Logits
+from tinylm.generation.stream import TextStream
+from tinylm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from tinylm.generation.batch import Batch
+
+
+@dataclass(frozen=True)
+class Logprob:
+    """A token and the natural logarithm of its probability."""
+
+    id: int
+    token: str
+    logprob: float
+
+
+@dataclass(frozen=True)
+class TokenLogprobs(Logprob):
+    """A token that was chosen, and the likeliest in its place, best first. The probabilities are the model's own,
+    before bias, penalties, temperature and filters: what `predict` shows, and what transformers calls `output_logits`.
+    """
+
+    top: list[Logprob]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote after a prompt. `text` and `ids` are the new ones alone; `ids` ends with `<eos>` if that is
+    what stopped it. The same `seed` gives the same text."""
+
+    prompt: str
+    text: str
+    ids: list[int]
+    stopped_by: Literal["eos", "length", "stop"]
+    seed: int
+    forgotten: int = 0
+    """Tokens at the front that had to be dropped because the model sees no further back than `context_length`."""
+    logprobs: list[TokenLogprobs] | None = None
+    """One for each of `ids`, if they were asked for."""
+
+
+class Writer:
+    """Takes the ids of one text and gives the text that is certain by then.
+
+    Args:
+        seed: of the text, for the record.
+        logprobs: how many likeliest tokens are noted for each id; none: no probabilities at all.
+
+    Attributes:
+        stopped: a stop text has come.
+    """
+
+    def __init__(self, prompt: str, tokenizer: Tokenizer, config: SampleConfig, seed: int,
+                 logprobs: int | None = None) -> None:
+        self._prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
+        self._stream = TextStream(tokenizer, config.stop)
+        self._ids: list[int] = []
+        self._pieces: list[str] = []
+        self._logprobs: list[TokenLogprobs] = []
+
+    @property
+    def stopped(self) -> bool:
+        return self._stream.stopped
+
+    def push(self, id: int, logits: Logits) -> str:
+        """The text that this id makes certain. `logits`: (V,), what it was chosen from."""
+        self._ids.append(id)
+        if self._top is not None:
+            self._logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
+        return self._take(self._stream.push(id))
+
+    def finish(self) -> str:
+        """What was still held back."""
+        return self._take(self._stream.finish())
+
+    def completion(self, forgotten: int) -> Completion:
+        """All of it, after `finish`."""
+        ended = bool(self._ids) and self._ids[-1] == self._tokenizer.eos_id
+        return Completion(self._prompt, "".join(self._pieces), self._ids,
+                          "stop" if self.stopped else "eos" if ended else "length", self._seed, forgotten,
+                          None if self._top is None else self._logprobs)
+
+    def _take(self, piece: str) -> str:
+        self._pieces.append(piece)
+        return piece
+
+
+def write_together(batch: Batch, tasks: Sequence[tuple[list[int], int, Writer]], config: SampleConfig, bias: Logits,
+                   most: int) -> list[Completion]:
+    """All texts through a batch, where each that ends makes room for the next.
+
+    Args:
+        tasks: of each text the prompt's ids, the seed, and who turns its new ids into text.
+        most: texts side by side.
+
+    Raises:
+        TinyLMError: what is wrong with the first text that ends in an error.
+    """
+    texts = {}
+    waiting = list(reversed(tasks))
+    while waiting or batch.running:
+        while waiting and len(batch.running) < most:
+            ids, seed, writer = waiting.pop()
+            texts[batch.add(ids, config, seed=seed, bias=bias)] = writer
+        for text in batch.step():
+            if text.error:
+                raise text.error
+            assert text.logits is not None
+            texts[text].push(text.new[-1], text.logits)
+            if texts[text].stopped:
+                batch.remove(text)
+    for writer in texts.values():
+        writer.finish()
+    return [writer.completion(text.forgotten) for text, writer in texts.items()]
+
+
+def log_softmax(logits: Logits) -> NDArray[np.float64]:
+    """The natural logarithms of the model's own probabilities, before any filter, (V,) -> (V,)."""
+    wide = logits.astype(np.float64)  # the difference of two large numbers may have no room in 32 bits
+    shifted = wide - wide.max()
+    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
+    return found
+
+
+def likeliest(logits: Logits, count: int) -> list[int]:
+    """So many ids, best first; of equals the lowest."""
+    found: list[int] = np.argsort(-logits, kind="stable")[:count].tolist()
+    return found
+
+
+def logprobs_of(logits: Logits, id: int, top: int, tokenizer: Tokenizer) -> TokenLogprobs:
+    """Of the chosen id and of the `top` likeliest."""
+    shares = log_softmax(logits)
+    best = [Logprob(other, tokenizer.token(other), float(shares[other])) for other in likeliest(logits, top)]
+    return TokenLogprobs(id, tokenizer.token(id), float(shares[id]), best)
