@@ -175,6 +175,9 @@ class SampleConfig(Section):
     """How the next id is chosen. The filters apply in the order of the fields (generation/logits.py)."""
 
     max_tokens: int = Field(100, ge=0)
+    overflow: Literal["slide", "error"] = Field(
+        "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
+    force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
     greedy: bool = False
     ban: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
     logit_bias: dict[str, float] = Field({}, description="numbers added to the logits of tokens, by text or #id")

@@ -122,7 +122,7 @@ class LanguageModel:
         Args:
             samples: so many texts for each prompt, one prompt after another. The first has the seed, each further one
                 the next number. What is written together is what would be written one by one.
-            settings: fields of SampleConfig: max_tokens, greedy, ban, logit_bias, repetition_penalty,
+            settings: fields of SampleConfig: max_tokens, overflow, force, greedy, ban, logit_bias, repetition_penalty,
                 frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, stop, seed. What is
                 not given is as in the model's own config.
 
@@ -166,11 +166,11 @@ class LanguageModel:
     def complete_stepwise(self, prompt: str = "", *, logprobs: int | None = None,
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
-        config, bias = self._choices(settings, logprobs)
+        config, bias, forced = self._choices(settings, logprobs)
         seed = fresh_seed() if config.seed is None else config.seed
         window = self.read(self.tokenizer.encode_prompt(prompt))
         writer = Writer(prompt, self.tokenizer, config, seed, logprobs)
-        for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed, bias=bias):
+        for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed, bias=bias, forced=forced):
             yield writer.push(id, window.logits)
             if writer.stopped:
                 break
@@ -179,7 +179,7 @@ class LanguageModel:
 
     def _complete_together(self, prompts: list[str], samples: int, logprobs: int | None,
                            settings: dict[str, Any]) -> list[Completion]:
-        config, bias = self._choices(settings, logprobs)
+        config, bias, forced = self._choices(settings, logprobs)
         if samples < 1:
             raise TinyLMError(f"{samples} texts cannot be written", where="samples", remedy="Ask for at least 1")
         tasks = []
@@ -190,16 +190,16 @@ class LanguageModel:
                 tasks.append((ids, seed, Writer(prompt, self.tokenizer, config, seed, logprobs)))
         cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
         most = max(1, min(MOST_TEXTS, MOST_CACHE // max(1, cache)))
-        return write_together(self.batch(), tasks, config, bias, most)
+        return write_together(self.batch(), tasks, config, bias, forced, most)
 
-    def _choices(self, settings: dict[str, Any], logprobs: int | None) -> tuple[SampleConfig, Logits]:
-        """How ids are chosen, and what is added to the logits (V,)."""
-        from tinylm.generation.sampler import bias_of  # with the compiler, which the reading of a model does not need
+    def _choices(self, settings: dict[str, Any], logprobs: int | None) -> tuple[SampleConfig, Logits, list[int]]:
+        """How ids are chosen, what is added to the logits (V,), and the ids that a text has to begin with."""
+        from tinylm.generation.sampler import bias_of, forced_ids  # with the compiler: reading a model does without
 
         if logprobs is not None and logprobs < 0:
             raise TinyLMError(f"{logprobs} tokens cannot be noted", where="logprobs", remedy="Ask for 0 or more")
         config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
-        return config, bias_of(config, self.tokenizer)
+        return config, bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
 
     def read(self, ids: list[int]) -> Window:
         """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine

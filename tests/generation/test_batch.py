@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.family import make_model
 from tinylm.config import ModelConfig, SampleConfig
+from tinylm.errors import TinyLMError
 from tinylm.generation import readers
 from tinylm.generation.batch import Batch, Text
 from tinylm.generation.decode import Decoder, TorchReader
@@ -165,3 +166,42 @@ def test_nothing_to_write_is_written_at_once() -> None:
     batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
     text = batch.add([1], SampleConfig(max_tokens=0), seed=0)
     assert (text.stopped_by, text.new, batch.running, batch.step()) == ("length", [], [], [])
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_what_is_forced_comes_first_whatever_is_banned(kind: str) -> None:
+    config, forced = SampleConfig(max_tokens=12), [9, 9, 30, 7]
+    bias = np.zeros(VOCAB, np.float32)
+    bias[[9, EOS]] = -np.inf
+    batch = Batch(READERS[kind][0](), VOCAB, EOS)
+    text = batch.add(prompt(20), config, seed=3, bias=bias, forced=forced)
+    finish(batch)
+    window = READERS[kind][1](prompt(20))
+    assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=3, bias=bias, forced=forced))
+    assert text.new[:4] == forced
+    assert len(text.new) == 12
+    assert 9 not in text.new[4:]
+    ended = batch.add([1], config, seed=0, forced=[5, EOS, 6])
+    finish(batch)
+    assert (ended.new, ended.stopped_by) == ([5, EOS], "eos")
+
+
+@pytest.mark.parametrize("length", [22, 23])
+def test_where_nothing_may_be_forgotten_a_text_ends_with_the_context(length: int) -> None:
+    """The context of 24 holds <bos> and the prompt; one id more is chosen after the last that fits."""
+    bias = np.zeros(VOCAB, np.float32)
+    bias[EOS] = -np.inf
+    config = SampleConfig(max_tokens=9, overflow="error")
+    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    text = batch.add(prompt(length), config, seed=0, bias=bias)
+    finish(batch)
+    assert (len(text.new), text.stopped_by, text.forgotten) == (24 - length, "length", 0)
+    assert text.new == list(generate_ids(EngineDecoder(ENGINE, prompt(length)), config, eos_id=EOS, seed=0, bias=bias))
+
+
+def test_where_nothing_may_be_forgotten_a_long_prompt_is_refused() -> None:
+    config = SampleConfig(overflow="error")
+    with pytest.raises(TinyLMError, match="the prompt has 25 tokens, <bos> counted, and this model sees 24 at once"):
+        Batch(EngineReader(ENGINE), VOCAB, EOS).add(prompt(24), config, seed=0)
+    with pytest.raises(TinyLMError, match="the prompt has 25 tokens"):
+        next(generate_ids(EngineDecoder(ENGINE, prompt(24)), config, eos_id=EOS, seed=0))

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
 
 EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
-SETTINGS = ("max_tokens", "greedy", "ban", "repetition_penalty", "frequency_penalty", "presence_penalty", "temperature",
-            "top_k", "top_p", "min_p", "typical_p", "stop")
+SETTINGS = ("max_tokens", "overflow", "force", "greedy", "ban", "repetition_penalty", "frequency_penalty",
+            "presence_penalty", "temperature", "top_k", "top_p", "min_p", "typical_p", "stop")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     parser.add_argument("prompt", metavar="PROMPT", nargs="?", default="", help="(default: none; a text from nothing)")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="most new tokens")
+    parser.add_argument("--overflow", choices=("slide", "error"),
+                        help="longer than the model sees: forget the front (slide, the default), or refuse")
+    parser.add_argument("--force", action="append", metavar="TEXT",
+                        help="the text begins with this: a text, or a token as #id (may be repeated)")
     parser.add_argument("--greedy", action="store_true", default=None, help="always the most likely token")
     parser.add_argument("--temperature", type=float, metavar="X", help="below 1 safer, above 1 wilder")
     parser.add_argument("--top-k", type=int, metavar="K", help="only the K most likely tokens")
@@ -59,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     if arguments.temperature is not None:
         settings.setdefault("greedy", False)
-    settings |= {name: tuple(settings[name]) for name in ("stop", "ban") if name in settings}
+    settings |= {name: tuple(settings[name]) for name in ("stop", "ban", "force") if name in settings}
     if arguments.logit_bias:
         settings["logit_bias"] = dict(map(_bias, arguments.logit_bias))
     settings["seed"] = arguments.seed

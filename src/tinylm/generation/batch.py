@@ -22,7 +22,7 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.logits import Logits
 from tinylm.generation.readers import Piece, Reader
 from tinylm.generation.sampler import Sampler
-from tinylm.generation.window import View
+from tinylm.generation.window import View, most_tokens
 
 LEAST = 16
 """Positions of prompts in a step, however many texts are being written."""
@@ -65,7 +65,8 @@ class Batch:
         self.reader, self._vocab_size, self._eos_id = reader, vocab_size, eos_id
         self.running: list[Text] = []
 
-    def add(self, ids: Sequence[int], config: SampleConfig, *, seed: int, bias: Logits | None = None) -> Text:
+    def add(self, ids: Sequence[int], config: SampleConfig, *, seed: int, bias: Logits | None = None,
+            forced: Sequence[int] = ()) -> Text:
         """A text more, from the next step on.
 
         Args:
@@ -73,10 +74,15 @@ class Batch:
             config: how ids are chosen, and how many at most; stop texts are for whoever turns ids into text.
             seed: of this text: it repeats it in any company.
             bias: (V,), what is added to all logits (`bias_of`); none: nothing.
+            forced: the first ids (`forced_ids`).
+
+        Raises:
+            TinyLMError: a prompt longer than the context, where `overflow` is "error".
         """
+        most = most_tokens(config, ids, self.reader.limit)
         bias = np.zeros(self._vocab_size, np.float32) if bias is None else bias
-        sampler = Sampler(config, ids, bias, seed)
-        text = Text(ids, self.reader.limit, self.reader.begin(), sampler, config.max_tokens)
+        sampler = Sampler(config, ids, bias, seed, forced)
+        text = Text(ids, self.reader.limit, self.reader.begin(), sampler, most)
         if text.most:
             self.running.append(text)
         else:

@@ -99,7 +99,7 @@ class Writer:
 
 
 def write_together(batch: Batch, tasks: Sequence[tuple[list[int], int, Writer]], config: SampleConfig, bias: Logits,
-                   most: int) -> list[Completion]:
+                   forced: Sequence[int], most: int) -> list[Completion]:
     """All texts through a batch, where each that ends makes room for the next.
 
     Args:
@@ -114,7 +114,7 @@ def write_together(batch: Batch, tasks: Sequence[tuple[list[int], int, Writer]],
     while waiting or batch.running:
         while waiting and len(batch.running) < most:
             ids, seed, writer = waiting.pop()
-            texts[batch.add(ids, config, seed=seed, bias=bias)] = writer
+            texts[batch.add(ids, config, seed=seed, bias=bias, forced=forced)] = writer
         for text in batch.step():
             if text.error:
                 raise text.error

@@ -26,28 +26,36 @@ class Sampler:
         ids: the text so far; what it holds counts as having occurred.
         bias: (V,), of `bias_of`.
         seed: of this text.
+        forced: the first ids, of `forced_ids`.
     """
 
-    def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int) -> None:
+    def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
+                 forced: Sequence[int] = ()) -> None:
         self._settings = Settings(*(getattr(config, name) for name in Settings._fields))
-        self._bias, self._seed, self._place = bias, seed, 0
+        self._bias, self._seed, self._forced, self._place = bias, seed, forced, 0
         self._counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
     def next(self, logits: Logits) -> int:
-        """The next id: the likeliest one if greedy, else a draw from what the filters leave. (V,) -> id.
+        """The next id: the one that is forced, if any; the likeliest one if greedy; else a draw from what the filters
+        leave. (V,) -> id.
 
         Raises:
             TinyLMError: every id is banned, or a penalty leaves no finite number.
         """
+        if self._place < len(self._forced):
+            return self._say(self._forced[self._place])
         id = choose(logits, self._bias, self._counts, self._settings, uniform(self._seed, self._place))
         if id == NOTHING_LEFT:
             raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
         if id == NOT_FINITE:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
+        return self._say(int(id))
+
+    def _say(self, id: int) -> int:
         self._counts[id] += 1
         self._place += 1
-        return int(id)
+        return id
 
 
 def uniform(seed: int, place: int) -> float:
@@ -77,19 +85,40 @@ def bias_of(config: SampleConfig, tokenizer: Tokenizer) -> Logits:
     return bias
 
 
+def forced_ids(config: SampleConfig, tokenizer: Tokenizer) -> list[int]:
+    """What a text has to begin with: the ids of the texts in `force`, and of what is written as `#id` there.
+
+    Raises:
+        TinyLMError: a text that the tokenizer does not know, or a number that is no id.
+    """
+    ids: list[int] = []
+    for text in config.force:
+        number = _number(text, tokenizer, "sample.force")
+        ids += tokenizer.encode_text(text) if number is None else [number]
+    return ids
+
+
 def token_id(token: str, tokenizer: Tokenizer, where: str) -> int:
     """The id of a token given as its text, or as `#` and its number, which is the only way to name a special one.
 
     Raises:
         TinyLMError: a text that is not one token, or a number that is no id.
     """
-    number = token.removeprefix("#")
-    if number != token and number.isascii() and number.isdigit():
-        if int(number) < tokenizer.vocab_size:
-            return int(number)
-        raise TinyLMError(f"there is no token {token}: the ids are 0 to {tokenizer.vocab_size - 1}", where=where)
+    number = _number(token, tokenizer, where)
+    if number is not None:
+        return number
     ids = tokenizer.encode_text(token)
     if len(ids) == 1:
         return ids[0]
     raise TinyLMError(f"{token!r} is {len(ids)} tokens, and has to be one", where=where,
                       remedy="tinylm tokenize RUN TEXT shows the tokens; an id is written as #12")
+
+
+def _number(token: str, tokenizer: Tokenizer, where: str) -> int | None:
+    """The id in `#id`; none for a text. Raises: TinyLMError: there is no such id."""
+    number = token.removeprefix("#")
+    if number == token or not (number.isascii() and number.isdigit()):
+        return None
+    if int(number) < tokenizer.vocab_size:
+        return int(number)
+    raise TinyLMError(f"there is no token {token}: the ids are 0 to {tokenizer.vocab_size - 1}", where=where)

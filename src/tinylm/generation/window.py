@@ -97,17 +97,36 @@ def fresh_seed() -> int:
     return secrets.randbits(32)
 
 
-def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int,
-                 bias: Logits | None = None) -> Iterator[int]:
+def most_tokens(config: SampleConfig, ids: Sequence[int], limit: int) -> int:
+    """How many new ids a prompt may get: `max_tokens`, and no more than fit where nothing may be forgotten.
+
+    Raises:
+        TinyLMError: the prompt is too long for that.
+    """
+    if config.overflow == "slide":
+        return config.max_tokens
+    if len(ids) > limit:
+        raise TinyLMError(f"the prompt has {len(ids):,} tokens, <bos> counted, and this model sees {limit:,} at once",
+                          where="sample.overflow", remedy="Shorten it, or let its front be forgotten: overflow slide")
+    return min(config.max_tokens, limit - len(ids) + 1)  # the last id is never read
+
+
+def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int, bias: Logits | None = None,
+                 forced: Sequence[int] = ()) -> Iterator[int]:
     """New ids, one by one, until `<eos>` (which is the last one yielded) or `max_tokens`.
 
     Args:
         bias: (V,), what is added to all logits (`bias_of`); none: nothing.
+        forced: the first ids (`forced_ids`).
+
+    Raises:
+        TinyLMError: a prompt longer than the context, where `overflow` is "error".
     """
     from tinylm.generation.sampler import Sampler  # with the compiler, which the reading of a model does not need
 
-    sampler = Sampler(config, window.ids, np.zeros_like(window.logits) if bias is None else bias, seed)
-    for remaining in range(config.max_tokens, 0, -1):
+    bias = np.zeros_like(window.logits) if bias is None else bias
+    sampler = Sampler(config, window.ids, bias, seed, forced)
+    for remaining in range(most_tokens(config, window.ids, window.limit), 0, -1):
         next_id = sampler.next(window.logits)
         yield next_id
         if next_id == eos_id:
