@@ -189,6 +189,10 @@ class SampleConfig(Section):
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
     typical_p: float = Field(1.0, gt=0, le=1)
+    beams: int = Field(1, ge=1, le=1000, description="above 1: beam search for the likeliest text, without any chance")
+    length_penalty: float = Field(1.0, description="of beams: a sum of log-probabilities is divided by length to this")
+    early_stopping: bool | Literal["never"] = Field(
+        False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
     stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
 

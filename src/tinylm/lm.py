@@ -14,7 +14,7 @@ import numpy as np
 from tinylm import bundle
 from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.completion import Completion, Writer, likeliest, log_softmax, write_together
+from tinylm.generation.completion import Completion, Task, Writer, likeliest, log_softmax, write_together
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
@@ -26,8 +26,10 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from torch import Tensor
 
     from tinylm.generation.batch import Batch
+    from tinylm.generation.beam import Found
     from tinylm.generation.engine.engine import Engine
     from tinylm.generation.logits import Logits
+    from tinylm.generation.readers import Reader
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report
 
@@ -121,10 +123,11 @@ class LanguageModel:
 
         Args:
             samples: so many texts for each prompt, one prompt after another. The first has the seed, each further one
-                the next number. What is written together is what would be written one by one.
+                the next number; of beams they are the best that were found. What is written together is what would be
+                written one by one.
             settings: fields of SampleConfig: max_tokens, overflow, force, greedy, ban, logit_bias, repetition_penalty,
-                frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, stop, seed. What is
-                not given is as in the model's own config.
+                frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, beams,
+                length_penalty, early_stopping, stop, seed. What is not given is as in the model's own config.
 
         Raises:
             TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
@@ -167,10 +170,10 @@ class LanguageModel:
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
         config, bias, forced = self._choices(settings, logprobs)
-        seed = fresh_seed() if config.seed is None else config.seed
-        window = self.read(self.tokenizer.encode_prompt(prompt))
-        writer = Writer(prompt, self.tokenizer, config, seed, logprobs)
-        for id in generate_ids(window, config, eos_id=self.tokenizer.eos_id, seed=seed, bias=bias, forced=forced):
+        task, = self._tasks(prompt, 1, logprobs, config, bias, forced)
+        window, writer = self.read(task.ids), task.writer
+        for id in generate_ids(window, task.config, eos_id=self.tokenizer.eos_id, seed=task.seed, bias=bias,
+                               forced=task.forced):
             yield writer.push(id, window.logits)
             if writer.stopped:
                 break
@@ -182,15 +185,34 @@ class LanguageModel:
         config, bias, forced = self._choices(settings, logprobs)
         if samples < 1:
             raise TinyLMError(f"{samples} texts cannot be written", where="samples", remedy="Ask for at least 1")
-        tasks = []
+        tasks: list[Task] = []
         for prompt in prompts:
-            ids = self.tokenizer.encode_prompt(prompt)
-            for number in range(samples):
-                seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
-                tasks.append((ids, seed, Writer(prompt, self.tokenizer, config, seed, logprobs)))
+            tasks += self._tasks(prompt, samples, logprobs, config, bias, forced)
         cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
         most = max(1, min(MOST_TEXTS, MOST_CACHE // max(1, cache)))
-        return write_together(self.batch(), tasks, config, bias, forced, most)
+        return write_together(self.batch(), tasks, bias, most)
+
+    def _tasks(self, prompt: str, samples: int, logprobs: int | None, config: SampleConfig, bias: Logits,
+               forced: list[int]) -> list[Task]:
+        """So many texts after one prompt. What a beam search has found is written as if it were forced."""
+        ids, tasks = self.tokenizer.encode_prompt(prompt), []
+        founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
+        for number, found in enumerate(founds):
+            seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
+            writer = Writer(prompt, self.tokenizer, config, seed, logprobs, found and found.score)
+            if found:
+                config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids
+            tasks.append(Task(ids, config, seed, forced, writer))
+        return tasks
+
+    def _search(self, ids: list[int], count: int, config: SampleConfig, bias: Logits,
+                forced: list[int]) -> list[Found]:
+        from tinylm.generation.beam import beam_search
+
+        if count > config.beams:
+            raise TinyLMError(f"a search with {config.beams} beams finds no {count} texts", where="samples",
+                              remedy="Ask for fewer texts, or search with more beams")
+        return beam_search(self._reader(), ids, config, eos_id=self.tokenizer.eos_id, bias=bias, forced=forced)[:count]
 
     def _choices(self, settings: dict[str, Any], logprobs: int | None) -> tuple[SampleConfig, Logits, list[int]]:
         """How ids are chosen, what is added to the logits (V,), and the ids that a text has to begin with."""
@@ -216,16 +238,17 @@ class LanguageModel:
         """A place where texts are written together, none as yet: `add` takes ids, `step` gives new ones. By the engine
         in one call for all; one after another where torch serves."""
         from tinylm.generation.batch import Batch
-        from tinylm.generation.readers import EngineReader, Reader
 
-        reader: Reader
+        return Batch(self._reader(), self.tokenizer.vocab_size, self.tokenizer.eos_id)
+
+    def _reader(self) -> Reader:
         if self.served_by == "engine":
-            reader = EngineReader(self._engine)
-        else:
-            from tinylm.generation.decode import TorchReader
+            from tinylm.generation.readers import EngineReader
 
-            reader = TorchReader(self.model, cores=self._torch_cores())
-        return Batch(reader, self.tokenizer.vocab_size, self.tokenizer.eos_id)
+            return EngineReader(self._engine)
+        from tinylm.generation.decode import TorchReader
+
+        return TorchReader(self.model, cores=self._torch_cores())
 
     def _torch_cores(self) -> int:
         from tinylm.model.threads import cores_for

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
 SETTINGS = ("max_tokens", "overflow", "force", "greedy", "ban", "repetition_penalty", "frequency_penalty",
-            "presence_penalty", "temperature", "top_k", "top_p", "min_p", "typical_p", "stop")
+            "presence_penalty", "temperature", "top_k", "top_p", "min_p", "typical_p", "beams", "length_penalty",
+            "stop")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="never this token: its text, or #id (may be repeated)")
     parser.add_argument("--logit-bias", action="append", metavar="TOKEN=X",
                         help="likelier by e to the X against all others, or less if negative (may be repeated)")
+    parser.add_argument("--beams", type=int, metavar="N", help="above 1: search for the likeliest text, with N beams")
+    parser.add_argument("--length-penalty", type=float, metavar="X",
+                        help="of beams: 1 (the default) compares averages, less favours short texts, more long ones")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
@@ -79,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(completion: Completion) -> dict[str, Any]:
-    """Without the probabilities that nobody asked for."""
-    return {name: value for name, value in asdict(completion).items() if (name, value) != ("logprobs", None)}
+    """Without what nobody asked for."""
+    return {name: value for name, value in asdict(completion).items() if value is not None}
 
 
 def _bias(given: str) -> tuple[str, float]:

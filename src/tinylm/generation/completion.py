@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class Completion:
     """Tokens at the front that had to be dropped because the model sees no further back than `context_length`."""
     logprobs: list[TokenLogprobs] | None = None
     """One for each of `ids`, if they were asked for."""
+    score: float | None = None
+    """Of a beam search (beam.py)."""
 
 
 class Writer:
@@ -58,13 +60,15 @@ class Writer:
     Args:
         seed: of the text, for the record.
         logprobs: how many likeliest tokens are noted for each id; none: no probabilities at all.
+        score: of a beam search, for the record.
 
     Attributes:
         stopped: a stop text has come.
     """
 
     def __init__(self, prompt: str, tokenizer: Tokenizer, config: SampleConfig, seed: int,
-                 logprobs: int | None = None) -> None:
+                 logprobs: int | None = None, score: float | None = None) -> None:
+        self._score = score
         self._prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
         self._stream = TextStream(tokenizer, config.stop)
         self._ids: list[int] = []
@@ -91,19 +95,28 @@ class Writer:
         ended = bool(self._ids) and self._ids[-1] == self._tokenizer.eos_id
         return Completion(self._prompt, "".join(self._pieces), self._ids,
                           "stop" if self.stopped else "eos" if ended else "length", self._seed, forgotten,
-                          None if self._top is None else self._logprobs)
+                          None if self._top is None else self._logprobs, self._score)
 
     def _take(self, piece: str) -> str:
         self._pieces.append(piece)
         return piece
 
 
-def write_together(batch: Batch, tasks: Sequence[tuple[list[int], int, Writer]], config: SampleConfig, bias: Logits,
-                   forced: Sequence[int], most: int) -> list[Completion]:
+class Task(NamedTuple):
+    """A text to write: the prompt's ids, how new ones are chosen, and who turns them into text."""
+
+    ids: list[int]
+    config: SampleConfig
+    seed: int
+    forced: list[int]
+    writer: Writer
+
+
+def write_together(batch: Batch, tasks: Sequence[Task], bias: Logits, most: int) -> list[Completion]:
     """All texts through a batch, where each that ends makes room for the next.
 
     Args:
-        tasks: of each text the prompt's ids, the seed, and who turns its new ids into text.
+        bias: (V,), added to all logits.
         most: texts side by side.
 
     Raises:
@@ -113,8 +126,9 @@ def write_together(batch: Batch, tasks: Sequence[tuple[list[int], int, Writer]],
     waiting = list(reversed(tasks))
     while waiting or batch.running:
         while waiting and len(batch.running) < most:
-            ids, seed, writer = waiting.pop()
-            texts[batch.add(ids, config, seed=seed, bias=bias, forced=forced)] = writer
+            task = waiting.pop()
+            text = batch.add(task.ids, task.config, seed=task.seed, bias=bias, forced=task.forced)
+            texts[text] = task.writer
         for text in batch.step():
             if text.error:
                 raise text.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -30,6 +31,12 @@ class Past:
         self.model, self._cores = model, cores or torch.get_num_threads()
         self._use_cache = use_cache and model.config.causal  # without the mask, the past changes with the future
         self.restart()
+
+    def copy(self) -> Past:
+        """The same once more, to go on in another way."""
+        twin = Past(self.model, cores=self._cores, use_cache=self._use_cache)
+        twin._ids, twin._cache = self._ids, deepcopy(self._cache)
+        return twin
 
     def restart(self) -> None:
         """Nothing has been read."""
@@ -80,6 +87,9 @@ class TorchReader:
 
     def begin(self) -> Past:
         return Past(self.model, cores=self._cores)
+
+    def copy(self, past: Past) -> Past:
+        return past.copy()
 
     def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
         return [self._ask(piece) for piece in pieces]

@@ -35,6 +35,9 @@ class Reader(Protocol):
     def begin(self) -> Any:
         """The past of a text of which nothing has been read."""
 
+    def copy(self, past: Any) -> Any:
+        """The same past once more, to go on from in another way."""
+
     def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
         """Reads the pieces, each of a past of its own. For each that asks there is what follows it, (V,), which the
         next call may overwrite; or what is wrong with it: a number that is not finite."""
@@ -48,6 +51,9 @@ class EngineReader:
 
     def begin(self) -> Stream:
         return Stream(self.engine.config)
+
+    def copy(self, past: Stream) -> Stream:
+        return past.copy()
 
     def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
         lengths = [piece.past.length for piece in pieces]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,12 @@ class View:
         else:
             self.view.append(next_id)
         return slides
+
+    def copy(self) -> View:
+        """The same text once more, to go on in another way."""
+        twin = copy(self)
+        twin.ids, twin.view = list(self.ids), list(self.view)
+        return twin
 
     def _look_at(self, ids: Sequence[int]) -> None:
         self.view = list(ids)

@@ -7,10 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import tinylm
+from tests.family import make_model
+from tinylm.config import ModelConfig
+from tinylm.generation.decode import Decoder
+from tinylm.generation.engine.decoder import EngineDecoder
+from tinylm.generation.engine.engine import Engine
+from tinylm.generation.engine.weights import weights_of
 
 WITHOUT_TORCH = """
 import sys
@@ -69,3 +76,12 @@ def test_a_batch_writes_what_is_written_alone(book_run: Path) -> None:
             batch.step()
         assert [text.new for text in texts] == [lm.complete(prompt, max_tokens=20, seed=4, temperature=0.8).ids
                                                 for prompt in ("The ", "x" * 50, "")]
+
+
+@pytest.mark.parametrize("length", [127, 128, 300])
+def test_a_first_prompt_may_be_longer_than_a_block(length: int) -> None:
+    """Its first call asks for no logits at all."""
+    model = make_model(ModelConfig(vocab_size=9, d_model=16, n_layers=1, n_heads=2, context_length=400))
+    ids = [1, *[4] * length]
+    expected = Decoder(model, ids).logits
+    np.testing.assert_allclose(EngineDecoder(Engine(model.config, weights_of(model)), ids).logits, expected, atol=1e-4)

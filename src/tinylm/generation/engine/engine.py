@@ -34,6 +34,15 @@ class Stream:
         self.keys = room((heads, size // LANES, width, LANES), np.float32)
         self.values = room((heads, -(-width // LANES), size, LANES), np.float32)
 
+    def copy(self) -> Stream:
+        """The same text once more, to go on in another way."""
+        twin, panels = Stream(self._config), _up(self.length, LANES) // LANES
+        twin.make_room(self.length)
+        twin.length = self.length
+        twin.keys[:, :panels] = self.keys[:, :panels]
+        twin.values[:, :, :self.length] = self.values[:, :, :self.length]
+        return twin
+
     def make_room(self, length: int) -> None:
         """For so many positions in all."""
         if length > self.room:
@@ -94,7 +103,8 @@ class Desk:
         self._shared = room((2, 8), np.int64)  # a cache line each: the count of arrivals, and whether all is finite
         self._kept: dict[str, NDArray[np.float32]] = {}
         self._table = room((5, 0), np.int64)
-        self._rows = self._outputs = self._length = 0
+        self._rows = self._length = 0
+        self._outputs = -1  # there are calls that ask for none
         widths = {"": config.d_model, "hidden_": config.d_mlp, "logits_": config.vocab_size,
                   "qkv_": (config.n_heads + 2 * config.n_kv_heads) * config.d_head}
         self._widths = {name: _up(width, 2 * LANES) for name, width in widths.items()}
