@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +30,7 @@ from tinylm.forecast import Forecast, count_some, make_forecast
 from tinylm.generation.decode import Decoder
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
+from tinylm.interrupts import interruptible
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
@@ -154,7 +152,8 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
              f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}"]
-    return _plan(text, chosen, device, notes, started, tell)
+    with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
+        return _plan(text, chosen, device, notes, started, tell)
 
 
 def describe(corpus: Corpus) -> str:
@@ -181,16 +180,14 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
     if must_compile(kind, device):
         tell("compiling  for this processor, once: about a quarter of a minute")
-    with _ctrl_c_waits():
-        warm_up(kind, device, precision)
-        _write_a_little(kind, device)
+    warm_up(kind, device, precision)
+    _write_a_little(kind, device)
     held_bytes = psutil.Process().memory_info().rss
     config = _configure(text, chosen, device)
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, device)
     rows, model = job.rows(), config.model
     compute = job.compute()
-    with _ctrl_c_waits():
-        pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
+    pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
     forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), pace=pace,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch, counted=counted,
                              elapsed=time.perf_counter() - started, held_bytes=held_bytes, device=device)
@@ -219,9 +216,8 @@ def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
     minutes = chosen["train"].get("minutes") or rules.DEFAULT_MINUTES
     counted = any(chosen["train"].get(name) for name in ("steps", "epochs"))
     precision = chosen["train"].get("precision", "auto")
-    with _ctrl_c_waits():
-        speed = rules.REFERENCE_SPEED if counted else measure_speed(
-            smallest(chosen["model"]), device, precision, _probe_seconds(minutes))
+    speed = rules.REFERENCE_SPEED if counted else measure_speed(
+        smallest(chosen["model"]), device, precision, _probe_seconds(minutes))
     fill_in = partial(rules.fill_in, chosen, n_bytes=text.dataset.train.n_bytes, n_tokens=text.dataset.train.n_tokens,
                       vocab_size=text.tokenizer.vocab_size, speed=speed)
     judged = text.dataset.validation.n_tokens if text.dataset.validation else 0
@@ -241,31 +237,6 @@ def _config_of(text: _Text, chosen: Partial, filled: dict[str, dict[str, Any]]) 
         filled["train"]["batch_size"] = rows.rows_per_epoch
     return RunConfig(model=model, data=text.data, train=TrainConfig(**filled["train"]),
                      sample=SampleConfig(**chosen["sample"]))
-
-
-@contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C and SIGTERM take effect at the end of the block, and a second one at once. In the midst of compiling they
-    would be lost: raised in a callback of the compiler's, which passes nothing on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = False
-
-    def wait(_number: int, _frame: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = {number: signal.signal(number, wait) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if asked:
-        raise KeyboardInterrupt
 
 
 def _probe_seconds(minutes: float | None) -> float:

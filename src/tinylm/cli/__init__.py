@@ -16,6 +16,7 @@ from collections.abc import Sequence  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 from tinylm.errors import TinyLMError, did_you_mean, nearest  # noqa: E402
+from tinylm.interrupts import interruptible  # noqa: E402
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
@@ -73,9 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_program = arguments is None
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if is_program:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what is half made is removed
-        code = _run(given)
+        with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed
+            code = _run(given)
         sys.stdout.flush()  # while it can still be told that it failed
         return code
     except TinyLMError as error:

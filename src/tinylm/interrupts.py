@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM that come when Python can be interrupted."""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+AGAIN = 0.05
+"""Seconds after which one that came at a bad moment comes again."""
+
+
+@contextmanager
+def interruptible(*signals: int) -> Iterator[None]:
+    """Within the block these signals raise KeyboardInterrupt, but not in the midst of an import or of compiling: raised
+    in code that C or C++ has called, it would be lost there, or end the process. It waits until that is over, and a
+    second one takes effect at once.
+
+    Args:
+        signals: none: SIGINT. In another thread than the main one nothing changes: signals never come there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = _Handler()
+    before = {number: signal.signal(number, handler) for number in signals or (signal.SIGINT,)}
+    try:
+        yield
+        if handler.stop():
+            raise KeyboardInterrupt
+    finally:
+        handler.stop()
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+class _Handler:
+    def __init__(self) -> None:
+        self._waiting: threading.Timer | None = None
+        self._comes_again = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        again, self._comes_again = self._comes_again, False
+        is_second = self.stop() and not again
+        if is_second or not _is_fragile(frame):
+            raise KeyboardInterrupt
+        self._waiting = threading.Timer(AGAIN, self._again, (number,))
+        self._waiting.daemon = True
+        self._waiting.start()
+
+    def _again(self, number: int) -> None:
+        self._comes_again = True
+        _thread.interrupt_main(signal.Signals(number))
+
+    def stop(self) -> bool:
+        """Whether one was waiting."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
+        return waiting is not None
+
+
+def _is_fragile(frame: FrameType | None) -> bool:
+    """Whether this code runs for an import, or for the compiler."""
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if frame.f_code.co_filename.startswith("<frozen importlib") or module.startswith(("numba.", "llvmlite.")):
+            return True
+        frame = frame.f_back
+    return False
