@@ -63,6 +63,18 @@ def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 @intrinsic
+def greater(_context: Any, x: Any, y: Any) -> Any:
+    """Of two numbers; any, if one is NaN. Over an array it becomes vector code, which `max` with its care of NaN does
+    not."""
+
+    def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        above = builder.fcmp_ordered(">", *args, flags=("nnan", "nsz"))
+        return builder.select(above, *args, flags=("nnan", "nsz"))
+
+    return types.float32(types.float32, types.float32), code
+
+
+@intrinsic
 def _power_of_two(_context: Any, number: Any) -> Any:
     """2 to a whole number between -126 and 127: it is put where a float keeps its exponent."""
 

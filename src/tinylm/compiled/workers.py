@@ -20,9 +20,13 @@ class Workers:
         self.cores = cores
         self._others = ThreadPoolExecutor(cores - 1, "tinylm") if cores > 1 else None
 
-    def map(self, work: Callable[[int], Result]) -> list[Result]:
-        """work(0), work(1), ... at the same time; the results in this order."""
-        others = [self._others.submit(work, i) for i in range(1, self.cores)] if self._others else []
+    def map(self, work: Callable[[int], Result], cores: int | None = None) -> list[Result]:
+        """work(0), work(1), ... at the same time; the results in this order.
+
+        Args:
+            cores: so many of them, if not all.
+        """
+        others = [self._others.submit(work, i) for i in range(1, cores or self.cores)] if self._others else []
         return [work(0), *(other.result() for other in others)]
 
     def shares(self, count: int) -> list[slice]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.compiled.compiling import kernel, part
-from tinylm.compiled.numbers import exp
+from tinylm.compiled.numbers import exp, greater
 
 Logits = NDArray[np.float32]
 Counts = NDArray[np.int32]
@@ -161,7 +161,7 @@ def choose(logits: Any, bias: Any, counts: Any, settings: Any, uniform: Any) -> 
     if not np.isfinite(highest):
         return NOT_FINITE
     if settings.greedy:
-        return int(np.argmax(logits))
+        return int(first(logits, highest))
     return int(draw(softmax(filtered(logits, settings)), uniform))
 
 
@@ -193,9 +193,18 @@ def peak(logits: Any) -> Any:
     """The greatest; NaN where there is one."""
     highest, sound = OUT, True
     for id in range(len(logits)):
-        highest = max(highest, logits[id])
+        highest = greater(highest, logits[id])
         sound &= logits[id] == logits[id]
     return highest if sound else np.float32(np.nan)
+
+
+@part
+def first(logits: Any, value: Any) -> Any:
+    """The lowest id of that logit."""
+    found = len(logits)
+    for id in range(len(logits)):
+        found = min(found, id if logits[id] == value else len(logits))
+    return found
 
 
 @part

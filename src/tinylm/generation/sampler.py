@@ -27,13 +27,17 @@ class Sampler:
         bias: (V,), of `bias_of`.
         seed: of this text.
         forced: the first ids, of `forced_ids`.
+
+    Attributes:
+        place: how many ids it has chosen.
+        counts: (V,), how often each id has occurred.
     """
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
                  forced: Sequence[int] = ()) -> None:
-        self._settings = Settings(*(getattr(config, name) for name in Settings._fields))
-        self._bias, self._seed, self._forced, self._place = bias, seed, forced, 0
-        self._counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
+        self.settings = Settings(*(getattr(config, name) for name in Settings._fields))
+        self.bias, self._seed, self.forced, self.place = bias, seed, forced, 0
+        self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
     def next(self, logits: Logits) -> int:
         """The next id: the one that is forced, if any; the likeliest one if greedy; else a draw from what the filters
@@ -42,19 +46,26 @@ class Sampler:
         Raises:
             TinyLMError: every id is banned, or a penalty leaves no finite number.
         """
-        if self._place < len(self._forced):
-            return self._say(self._forced[self._place])
-        id = choose(logits, self._bias, self._counts, self._settings, uniform(self._seed, self._place))
+        if self.place < len(self.forced):
+            id = self.forced[self.place]
+        else:
+            id = int(choose(logits, self.bias, self.counts, self.settings, uniform(self._seed, self.place)))
+        self.took(id)
+        self.counts[id] += 1
+        return id
+
+    def uniforms(self, count: int) -> list[float]:
+        """The numbers that decide the next so many ids, for whoever chooses them all in one call."""
+        return [uniform(self._seed, place) for place in range(self.place, self.place + count)]
+
+    def took(self, id: int) -> int:
+        """Notes that this was the next id, and counted by whoever chose it. Raises: TinyLMError: as `next`."""
         if id == NOTHING_LEFT:
             raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
         if id == NOT_FINITE:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
-        return self._say(int(id))
-
-    def _say(self, id: int) -> int:
-        self._counts[id] += 1
-        self._place += 1
+        self.place += 1
         return id
 
 

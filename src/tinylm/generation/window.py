@@ -15,6 +15,7 @@ from tinylm.errors import TinyLMError
 
 if TYPE_CHECKING:
     from tinylm.generation.logits import Logits
+    from tinylm.generation.sampler import Sampler
 
 
 class View:
@@ -79,6 +80,16 @@ class Window(View, ABC):
         """Adds an id; `logits` is then what follows it."""
         self.logits = self.read(self.view) if self.extend(next_id) else self.read_more(next_id)
 
+    def write(self, sampler: Sampler, most: int, eos_id: int) -> Iterator[int]:
+        """New ids, one by one, until `eos_id` or so many. `logits` is then what the id was chosen from."""
+        for remaining in range(most, 0, -1):
+            next_id = sampler.next(self.logits)
+            yield next_id
+            if next_id == eos_id:
+                return
+            if remaining > 1:
+                self.append(next_id)
+
     @abstractmethod
     def read(self, ids: list[int]) -> Logits:
         """The logits (V,) after these ids, read from the first on."""
@@ -133,10 +144,4 @@ def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int
 
     bias = np.zeros_like(window.logits) if bias is None else bias
     sampler = Sampler(config, window.ids, bias, seed, forced)
-    for remaining in range(most_tokens(config, window.ids, window.limit), 0, -1):
-        next_id = sampler.next(window.logits)
-        yield next_id
-        if next_id == eos_id:
-            return
-        if remaining > 1:
-            window.append(next_id)
+    yield from window.write(sampler, most_tokens(config, window.ids, window.limit), eos_id)

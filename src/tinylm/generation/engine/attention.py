@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinylm.compiled.compiling import part
-from tinylm.compiled.numbers import exp
+from tinylm.compiled.numbers import exp, greater
 from tinylm.generation.engine.memory import floats, integers
 from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, tile
 
@@ -139,7 +139,7 @@ def _weigh(scores: Any, seen: Any) -> Any:
     """Scores become e to the scores, less the highest of them; their sum. Those beyond `seen` become 0."""
     highest = scores[0]
     for s in range(seen):
-        highest = max(highest, scores[s])
+        highest = greater(highest, scores[s])
     total = ZERO
     for s in range(seen):
         share = exp(scores[s] - highest)

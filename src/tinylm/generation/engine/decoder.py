@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
+from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.engine import Engine, Stream
 from tinylm.generation.logits import Logits
+from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import Window
 
 MOST_ROWS = 128
 """Positions computed together. Weights are read once for all of these, so more would take memory and no less time."""
+MOST_STEPS = 64
+"""Ids of a run, ..."""
+PATIENCE = 0.01
+"""... which should take no longer than so many seconds: whoever reads along is not to see it halt."""
 
 
 class EngineDecoder(Window):
@@ -21,7 +28,7 @@ class EngineDecoder(Window):
     """
 
     def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
-        self.engine, self._stream = engine, Stream(engine.config)
+        self.engine, self._stream, self._steps = engine, Stream(engine.config), 1
         super().__init__(ids, engine.config.context_length)
 
     def read(self, ids: list[int]) -> Logits:
@@ -32,4 +39,30 @@ class EngineDecoder(Window):
         return logits[0].copy()
 
     def read_more(self, next_id: int) -> Logits:
+        self._stream.length = len(self.view) - 1
         return self.engine.read([self._stream], [next_id], outputs=1)[0].copy()
+
+    def write(self, sampler: Sampler, most: int, eos_id: int) -> Iterator[int]:
+        """In runs of several ids a call; of the last run nobody may see the end."""
+        choices, unread = Choices([sampler], eos_id), list[int]()
+        while most > 0:
+            if unread and self.extend(unread[0]):
+                self.logits, unread = self.read(self.view), []
+            ids, logits = self._run(choices, unread, min(most, self._steps, self.limit - len(self.view) + 1))
+            for step, id in enumerate(ids):
+                if step > 0:
+                    self.extend(ids[step - 1])
+                self.logits = logits[step]
+                yield sampler.took(id)
+                if id == eos_id:
+                    return
+            unread, most = ids[-1:], most - len(ids)
+
+    def _run(self, choices: Choices, unread: list[int], steps: int) -> tuple[list[int], Logits]:
+        """Some ids, of which the last is still to be read, and the logits (steps, V) that they were chosen from."""
+        self._stream.length = len(self.view) - len(unread)
+        began = time.perf_counter()
+        ids, logits = self.engine.write([self._stream], unread or self.logits[None], choices.ahead(steps), steps)
+        quick_enough = int(steps * PATIENCE / (time.perf_counter() - began))
+        self._steps = max(1, min(MOST_STEPS, 2 * steps, quick_enough))
+        return ids[:, 0].tolist(), logits[:, 0].copy()

@@ -1,4 +1,5 @@
-"""The forward pass, in the order of the reading file (model/transformer.py), for some new positions of any streams.
+"""The forward pass, in the order of the reading file (model/transformer.py), for some new positions of any streams;
+and a run of passes, where each reads the ids that were chosen from the logits of the one before.
 
 All workers run it at the same time, each a share of every product and of the heads, and meet where one needs what the
 others made. The residual stream is cheap next to the products: each worker keeps a copy of its own, and waits less.
@@ -19,14 +20,16 @@ from tinylm.compiled.compiling import SHARED, digest, kernel, part
 from tinylm.compiled.numbers import sigmoid
 from tinylm.generation.engine.attention import attend, split_heads
 from tinylm.generation.engine.meeting import meet
-from tinylm.generation.engine.memory import MLPS, floats, integers
+from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
 from tinylm.generation.engine.products import first_panel, product, share
 from tinylm.generation.engine.tiles import LANES
+from tinylm.generation.logits import choose
 
 ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
 GELU_CUBIC, GELU_SCALE = np.float32(0.044715), np.float32(math.sqrt(2 / math.pi))
-PARTS = digest(*sorted(Path(__file__).parent.glob("*.py"))) + SHARED
+ROOM = Path(__file__).parent
+PARTS = digest(ROOM.parent / "logits.py", *sorted(ROOM.glob("*.py"))) + SHARED
 """Names the compiled pass: numba sees when this file changes, and not when one does that it takes its parts from."""
 
 
@@ -38,9 +41,51 @@ def is_compiled() -> bool:
 
 
 @partial(kernel, shared=PARTS)
-def forward(models: Any, layers: Any, works: Any, worker: Any) -> None:
-    """From ids to logits, as one of the workers. The records: memory.py."""
+def forward(models: Any, layers: Any, works: Any, choices: Any, worker: Any) -> None:
+    """From ids to logits, as one of the workers; and on to the next ids, step after step, if there are `choices`, one
+    for each row of logits. The records: memory.py."""
     model, work, met = models[0], works[0], 0
+    for step in range(work.steps):
+        if step > 0 or not work.given:
+            met = one_pass(model, layers, work, step, worker, met)
+        if len(choices) > 0:
+            choose_next(model, work, choices, step, worker)
+            met = meet(work, met)
+            if integers(work.ended, 1)[0] != 0:
+                break
+
+
+@part
+def choose_next(model: Any, work: Any, choices: Any, step: Any, worker: Any) -> None:
+    """The worker's share of the next ids: noted, and put where the next pass finds them. A text that ends, or what
+    is no id but says what is wrong, ends the run with this step, which is told at `ended`."""
+    chosen = integers(work.chosen + 8 * step * len(choices), len(choices))
+    ids, places = integers(work.ids, work.rows), integers(work.places, work.rows)
+    for n in range(len(choices) * worker // work.workers, len(choices) * (worker + 1) // work.workers):
+        choice = choices[n]
+        seen = counts(choice.counts, model.vocab_size)
+        logits = floats(logits_at(work, step) + 4 * n * work.logits_width, 1, model.vocab_size)[0]
+        bias = floats(choice.bias, 1, model.vocab_size)[0]
+        id = choose(logits, bias, seen, choice, doubles(choice.uniforms, work.steps)[step])
+        chosen[n] = id
+        if id < 0 or id == choice.eos or integers(work.finite, 1)[0] == 0:
+            integers(work.ended, 1)[0] = step + 1
+        if id >= 0:
+            seen[id] += 1
+        if step + 1 < work.steps:
+            ids[n] = max(id, 0)
+            places[n] += step > 0 or not work.given
+
+
+@part
+def logits_at(work: Any, step: Any) -> Any:
+    """The address of the logits of a step."""
+    return work.logits + 4 * step * (work.rows - work.first_out) * work.logits_width
+
+
+@part
+def one_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, met: Any) -> Any:
+    """From ids to logits. Returns how often the workers have met."""
     x_at, normed_at = work.x + worker * work.private, work.normed + worker * work.private
     x, normed = floats(x_at, work.rows, work.width), floats(normed_at, work.rows, work.width)
     branch = floats(work.branch, work.rows, work.width)
@@ -71,8 +116,8 @@ def forward(models: Any, layers: Any, works: Any, worker: Any) -> None:
         if model.post:
             normalise(model, x, x, layer.norm2, layer.norm2_bias)
     normalise(model, x, normed, model.ln_f, model.ln_f_bias)
-    read_out(model, work, worker, normed_at)
-    meet(work, met)
+    read_out(model, work, step, worker, normed_at)
+    return meet(work, met)
 
 
 @part
@@ -162,14 +207,15 @@ def _add_bias(x: Any, bias: Any) -> None:
 
 
 @part
-def read_out(model: Any, work: Any, worker: Any, normed: Any) -> None:
+def read_out(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> None:
     """The worker's share of the logits (N - first_out, V). What is not finite is told at `finite`."""
     rows, head = work.rows - work.first_out, model.head
     first, last = first_panel(head.panels, worker, work.workers), first_panel(head.panels, worker + 1, work.workers)
-    share(head, rows, first, last, normed + 4 * work.first_out * work.width, work.width, work.logits, work.logits_width)
+    found = logits_at(work, step)
+    share(head, rows, first, last, normed + 4 * work.first_out * work.width, work.width, found, work.logits_width)
     first, count = first * LANES, max(0, min(last * LANES, model.vocab_size) - first * LANES)
     for n in range(rows):
-        logits = floats(work.logits + 4 * (n * work.logits_width + first), 1, count)[0]
+        logits = floats(found + 4 * (n * work.logits_width + first), 1, count)[0]
         if model.head_bias != 0:
             _add_bias(logits, floats(model.head_bias + 4 * first, 1, count)[0])
         nothing = ZERO

@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
 from tinylm.compiled.compiling import part
+from tinylm.generation.logits import Settings
 
 ALIGNED = 64
 """Bytes of a vector."""
@@ -28,6 +29,11 @@ def room(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
     raw = np.zeros(size + ALIGNED, np.uint8)
     start = -raw.ctypes.data % ALIGNED
     return raw[start:start + size].view(kind).reshape(shape)
+
+
+def up(count: int, step: int) -> int:
+    """To the next multiple."""
+    return -(-count // step) * step
 
 
 def address(array: NDArray[Any] | None) -> int:
@@ -51,14 +57,18 @@ MODEL = _record(d_model=int, n_layers=int, n_heads=int, n_kv_heads=int, d_head=i
                 ln_f=int, ln_f_bias=int, head=MATRIX, head_bias=int)
 """`mlp`: an index into MLPS. `embed`, `positions`: addresses of rows."""
 MLPS = ("relu", "gelu", "squared_relu", "swiglu")
-WORK = _record(rows=int, first_out=int, workers=int, arrived=int, give_way=int, finite=int,
-               ids=int, places=int, keys=int, values=int, rooms=int, cos=int, sin=int,
+CHOICE = _record(bias=int, counts=int, uniforms=int, eos=int,
+                 **{name: np.dtype(type(default)) for name, default in Settings._field_defaults.items()})
+"""How the ids of one text are chosen: the addresses of `bias` and `counts` (V,) and of `uniforms`, a number a step; the
+id that ends it; and the settings (generation/logits.py)."""
+WORK = _record(rows=int, first_out=int, steps=int, given=int, workers=int, arrived=int, give_way=int, finite=int,
+               ended=int, chosen=int, ids=int, places=int, keys=int, values=int, rooms=int, cos=int, sin=int,
                x=int, normed=int, qkv=int, z=int, branch=int, gate=int, hidden=int, scores=int, logits=int,
                width=int, hidden_width=int, qkv_width=int, logits_width=int,
                private=int, scores_room=int)
 """`rows` positions, of any streams, whose ids, places in their streams, and caches (keys, values, and how many
-positions have room in them) stand at these addresses; then the buffers, each of so many rows of some width. `private`
-is the step from one worker's rows to the next one's."""
+positions have room in them) stand at these addresses; then the buffers, each of so many rows of some width. Of `steps`
+the first needs no pass if its logits are `given`. `private` is the step from one worker's rows to the next one's."""
 
 
 def _pointer_to(kind: Any) -> Any:
@@ -72,7 +82,8 @@ def _pointer_to(kind: Any) -> Any:
     return pointer
 
 
-_floats, _integers = _pointer_to(types.float32), _pointer_to(types.int64)
+_floats, _doubles = _pointer_to(types.float32), _pointer_to(types.float64)
+_integers, _counts = _pointer_to(types.int64), _pointer_to(types.int32)
 
 
 @part
@@ -85,3 +96,15 @@ def floats(place: Any, rows: Any, columns: Any) -> Any:
 def integers(place: Any, count: Any) -> Any:
     """(count,) int64 at an address."""
     return carray(_integers(place), (count,))
+
+
+@part
+def counts(place: Any, count: Any) -> Any:
+    """(count,) int32 at an address."""
+    return carray(_counts(place), (count,))
+
+
+@part
+def doubles(place: Any, count: Any) -> Any:
+    """(count,) float64 at an address."""
+    return carray(_doubles(place), (count,))

@@ -35,12 +35,12 @@ class Layout:
 
     Attributes:
         model, layers: for kernels (memory.py).
-        bytes: of the matrices, which every token reads.
+        numbers: in the matrices, which every token reads.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "float32") -> None:
         self._weights, self._kind, self._kept = weights, KINDS[storage], list[NDArray[Any]]()
-        self.bytes = 0
+        self.numbers = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
         with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it
             self._fill_model(self.model[0], config)
@@ -82,7 +82,7 @@ class Layout:
         whole = [self._weights[name] for name in names]
         panels = in_panels(whole[0] if len(whole) == 1 else np.concatenate(whole), self._kind)
         self._kept.append(panels)
-        self.bytes += panels.nbytes
+        self.numbers += sum(matrix.size for matrix in whole)
         record["weights"], record["kind"] = address(panels), self._kind
         record["inputs"], record["panels"] = whole[0].shape[1], panels.shape[0] * (2 if self._kind == BFLOAT16 else 1)
 

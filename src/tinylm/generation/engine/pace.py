@@ -1,0 +1,56 @@
+"""On how many cores a call is worth its while: found out by trying, since other programs may hold some of them.
+
+What is computed does not depend on it, not in the last digit, so it may change from call to call.
+"""
+
+from __future__ import annotations
+
+import os
+
+SHARE = 200_000
+"""Weights times rows of a pass that each core should have: with fewer, waiting for each other costs more than it
+saves."""
+CALL = 2_000_000
+"""The same of a whole call: for less no other core is woken."""
+AGAIN = 32
+"""Calls until the slower way is tried once more, and as many times longer as it was slower: it costs some 3%."""
+
+
+def available_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pace:
+    """
+    Args:
+        cores: the most there are.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self._most, self._since = cores, 0
+        self._seconds: dict[tuple[int, int], float] = {}
+
+    def cores(self, weights: int, rows: int, passes: int) -> int:
+        """For a call of so many passes of so many rows."""
+        most = min(self._most, weights * rows // SHARE)
+        if most < 2 or weights * rows * passes < CALL:
+            return 1
+        seconds = {cores: self._seconds.get(self._kind(rows, cores), 0.0) for cores in (most, 1)}
+        better, worse = sorted(seconds, key=lambda cores: seconds[cores])
+        self._since += 1
+        if seconds[better] and self._since * seconds[better] > AGAIN * seconds[worse]:
+            self._since = 0
+            return worse
+        return better
+
+    def took(self, cores: int, rows: int, passes: int, seconds: float) -> None:
+        """What came of it."""
+        if passes == 0:
+            return
+        kind, now = self._kind(rows, cores), seconds / (rows * passes)
+        self._seconds[kind] = (self._seconds.get(kind, now) + now) / 2
+
+    def _kind(self, rows: int, cores: int) -> tuple[int, int]:
+        """Calls of about as many rows take about as long for each."""
+        return rows.bit_length(), cores
