@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +15,11 @@ from tinylm.config import PRESETS, ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.decoder import EngineDecoder
 from tinylm.generation.engine.engine import Engine, Stream
-from tinylm.generation.engine.weights import weights_of
+from tinylm.generation.engine.weights import quantised, weights_of
 from tinylm.model.transformer import TinyLM
 
 STEPS = 256
+Rounding = Callable[[torch.Tensor], torch.Tensor]
 SHAPES = [{}, {"d_model": 60, "n_heads": 5, "n_kv_heads": 1, "d_mlp": 77, "positions": "learned", "bias": True},
           {"norm_position": "post", "norm": "layernorm", "mlp": "gelu", "head_bias": True, "positions": "none"},
           {"mlp": "squared_relu", "tied_embeddings": True, "d_model": 96, "n_heads": 2, "qk_norm": False},
@@ -71,7 +74,7 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     assert decoder.forgotten > 0
 
 
-@pytest.mark.parametrize("storage", ["float32", "bfloat16"])
+@pytest.mark.parametrize("storage", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize("values", SHAPES, ids=str)
 def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], storage: str) -> None:
     """One by one, in blocks, beside other texts, on one core or two: the same bytes."""
@@ -89,21 +92,38 @@ def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, 
             assert np.array_equal(logits[row], expected[row][length]), (step, row)
 
 
-def test_16_bits_are_nearly_32() -> None:
+def of_8_bits(matrix: torch.Tensor) -> torch.Tensor:
+    numbers, scales = quantised(matrix.numpy())
+    return torch.from_numpy(numbers * scales[:, None])
+
+
+@pytest.mark.parametrize(("storage", "rounding"), [("bfloat16", lambda each: each.bfloat16().float()),
+                                                   ("int8", of_8_bits)])
+def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(storage: str, rounding: Rounding) -> None:
     config = shape()
     model, ids = make_model(config), make_ids(config, 1, 50)[0].tolist()
     rounded = TinyLM(config).eval()
-    rounded.load_state_dict({name: each.bfloat16().float() if each.dim() == 2 and name != "embed.weight" else each
+    rounded.load_state_dict({name: rounding(each) if each.dim() == 2 and name != "embed.weight" else each
                              for name, each in model.state_dict().items()})
-    assert np.abs(at_once(engine(model, storage="bfloat16"), ids) - by_torch(rounded, ids)).max() < 1e-4
+    assert np.abs(at_once(engine(model, storage=storage), ids) - by_torch(rounded, ids)).max() < 1e-4
 
 
-def test_what_is_not_finite_is_an_error() -> None:
+def test_8_bits_are_half_a_step_off_at_most() -> None:
+    matrix = make_model(shape()).out_head.weight.detach().numpy().copy()
+    matrix[3] = 0
+    numbers, scales = quantised(matrix)
+    assert (np.abs(numbers * scales[:, None] - matrix) <= scales[:, None] * 0.5001).all()
+    assert (np.abs(np.delete(numbers, 3, 0)).max(axis=1) == 127).all()
+
+
+@pytest.mark.parametrize("storage", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("number", ["inf", "nan"])
+def test_what_is_not_finite_is_an_error(storage: str, number: str) -> None:
     model = make_model(shape())
     with torch.no_grad():
-        model.out_head.weight[3, 5] = float("inf")
+        model.out_head.weight[3, 5] = float(number)
     with pytest.raises(TinyLMError, match="computes a number that is not finite"):
-        EngineDecoder(engine(model), [1, 2])
+        EngineDecoder(engine(model, storage=storage), [1, 2])
     with torch.no_grad():
         model.out_head.weight[3, 5] = 1.0
         model.layers[0].mlp.down_proj.weight[2, 1] = 3e38

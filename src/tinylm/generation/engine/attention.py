@@ -131,7 +131,7 @@ def _score(scores: Any, query: Any, keys: Any, seen: Any, width: Any) -> None:
     step, panels = width * LANES, (seen + LANES - 1) // LANES
     for first in range(0, panels, ALONE):
         count = min(ALONE, panels - first)
-        _scores(count, scores + 4 * first * LANES, 0, keys + 4 * first * step, step, query, 0, width)
+        _scores(count, scores + 4 * first * LANES, 0, keys + 4 * first * step, step, 0, query, 0, width)
 
 
 @part
@@ -154,4 +154,5 @@ def _weigh(scores: Any, seen: Any) -> Any:
 def _mix(out: Any, shares: Any, values: Any, step: Any, seen: Any, width: Any) -> None:
     panels = (width + LANES - 1) // LANES
     for first in range(0, panels, FEW):
-        _mixed(min(FEW, panels - first), out + 4 * first * LANES, 0, values + 4 * first * step, step, shares, 0, seen)
+        _mixed(min(FEW, panels - first), out + 4 * first * LANES, 0, values + 4 * first * step, step, 0, shares, 0,
+               seen)

@@ -85,7 +85,8 @@ class Desk:
 
     def logits(self, steps: int, outputs: int) -> Floats:
         """(steps, outputs, V) of the last call."""
-        return self._kept["logits"][:steps * outputs, :self._config.vocab_size].reshape(steps, outputs, -1)
+        width = self._config.vocab_size
+        return self._kept["logits"][:steps * outputs, :width].reshape(steps, outputs, width)
 
     def _make(self, name: str, *shape: int) -> None:
         self._kept[name] = room(shape, np.float32)

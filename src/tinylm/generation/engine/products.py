@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinylm.compiled.compiling import part
-from tinylm.generation.engine.tiles import ALONE, BFLOAT16, FLOAT32, LANES, PANELS, ROWS, tile
+from tinylm.generation.engine.tiles import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, tile
 
-_SEVERAL = {kind: tile(kind, ROWS, PANELS) for kind in (FLOAT32, BFLOAT16)}
-_ONE = {kind: tile(kind, 1, ALONE) for kind in (FLOAT32, BFLOAT16)}
-_several_float32, _several_bfloat16 = _SEVERAL[FLOAT32], _SEVERAL[BFLOAT16]
-_one_float32, _one_bfloat16 = _ONE[FLOAT32], _ONE[BFLOAT16]
+_several_float32, _several_bfloat16, _several_int8 = (tile(kind, ROWS, PANELS) for kind in KINDS)
+_one_float32, _one_bfloat16, _one_int8 = (tile(kind, 1, ALONE) for kind in KINDS)
 
 
 @part
@@ -40,24 +38,31 @@ def share(matrix: Any, rows: Any, first: Any, last: Any, x: Any, x_step: Any, ou
     for block in range(blocks):
         begin = first + pairs * block // blocks * 2
         end = min(first + pairs * (block + 1) // blocks * 2, last)
-        w = matrix.weights + begin * matrix.inputs * LANES * (2 if matrix.kind == BFLOAT16 else 4)
+        w = matrix.weights + begin * matrix.inputs * LANES * SIZE[matrix.kind]
+        scales = matrix.scales + 4 * begin * LANES
         row = 0
         while row < rows:
             tall = rows - row >= ROWS
-            _tile(matrix, tall, end - begin, out + 4 * (row * out_step + begin * LANES), out_step, w,
+            _tile(matrix, tall, end - begin, out + 4 * (row * out_step + begin * LANES), out_step, w, scales,
                   x + 4 * row * x_step, x_step)
             row += ROWS if tall else 1
 
 
 @part
-def _tile(matrix: Any, tall: Any, panels: Any, out: Any, out_step: Any, w: Any, x: Any, x_step: Any) -> None:
+def _tile(matrix: Any, tall: Any, panels: Any, out: Any, out_step: Any, w: Any, scales: Any, x: Any,
+          x_step: Any) -> None:
     step = matrix.inputs * LANES
     if matrix.kind == FLOAT32:
         if tall:
-            _several_float32(panels, out, out_step, w, step, x, x_step, matrix.inputs)
+            _several_float32(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
         else:
-            _one_float32(panels, out, out_step, w, step, x, x_step, matrix.inputs)
+            _one_float32(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+    elif matrix.kind == BFLOAT16:
+        if tall:
+            _several_bfloat16(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+        else:
+            _one_bfloat16(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
     elif tall:
-        _several_bfloat16(panels, out, out_step, w, step, x, x_step, matrix.inputs)
+        _several_int8(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
     else:
-        _one_bfloat16(panels, out, out_step, w, step, x, x_step, matrix.inputs)
+        _one_int8(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)

@@ -6,8 +6,9 @@ step. So an output does not depend on which rows were computed together with it,
 
     w (P, I, 16) panels      x (T, I) rows      out (T, P*16)      I inputs
 
-bfloat16 comes in pairs of panels, whose numbers share 32 bits: no shuffling takes them apart. Everything here is
-addresses and strides for LLVM: its vectors become two or four where a processor's are shorter.
+bfloat16 comes in pairs of panels, whose numbers share 32 bits: no shuffling takes them apart. int8 comes with a scale
+for each output, by which its sum is multiplied in the end. Everything here is addresses and strides for LLVM: its
+vectors become two or four where a processor's are shorter.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-FLOAT32, BFLOAT16, INT8 = 0, 1, 2
-"""How a matrix stores its numbers."""
+FLOAT32, BFLOAT16, INT8 = KINDS = range(3)
+"""How a matrix stores its numbers, ..."""
+TOGETHER = (1, 2, 1)
+"""... of how many panels side by side, ..."""
+SIZE = (4, 2, 1)
+"""... in how many bytes each."""
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 """Whether there are 32 registers of 16 numbers: with fewer, fewer sums fit."""
 ROWS, PANELS, ALONE = (4, 4, 8) if WIDE else (2, 2, 4)
@@ -32,6 +37,7 @@ CHAINS = 4
 
 _I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS, _INTS = ir.VectorType(_F32, LANES), ir.VectorType(_I32, LANES)
+_BYTES = ir.VectorType(ir.IntType(8), LANES)
 
 
 def at(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, size: int) -> ir.Value:
@@ -40,7 +46,7 @@ def at(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, size: int) -> ir.
 
 
 def load(builder: ir.IRBuilder, kind: ir.Type, address: ir.Value) -> ir.Value:
-    align = LANES * 4 if isinstance(kind, ir.VectorType) else 4
+    align = LANES * (1 if kind == _BYTES else 4) if isinstance(kind, ir.VectorType) else 4
     return builder.load(builder.inttoptr(address, kind.as_pointer()), align=align)
 
 
@@ -54,6 +60,8 @@ def _weights(builder: ir.IRBuilder, kind: int, address: ir.Value) -> list[ir.Val
     """16 numbers, or 32 of a pair of panels."""
     if kind == FLOAT32:
         return [load(builder, _FLOATS, address)]
+    if kind == INT8:
+        return [builder.sitofp(builder.sext(load(builder, _BYTES, address), _INTS), _FLOATS)]
     pair = load(builder, _INTS, address)
     low = builder.shl(pair, ir.Constant(_INTS, [16] * LANES))
     high = builder.and_(pair, ir.Constant(_INTS, [0xFFFF0000] * LANES))
@@ -62,12 +70,12 @@ def _weights(builder: ir.IRBuilder, kind: int, address: ir.Value) -> list[ir.Val
 
 def _emit(builder: ir.IRBuilder, kind: int, rows: int, panels: int, chains: int, args: list[ir.Value]) -> None:
     """One loop over the inputs, in which rows * panels sums grow."""
-    out, out_step, w, w_step, x, x_step, inputs = args
-    together = 2 if kind == BFLOAT16 else 1
+    out, out_step, w, w_step, scales, x, x_step, inputs = args
+    together, bytes_each = TOGETHER[kind], TOGETHER[kind] * SIZE[kind]
     fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3),
                                          f"llvm.fma.v{LANES}f32")
     before, loop, after = builder.block, builder.append_basic_block("inputs"), builder.append_basic_block("sums")
-    w_panels = [at(builder, w, builder.mul(_I64(p), w_step), 4) for p in range(panels // together)]
+    w_panels = [at(builder, w, builder.mul(_I64(p), w_step), bytes_each) for p in range(panels // together)]
     x_rows = [at(builder, x, builder.mul(_I64(t), x_step), 4) for t in range(rows)]
     builder.branch(loop)
     builder.position_at_end(loop)
@@ -75,7 +83,8 @@ def _emit(builder: ir.IRBuilder, kind: int, rows: int, panels: int, chains: int,
     grown: list[ir.Value] = []
     for c in range(chains):
         here = builder.add(i, _I64(c))
-        weights = [each for panel in w_panels for each in _weights(builder, kind, at(builder, panel, here, LANES * 4))]
+        weights = [each for panel in w_panels
+                   for each in _weights(builder, kind, at(builder, panel, here, LANES * bytes_each))]
         for row in x_rows:
             number = splat(builder, load(builder, _F32, at(builder, row, here, 4)), _FLOATS)
             grown += [builder.call(fma, (each, number, sums[len(grown) + p])) for p, each in enumerate(weights)]
@@ -91,23 +100,25 @@ def _emit(builder: ir.IRBuilder, kind: int, rows: int, panels: int, chains: int,
         total = grown[n]
         for c in range(1, chains):
             total = builder.fadd(total, grown[c * rows * panels + n])
+        if kind == INT8:
+            total = builder.fmul(total, load(builder, _FLOATS, at(builder, scales, _I64(p * LANES), 4)))
         place = at(builder, out, builder.add(builder.mul(_I64(t), out_step), _I64(p * LANES)), 4)
         builder.store(total, builder.inttoptr(place, _FLOATS.as_pointer()), align=4)
 
 
 def tile(kind: int, rows: int, most: int, chains: int = 1) -> Callable[..., None]:
-    """A function (panels, out, out_step, w, w_step, x, x_step, inputs) for kernels: out = x @ w for `rows` rows and 1
-    to `most` panels. Steps lead to the next row, or panel or pair of panels, and count in numbers of 32 bits.
+    """A function (panels, out, out_step, w, w_step, scales, x, x_step, inputs) for kernels: out = x @ w for `rows` rows
+    and 1 to `most` panels. Steps lead to the next row, or panel or pair of panels, and count in numbers. `scales` is
+    looked at where the kind has some.
 
     Args:
         chains: divides `inputs`.
     """
-    together = 2 if kind == BFLOAT16 else 1
-    counts = range(together, most + 1, together)
+    counts = range(TOGETHER[kind], most + 1, TOGETHER[kind])
 
     @intrinsic
-    def product(_context: Any, panels: Any, out: Any, out_step: Any, w: Any, w_step: Any, x: Any, x_step: Any,
-                inputs: Any) -> Any:
+    def product(_context: Any, panels: Any, out: Any, out_step: Any, w: Any, w_step: Any, scales: Any, x: Any,
+                x_step: Any, inputs: Any) -> Any:
         def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
             end = builder.append_basic_block("end")
             cases = {count: builder.append_basic_block(f"panels{count}") for count in counts}
@@ -120,6 +131,6 @@ def tile(kind: int, rows: int, most: int, chains: int = 1) -> Callable[..., None
             builder.position_at_end(end)
             return ir.Constant(ir.IntType(8).as_pointer(), None)
 
-        return types.void(*[types.int64] * 8), code
+        return types.void(*[types.int64] * 9), code
 
     return product

@@ -1,6 +1,7 @@
 """A model's weights, laid out for the engine: matrices in panels (tiles.py), everything else as it is.
 
-    linear layer (O, I) -> float32 (O/16, I, 16), or bfloat16 (O/32, I, 16) in pairs: outputs o and o + 16 in one uint32
+    linear layer (O, I) -> float32, or int8 with a scale for each output: (O/16, I, 16)
+                           bfloat16 in pairs, outputs o and o + 16 in one uint32: (O/32, I, 16)
 
 O outputs, filled up with zeros to whole panels   I inputs
 """
@@ -15,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config import ModelConfig
-from tinylm.generation.engine.memory import LAYER, MLPS, MODEL, address, room
-from tinylm.generation.engine.tiles import BFLOAT16, FLOAT32, LANES
+from tinylm.generation.engine.memory import LAYER, MLPS, MODEL, address, room, up
+from tinylm.generation.engine.tiles import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 """Parameters by the names that they have in the torch module."""
-Storage = Literal["float32", "bfloat16"]
-KINDS: dict[str, int] = {"float32": FLOAT32, "bfloat16": BFLOAT16}
+Storage = Literal["float32", "bfloat16", "int8"]
+KINDS: dict[str, int] = {"float32": FLOAT32, "bfloat16": BFLOAT16, "int8": INT8}
 
 
 def weights_of(model: Any) -> Weights:
@@ -74,37 +75,56 @@ class Layout:
         if names[0] not in self._weights:
             return 0
         found = [self._weights[name] for name in names]
-        self._kept.append(found[0] if len(found) == 1 else np.concatenate(found))
-        return address(self._kept[-1])
+        return self._keep(found[0] if len(found) == 1 else np.concatenate(found))
 
     def _matrix(self, record: Any, *names: str) -> None:
         """One matrix of the outputs of all these."""
-        whole = [self._weights[name] for name in names]
-        panels = in_panels(whole[0] if len(whole) == 1 else np.concatenate(whole), self._kind)
-        self._kept.append(panels)
-        self.numbers += sum(matrix.size for matrix in whole)
-        record["weights"], record["kind"] = address(panels), self._kind
-        record["inputs"], record["panels"] = whole[0].shape[1], panels.shape[0] * (2 if self._kind == BFLOAT16 else 1)
+        parts, kind = [self._weights[name] for name in names], self._kind
+        whole: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if kind == INT8:
+            whole, scales = quantised(whole)
+            record["scales"] = self._keep(padded(scales, LANES))
+        panels = in_panels(whole, kind)
+        self.numbers += whole.size
+        record["weights"], record["kind"] = self._keep(panels), kind
+        record["inputs"], record["panels"] = whole.shape[1], len(panels) * TOGETHER[kind]
+
+    def _keep(self, array: NDArray[Any]) -> int:
+        """Its address, which is good as long as this layout."""
+        self._kept.append(array)
+        return address(array)
 
 
-def in_panels(matrix: Floats, kind: int) -> NDArray[Any]:
-    """(O, I) -> panels of 16 outputs, or pairs of panels."""
-    width = LANES * (2 if kind == BFLOAT16 else 1)
-    outputs, inputs = matrix.shape
-    panels = -(-outputs // width)
-    if kind == FLOAT32:
-        laid = room((panels, inputs, LANES), np.float32)
-        whole = outputs // LANES
-        laid[:whole] = matrix[:whole * LANES].reshape(whole, LANES, inputs).transpose(0, 2, 1)
-        if whole < panels:
-            laid[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
-        return laid
-    padded = np.zeros((panels * width, inputs), np.uint32)
-    padded[:outputs] = rounded(matrix)
-    low, high = padded.reshape(panels, 2, LANES, inputs).transpose(1, 0, 3, 2)
-    pairs = room((panels, inputs, LANES), np.uint32)
-    np.bitwise_or(low, high << 16, out=pairs)
-    return pairs
+def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
+    """(O, I) -> panels of 16 outputs, or pairs of panels. int8 numbers come as such."""
+    inputs = matrix.shape[1]
+    if kind == BFLOAT16:
+        low, high = padded(rounded(matrix), 2 * LANES).reshape(-1, 2, LANES, inputs).transpose(1, 0, 3, 2)
+        pairs = room((len(low), inputs, LANES), np.uint32)
+        np.bitwise_or(low, high << 16, out=pairs)
+        return pairs
+    outputs, whole = len(matrix), len(matrix) // LANES
+    laid = room((up(outputs, LANES) // LANES, inputs, LANES), matrix.dtype)
+    laid[:whole] = matrix[:whole * LANES].reshape(whole, LANES, inputs).transpose(0, 2, 1)
+    if whole < len(laid):
+        laid[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
+    return laid
+
+
+def padded(array: NDArray[Any], step: int) -> NDArray[Any]:
+    """With rows of zeros up to a multiple of `step`."""
+    wide = room((up(len(array), step), *array.shape[1:]), array.dtype)
+    wide[:len(array)] = array
+    return wide
+
+
+def quantised(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Whole numbers from -127 to 127 (O, I), and for each output a scale (O,): their product is nearly the matrix. An
+    output that is not finite has a scale that is not, so it is told of as ever."""
+    scales = np.abs(matrix).max(axis=1) / np.float32(127)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        steps = np.rint(matrix / scales[:, None])
+    return np.nan_to_num(steps, nan=0.0, posinf=0.0, neginf=0.0).astype(np.int8), scales
 
 
 def rounded(numbers: Floats) -> NDArray[np.uint32]:
@@ -113,5 +133,3 @@ def rounded(numbers: Floats) -> NDArray[np.uint32]:
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     nearest: NDArray[np.uint32] = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
     return nearest
-
-
