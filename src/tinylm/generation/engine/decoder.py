@@ -13,7 +13,7 @@ from tinylm.generation.window import Window
 
 MOST_ROWS = 128
 """Positions computed together. Weights are read once for all of these, so more would take memory and no less time."""
-MOST_STEPS = 64
+MOST_STEPS = 256
 """Ids of a run, ..."""
 PATIENCE = 0.01
 """... which should take no longer than so many seconds: whoever reads along is not to see it halt."""

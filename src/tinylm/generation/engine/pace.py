@@ -6,12 +6,16 @@ What is computed does not depend on it, not in the last digit, so it may change 
 from __future__ import annotations
 
 import os
+from collections import deque
 
 SHARE = 200_000
 """Weights times rows of a pass that each core should have: with fewer, waiting for each other costs more than it
 saves."""
-CALL = 2_000_000
+CALL = 10_000_000
 """The same of a whole call: for less no other core is woken."""
+TRIES = 2
+"""The last so many calls of a kind count, and of these the quickest: the first waits for a thread to be made, and any
+may be interrupted."""
 AGAIN = 32
 """Calls until the slower way is tried once more, and as many times longer as it was slower: it costs some 3%."""
 
@@ -29,14 +33,15 @@ class Pace:
 
     def __init__(self, cores: int) -> None:
         self._most, self._since = cores, 0
-        self._seconds: dict[tuple[int, int], float] = {}
+        self._seconds: dict[tuple[int, int], deque[float]] = {}
 
     def cores(self, weights: int, rows: int, passes: int) -> int:
         """For a call of so many passes of so many rows."""
         most = min(self._most, weights * rows // SHARE)
         if most < 2 or weights * rows * passes < CALL:
             return 1
-        seconds = {cores: self._seconds.get(self._kind(rows, cores), 0.0) for cores in (most, 1)}
+        tried = {cores: self._seconds.get(self._kind(rows, cores), ()) for cores in (most, 1)}
+        seconds = {cores: min(few) if len(few) == TRIES else 0.0 for cores, few in tried.items()}
         better, worse = sorted(seconds, key=lambda cores: seconds[cores])
         self._since += 1
         if seconds[better] and self._since * seconds[better] > AGAIN * seconds[worse]:
@@ -46,10 +51,9 @@ class Pace:
 
     def took(self, cores: int, rows: int, passes: int, seconds: float) -> None:
         """What came of it."""
-        if passes == 0:
-            return
-        kind, now = self._kind(rows, cores), seconds / (rows * passes)
-        self._seconds[kind] = (self._seconds.get(kind, now) + now) / 2
+        if passes > 0:
+            few = self._seconds.setdefault(self._kind(rows, cores), deque(maxlen=TRIES))
+            few.append(seconds / (rows * passes))
 
     def _kind(self, rows: int, cores: int) -> tuple[int, int]:
         """Calls of about as many rows take about as long for each."""
