@@ -20,8 +20,8 @@ CONFIG = ModelConfig(vocab_size=50, d_model=64, n_layers=2, n_heads=4, context_l
 SAMPLES = [SampleConfig(greedy=True), SampleConfig(), SampleConfig(temperature=0.7, top_p=0.9, frequency_penalty=0.5)]
 
 
-def sampler(sample: SampleConfig, seed: int = 3) -> Sampler:
-    return Sampler(sample, [1, 7], np.zeros(CONFIG.vocab_size, np.float32), seed)
+def sampler(sample: SampleConfig, seed: int = 3, forced: tuple[int, ...] = (5, 6, 5, 40)) -> Sampler:
+    return Sampler(sample, [1, 7], np.zeros(CONFIG.vocab_size, np.float32), seed, forced)
 
 
 def seen(window: Window, ids: object) -> list[tuple[object, ...]]:
@@ -46,7 +46,7 @@ def test_several_texts_in_a_run_are_each_as_alone() -> None:
     engine = Engine(CONFIG, weights_of(make_model(CONFIG)), cores=2)
     samplers = [sampler(sample, seed) for seed, sample in enumerate(SAMPLES)]
     streams = [Stream(CONFIG) for _ in samplers]
-    ids, _ = engine.write(streams, [1, 7, 8], Choices(samplers, -1).ahead(20), 20)
+    ids, _ = engine.write(streams, [1, 7, 8], Choices(samplers, -1), 20)
     for column, seed, first in zip(ids.T.tolist(), range(3), [1, 7, 8], strict=True):
         alone = EngineDecoder(engine, [first])
         assert column == list(Window.write(alone, sampler(SAMPLES[seed], seed), 20, -1))

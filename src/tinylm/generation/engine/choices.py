@@ -14,7 +14,7 @@ from tinylm.generation.sampler import Sampler
 class Choices:
     """
     Args:
-        samplers: one for each text. A run brings their counts up to date; `took` the rest.
+        samplers: one for each text. A run brings their counts up to date, `Sampler.took` their places.
         eos_id: the id that ends a text.
     """
 
@@ -30,4 +30,7 @@ class Choices:
         """The records for a run of so many steps; good until the next ones are asked for."""
         self._uniforms = np.array([sampler.uniforms(steps) for sampler in self._samplers])
         self._records["uniforms"] = address(self._uniforms) + 8 * steps * np.arange(len(self._samplers))
+        self._forced = [np.array(sampler.forced[sampler.place:], np.int64) for sampler in self._samplers]
+        self._records["forced"], self._records["n_forced"] = zip(*((address(ids), len(ids)) for ids in self._forced),
+                                                                 strict=True)
         return self._records

@@ -62,7 +62,7 @@ class EngineDecoder(Window):
         """Some ids, of which the last is still to be read, and the logits (steps, V) that they were chosen from."""
         self._stream.length = len(self.view) - len(unread)
         began = time.perf_counter()
-        ids, logits = self.engine.write([self._stream], unread or self.logits[None], choices.ahead(steps), steps)
+        ids, logits = self.engine.write([self._stream], unread or self.logits[None], choices, steps)
         quick_enough = int(steps * PATIENCE / (time.perf_counter() - began))
         self._steps = max(1, min(MOST_STEPS, 2 * steps, quick_enough))
         return ids[:, 0].tolist(), logits[:, 0].copy()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
+from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.desk import Desk
 from tinylm.generation.engine.forward import forward, is_compiled
 from tinylm.generation.engine.memory import CHOICE, room, up
@@ -38,7 +39,7 @@ class Stream:
 
     def copy(self) -> Stream:
         """The same text once more, to go on in another way."""
-        twin, panels = Stream(self._config), _up(self.length, LANES) // LANES
+        twin, panels = Stream(self._config), up(self.length, LANES) // LANES
         twin.make_room(self.length)
         twin.length = self.length
         twin.keys[:, :panels] = self.keys[:, :panels]
@@ -90,14 +91,14 @@ class Engine:
         self._run(NO_CHOICES)
         return self._desk.logits(1, outputs)[0]
 
-    def write(self, streams: Sequence[Stream], start: Sequence[int] | Floats, choices: NDArray[np.void],
+    def write(self, streams: Sequence[Stream], start: Sequence[int] | Floats, choices: Choices,
               steps: int) -> tuple[NDArray[np.int64], Floats]:
         """Chooses the next ids of some streams, reads them, chooses the next, and so on, in one call.
 
         Args:
             streams: different ones.
             start: the last id of each, which is still to be read; or (streams, V), the logits after it.
-            choices: how the ids of each are chosen (memory.py); their counts are brought up to date.
+            choices: how the ids of each are chosen.
             steps: how many ids at most. The call ends with the step in which a text does.
 
         Returns:
@@ -108,7 +109,7 @@ class Engine:
             TinyLMError: a logit is not finite.
         """
         self._desk.lay_out(streams, start, len(streams), steps)
-        self._run(choices)
+        self._run(choices.ahead(steps))
         steps = self._desk.steps()
         for stream in streams:
             stream.length += steps - 1

@@ -66,7 +66,10 @@ def choose_next(model: Any, work: Any, choices: Any, step: Any, worker: Any) -> 
         seen = counts(choice.counts, model.vocab_size)
         logits = floats(logits_at(work, step) + 4 * n * work.logits_width, 1, model.vocab_size)[0]
         bias = floats(choice.bias, 1, model.vocab_size)[0]
-        id = choose(logits, bias, seen, choice, doubles(choice.uniforms, work.steps)[step])
+        if step < choice.n_forced:
+            id = integers(choice.forced, choice.n_forced)[step]
+        else:
+            id = choose(logits, bias, seen, choice, doubles(choice.uniforms, work.steps)[step])
         chosen[n] = id
         if id < 0 or id == choice.eos or integers(work.finite, 1)[0] == 0:
             integers(work.ended, 1)[0] = step + 1

@@ -57,10 +57,10 @@ MODEL = _record(d_model=int, n_layers=int, n_heads=int, n_kv_heads=int, d_head=i
                 ln_f=int, ln_f_bias=int, head=MATRIX, head_bias=int)
 """`mlp`: an index into MLPS. `embed`, `positions`: addresses of rows."""
 MLPS = ("relu", "gelu", "squared_relu", "swiglu")
-CHOICE = _record(bias=int, counts=int, uniforms=int, eos=int,
+CHOICE = _record(bias=int, counts=int, uniforms=int, forced=int, n_forced=int, eos=int,
                  **{name: np.dtype(type(default)) for name, default in Settings._field_defaults.items()})
 """How the ids of one text are chosen: the addresses of `bias` and `counts` (V,) and of `uniforms`, a number a step; the
-id that ends it; and the settings (generation/logits.py)."""
+ids that are forced in the first steps; the id that ends it; and the settings (generation/logits.py)."""
 WORK = _record(rows=int, first_out=int, steps=int, given=int, workers=int, arrived=int, give_way=int, finite=int,
                ended=int, chosen=int, ids=int, places=int, keys=int, values=int, rooms=int, cos=int, sin=int,
                x=int, normed=int, qkv=int, z=int, branch=int, gate=int, hidden=int, scores=int, logits=int,
