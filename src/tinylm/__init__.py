@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from tinylm.config import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
     from tinylm.generation.completion import Completion
-    from tinylm.lm import LanguageModel, Prediction, load
+    from tinylm.lm import LanguageModel, load
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import plan
     from tinylm.report import Report
     from tinylm.run import train
     from tinylm.text.tokenizer import Tokenizer
+    from tinylm.writing import Prediction
 
 # Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
 # very thread they wait for as soon as another program runs beside them: training was up to ten times slower.
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "DataConfig": "config", "ModelConfig": "config", "RunConfig": "config", "SampleConfig": "config",
     "TrainConfig": "config", "TinyLMError": "errors", "Completion": "generation.completion", "LanguageModel": "lm",
-    "Prediction": "lm", "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "prepare",
+    "Prediction": "writing", "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "prepare",
     "train": "run", "Tokenizer": "text.tokenizer",
 }
 

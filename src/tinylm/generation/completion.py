@@ -63,6 +63,8 @@ class Writer:
         score: of a beam search, for the record.
 
     Attributes:
+        ids: those that have come.
+        forgotten: how many ids in front the model no longer sees.
         stopped: a stop text has come.
     """
 
@@ -71,7 +73,8 @@ class Writer:
         self._score = score
         self._prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
         self._stream = TextStream(tokenizer, config.stop)
-        self._ids: list[int] = []
+        self.ids: list[int] = []
+        self.forgotten = 0
         self._pieces: list[str] = []
         self._logprobs: list[TokenLogprobs] = []
 
@@ -81,7 +84,7 @@ class Writer:
 
     def push(self, id: int, logits: Logits) -> str:
         """The text that this id makes certain. `logits`: (V,), what it was chosen from."""
-        self._ids.append(id)
+        self.ids.append(id)
         if self._top is not None:
             self._logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
         return self._take(self._stream.push(id))
@@ -90,11 +93,11 @@ class Writer:
         """What was still held back."""
         return self._take(self._stream.finish())
 
-    def completion(self, forgotten: int) -> Completion:
+    def completion(self) -> Completion:
         """All of it, after `finish`."""
-        ended = bool(self._ids) and self._ids[-1] == self._tokenizer.eos_id
-        return Completion(self._prompt, "".join(self._pieces), self._ids,
-                          "stop" if self.stopped else "eos" if ended else "length", self._seed, forgotten,
+        ended = bool(self.ids) and self.ids[-1] == self._tokenizer.eos_id
+        return Completion(self._prompt, "".join(self._pieces), self.ids,
+                          "stop" if self.stopped else "eos" if ended else "length", self._seed, self.forgotten,
                           None if self._top is None else self._logprobs, self._score)
 
     def _take(self, piece: str) -> str:
@@ -108,15 +111,15 @@ class Task(NamedTuple):
     ids: list[int]
     config: SampleConfig
     seed: int
+    bias: Logits
     forced: list[int]
     writer: Writer
 
 
-def write_together(batch: Batch, tasks: Sequence[Task], bias: Logits, most: int) -> list[Completion]:
+def write_together(batch: Batch, tasks: Sequence[Task], most: int) -> list[Completion]:
     """All texts through a batch, where each that ends makes room for the next.
 
     Args:
-        bias: (V,), added to all logits.
         most: texts side by side.
 
     Raises:
@@ -127,7 +130,7 @@ def write_together(batch: Batch, tasks: Sequence[Task], bias: Logits, most: int)
     while waiting or batch.running:
         while waiting and len(batch.running) < most:
             task = waiting.pop()
-            text = batch.add(task.ids, task.config, seed=task.seed, bias=bias, forced=task.forced)
+            text = batch.add(task.ids, task.config, seed=task.seed, bias=task.bias, forced=task.forced)
             texts[text] = task.writer
         for text in batch.step():
             if text.error:
@@ -136,9 +139,10 @@ def write_together(batch: Batch, tasks: Sequence[Task], bias: Logits, most: int)
             texts[text].push(text.new[-1], text.logits)
             if texts[text].stopped:
                 batch.remove(text)
-    for writer in texts.values():
+    for text, writer in texts.items():
         writer.finish()
-    return [writer.completion(text.forgotten) for text, writer in texts.items()]
+        writer.forgotten = text.forgotten
+    return [writer.completion() for writer in texts.values()]
 
 
 def log_softmax(logits: Logits) -> NDArray[np.float64]:

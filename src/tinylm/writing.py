@@ -1,0 +1,250 @@
+"""Asking a model: what comes next, and what it writes. LanguageModel's larger half, and the way into generation/."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+import numpy as np
+
+from tinylm import bundle
+from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig
+from tinylm.errors import TinyLMError
+from tinylm.generation.completion import Completion, Task, Writer, likeliest, log_softmax, write_together
+from tinylm.generation.window import Window, fresh_seed, generate_ids
+from tinylm.inspection import structure
+from tinylm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
+    from tinylm.generation.batch import Batch
+    from tinylm.generation.beam import Found
+    from tinylm.generation.engine.engine import Engine
+    from tinylm.generation.logits import Logits
+    from tinylm.generation.readers import Reader
+    from tinylm.model.transformer import TinyLM
+
+MOST_TEXTS, MOST_CACHE = 64, 1 << 30
+"""Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
+
+
+class Prediction(NamedTuple):
+    """A possible next token and its probability."""
+
+    id: int
+    token: str
+    probability: float
+
+
+class Writing:
+    """A model with its tokenizer, as far as it predicts and writes. Attributes: as `LanguageModel`."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: bundle.Weights | None,
+                 device: str) -> None:
+        """Either the module or its weights are given."""
+        self.config, self.tokenizer = config, tokenizer
+        self._weights, self._device = weights, device
+        if model is not None:
+            self.model = model.eval()
+
+    @cached_property
+    def model(self) -> TinyLM:
+        assert self._weights is not None
+        from tinylm.training.device import choose_device
+
+        return bundle.make_model(self.config.model, self._weights).to(choose_device(self._device)).eval()
+
+    def predict(self, prompt: str, top: int = 5) -> list[Prediction]:
+        """The most likely next tokens, best first.
+
+        Raises:
+            TinyLMError: words or characters that the tokenizer does not know.
+        """
+        if top < 1:
+            raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
+        logits = self.read(self.tokenizer.encode_prompt(prompt)).logits
+        shares = np.exp(log_softmax(logits))
+        return [Prediction(id, self.tokenizer.token(id), float(shares[id])) for id in likeliest(logits, top)]
+
+    @overload
+    def generate(self, prompt: str = "", *, samples: None = None, **settings: Any) -> str: ...
+
+    @overload
+    def generate(self, prompt: str | Sequence[str] = "", *, samples: int | None = None,
+                 **settings: Any) -> list[str]: ...
+
+    def generate(self, prompt: str | Sequence[str] = "", *, samples: int | None = None,
+                 **settings: Any) -> str | list[str]:
+        """The text that the model writes after the prompt; a list of texts for a list of prompts, or for `samples`.
+
+        Args:
+            samples: so many texts for each prompt, one prompt after another. The first has the seed, each further one
+                the next number; of beams they are the best that were found. What is written together is what would be
+                written one by one.
+            settings: fields of SampleConfig: max_tokens, overflow, force, greedy, ban, logit_bias, repetition_penalty,
+                frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, beams,
+                length_penalty, early_stopping, stop, seed. What is not given is as in the model's own config.
+
+        Raises:
+            TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
+        """
+        if isinstance(prompt, str) and samples is None:
+            return self.complete(prompt, **settings).text
+        return [each.text for each in self.complete(prompt, samples=samples, **settings)]
+
+    def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
+        """The same text piece by piece, as it comes. Settings and errors: as `generate`."""
+        yield from self.complete_stepwise(prompt, **settings)
+
+    @overload
+    def complete(self, prompt: str = "", *, samples: None = None, logprobs: int | None = None,
+                 **settings: Any) -> Completion: ...
+
+    @overload
+    def complete(self, prompt: str | Sequence[str] = "", *, samples: int | None = None, logprobs: int | None = None,
+                 **settings: Any) -> list[Completion]: ...
+
+    def complete(self, prompt: str | Sequence[str] = "", *, samples: int | None = None, logprobs: int | None = None,
+                 **settings: Any) -> Completion | list[Completion]:
+        """The same with ids, the reason why it stopped, and the seed. Samples, settings and errors: as `generate`.
+
+        Args:
+            logprobs: notes the log-probability of each token, and so many of the likeliest in its place.
+        """
+        if not isinstance(prompt, str) or samples is not None:
+            prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+            return self._complete_together(prompts, 1 if samples is None else samples, logprobs, settings)
+        steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                completion: Completion = end.value
+                return completion
+
+    def complete_stepwise(self, prompt: str = "", *, logprobs: int | None = None,
+                          **settings: Any) -> Generator[str, None, Completion]:
+        """A generator of pieces of text that returns the `Completion`."""
+        task = self.task(prompt, logprobs=logprobs, **settings)
+        yield from self.write(task)
+        return task.writer.completion()
+
+    def task(self, prompt: str | list[int] = "", *, logprobs: int | None = None, **settings: Any) -> Task:
+        """A text to write, for `write`: its `writer` knows at any time what has been written. Settings and errors: as
+        `complete`.
+
+        Args:
+            prompt: a text, or ids that begin with `<bos>`.
+        """
+        task, = self._tasks(prompt, 1, logprobs, *self._choices(settings, logprobs))
+        return task
+
+    def write(self, task: Task) -> Iterator[str]:
+        """The text piece by piece, as it comes."""
+        window, writer = self.read(task.ids), task.writer
+        for id in generate_ids(window, task.config, eos_id=self.tokenizer.eos_id, seed=task.seed, bias=task.bias,
+                               forced=task.forced):
+            writer.forgotten = window.forgotten
+            yield writer.push(id, window.logits)
+            if writer.stopped:
+                break
+        yield writer.finish()
+
+    def _complete_together(self, prompts: list[str], samples: int, logprobs: int | None,
+                           settings: dict[str, Any]) -> list[Completion]:
+        choices = self._choices(settings, logprobs)
+        if samples < 1:
+            raise TinyLMError(f"{samples} texts cannot be written", where="samples", remedy="Ask for at least 1")
+        tasks = [task for prompt in prompts for task in self._tasks(prompt, samples, logprobs, *choices)]
+        cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
+        return write_together(self.batch(), tasks, max(1, min(MOST_TEXTS, MOST_CACHE // max(1, cache))))
+
+    def _tasks(self, prompt: str | list[int], samples: int, logprobs: int | None, config: SampleConfig, bias: Logits,
+               forced: list[int]) -> list[Task]:
+        """So many texts after one prompt. What a beam search has found is written as if it were forced."""
+        ids = self.tokenizer.encode_prompt(prompt) if isinstance(prompt, str) else prompt
+        shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(prompt)
+        founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
+        tasks = []
+        for number, found in enumerate(founds):
+            seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
+            writer = Writer(shown, self.tokenizer, config, seed, logprobs, found and found.score)
+            if found:
+                config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids
+            tasks.append(Task(ids, config, seed, bias, forced, writer))
+        return tasks
+
+    def _search(self, ids: list[int], count: int, config: SampleConfig, bias: Logits,
+                forced: list[int]) -> list[Found]:
+        from tinylm.generation.beam import beam_search
+
+        if count > config.beams:
+            raise TinyLMError(f"a search with {config.beams} beams finds no {count} texts", where="samples",
+                              remedy="Ask for fewer texts, or search with more beams")
+        return beam_search(self._reader(), ids, config, eos_id=self.tokenizer.eos_id, bias=bias, forced=forced)[:count]
+
+    def _choices(self, settings: dict[str, Any], logprobs: int | None) -> tuple[SampleConfig, Logits, list[int]]:
+        """How ids are chosen, what is added to the logits (V,), and the ids that a text has to begin with."""
+        from tinylm.generation.sampler import bias_of, forced_ids  # with the compiler: reading a model does without
+
+        if logprobs is not None and logprobs < 0:
+            raise TinyLMError(f"{logprobs} tokens cannot be noted", where="logprobs", remedy="Ask for 0 or more")
+        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        return config, bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
+
+    def read(self, ids: list[int]) -> Window:
+        """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine
+        where it serves (`served_by`), else by torch."""
+        if self.served_by == "engine":
+            from tinylm.generation.engine.decoder import EngineDecoder
+
+            return EngineDecoder(self._engine, ids)
+        from tinylm.generation.decode import Decoder
+
+        return Decoder(self.model, ids, cores=self._torch_cores())
+
+    def batch(self) -> Batch:
+        """A place where texts are written together, none as yet: `add` takes ids, `step` gives new ones. By the engine
+        in one call for all; one after another where torch serves."""
+        from tinylm.generation.batch import Batch
+
+        return Batch(self._reader(), self.tokenizer.vocab_size, self.tokenizer.eos_id)
+
+    def _reader(self) -> Reader:
+        if self.served_by == "engine":
+            from tinylm.generation.readers import EngineReader
+
+            return EngineReader(self._engine)
+        from tinylm.generation.decode import TorchReader
+
+        return TorchReader(self.model, cores=self._torch_cores())
+
+    def _torch_cores(self) -> int:
+        from tinylm.model.threads import cores_for
+
+        return cores_for(structure.flops_per_token(self.config.model, self.config.model.context_length))
+
+    @property
+    def served_by(self) -> Literal["engine", "torch"]:
+        """What writes: the engine for a model that was loaded, on the CPU, as long as its module is as it was loaded;
+        torch for one whose weights change, that hooks listen to, or that sees the future."""
+        if self._weights is None or self._device != "cpu" or not self.config.model.causal:
+            return "torch"
+        return "engine" if "model" not in vars(self) or self._is_as_loaded() else "torch"
+
+    def _is_as_loaded(self) -> bool:
+        from tinylm.generation.engine.weights import weights_of
+
+        hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
+        if self.model.switchboard.listener is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
+            return False
+        now = weights_of(self.model)
+        return all(np.array_equal(now[name], array) for name, array in (self._weights or {}).items())
+
+    @cached_property
+    def _engine(self) -> Engine:
+        from tinylm.generation.engine.engine import Engine, announce
+
+        assert self._weights is not None
+        announce()
+        return Engine(self.config.model, self._weights)
