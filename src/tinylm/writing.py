@@ -112,8 +112,8 @@ class Writing:
             logprobs: notes the log-probability of each token, and so many of the likeliest in its place.
         """
         if not isinstance(prompt, str) or samples is not None:
-            prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-            return self._complete_together(prompts, 1 if samples is None else samples, logprobs, settings)
+            prompts = [prompt] if isinstance(prompt, str) else prompt
+            return self._complete_together(self._tasks(prompts, 1 if samples is None else samples, logprobs, settings))
         steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
         while True:
             try:
@@ -125,19 +125,15 @@ class Writing:
     def complete_stepwise(self, prompt: str = "", *, logprobs: int | None = None,
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
-        task = self.task(prompt, logprobs=logprobs, **settings)
+        task, = self.tasks(prompt, logprobs=logprobs, **settings)
         yield from self.write(task)
         return task.writer.completion()
 
-    def task(self, prompt: str | list[int] = "", *, logprobs: int | None = None, **settings: Any) -> Task:
-        """A text to write, for `write`: its `writer` knows at any time what has been written. Settings and errors: as
-        `complete`.
-
-        Args:
-            prompt: a text, or ids that begin with `<bos>`.
-        """
-        task, = self._tasks(prompt, 1, logprobs, *self._choices(settings, logprobs))
-        return task
+    def tasks(self, prompt: str | list[int] = "", *, samples: int = 1, logprobs: int | None = None,
+              **settings: Any) -> list[Task]:
+        """Texts to write, for `write`: the `writer` of a task knows at any time what has been written. Arguments and
+        errors: as `complete`; a prompt may be ids that begin with `<bos>`."""
+        return self._tasks([prompt], samples, logprobs, settings)
 
     def write(self, task: Task) -> Iterator[str]:
         """The text piece by piece, as it comes."""
@@ -150,29 +146,35 @@ class Writing:
                 break
         yield writer.finish()
 
-    def _complete_together(self, prompts: list[str], samples: int, logprobs: int | None,
-                           settings: dict[str, Any]) -> list[Completion]:
-        choices = self._choices(settings, logprobs)
-        if samples < 1:
-            raise TinyLMError(f"{samples} texts cannot be written", where="samples", remedy="Ask for at least 1")
-        tasks = [task for prompt in prompts for task in self._tasks(prompt, samples, logprobs, *choices)]
+    def _complete_together(self, tasks: list[Task]) -> list[Completion]:
         cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
         return write_together(self.batch(), tasks, max(1, min(MOST_TEXTS, MOST_CACHE // max(1, cache))))
 
-    def _tasks(self, prompt: str | list[int], samples: int, logprobs: int | None, config: SampleConfig, bias: Logits,
-               forced: list[int]) -> list[Task]:
-        """So many texts after one prompt. What a beam search has found is written as if it were forced."""
+    def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
+               settings: dict[str, Any]) -> list[Task]:
+        from tinylm.generation.sampler import announce, bias_of, forced_ids  # with the compiler: reading does without
+
+        if self._weights is not None:  # a run that trains says beforehand what it compiles
+            announce()
+        for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
+            if count < least:
+                raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
+        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
+        return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
+
+    def _of_prompt(self, prompt: str | list[int], samples: int, logprobs: int | None, config: SampleConfig,
+                   bias: Logits, forced: list[int]) -> Iterator[Task]:
+        """What a beam search has found is written as if it were forced."""
         ids = self.tokenizer.encode_prompt(prompt) if isinstance(prompt, str) else prompt
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(prompt)
         founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
-        tasks = []
         for number, found in enumerate(founds):
             seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
             writer = Writer(shown, self.tokenizer, config, seed, logprobs, found and found.score)
             if found:
                 config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids
-            tasks.append(Task(ids, config, seed, bias, forced, writer))
-        return tasks
+            yield Task(ids, config, seed, bias, forced, writer)
 
     def _search(self, ids: list[int], count: int, config: SampleConfig, bias: Logits,
                 forced: list[int]) -> list[Found]:
@@ -182,15 +184,6 @@ class Writing:
             raise TinyLMError(f"a search with {config.beams} beams finds no {count} texts", where="samples",
                               remedy="Ask for fewer texts, or search with more beams")
         return beam_search(self._reader(), ids, config, eos_id=self.tokenizer.eos_id, bias=bias, forced=forced)[:count]
-
-    def _choices(self, settings: dict[str, Any], logprobs: int | None) -> tuple[SampleConfig, Logits, list[int]]:
-        """How ids are chosen, what is added to the logits (V,), and the ids that a text has to begin with."""
-        from tinylm.generation.sampler import bias_of, forced_ids  # with the compiler: reading a model does without
-
-        if logprobs is not None and logprobs < 0:
-            raise TinyLMError(f"{logprobs} tokens cannot be noted", where="logprobs", remedy="Ask for 0 or more")
-        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
-        return config, bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
 
     def read(self, ids: list[int]) -> Window:
         """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine

@@ -46,7 +46,7 @@ def test_more_texts_than_are_written_side_by_side(monkeypatch: pytest.MonkeyPatc
 
 def test_nothing_asked_nothing_written() -> None:
     assert MODELS["char"].generate([]) == []
-    with pytest.raises(TinyLMError, match="0 texts cannot be written"):
+    with pytest.raises(TinyLMError, match="samples: there cannot be 0 of them"):
         MODELS["char"].generate("the", samples=0)
     with pytest.raises(TinyLMError, match="'!'"):
         MODELS["char"].generate(["the", "the!"])
@@ -90,7 +90,7 @@ def test_what_is_not_asked_for_is_not_noted() -> None:
     lm = MODELS["word"]
     assert lm.complete("the", max_tokens=2).logprobs is None
     assert [noted.top for noted in lm.complete("the", max_tokens=2, logprobs=0, ban=("#2",)).logprobs] == [[], []]
-    with pytest.raises(TinyLMError, match="-1 tokens cannot be noted"):
+    with pytest.raises(TinyLMError, match="logprobs: there cannot be -1 of them"):
         lm.complete("the", logprobs=-1)
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "make a model from a text",
     "plan": "what train would do, with its time and memory",
     "generate": "let a model write on from a prompt",
+    "chat": "a prompt that stays open: write, let write, change the settings",
     "predict": "the probabilities of the next token",
     "tokenize": "the tokens and ids of a text",
     "evaluate": "how good a model is, beside plain counting",

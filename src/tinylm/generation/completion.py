@@ -63,6 +63,7 @@ class Writer:
         score: of a beam search, for the record.
 
     Attributes:
+        text: all that has been given so far.
         ids: those that have come.
         forgotten: how many ids in front the model no longer sees.
         stopped: a stop text has come.
@@ -71,7 +72,7 @@ class Writer:
     def __init__(self, prompt: str, tokenizer: Tokenizer, config: SampleConfig, seed: int,
                  logprobs: int | None = None, score: float | None = None) -> None:
         self._score = score
-        self._prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
+        self.prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
         self._stream = TextStream(tokenizer, config.stop)
         self.ids: list[int] = []
         self.forgotten = 0
@@ -81,6 +82,10 @@ class Writer:
     @property
     def stopped(self) -> bool:
         return self._stream.stopped
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
 
     def push(self, id: int, logits: Logits) -> str:
         """The text that this id makes certain. `logits`: (V,), what it was chosen from."""
@@ -96,7 +101,7 @@ class Writer:
     def completion(self) -> Completion:
         """All of it, after `finish`."""
         ended = bool(self.ids) and self.ids[-1] == self._tokenizer.eos_id
-        return Completion(self._prompt, "".join(self._pieces), self.ids,
+        return Completion(self.prompt, self.text, self.ids,
                           "stop" if self.stopped else "eos" if ended else "length", self._seed, self.forgotten,
                           None if self._top is None else self._logprobs, self._score)
 

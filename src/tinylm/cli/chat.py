@@ -1,0 +1,174 @@
+"""tinylm chat RUN: a prompt that stays open."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from tinylm.cli.output import columns, note
+from tinylm.cli.sampling import add_settings, settings_of
+
+if TYPE_CHECKING:
+    from tinylm.lm import LanguageModel
+
+EXAMPLE = "tinylm chat runs/book --temperature 0.7"
+GREETING = "This model does not answer: it writes on from all that stands here so far. /help shows what else there is."
+HELP = """\
+  a line          goes on from there; an empty line just goes on
+  /settings       how tokens are chosen
+  /NAME VALUE     changes that, such as /temperature 0.7 or /max_tokens 50
+  /reset          forgets the text so far
+  /help           this
+  /quit           leaves, as Ctrl-D does; Ctrl-C stops a text
+  //...           a line that begins with a slash"""
+PROMPT = "> "
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_settings(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import tinylm
+
+    chat = Chat(tinylm.load(arguments.run), settings_of(arguments))
+    with suppress(ImportError):
+        import readline  # noqa: F401 - lines can be edited, and earlier ones come back; they are kept nowhere else
+    with _sigterm_leaves():
+        chat.run()
+    return 0
+
+
+class Chat:
+    """The text so far, and how it goes on.
+
+    Args:
+        settings: fields of SampleConfig; raises TinyLMError where they are none.
+    """
+
+    def __init__(self, lm: LanguageModel, settings: dict[str, Any]) -> None:
+        self.lm, self.settings = lm, settings
+        self._checked(settings)
+        self.reset()
+
+    def reset(self) -> None:
+        self.ids, self._told = [self.lm.tokenizer.bos_id], False
+
+    def run(self) -> None:
+        """Until the end of the input, or /quit. What a person can mend is said, and the prompt stays."""
+        from tinylm.errors import TinyLMError
+
+        print(GREETING)
+        is_open = True
+        while is_open:
+            try:
+                is_open = self.take(input(PROMPT if sys.stdin.isatty() else ""))
+            except TinyLMError as error:
+                note(str(error))
+            except KeyboardInterrupt:
+                print()
+            except EOFError:
+                print()
+                return
+
+    def take(self, line: str) -> bool:
+        """One line of the person. Returns whether the prompt stays open."""
+        if not line.startswith("/") or line.startswith("//"):
+            self._write_on(line[1:] if line.startswith("//") else line)
+            return True
+        name, _, value = line[1:].strip().partition(" ")
+        commands = {"help": lambda: print(HELP), "settings": self._show, "reset": self._forget}
+        if name in commands:
+            commands[name]()
+        elif name not in ("quit", "exit"):
+            self._change(name.replace("-", "_"), value.strip())
+        return name not in ("quit", "exit")
+
+    def _write_on(self, line: str) -> None:
+        from tinylm.untrusted import harmless
+
+        ids = [*self.ids, *self._encoded(line)]
+        task, = self.lm.tasks(ids, **self.settings)
+        try:
+            for piece in self.lm.write(task):
+                print(harmless(piece), end="", flush=True)
+        finally:  # also where Ctrl-C stops it: what was written stays
+            self._keep(ids, task.writer.ids, task.writer.text if task.writer.stopped else None)
+        print()
+        if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
+            self.reset()
+            note("(end of text: the next line begins another one)")
+        elif task.writer.forgotten and not self._told:
+            self._told = True
+            note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the first)")
+
+    def _keep(self, ids: list[int], new: list[int], stopped: str | None) -> None:
+        """The text so far. A stop text has been left out of it, also where it is a part of a token."""
+        self.ids = [*ids, *(new if stopped is None else self.lm.tokenizer.encode_text(stopped))]
+
+    def _encoded(self, line: str) -> list[int]:
+        """Begins a line of its own, if there is something before it and the tokenizer knows line breaks."""
+        from tinylm.errors import TinyLMError
+
+        tokenizer = self.lm.tokenizer
+        if line and len(self.ids) > 1 and not tokenizer.decode(self.ids[-1:]).endswith("\n"):
+            for joint in ("\n", " "):
+                with suppress(TinyLMError):
+                    return tokenizer.encode_text(joint + line)
+        return tokenizer.encode_text(line)
+
+    def _forget(self) -> None:
+        self.reset()
+        print("(all forgotten)")
+
+    def _show(self) -> None:
+        now = self._checked(self.settings)
+        print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
+
+    def _change(self, name: str, value: str) -> None:
+        from tinylm.config import SampleConfig
+        from tinylm.errors import TinyLMError, did_you_mean
+
+        now = self._checked(self.settings)
+        if name not in now:
+            known = ["help", "settings", "reset", "quit", *SampleConfig.model_fields]
+            raise TinyLMError(f"there is no /{name}", remedy=did_you_mean(name, known))
+        if value:
+            try:
+                given = json.loads(value)
+            except json.JSONDecodeError:
+                given = value
+            if isinstance(now[name], list) and not isinstance(given, list):
+                given = [value]
+            changed = {**self.settings, name: given}
+            if name == "temperature":
+                changed["greedy"] = False
+            now = self._checked(changed)
+            self.settings = changed
+        print(f"  {name}  {json.dumps(now[name], ensure_ascii=False)}")
+
+    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """All settings as they would be. Raises: TinyLMError: a value that cannot be."""
+        from tinylm.config import SampleConfig
+
+        config = SampleConfig(**{**self.lm.config.sample.model_dump(), **settings})
+        return config.model_dump(mode="json")
+
+
+@contextmanager
+def _sigterm_leaves() -> Iterator[None]:
+    """It is like Ctrl-C to every other command, and here that stops a text only."""
+    def leave(*_: object) -> None:
+        raise SystemExit(130)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,64 @@
+"""The options that say how ids are chosen, for the commands that write."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+_PLAIN = ("max_tokens", "overflow", "force", "greedy", "ban", "repetition_penalty", "frequency_penalty",
+          "presence_penalty", "temperature", "top_k", "top_p", "min_p", "typical_p", "beams", "length_penalty", "stop")
+_LISTS = ("stop", "ban", "force")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="most new tokens")
+    parser.add_argument("--overflow", choices=("slide", "error"),
+                        help="longer than the model sees: forget the front (slide, the default), or refuse")
+    parser.add_argument("--force", action="append", metavar="TEXT",
+                        help="the text begins with this: a text, or a token as #id (may be repeated)")
+    parser.add_argument("--greedy", action="store_true", default=None, help="always the most likely token")
+    parser.add_argument("--temperature", type=float, metavar="X", help="below 1 safer, above 1 wilder")
+    parser.add_argument("--top-k", type=int, metavar="K", help="only the K most likely tokens")
+    parser.add_argument("--top-p", type=float, metavar="P", help="only the most likely tokens that reach P together")
+    parser.add_argument("--min-p", type=float, metavar="P", help="only tokens at least P times as likely as the best")
+    parser.add_argument("--typical-p", type=float, metavar="P",
+                        help="only the tokens about as surprising as is to be expected that reach P together")
+    parser.add_argument("--repetition-penalty", type=float, metavar="X", help="above 1: less of what was there")
+    parser.add_argument("--frequency-penalty", type=float, metavar="X",
+                        help="above 0: less with each time it was there")
+    parser.add_argument("--presence-penalty", type=float, metavar="X", help="above 0: less once it was there")
+    parser.add_argument("--ban", action="append", metavar="TOKEN",
+                        help="never this token: its text, or #id (may be repeated)")
+    parser.add_argument("--logit-bias", action="append", metavar="TOKEN=X",
+                        help="likelier by e to the X against all others, or less if negative (may be repeated)")
+    parser.add_argument("--beams", type=int, metavar="N", help="above 1: search for the likeliest text, with N beams")
+    parser.add_argument("--length-penalty", type=float, metavar="X",
+                        help="of beams: 1 (the default) compares averages, less favours short texts, more long ones")
+    parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of SampleConfig that were given."""
+    settings = {name: getattr(arguments, name) for name in _PLAIN if getattr(arguments, name) is not None}
+    if arguments.temperature is not None:
+        settings.setdefault("greedy", False)
+    settings |= {name: tuple(settings[name]) for name in _LISTS if name in settings}
+    if arguments.logit_bias:
+        settings["logit_bias"] = dict(map(_bias, arguments.logit_bias))
+    return settings | {"seed": arguments.seed}
+
+
+def _bias(given: str) -> tuple[str, float]:
+    from tinylm.errors import TinyLMError
+
+    token, _, number = given.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not token or not math.isfinite(value):
+        raise TinyLMError(f"{given!r} is not of the form TOKEN=NUMBER", where="--logit-bias",
+                          remedy="For example --logit-bias the=2.5, or --ban for never")
+    return token, value
