@@ -79,6 +79,12 @@ class Terminal:
         os.close(self._ours)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _engine_is_compiled(hello: Path) -> None:
+    """It is said when that happens, once on a machine: not in the midst of what these tests read."""
+    package.load(hello).generate("how", max_tokens=2)
+
+
 @pytest.fixture
 def chat() -> Iterator[Callable[..., Terminal]]:
     opened = []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 
 import torch
 
+PATIENCE = 1.0
+"""Seconds after which products of bfloat16 that were slow all the time are held to be emulated."""
 NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -22,12 +25,18 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 @functools.cache
 def cpu_multiplies_bfloat16() -> bool:
-    """Whether the CPU has instructions for it, and a product of 10 ms does not say otherwise: emulated, it takes 40 to
-    500 times as long. The margin is wide, so that a busy moment decides nothing."""
+    """Whether the CPU has instructions for it, and a product does not say otherwise: emulated, it takes 40 to 500 times
+    as long. That it is slow is believed only after a while: products that another program interrupts are slow, too, and
+    the same run must not come out in other numbers on a busy machine."""
     known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     if not any(getattr(torch.cpu, name, lambda: False)() for name in known):
         return False
-    return _product_seconds(torch.bfloat16) < 3 * _product_seconds(torch.float32)
+    until, plain = time.perf_counter() + PATIENCE, math.inf
+    while time.perf_counter() < until:
+        plain = min(plain, _product_seconds(torch.float32))
+        if _product_seconds(torch.bfloat16) < 3 * plain:
+            return True
+    return False
 
 
 def _product_seconds(dtype: torch.dtype) -> float:
