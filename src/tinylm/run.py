@@ -324,7 +324,6 @@ class _Run:
         say(self.console, _closing_lines(outcome))
         return outcome
 
-
     def _card(self, report: Report, finished: Finished) -> str:
         config = self.job.config
         written = [each.text for each in self.samples if each.step == finished.best_step]

@@ -135,6 +135,11 @@ class Writing:
         errors: as `complete`; a prompt may be ids that begin with `<bos>`."""
         return self._tasks([prompt], samples, logprobs, settings)
 
+    def sample_config(self, **settings: Any) -> SampleConfig:
+        """The model's own way to choose ids, with these settings changed. Raises: TinyLMError: unknown settings, or a
+        value that cannot be."""
+        return SampleConfig(**{**self.config.sample.model_dump(), **settings})
+
     def write(self, task: Task) -> Iterator[str]:
         """The text piece by piece, as it comes."""
         window, writer = self.read(task.ids), task.writer
@@ -152,14 +157,16 @@ class Writing:
 
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:
-        from tinylm.generation.sampler import announce, bias_of, forced_ids  # with the compiler: reading does without
+        from tinylm.compiled.compiling import announce  # with the compiler: reading does without
+        from tinylm.generation.logits import choose
+        from tinylm.generation.sampler import bias_of, forced_ids
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
-            announce()
+            announce(choose, "the choice of tokens for this processor, once: about 4 seconds")
         for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
             if count < least:
                 raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
-        config = SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        config = self.sample_config(**settings)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
         return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
 
@@ -236,8 +243,10 @@ class Writing:
 
     @cached_property
     def _engine(self) -> Engine:
-        from tinylm.generation.engine.engine import Engine, announce
+        from tinylm.compiled.compiling import announce
+        from tinylm.generation.engine.engine import Engine
+        from tinylm.generation.engine.forward import forward
 
         assert self._weights is not None
-        announce()
+        announce(forward, "the engine for this processor, once: about 10 seconds")
         return Engine(self.config.model, self._weights)

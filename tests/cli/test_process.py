@@ -55,6 +55,11 @@ def test_the_help_of_a_command_imports_nothing_large(name: str) -> None:
     assert f"For example:  tinylm {name}" in out
 
 
+def test_what_does_not_write_needs_no_compiler(hello: Path) -> None:
+    for command in (("tokenize", hello, "how are you ?"), ("inspect", hello)):
+        assert "numba" not in what_it_imports(*command)[1]
+
+
 def test_what_needs_no_torch_imports_none(hello: Path) -> None:
     for command in (("tokenize", hello, "how are you ?"), ("inspect", hello), ("--version",)):
         assert "torch" not in what_it_imports(*command)[1]

@@ -9,7 +9,6 @@ STARTED = time.perf_counter()
 
 import argparse  # noqa: E402
 import importlib  # noqa: E402
-import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
@@ -101,8 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _forget_output() -> None:
-    """What still waits to be written goes nowhere: else Python would fail on it once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from tinylm.cli.output import forget  # most programs end without it
+
+    forget(sys.stdout)
 
 
 def _run(given: list[str]) -> int:

@@ -155,10 +155,7 @@ class Chat:
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
         """All settings as they would be. Raises: TinyLMError: a value that cannot be."""
-        from tinylm.config import SampleConfig
-
-        config = SampleConfig(**{**self.lm.config.sample.model_dump(), **settings})
-        return config.model_dump(mode="json")
+        return self.lm.sample_config(**settings).model_dump(mode="json")
 
 
 @contextmanager

@@ -55,15 +55,17 @@ class Patient:
         try:
             return self._stream.write(text)
         except OSError:
-            return self._fall_silent(text)
+            forget(self._stream)
+            return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError:
-            self._fall_silent("")
+            forget(self._stream)
 
-    def _fall_silent(self, text: str) -> int:
-        """What still waits in the stream goes nowhere, too, so that leaving the process is not an error."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-        return len(text)
+
+def forget(stream: IO[str]) -> None:
+    """From now on it goes nowhere, with what still waits in it: else Python would fail on that once more when it ends.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

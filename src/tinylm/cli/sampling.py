@@ -6,10 +6,6 @@ import argparse
 import math
 from typing import Any
 
-_PLAIN = ("max_tokens", "overflow", "force", "greedy", "ban", "repetition_penalty", "frequency_penalty",
-          "presence_penalty", "temperature", "top_k", "top_p", "min_p", "typical_p", "beams", "length_penalty", "stop")
-_LISTS = ("stop", "ban", "force")
-
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, metavar="N", help="most new tokens")
@@ -41,13 +37,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of SampleConfig that were given."""
-    settings = {name: getattr(arguments, name) for name in _PLAIN if getattr(arguments, name) is not None}
-    if arguments.temperature is not None:
+    from tinylm.config import SampleConfig
+
+    given = {name: getattr(arguments, name, None) for name in SampleConfig.model_fields}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if "temperature" in settings:
         settings.setdefault("greedy", False)
-    settings |= {name: tuple(settings[name]) for name in _LISTS if name in settings}
-    if arguments.logit_bias:
-        settings["logit_bias"] = dict(map(_bias, arguments.logit_bias))
-    return settings | {"seed": arguments.seed}
+    if "logit_bias" in settings:
+        settings["logit_bias"] = dict(map(_bias, settings["logit_bias"]))
+    return settings | {"seed": arguments.seed}  # none is another one each time, whatever the model's own
 
 
 def _bias(given: str) -> tuple[str, float]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -61,3 +63,20 @@ def part(function: Kernel) -> Kernel:
     """Is called by kernels. The compiler decides whether it becomes part of them."""
     compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
     return compiled
+
+
+def is_compiled(compiled: Any) -> bool:
+    """Whether an earlier program has left this kernel compiled."""
+    index = getattr(getattr(compiled._cache, "_cache_file", None), "_index_path", None)
+    return index is not None and Path(index).exists()
+
+
+@cache
+def announce(compiled: Any, told: str) -> None:
+    """Says beforehand what takes long, on the first use on a machine; once in a program.
+
+    Args:
+        told: what it is, and how long it takes.
+    """
+    if not is_compiled(compiled):
+        print(f"compiling  {told}", file=sys.stderr, flush=True)

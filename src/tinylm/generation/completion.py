@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config import SampleConfig
-from tinylm.generation.logits import Logits
 from tinylm.generation.stream import TextStream
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from tinylm.generation.batch import Batch
+    from tinylm.generation.logits import Logits
 
 
 @dataclass(frozen=True)

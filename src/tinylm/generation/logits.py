@@ -12,7 +12,6 @@ Axis letter: V vocabulary
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,13 +163,6 @@ def choose(logits: Any, bias: Any, counts: Any, settings: Any, uniform: Any) -> 
     if settings.greedy:
         return int(first(logits, highest))
     return int(draw(softmax(filtered(logits, settings)), uniform))
-
-
-def is_compiled() -> bool:
-    """Whether an earlier program has left the choice compiled."""
-    kept: Any = choose
-    index = getattr(getattr(kept._cache, "_cache_file", None), "_index_path", None)
-    return index is not None and Path(index).exists()
 
 
 @part

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.engine import Engine, Stream
+from tinylm.generation.engine.engine import BLOCK, Engine, Stream
 from tinylm.generation.logits import Logits
-
-BLOCK = 128
-"""Positions of one call. The weights are read once for all of these, so more would take memory and no less time."""
 
 
 class Piece(NamedTuple):

@@ -6,15 +6,13 @@ so a seed repeats a text whatever batch it is written in.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
 from tinylm.config import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.logits import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose, is_compiled
+from tinylm.generation.logits import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
 from tinylm.text.tokenizer import Tokenizer
 
 _ALL = 2**64 - 1
@@ -69,13 +67,6 @@ class Sampler:
                               remedy="Give a value nearer to 1")
         self.place += 1
         return id
-
-
-@cache
-def announce() -> None:
-    """Says beforehand what takes long, on the first use on a machine."""
-    if not is_compiled():
-        print("compiling  the choice of tokens for this processor, once: about 4 seconds", file=sys.stderr, flush=True)
 
 
 def uniform(seed: int, place: int) -> float:

@@ -6,13 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tinylm.generation.engine.choices import Choices
-from tinylm.generation.engine.engine import Engine, Stream
+from tinylm.generation.engine.engine import BLOCK, Engine, Stream
 from tinylm.generation.logits import Logits
 from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import Window
 
-MOST_ROWS = 128
-"""Positions computed together. Weights are read once for all of these, so more would take memory and no less time."""
 MOST_STEPS = 256
 """Ids of a run, ..."""
 PATIENCE = 0.01
@@ -33,8 +31,8 @@ class EngineDecoder(Window):
 
     def read(self, ids: list[int]) -> Logits:
         self._stream.length = 0
-        for start in range(0, len(ids), MOST_ROWS):
-            some, is_last = ids[start:start + MOST_ROWS], start + MOST_ROWS >= len(ids)
+        for start in range(0, len(ids), BLOCK):
+            some, is_last = ids[start:start + BLOCK], start + BLOCK >= len(ids)
             logits = self.engine.read([self._stream] * len(some), some, outputs=int(is_last))
         return logits[0].copy()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
@@ -13,12 +12,14 @@ from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.desk import Desk
-from tinylm.generation.engine.forward import forward, is_compiled
+from tinylm.generation.engine.forward import forward
 from tinylm.generation.engine.memory import CHOICE, room, up
 from tinylm.generation.engine.pace import Pace, available_cores
 from tinylm.generation.engine.tiles import LANES
 from tinylm.generation.engine.weights import Floats, Layout, Storage, Weights
 
+BLOCK = 128
+"""Positions of one call. The weights are read once for all of these, so more would take memory and no less time."""
 FIRST_ROOM = 512
 """Positions that a stream has room for at first; it doubles when it is full."""
 NO_CHOICES = np.zeros(0, CHOICE)
@@ -52,12 +53,6 @@ class Stream:
             keys, values, before = self.keys, self.values, self.room
             self._make(max(up(length, LANES), 2 * before))
             self.keys[:, :before // LANES], self.values[:, :, :before] = keys, values
-
-
-def announce() -> None:
-    """Says beforehand what takes long, on the first use on a machine."""
-    if not is_compiled():
-        print("compiling  the engine for this processor, once: about 10 seconds", file=sys.stderr, flush=True)
 
 
 class Engine:

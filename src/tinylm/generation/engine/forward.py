@@ -33,13 +33,6 @@ PARTS = digest(ROOM.parent / "logits.py", *sorted(ROOM.glob("*.py"))) + SHARED
 """Names the compiled pass: numba sees when this file changes, and not when one does that it takes its parts from."""
 
 
-def is_compiled() -> bool:
-    """Whether an earlier program has left the pass compiled."""
-    kept: Any = forward
-    index = getattr(getattr(kept._cache, "_cache_file", None), "_index_path", None)
-    return index is not None and Path(index).exists()
-
-
 @partial(kernel, shared=PARTS)
 def forward(models: Any, layers: Any, works: Any, choices: Any, worker: Any) -> None:
     """From ids to logits, as one of the workers; and on to the next ids, step after step, if there are `choices`, one

@@ -17,6 +17,8 @@ from tinylm.compiled.compiling import part
 
 PATIENCE = 2000
 """How often it looks before it gives its core away: some 20 microseconds."""
+
+
 def give_way() -> int:
     """The address of the system's function by which a thread lets others have its core; 0 where there is none."""
     return binding.address_of_symbol("sched_yield") or 0

@@ -11,12 +11,11 @@ What is named `d...` is the gradient of the loss with respect to it.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import SHARED, inlined, kernel
+from tinylm.compiled.compiling import inlined, is_compiled, kernel
 from tinylm.compiled.numbers import exp, hashed, read, stored
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -24,9 +23,7 @@ ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 def are_compiled() -> bool:
     """Whether an earlier program has left the kernels compiled."""
-    kept: Any = norm
-    folder = kept.stats.cache_path
-    return folder is not None and any(Path(folder).glob(f"kernels.norm-{SHARED}-*.nbi"))
+    return is_compiled(norm)
 
 
 # ---- the residual stream and its norms
