@@ -94,7 +94,8 @@ def cells() -> list[Cell]:
         replace(play, dropout=0.1),
         *(replace(play, minutes=5, size=size, dropout=0.1) for size in ("0.8M", "2M", "5M")),
         *(replace(code, weight_decay=decay) for decay in (0.1, 0.5, 1.0)), replace(code, minutes=0.25, size="0.3M"),
-        *(replace(code, minutes=5, size=size, weight_decay=0.1) for size in ("2M", "5M")),
+        *(replace(code, minutes=minutes, size=size, weight_decay=0.1)
+          for minutes, sizes in ((5, ("2M", "5M")), (20, ("2M", "5M", "10M"))) for size in sizes),
     ]
 
 
