@@ -1,10 +1,22 @@
 """Groups that cover the model, Muon against its definition, optimisers against torch's own."""
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
-from tinylm.training.optimizer import Muon, make_optimizers, orthogonalise, parameter_groups, scale_learning_rate
+from tinylm.training.backward import Compute
+from tinylm.training.optimizer import (
+    Muon,
+    fair_shares,
+    make_optimizers,
+    orthogonalise,
+    parameter_groups,
+    scale_learning_rate,
+    work_of,
+)
 
 
 def small_model(**values):
@@ -56,6 +68,34 @@ def test_muon_batched_by_shape_equals_muon_one_by_one():
     for a, b, before in zip(together, alone, start, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
         assert not torch.allclose(a, before)
+
+
+def test_muon_shared_out_among_cores_equals_muon_on_one():
+    moved = []
+    for cores in (1, 2, 3):
+        compute = Compute(torch.device("cpu"), torch.float32, Workers(cores), fast=True)
+        model = small_model()
+        [_, muon] = make_optimizers(model, TrainConfig(steps=1), compute)
+        generator = torch.Generator().manual_seed(3)
+        for _ in range(2):
+            for parameter in model.parameters():
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            muon.step()
+        moved.append([parameter.detach() for parameter in model.parameters()])
+    for other in moved[1:]:
+        for a, b in zip(moved[0], other, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+    assert any(not torch.equal(a, b.detach()) for a, b in zip(moved[0], small_model().parameters(), strict=True))
+
+
+@given(shapes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=12), cores=st.integers(1, 4))
+def test_each_matrix_is_one_cores_and_no_core_has_much_more(shapes, cores):
+    matrices = [torch.empty(shape) for shape in shapes]
+    shares = fair_shares(matrices, cores)
+    assert len(shares) == cores
+    assert sorted(map(id, matrices)) == sorted(id(matrix) for share in shares for matrix in share)
+    work = [sum(work_of(matrix) for matrix in share) for share in shares]
+    assert max(work) - min(work) <= max(map(work_of, matrices), default=0)
 
 
 def test_muon_follows_its_definition():

@@ -162,7 +162,7 @@ class Muon(_Remembering):
     """Momentum whose update is made orthogonal, so that no direction of a matrix learns faster than another
     (Jordan et al. 2024, kellerjordan.github.io/posts/muon). For 2-D parameters only.
 
-    Matrices of one shape are orthogonalised together, in one batched product.
+    Each core takes some of the matrices, and those of one shape together, in batched products.
 
     Args:
         lr: length of a step; the update has a root mean square of about `lr` whatever the matrix (the factor
@@ -178,42 +178,52 @@ class Muon(_Remembering):
         super().__init__([{"params": list(params), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}])
         assert all(p.ndim == 2 for group in self.param_groups for p in group["params"]), "Muon is for matrices"
 
-    @torch.no_grad()
     def step(self) -> None:
         """One update; parameters without a gradient stay as they are."""
+        workers, cores = self._compute.workers, self._compute.workers.cores if self._compute.fast else 1
         for group in self.param_groups:
-            same_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    same_shape[parameter.shape].append(parameter)
-            for parameters in same_shape.values():
-                self._step_together(parameters, group)
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+            shares = fair_shares(parameters, cores)
+            workers.map(lambda core: self._step_share(shares[core], group), cores)  # noqa: B023
+
+    @torch.no_grad()
+    def _step_share(self, parameters: list[Tensor], group: Group) -> None:
+        same_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for parameter in parameters:
+            same_shape[parameter.shape].append(parameter)
+        for together in same_shape.values():
+            self._step_together(together, group)
 
     def _step_together(self, parameters: list[Tensor], group: Group) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
-        momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
+        momenta = [self.state[p]["momentum"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
-        updates = self._orthogonal(torch.stack(ahead))
+        updates = orthogonalise(torch.stack(ahead).to(self._compute.dtype)).to(parameters[0].dtype)
         rows, columns = parameters[0].shape
         length = group["lr"] * max(1.0, rows / columns) ** 0.5
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, list(updates.unbind()), alpha=-length)
 
-    def _orthogonal(self, matrices: Tensor) -> Tensor:
-        """Each core takes some of the matrices."""
-        workers, dtype = self._compute.workers, self._compute.dtype
-        if not self._compute.fast:
-            return orthogonalise(matrices.to(dtype)).to(matrices.dtype)
-        shares = workers.shares(len(matrices))
 
-        def work(core: int) -> None:
-            part = matrices[shares[core]]
-            part.copy_(orthogonalise(part.to(dtype)))
+def fair_shares(matrices: Iterable[Tensor], cores: int) -> list[list[Tensor]]:
+    """Of about equal work: each matrix, the largest first, goes to the core that has the least so far."""
+    shares: list[list[Tensor]] = [[] for _ in range(cores)]
+    work = [0] * cores
+    for matrix in sorted(matrices, key=work_of, reverse=True):
+        least = work.index(min(work))
+        shares[least].append(matrix)
+        work[least] += work_of(matrix)
+    return shares
 
-        with torch.no_grad():
-            workers.map(work)
-        return matrices
+
+def work_of(matrix: Tensor) -> int:
+    """Of making it orthogonal, up to a factor: products of n x n with n x n, once, and with n x m, twice."""
+    small, large = sorted(matrix.shape)
+    return small * small * (small + 2 * large)
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
@@ -221,9 +231,9 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     ones fastest (coefficients: Jordan et al. 2024); they end between about 0.7 and 1.2, which is near enough."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x = matrices.mT.contiguous() if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
