@@ -8,6 +8,7 @@ import tomllib
 import pytest
 from pydantic import ValidationError
 
+from tinylm.choices import merge, parse_setting, read_toml
 from tinylm.config import (
     PRESETS,
     SECTIONS,
@@ -18,10 +19,7 @@ from tinylm.config import (
     SampleConfig,
     TrainConfig,
     default_d_mlp,
-    merge,
-    parse_setting,
     preset,
-    read_toml,
     size,
 )
 from tinylm.errors import TinyLMError

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import tinylm
+from tinylm.choices import choices
 from tinylm.errors import TinyLMError
-from tinylm.prepare import choices
 
 SMALL = {"model": {"context_length": 32}}
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tinylm.errors import TinyLMError, did_you_mean
 
@@ -262,7 +259,7 @@ def _defaults(kind: type[Section], chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_setting(value: Any) -> str:
-    """As `parse_setting` reads it."""
+    """As choices.py reads it."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -272,82 +269,8 @@ def known_section(name: str) -> str:
     return name
 
 
-def merge(*layers: Partial) -> dict[str, dict[str, Any]]:
-    """Partial configs laid over each other; later ones win, field by field."""
-    merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-    for layer in layers:
-        for section, values in layer.items():
-            merged[known_section(section)].update(values)
-    return merged
-
-
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
                      "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE"}
-
-
-def checked(chosen: Partial) -> Partial:
-    """The same choices, each of which could stand in a config by itself.
-
-    Raises:
-        TinyLMError: an unknown section or field, a value out of its bounds, or one that is not a person's to choose.
-    """
-    for section, values in chosen.items():
-        fields = SECTIONS[known_section(section)].model_fields
-        for name, value in values.items():
-            where = f"{section}.{name}"
-            if name not in fields:
-                raise TinyLMError("there is no such setting", where=where, remedy=did_you_mean(name, fields))
-            if where in FOLLOWS_FROM_TEXT:
-                raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
-            _check_value(fields[name], value, where)
-    return chosen
-
-
-def _check_value(field: FieldInfo, value: Any, where: str) -> None:
-    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    try:
-        TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
-    except ValidationError as error:
-        raise TinyLMError(f"{error.errors()[0]['msg']}, but it is {value!r}", where=where) from None
-
-
-def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
-    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Values are read as JSON, else as text."""
-    key, equals, value = setting.partition("=")
-    section, dot, field = key.strip().partition(".")
-    if not equals or not dot:
-        raise TinyLMError(f"{setting!r} is not of the form section.key=value", where="--set",
-                          remedy="For example --set train.learning_rate=0.001")
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError:
-        parsed = value
-    chosen = {section: {field: parsed}}
-    checked(chosen)
-    return chosen
-
-
-def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
-    """A partial config from a TOML file.
-
-    Raises:
-        TinyLMError: the file is missing, is not TOML, or has an unknown section or key.
-    """
-    try:
-        with open(path, "rb") as file:
-            chosen = tomllib.load(file)
-    except OSError as error:
-        raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TinyLMError(f"is not valid TOML: {error}", where=str(path)) from None
-    for section, values in chosen.items():
-        if not isinstance(values, dict):
-            raise TinyLMError(f"{section} must be a [section]", where=str(path))
-    try:
-        checked(chosen)
-    except TinyLMError as error:
-        raise TinyLMError(error.what, where=f"{path}: {error.where}", remedy=error.remedy) from None
-    return chosen
 
 
 def preset(name: str) -> Partial:

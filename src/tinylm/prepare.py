@@ -14,18 +14,8 @@ import psutil
 import torch
 
 from tinylm import headroom
-from tinylm.config import (
-    DataConfig,
-    ModelConfig,
-    Partial,
-    RunConfig,
-    SampleConfig,
-    TrainConfig,
-    checked,
-    merge,
-    preset,
-    size,
-)
+from tinylm.choices import choices
+from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, count_some, make_forecast
 from tinylm.generation.decode import Decoder
 from tinylm.generation.window import generate_ids
@@ -100,31 +90,6 @@ class Prepared(Job):
     def to_dict(self) -> dict[str, Any]:
         """What `plan` reports."""
         return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
-
-
-def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers: tuple[Partial, ...] = (),
-            **flags: Any) -> dict[str, dict[str, Any]]:
-    """What a person chose, by section: a preset, over it a size, files and settings in order, and single flags.
-
-    Raises:
-        TinyLMError: a choice that cannot stand, whatever the text.
-    """
-    homes = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
-             "minutes": "train", "steps": "train", "epochs": "train", "until": "train", "seed": "train",
-             "device": "train"}
-    given: dict[str, dict[str, Any]] = {}
-    for name, value in flags.items():
-        if name not in homes:
-            raise TypeError(f"train() has no argument {name!r}")
-        if value is not None:
-            given.setdefault(homes[name], {})[name] = value
-    merged = merge(preset(preset_name), size(size_name) if size_name else {})
-    for layer in map(checked, (*layers, given)):
-        if any(layer.get("train", {}).get(name) is not None for name in ("steps", "epochs", "minutes")):
-            for name in ("steps", "epochs", "minutes"):  # a later horizon replaces an earlier one
-                merged["train"].pop(name, None)
-        merged = merge(merged, layer)
-    return merged
 
 
 def prepare(source: str | Path, chosen: Partial, *, started: float | None = None,

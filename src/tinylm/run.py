@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 import tinylm
 from tinylm import bundle
 from tinylm.card import write_card
+from tinylm.choices import choices
 from tinylm.config import Partial
 from tinylm.errors import TinyLMError
 from tinylm.files import write_whole
@@ -33,7 +34,7 @@ from tinylm.journal import Journal
 from tinylm.lm import LanguageModel
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
-from tinylm.prepare import Job, choices, prepare
+from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, judge, measure_baselines, say_copied, table, texts, verdict
 from tinylm.resume import reopen

@@ -92,9 +92,10 @@ NEXT = (
 
 
 def _begin(console: Console) -> Story:
+    from tinylm.choices import choices
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
-    from tinylm.prepare import choices, prepare
+    from tinylm.prepare import prepare
     from tinylm.text.corpus import HELLO
 
     prepared = prepare("hello", choices(preset_name="notebook"))

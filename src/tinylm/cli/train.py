@@ -53,8 +53,7 @@ def _share_or_path(value: str) -> float | str:
 
 def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The choices of the command line, by section."""
-    from tinylm.config import parse_setting, read_toml
-    from tinylm.prepare import choices
+    from tinylm.choices import choices, parse_setting, read_toml
 
     layers = [read_toml(arguments.config)] if arguments.config else []
     layers += [parse_setting(setting) for setting in arguments.set]
