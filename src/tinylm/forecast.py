@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from dataclasses import dataclass
 
 import psutil
@@ -12,10 +11,8 @@ import torch
 
 from tinylm.config import RunConfig
 from tinylm.headroom import needed_bytes
-from tinylm.inspection import baselines, structure
-from tinylm.report import MOST_TO_COMPRESS, MOST_TO_COUNT, MOST_TO_READ
+from tinylm.inspection import structure
 from tinylm.text.dataset import Dataset
-from tinylm.training.evaluate import bits_per_byte
 from tinylm.training.loop import VALIDATION_SHARE
 from tinylm.training.plan import useful_epochs
 from tinylm.training.speed import Pace
@@ -28,15 +25,8 @@ SAVING_SHARE = 0.01
 KEPT_BYTES = 40_000_000
 """What torch's libraries prepare for the shapes of a run and keep, and the gaps between. Measured on Linux: 20 to 70 MB
 for models of 0.1M to 10M (benchmarks/forecast.py)."""
-COUNTED_BYTES = 60
-"""Memory for each training token while n-grams are counted."""
 COPY_INDEX_BYTES = 2
 """Memory for each byte of the training text where copies are looked for."""
-COUNTINGS, COMPRESSING = 2.5, 1.5
-"""The work of a run's baselines in terms of counting one n: looking for the best n, for each token; and compressing,
-for each byte. Measured on texts of 1 MB and 10 MB."""
-COUNTED_AT_MOST = 1_000_000
-"""Tokens: enough to know what to expect, so that planning takes no longer for a long text."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ class Forecast:
         parameters: numbers that the model learns.
         peak_memory_bytes: the most that the process will hold; on a GPU, the most of its memory.
         bits_per_byte: expected on the validation text (None without one); `ngram_bits_per_byte`: what counting reached
-            there, from a part of the text where it is long.
+            there.
     """
 
     seconds: float
@@ -63,7 +53,7 @@ class Forecast:
 
 
 def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
-                  pace: Pace, elapsed: float, counted: Counted, held_bytes: int, device: torch.device) -> Forecast:
+                  pace: Pace, elapsed: float, ngram: float | None, held_bytes: int, device: torch.device) -> Forecast:
     """What a run will take.
 
     Args:
@@ -72,13 +62,13 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
         tokens_per_row: of the text, on average; short documents leave rows partly empty.
         pace: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
-        counted: n-grams, counted here.
+        ngram: bits a byte that counting n-grams reaches; None without a validation text.
         held_bytes: memory that the process held before the pace was measured, with all code loaded.
     """
     train, judged = config.train, dataset.validation.n_tokens if dataset.validation else 0
     validation = judged * pace.judged_token + SAMPLE_TOKENS * pace.new_token
     closing = LEAVING_SECONDS + TOKENS_AT_THE_END * pace.new_token
-    around = elapsed + pace.building + counted.seconds_for(dataset) + closing
+    around = elapsed + pace.building + closing
     step = pace.step * (1 + SAVING_SHARE)
     if train.minutes is not None:
         budget = 60 * train.minutes
@@ -95,20 +85,19 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
     expected = None
-    if counted.bits_per_byte:
-        expected = expected_bits(counted.bits_per_byte, tokens, epochs, dataset.train.n_bytes)
+    if ngram:
+        expected = expected_bits(ngram, tokens, epochs, dataset.train.n_bytes)
     return Forecast(round(seconds, 1), steps, tokens, round(epochs, 2), parameters,
                     _peak(config, dataset, judged, held_bytes, device), expected,
-                    round(counted.bits_per_byte, 3) if counted.bits_per_byte else None)
+                    round(ngram, 3) if ngram else None)
 
 
 def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, device: torch.device) -> int:
     training = needed_bytes(config.model, config.train, judged, device)
     if device.type == "cuda":
         return training
-    counting = COUNTED_BYTES * min(dataset.train.n_tokens, MOST_TO_COUNT)
     training += KEPT_BYTES + COPY_INDEX_BYTES * dataset.train.n_bytes
-    return max(peak_so_far(), held_bytes + max(training, counting))
+    return max(peak_so_far(), held_bytes + training)
 
 
 def peak_so_far() -> int:
@@ -123,32 +112,6 @@ def peak_so_far() -> int:
 # ---- what to expect
 
 
-@dataclass(frozen=True)
-class Counted:
-    """Bits a byte that counting n-grams reaches (None without a validation text), and seconds a token that it took."""
-
-    bits_per_byte: float | None
-    seconds_per_token: float
-
-    def seconds_for(self, dataset: Dataset) -> float:
-        """For the run's baselines, which also look for the best n, and compress."""
-        if dataset.validation is None:
-            return 0.0
-        compressed = min(dataset.train.n_bytes, MOST_TO_READ) + min(dataset.validation.n_bytes, MOST_TO_COMPRESS)
-        counted = min(dataset.train.n_tokens, MOST_TO_COUNT)
-        return self.seconds_per_token * (COUNTINGS * counted + COMPRESSING * compressed)
-
-
-def count_some(dataset: Dataset, vocab_size: int, *, order: int) -> Counted:
-    """n-grams of the first part of a text: a second at most."""
-    train, held_out = dataset.train.ids[:COUNTED_AT_MOST], dataset.validation
-    began = time.perf_counter()
-    judged = held_out.ids if held_out else train[-len(train) // 10:]
-    nats = baselines.ngram(train, judged, vocab_size, order)
-    took = (time.perf_counter() - began) / len(train)
-    return Counted(bits_per_byte(nats, held_out.n_bytes) if held_out else None, took)
-
-
 def expected_bits(ngram: float, tokens: float, epochs: float, n_bytes: int) -> float:
     """Bits a byte to expect where n-grams reach `ngram`, after so many tokens, which are so many epochs of a text of
     `n_bytes`.
@@ -160,5 +123,5 @@ def expected_bits(ngram: float, tokens: float, epochs: float, n_bytes: int) -> f
     useful = max(1.0, tokens * min(1.0, useful_epochs(n_bytes) / max(epochs, 1e-9)))
     small = min(2.0, max(0.0, math.log10(1e6 / n_bytes)))
     large = min(1.0, max(0.0, math.log10(n_bytes / 1e6)))
-    share = 0.81 + 0.035 * small - 0.5 * large + (0.091 + 0.45 * large) / math.sqrt(useful / 1e6)
+    share = 0.81 + 0.035 * small - 0.5 * large + (0.091 + 0.58 * large) / math.sqrt(useful / 1e6)
     return round(ngram * min(share, 3.0), 2)

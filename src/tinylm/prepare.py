@@ -16,13 +16,14 @@ import torch
 from tinylm import headroom
 from tinylm.choices import choices
 from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
-from tinylm.forecast import Forecast, count_some, make_forecast
+from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
 from tinylm.interrupts import interruptible
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
+from tinylm.report import Baselines, measure_baselines, texts
 from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
 from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, train_tokenizer
 from tinylm.text.rows import IGNORE, Rows
@@ -50,6 +51,8 @@ class Job:
     dataset: Dataset
     documents: str
     """How much text of which kind, for people."""
+    baselines: Baselines
+    """What needs no model reaches on the text that is judged."""
     device: torch.device
 
     def rows(self) -> Rows:
@@ -141,7 +144,7 @@ class _Text:
 
 def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], started: float,
           tell: Callable[[str], None]) -> Prepared:
-    counted = count_some(text.dataset, text.tokenizer.vocab_size, order=5 if text.tokenizer.kind == "char" else 3)
+    counted = measure_baselines(*texts(text.split, text.dataset), text.tokenizer.vocab_size)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
     if must_compile(kind, device):
         tell("compiling  for this processor, once: about a quarter of a minute")
@@ -149,13 +152,14 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     _write_a_little(kind, device)
     held_bytes = psutil.Process().memory_info().rss
     config = _configure(text, chosen, device)
-    job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, device)
+    job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
     rows, model = job.rows(), config.model
     compute = job.compute()
     pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
     forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), pace=pace,
-                             tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch, counted=counted,
-                             elapsed=time.perf_counter() - started, held_bytes=held_bytes, device=device)
+                             tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch,
+                             ngram=counted.bits_per_byte.get("ngram"), elapsed=time.perf_counter() - started,
+                             held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
               f"training   {_horizon_for_people(config.train, job.steps)}; "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from tinylm.inspection import baselines
@@ -16,7 +17,8 @@ from tinylm.text.rows import Layout, Rows
 from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
 
 MOST_TO_COUNT = 5_000_000
-"""Counting more takes longer than a run of minutes can spare; the counts are of the text's first so many tokens."""
+"""Tokens. Counting more takes longer than a run of minutes can spare: of a longer text, to learn from or to judge on,
+the first so many count."""
 ENOUGH_FOR_ORDER = 1_000_000
 """Tokens at its beginning that the order of the n-gram is chosen on."""
 TOKENS_AT_ONCE = 8192
@@ -95,17 +97,23 @@ def texts(split: Split, dataset: Dataset) -> tuple[Text, Text]:
 def measure_baselines(train: Text, judged: Text, vocab_size: int) -> Baselines:
     """What counting and compressing reach on the judged text. The n-gram and the compressor are left out where the text
     is judged that they were made from, since they would know that by heart."""
-    ids, n_bytes = train.ids.ids[:MOST_TO_COUNT], judged.ids.n_bytes
-    nats = {"uniform": baselines.uniform(vocab_size, judged.ids.n_tokens),
-            "unigram": baselines.unigram(ids, judged.ids.ids, vocab_size)}
-    order = 0
-    if judged is not train:
-        order = baselines.best_order(ids[:ENOUGH_FOR_ORDER], vocab_size)
-        nats["ngram"] = baselines.ngram(ids, judged.ids.ids, vocab_size, order)
-    bits = {name: bits_per_byte(total, n_bytes) for name, total in nats.items()}
-    if judged is not train:
-        bits["zstd"] = baselines.compressor(_end(train.text), _beginning(judged.text))
-    return Baselines(bits, order)
+    if judged is train:
+        return _count(train, judged, vocab_size, order=0)
+    with ThreadPoolExecutor(1) as beside:  # the compressor leaves Python to others while it works
+        compressed = beside.submit(lambda: baselines.compressor(_end(train.text), _beginning(judged.text)))
+        order = baselines.best_order(train.ids.ids[:ENOUGH_FOR_ORDER], vocab_size)
+        counted = _count(train, judged, vocab_size, order)
+        return replace(counted, bits_per_byte={**counted.bits_per_byte, "zstd": compressed.result()})
+
+
+def _count(train: Text, judged: Text, vocab_size: int, order: int) -> Baselines:
+    """The baselines that count, up to n-grams of that order; 0: none of these."""
+    known, ids = train.ids.ids[:MOST_TO_COUNT], judged.ids.ids[:MOST_TO_COUNT]
+    nats = {"uniform": baselines.uniform(vocab_size, len(ids)), "unigram": baselines.unigram(known, ids, vocab_size)}
+    if order:
+        nats["ngram"] = baselines.ngram(known, ids, vocab_size, order)
+    n_bytes = round(judged.ids.n_bytes * len(ids) / max(1, judged.ids.n_tokens))
+    return Baselines({name: bits_per_byte(total, n_bytes) for name, total in nats.items()}, order)
 
 
 def _beginning(text: Slice) -> bytes:

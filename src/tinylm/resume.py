@@ -9,6 +9,7 @@ from tinylm import bundle
 from tinylm.config import Partial, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.prepare import Job, describe
+from tinylm.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset, split_corpus
 from tinylm.training.device import choose_device
@@ -40,8 +41,9 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
         raise TinyLMError("this is not the text that the run began with", where=corpus.name,
                           remedy="Restore it, name the place where it is now as SOURCE, or train anew with --force")
     split = split_corpus(corpus, data.validation)
-    job = Job(corpus.name, config, tokenizer, split, build_dataset(split, tokenizer), describe(corpus),
-              choose_device(config.train.device))
+    dataset = build_dataset(split, tokenizer)
+    job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
+              measure_baselines(*texts(split, dataset), tokenizer.vocab_size), choose_device(config.train.device))
     return job, changes
 
 

@@ -36,7 +36,7 @@ from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
-from tinylm.report import Report, judge, measure_baselines, say_copied, table, texts, verdict
+from tinylm.report import Report, judge, say_copied, table, verdict
 from tinylm.resume import reopen
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
@@ -183,7 +183,6 @@ class _Run:
         self.doctor, self.remarks = Doctor(), list[Remark]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None
-        self.baselines = measure_baselines(*texts(job.split, job.dataset), config.model.vocab_size)
         self.copies = CopyIndex(job.split.train)
         self.is_new = True
 
@@ -263,8 +262,8 @@ class _Run:
             parameters=structure.total_parameters(config), vocab_size=config.vocab_size,
             context_length=config.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes,
             validation_tokens=held_out.n_tokens if held_out else 0,
-            validation_bytes=held_out.n_bytes if held_out else 0, baselines=self.baselines.bits_per_byte,
-            repeated=repeated, unknown=unknown, ngram_order=self.baselines.ngram_order)
+            validation_bytes=held_out.n_bytes if held_out else 0, baselines=self.job.baselines.bits_per_byte,
+            repeated=repeated, unknown=unknown, ngram_order=self.job.baselines.ngram_order)
 
     def _tell(self, event: Event) -> None:
         for each in (event, *self._sampled(event)):
@@ -303,7 +302,7 @@ class _Run:
 
     def _judge(self, should_stop: Callable[[], bool]) -> Report:
         return judge(self.lm.model, self.judged, layout=self.job.config.data.rows, split=self.split,
-                     counted=self.baselines, should_stop=should_stop, loss_of=self.loss_of)
+                     counted=self.job.baselines, should_stop=should_stop, loss_of=self.loss_of)
 
     def _judge_at_the_end(self, finished: Finished) -> None:
         """Where no validation of this process judged the weights that are kept. Who wants to leave waits no longer than

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.inspection.baselines import best_order, compressor, ngram, uniform, unigram
+from tinylm.inspection.baselines import _ranked, best_order, compressor, ngram, uniform, unigram
 
 SHAKESPEARE = Path(__file__).parents[3] / "shared/data/tinyshakespeare.txt"
 VOCAB = 4
@@ -70,6 +70,15 @@ def test_any_kind_of_ids():
 @pytest.mark.parametrize("baseline", [unigram, ngram])
 def test_nothing_to_predict_costs_nothing(baseline):
     assert baseline([0, 1, 2], [], VOCAB) == 0
+
+
+@small
+@given(keys=st.lists(st.integers(0, 9), max_size=40), factor=st.sampled_from([1, 2**58]))
+def test_ranks_of_small_and_of_enormous_keys(keys, factor):
+    distinct, ranks, counts = _ranked(factor * np.array(keys, np.int64))
+    assert distinct.tolist() == [factor * key for key in sorted(set(keys))]
+    assert [distinct[rank] for rank in ranks] == [factor * key for key in keys]
+    assert counts.tolist() == [keys.count(key // factor) for key in distinct.tolist()]
 
 
 def echo(distance, length=5000):

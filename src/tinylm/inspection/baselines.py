@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
+from typing import NamedTuple
 
 import numpy as np
 import zstandard
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 Ids = Sequence[int] | NDArray[np.integer]
 _Ints = NDArray[np.int64]
+_Numbers = NDArray[np.int32]
 _Floats = NDArray[np.float64]
 
 LONGEST = 12
@@ -85,67 +86,73 @@ def compressor(train: bytes, validation: bytes) -> float:
     return 8 * len(packed) / max(1, len(validation))
 
 
-@dataclass(frozen=True)
-class _Contexts:
-    """For each position of a text, the number of the n-gram that ends there; -1 where there is none or it is unknown.
-
-    Two positions have the same number exactly where their last n ids are the same: numbers are ranks among the sorted
-    n-grams of the training text, so there are no hashes and no collisions.
-    """
-
-    train: _Ints
-    validation: _Ints
-
-
 def _losses_by_order(train: _Ints, validation: _Ints, vocab_size: int) -> Iterator[float]:
-    """The nats of the 1-gram, the 2-gram, ...: each order is one more refinement of the same probabilities."""
+    """The nats of the 1-gram, the 2-gram, ...: each order is one more refinement of the same probabilities.
+
+    n-grams of one length are numbered by their rank among those of the training text, so two have the same number
+    exactly where they are the same: there are no hashes and no collisions. -1 is the number of all others. One that is
+    an id longer is (number, id), so numbers grow by sorting numbers.
+    """
     probs: _Floats = np.full(len(validation), 1 / vocab_size)
-    # The empty n-gram, number 0, ends everywhere, before the first id too.
-    contexts = _Contexts(np.zeros(len(train), np.int64), np.zeros(len(validation), np.int64))
-    while True:
-        contexts = _lengthen(contexts, train, validation, vocab_size, probs)
+    # Of the n-gram that ends just before each id, which is its context. The empty one, number 0, ends everywhere.
+    contexts, judged = np.zeros(len(train), np.int32), np.zeros(len(validation), np.int32)
+    n_contexts = 1
+    for n in count(1):
+        ngrams, numbers, counts = _ranked(contexts * np.int64(vocab_size) + train[n - 1:])
+        found = _find(ngrams, judged * np.int64(vocab_size) + validation[n - 1:])
+        _interpolate(probs[n - 1:], judged, found, _Seen(n_contexts, ngrams // vocab_size, counts))
         yield float(-np.log(probs).sum())
-        contexts = _Contexts(_shift(contexts.train), _shift(contexts.validation))
+        contexts, judged, n_contexts = numbers[:-1], found[:-1], len(ngrams)
 
 
-def _shift(numbers: _Ints) -> _Ints:
-    """From "the n-gram that ends here" to "the n-gram that ends just before": the context of the token here."""
-    shifted = np.empty_like(numbers)
-    shifted[:1], shifted[1:] = -1, numbers[:-1]
-    return shifted
+def _ranked(keys: _Ints) -> tuple[_Ints, _Numbers, _Ints]:
+    """The distinct ones in order, the rank of each key among them, and how often each of them is there.
+
+    Keys are sorted together with their places, as numbers of 64 bits, which is quicker than to sort places by keys.
+    """
+    bits = len(keys).bit_length()
+    if not len(keys) or int(keys.max()) >> 63 - bits:
+        distinct, ranks, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        return distinct, ranks.astype(np.int32), counts
+    keys <<= bits
+    keys |= np.arange(len(keys))
+    keys.sort()
+    places = keys & ((1 << bits) - 1)
+    keys >>= bits
+    begins = np.concatenate([[True], keys[1:] != keys[:-1]])
+    ranks = np.empty(len(keys), np.int32)
+    ranks[places] = np.cumsum(begins, dtype=np.int32) - 1
+    first = np.flatnonzero(begins)
+    counts: _Ints = np.diff(np.append(first, len(keys)))
+    return keys[first], ranks, counts
 
 
-def _lengthen(contexts: _Contexts, train: _Ints, validation: _Ints, vocab_size: int, probs: _Floats) -> _Contexts:
-    """Refines `probs` of the validation ids in place by their contexts; returns the contexts grown by one id."""
-    has_context = contexts.train >= 0
-    keys = contexts.train[has_context] * vocab_size + train[has_context]  # a context and what followed it
-    ngrams, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    grown = np.full(len(train), -1)
-    grown[has_context] = numbers
-    found = _find(ngrams, contexts.validation, validation, vocab_size)
-    _interpolate(probs, contexts.validation, found, ngrams // vocab_size, counts)
-    return _Contexts(grown, found)
-
-
-def _find(ngrams: _Ints, contexts: _Ints, ids: _Ints, vocab_size: int) -> _Ints:
-    """The number of each (context, id) among the sorted `ngrams`, or -1."""
+def _find(ngrams: _Ints, keys: _Ints) -> _Numbers:
+    """The number of each key among the sorted `ngrams`, or -1. Keys below zero are found nowhere."""
     if not len(ngrams):
-        return np.full(len(ids), -1)
-    keys = contexts * vocab_size + ids  # below zero, and so found nowhere, where the context is -1
+        return np.full(len(keys), -1, np.int32)
     place = np.minimum(np.searchsorted(ngrams, keys), len(ngrams) - 1)
-    return np.where(ngrams[place] == keys, place, -1)
+    return np.where(ngrams[place] == keys, place, -1).astype(np.int32)
 
 
-def _interpolate(probs: _Floats, contexts: _Ints, found: _Ints, context_of: _Ints, counts: _Ints) -> None:
+class _Seen(NamedTuple):
+    """The n-grams of the training text: of how many contexts, and of each n-gram its context and how often it is
+    there."""
+
+    n_contexts: int
+    contexts: _Ints
+    counts: _Ints
+
+
+def _interpolate(probs: _Floats, contexts: _Numbers, found: _Numbers, seen: _Seen) -> None:
     """p <- (count + kinds p) / (total + kinds), in place, where the context was seen: `total` times, and followed by
-    `kinds` different ids."""
-    total = np.bincount(context_of, weights=counts)
-    kinds = np.bincount(context_of)
-    known = (contexts >= 0) & (contexts < len(total))
-    known[known] = total[contexts[known]] > 0  # a context that only ever ended the text was followed by nothing
-    here = contexts[known]
-    count = np.where(found[known] >= 0, counts[found[known]], 0)
-    probs[known] = (count + kinds[here] * probs[known]) / (total[here] + kinds[here])
+    `kinds` different ids. Where it was not, or only at the very end, zero and one leave p as it is."""
+    room = seen.n_contexts + 1  # the last place is that of -1
+    total = np.bincount(seen.contexts, weights=seen.counts, minlength=room)[contexts]
+    kinds = np.maximum(np.bincount(seen.contexts, minlength=room), 1)[contexts]
+    probs *= kinds
+    probs += np.append(seen.counts, 0)[found]
+    probs /= total + kinds
 
 
 def _ints(ids: Ids) -> _Ints:
