@@ -66,7 +66,7 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
     held_out = config.data.validation
     return _CARD.format(
         name=name, version=version, documents=documents, fingerprint=config.data.fingerprint,
-        validation=f"the last {held_out:.0%}" if isinstance(held_out, float) else held_out,
+        validation=f"the last {100 * held_out:.2g}%" if isinstance(held_out, float) else held_out,
         tokenizer=config.data.tokenizer, vocab_size=model.vocab_size,
         parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
         n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),

@@ -25,7 +25,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, measure_baselines, texts
 from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
-from tinylm.text.dataset import Dataset, Split, build_dataset, split_corpus, train_tokenizer
+from tinylm.text.dataset import Dataset, Split, build_dataset, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
@@ -110,7 +110,8 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
     corpus = open_corpus(source, documents=data.get("documents", "auto"), text_field=data.get("text_field", "text"))
-    split = split_corpus(corpus, data.get("validation", DataConfig.model_fields["validation"].default))
+    data.setdefault("validation", share_to_hold_out(corpus))
+    split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
     data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
     data |= {"source": _lasting(source), "fingerprint": corpus.stats().fingerprint}

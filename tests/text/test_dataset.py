@@ -16,7 +16,15 @@ from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
 from tinylm.text import dataset as dataset_module
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import Dataset, Slice, Split, build_dataset, split_corpus, train_tokenizer
+from tinylm.text.dataset import (
+    Dataset,
+    Slice,
+    Split,
+    build_dataset,
+    share_to_hold_out,
+    split_corpus,
+    train_tokenizer,
+)
 from tinylm.text.tokenizer import Tokenizer
 
 Write = Callable[[str, bytes | str], Path]
@@ -92,6 +100,16 @@ def test_a_share_that_is_not_0_holds_something_out(write: Write, share: float) -
     split = split_corpus(open_corpus(write("a.txt", LINES)), share)
     assert text_of(split.validation)
     assert text_of(split.train) + text_of(split.validation) == LINES
+
+
+@pytest.mark.parametrize(("characters", "held_out"), [
+    (1_000, 100), (20_000_000, 2_000_000), (20_000_007, 2_000_000), (150_000_000, 2_000_000), (10**10 + 7, 2_000_000)])
+def test_by_default_a_tenth_is_held_out_and_at_most_two_million_characters(
+        write: Write, monkeypatch: pytest.MonkeyPatch, characters: int, held_out: int) -> None:
+    corpus = open_corpus(write("a.txt", LINES))
+    monkeypatch.setattr(corpus, "_stats", corpus.stats()._replace(characters=characters))
+    split = split_corpus(corpus, share_to_hold_out(corpus))
+    assert split.train.stop == split.validation.start == characters - held_out
 
 
 def test_nothing_or_another_file_held_out(write: Write) -> None:

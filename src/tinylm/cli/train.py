@@ -32,7 +32,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
                         help="what one document is: a file, a line, or a jsonl record")
     parser.add_argument("--text-field", metavar="NAME", help="the field of a jsonl record with the text")
     parser.add_argument("--validation", metavar="SHARE|FILE", type=_share_or_path,
-                        help="what is held out to validate on (default: the last 0.1)")
+                        help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, metavar="M", help="train for so long, start-up included (default: 5)")
     length.add_argument("--steps", type=int, metavar="N", help="train for so many updates")

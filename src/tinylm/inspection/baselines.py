@@ -112,15 +112,15 @@ def _ranked(keys: _Ints) -> tuple[_Ints, _Numbers, _Ints]:
     """
     bits = len(keys).bit_length()
     if not len(keys) or int(keys.max()) >> 63 - bits:
-        distinct, ranks, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        return distinct, ranks.astype(np.int32), counts
+        distinct, numbers, often = np.unique(keys, return_inverse=True, return_counts=True)
+        return distinct, numbers.astype(np.int32), often
     keys <<= bits
     keys |= np.arange(len(keys))
     keys.sort()
     places = keys & ((1 << bits) - 1)
     keys >>= bits
     begins = np.concatenate([[True], keys[1:] != keys[:-1]])
-    ranks = np.empty(len(keys), np.int32)
+    ranks: _Numbers = np.empty(len(keys), np.int32)
     ranks[places] = np.cumsum(begins, dtype=np.int32) - 1
     first = np.flatnonzero(begins)
     counts: _Ints = np.diff(np.append(first, len(keys)))
