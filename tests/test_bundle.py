@@ -1,6 +1,7 @@
 """The model folder: whole or not at all, and read with suspicion."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -59,6 +60,19 @@ def test_a_model_is_replaced_only_by_force_and_other_things_never(folder, tmp_pa
     with pytest.raises(TinyLMError, match="nothing can be written"):
         bundle.check_free(mine / "diary.txt" / "run", force=False)
     assert (mine / "diary.txt").read_text() == "dear diary"
+
+
+def test_what_a_killed_process_left_is_swept_after_an_hour_and_what_vanishes_meanwhile_is_no_matter(tmp_path):
+    left, new = tmp_path / ".run.abcdefgh", tmp_path / ".run.ijklmnop"
+    left.mkdir()
+    new.mkdir()
+    os.utime(left, (0, 0))
+    (tmp_path / ".run.gonenow1").symlink_to("nowhere")  # found in the folder, and not there any more
+    with bundle.new_folder(tmp_path / "run") as temporary:
+        (temporary / "config.json").write_text("{}")
+    assert (tmp_path / "run").is_dir()
+    assert not left.exists()
+    assert new.is_dir()
 
 
 def test_an_empty_folder_may_be_filled(tmp_path):

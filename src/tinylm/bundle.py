@@ -169,8 +169,9 @@ def _take_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -
 def _sweep(folder: Path) -> None:
     """Removes what a process left that was killed while it made this very folder, an hour ago or more."""
     for path in folder.parent.glob(f".{glob.escape(folder.name)}.????????"):
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process may be making this folder, and done with it just now
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def write_config(folder: Path, config: RunConfig) -> None:

@@ -18,7 +18,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training import backward
 from tinylm.training.backward import Backward, Compute, can_be_fast, choose_compute
-from tinylm.training.fast import bends, gradients, kernels
+from tinylm.training.fast import attention, bends, gradients, kernels
 from tinylm.training.fast.gradients import FastLoss
 from tinylm.training.fast.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
 from tinylm.training.loss import total_loss
@@ -130,6 +130,16 @@ def test_rows_taken_a_few_at_a_time_give_the_same(monkeypatch):
     assert distance(in_pieces, at_once) < 1e-5
 
 
+@pytest.mark.parametrize("changed", [{}, {"n_kv_heads": 2}, {"d_model": 20, "n_heads": 2}], ids=str)
+def test_rows_longer_than_a_block_of_attention(changed):
+    model = make(context_length=150, **changed)
+    assert model.config.context_length > 2 * attention.BLOCK
+    nats, ours = gradients_of(model, fast(), batch(model, rows=2, length=150))
+    expected, theirs = gradients_of(model, backward.REFERENCE, batch(model, rows=2, length=150))
+    assert nats == pytest.approx(expected, rel=1e-6)
+    assert distance(ours, theirs) < 1e-5
+
+
 def test_batches_add_up():
     model = make()
     rows = [batch(model, seed=seed) for seed in (1, 2)]
@@ -222,11 +232,11 @@ class Falling(nn.Module):
         return x * next(self.factors)
 
 
-def test_dropout_sits_where_the_reference_has_it():
-    model, rate, seed = make(dropout=0.3), 0.3, 7
-    rows, length = 4, 24
+@pytest.mark.parametrize("length", [24, 90])
+def test_dropout_sits_where_the_reference_has_it(length):
+    model, rate, seed, rows = make(dropout=0.3, context_length=length), 0.3, 7, 4
     config = model.config
-    _, ours = gradients_of(model, fast(cores=2), batch(model, rows), seed=seed)
+    _, ours = gradients_of(model, fast(cores=2), batch(model, rows, length), seed=seed)
     keys = np.random.SeedSequence(seed).generate_state(4 * config.n_layers).reshape(config.n_layers, 4)
     for layer, key in zip(model.layers, keys, strict=True):
         pattern, stream = (rows, config.n_heads, length, length), (rows, length, config.d_model)
@@ -234,7 +244,7 @@ def test_dropout_sits_where_the_reference_has_it():
         layer.mlp.dropout = Falling(falls(key[MLP_POST], (rows, length, config.d_mlp), rate))
         layer.dropout = Falling(falls(key[ATTN_OUT], stream, rate), falls(key[MLP_OUT], stream, rate))
     with capture(model, ()):  # so the pattern is written out, and falls
-        _, theirs = gradients_of(model, backward.REFERENCE, batch(model, rows))
+        _, theirs = gradients_of(model, backward.REFERENCE, batch(model, rows, length))
     assert distance(ours, theirs) < 1e-5
 
 
@@ -278,12 +288,10 @@ def test_the_loss_of_judged_rows_is_the_references(changed):
 
 def test_exp_is_within_five_parts_in_ten_million():
     x = np.linspace(-87, 0, 100_001, dtype=np.float32)
-    scores = np.stack([np.zeros_like(x), x], axis=1)[:, None, :].repeat(2, axis=1).copy()  # (P, 2, 2)
-    pattern = np.empty_like(scores)
-    kernels.causal_softmax(scores, pattern, np.empty(2, np.float32))
+    logits = np.stack([np.zeros_like(x), x], axis=1)
+    kernels.cross_entropy(logits, np.zeros(len(x), np.int64), IGNORE, np.float32(1), np.empty(2, np.float32))
     exact = np.exp(x.astype(np.float64))
-    assert np.allclose(pattern[:, 1, 1], exact / (1 + exact), rtol=5e-7, atol=0)
-    assert np.array_equal(pattern[:, 0], np.tile(np.float32([1, 0]), (len(x), 1)))
+    assert np.allclose(logits[:, 1], exact / (1 + exact), rtol=5e-7, atol=0)
 
 
 def test_rounding_to_16_bits_is_torchs():

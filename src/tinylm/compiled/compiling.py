@@ -53,9 +53,9 @@ def kernel(function: Kernel, shared: str = SHARED) -> Kernel:
     return cast(Kernel, compiled)
 
 
-def inlined(function: Kernel) -> Kernel:
-    """Becomes part of the kernels that call it."""
-    compiled: Kernel = njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
+def apart(function: Kernel) -> Kernel:
+    """Is called by kernels, with arrays that do not overlap."""
+    compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
     return compiled
 
 

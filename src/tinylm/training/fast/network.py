@@ -18,7 +18,7 @@ from torch import Tensor
 from tinylm.config import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
-from tinylm.training.fast import kernels
+from tinylm.training.fast import attention, kernels
 from tinylm.training.fast.bends import BENDS
 from tinylm.training.fast.rooms import Imagined, Room, Rooms, room
 
@@ -63,20 +63,25 @@ class Dropout(NamedTuple):
         kernels.drop(flat, self.rate, self.keys[layer, place], first * (flat.shape[0] // x.a.shape[0]))
 
 
+def _falling(dropout: Dropout | None, layer: int, first: int) -> tuple[float, int, int]:
+    """Rate and key of the dropout of patterns, of which `first` is the first here."""
+    return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
+
+
 class _Sizes:
     """Shapes of rooms, as matrices and as what they consist of."""
 
     def __init__(self, config: ModelConfig, rows: int, length: int) -> None:
         n, heads, shared, half = rows * length, config.n_heads, config.n_kv_heads, config.d_head // 2
         pres = 2 if config.mlp == "swiglu" else 1
-        self.tokens, self.patterns = (n,), (rows * heads, length, length)
+        self.tokens = (n,)
         self.stream, self.hidden, self.logits = (n, config.d_model), (n, config.d_mlp), (n, config.vocab_size)
         self.pre = (n, pres * config.d_mlp), (n, *((2,) if pres == 2 else ()), config.d_mlp)
         self.qkv = (n, 2 * half * (heads + 2 * shared)), (rows, length, heads + 2 * shared, 2, half)
-        self.heads = (rows * heads, length, 2 * half), (rows, heads, length, 2, half)
-        self.z = (rows * heads, length, 2 * half), (rows, heads, length, 2 * half)
-        self.joined = (n, 2 * half * heads), (rows, length, heads, 2 * half)
-        self.normed = (rows, length, heads + shared)
+        self.joined = (n, 2 * half * heads), (rows, length, heads, 2, half)
+        whole, wide = attention.whole_vectors(length), attention.whole_vectors(2 * half)
+        self.heads, self.across = (7, whole, 2, wide // 2), (2, 2, wide // 2, whole)
+        self.blocks, self.normed = (3, min(attention.BLOCK, whole), whole), (2, length)
 
 
 class _LayerRooms:
@@ -88,11 +93,8 @@ class _LayerRooms:
 
         self.x, self.mid = take("x", sizes.stream, dtype=F32), take("mid", sizes.stream, dtype=F32)
         self.rstd1, self.rstd2 = take("rstd1", sizes.tokens, dtype=F32), take("rstd2", sizes.tokens, dtype=F32)
-        self.rstd_heads = take("rstd_heads", sizes.normed, dtype=F32)
         self.h1, self.h2 = take("h1", sizes.stream), take("h2", sizes.stream)
         self.qkv = take("qkv", *sizes.qkv)
-        self.q, self.k, self.v = (take(name, *sizes.heads) for name in "qkv")
-        self.pattern = take("pattern", sizes.patterns)
         self.joined = take("joined", *sizes.joined)
         self.pre, self.post = take("pre", *sizes.pre), take("post", sizes.hidden)
 
@@ -111,16 +113,15 @@ class _Rooms:
         self.layers = [_LayerRooms(rooms, layer if backward else 0, sizes, dtype) for layer in range(config.n_layers)]
         self.x, self.rstd = take("x", sizes.stream, dtype=F32), take("rstd", sizes.tokens, dtype=F32)
         self.h, self.logits = take("h", sizes.stream), take("logits", sizes.logits)
-        self.row = take("row", (max(config.vocab_size, length),), dtype=F32)
-        self.head = take("head", (2, config.d_head // 2), dtype=F32)
-        self.scores = take("scores", sizes.patterns)
-        self.z, self.branch = take("z", *sizes.z), take("branch", sizes.stream)
+        self.row = take("row", (config.vocab_size,), dtype=F32)
+        self.heads, self.across = take("heads", sizes.heads, dtype=F32), take("across", sizes.across, dtype=F32)
+        self.blocks = take("blocks", sizes.blocks, dtype=F32)
+        self.rstd_heads = take("rstd_heads", sizes.normed, dtype=F32)
+        self.branch = take("branch", sizes.stream)
         if not backward:
             return
-        self.dropped = take("dropped", sizes.patterns) if config.dropout else self.scores
         self.dx, self.dh = take("dx", sizes.stream, dtype=F32), take("dh", sizes.stream)
         self.dpre, self.dpost = take("dpre", *sizes.pre), take("dpost", sizes.hidden)
-        self.dq, self.dk, self.dv = (take(f"d{name}", *sizes.heads) for name in "qkv")
         self.djoined, self.dqkv = take("djoined", *sizes.joined), take("dqkv", *sizes.qkv)
 
 
@@ -210,17 +211,9 @@ class Network:
     def _attend(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, cos: Room, sin: Room, dropout: Dropout | None,
                 i: int, first_row: int) -> None:
         torch.mm(layer.h1.t, w.qkv.t.t(), out=layer.qkv.t)
-        kernels.split_heads(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale, layer.q.a,
-                            layer.k.a, layer.v.a, layer.rstd_heads.a, rooms.head.a)
-        torch.bmm(layer.q.t, layer.k.t.transpose(1, 2), out=rooms.scores.t)
-        kernels.causal_softmax(rooms.scores.a, layer.pattern.a, rooms.row.a)
-        pattern = layer.pattern
-        if dropout:
-            pattern = rooms.dropped
-            pattern.t.copy_(layer.pattern.t)
-            dropout.apply(pattern, i, PATTERN, first_row * self.config.n_heads)
-        torch.bmm(pattern.t, layer.v.t, out=rooms.z.t)
-        kernels.join_heads(rooms.z.a, layer.joined.a)
+        attention.attend(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
+                         *_falling(dropout, i, first_row * self.config.n_heads), layer.joined.a, rooms.heads.a,
+                         rooms.across.a, rooms.blocks.a, rooms.rstd_heads.a)
         torch.mm(layer.joined.t, w.o.t.t(), out=rooms.branch.t)
         if dropout:
             dropout.apply(rooms.branch, i, ATTN_OUT, first_row * rooms.length)
@@ -272,28 +265,14 @@ class Network:
 
     def _attend_backward(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, g: LayerTensors, cos: Room,
                          sin: Room, dropout: Dropout | None, i: int, first_row: int) -> None:
-        length, heads = rooms.length, self.config.n_heads
         if dropout:
-            dropout.apply(rooms.branch, i, ATTN_OUT, first_row * length)
+            dropout.apply(rooms.branch, i, ATTN_OUT, first_row * rooms.length)
         self._weight_gradient(rooms.branch.t, layer.joined.t, g.o)
         torch.mm(rooms.branch.t, w.o.t, out=rooms.djoined.t)
-        kernels.join_heads_backward(rooms.djoined.a, rooms.z.a)
-        dz = rooms.z
-        pattern = layer.pattern
-        if dropout:
-            pattern = rooms.dropped
-            pattern.t.copy_(layer.pattern.t)
-            dropout.apply(pattern, i, PATTERN, first_row * heads)
-        torch.bmm(pattern.t.transpose(1, 2), dz.t, out=rooms.dv.t)
-        torch.bmm(dz.t, layer.v.t.transpose(1, 2), out=rooms.scores.t)
-        if dropout:
-            dropout.apply(rooms.scores, i, PATTERN, first_row * heads)
-        kernels.causal_softmax_backward(layer.pattern.a, rooms.scores.a)
-        torch.bmm(rooms.scores.t, layer.k.t, out=rooms.dq.t)
-        torch.bmm(rooms.scores.t.transpose(1, 2), layer.q.t, out=rooms.dk.t)
-        kernels.split_heads_backward(rooms.dq.a, rooms.dk.a, rooms.dv.a, layer.qkv.a, cos.a, sin.a, w.q_norm.a,
-                                     w.k_norm.a, self._scale, layer.rstd_heads.a, rooms.dqkv.a, g.q_norm.a, g.k_norm.a,
-                                     rooms.head.a)
+        attention.attend_backward(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
+                                  *_falling(dropout, i, first_row * self.config.n_heads), rooms.djoined.a,
+                                  rooms.dqkv.a, g.q_norm.a, g.k_norm.a, rooms.heads.a, rooms.across.a, rooms.blocks.a,
+                                  rooms.rstd_heads.a)
         self._weight_gradient(rooms.dqkv.t, layer.h1.t, g.qkv)
         torch.mm(rooms.dqkv.t, w.qkv.t, out=rooms.dh.t)
 
