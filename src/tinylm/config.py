@@ -23,6 +23,10 @@ Partial = Mapping[str, Mapping[str, Any]]
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1
 """Of any size of a model, and of any seed: what the libraries below can count."""
 
+Storage = Literal["fp32", "bf16", "int8"]
+"""How the compiled engine keeps the matrices of a model that it writes with: as numbers of 32 bits, of 16, or of 8 with
+a scale for each output."""
+
 
 class Section(BaseModel):
     """A frozen group of settings in which an unknown key is an error with the nearest right one."""

@@ -15,6 +15,7 @@ from tinylm.generation import readers
 from tinylm.generation.batch import Batch, Text
 from tinylm.generation.decode import Decoder, TorchReader
 from tinylm.generation.engine.decoder import EngineDecoder
+from tinylm.generation.engine.desk import Desk
 from tinylm.generation.engine.engine import Engine
 from tinylm.generation.engine.weights import weights_of
 from tinylm.generation.readers import EngineReader
@@ -51,22 +52,23 @@ def add(batch: Batch, ids: list[int], number: int) -> Text:
     return batch.add(ids, CONFIGS[number % len(CONFIGS)], seed=number)
 
 
-def finish(batch: Batch) -> int:
-    """The number of steps until nothing runs."""
+def finish(batch: Batch, most: int = 1) -> int:
+    """The number of calls until nothing runs, of so many steps at most."""
     steps = 0
     while batch.running:
-        batch.step()
+        batch.run(most)
         steps += 1
     return steps
 
 
+@pytest.mark.parametrize("most", [1, 7, 64])
 @pytest.mark.parametrize("kind", READERS)
-def test_texts_of_any_length_are_what_they_are_alone(kind: str) -> None:
+def test_texts_of_any_length_are_what_they_are_alone(kind: str, most: int) -> None:
     """Longer than the context, too: then each slides in a place of its own."""
     prompts = [prompt(length) for length in (0, 1, 5, 60, 23, 24, 25, 3, 200, 0)]
     batch = Batch(READERS[kind][0](), VOCAB, EOS)
     texts = [add(batch, ids, number) for number, ids in enumerate(prompts)]
-    finish(batch)
+    finish(batch, most)
     for number, (text, ids) in enumerate(zip(texts, prompts, strict=True)):
         assert text.new == alone(kind, ids, number)
         assert text.ids[:len(ids)] == ids
@@ -86,10 +88,10 @@ def test_whoever_joins_and_leaves(data: st.DataObject) -> None:
         ids = prompt(data.draw(st.integers(0, 50)), number)
         texts.append((add(batch, ids, number), ids))
         for _ in range(data.draw(st.integers(0, 8))):
-            batch.step()
+            batch.run(data.draw(st.integers(1, 9)))
         if data.draw(st.booleans()):
             batch.remove(data.draw(st.sampled_from(texts))[0])
-    finish(batch)
+    finish(batch, data.draw(st.integers(1, 9)))
     for number, (text, ids) in enumerate(texts):
         expected = alone("engine", ids, number)
         assert text.new == expected if text.stopped_by else text.new == expected[:len(text.new)]
@@ -129,8 +131,33 @@ def test_a_long_prompt_does_not_keep_others_waiting() -> None:
     assert 3000 / readers.BLOCK <= steps <= 3000 / readers.BLOCK + 4
 
 
+def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:
+    calls, never_ends = [], np.zeros(VOCAB, np.float32)
+    never_ends[EOS] = -np.inf
+
+    class Counted(Engine):
+        def _run(self, desk: Desk, choices: object) -> None:
+            calls.append(int(desk.work[0]["steps"]))
+            super()._run(desk, choices)
+
+    batch = Batch(EngineReader(Counted(MODEL.config, weights_of(MODEL))), VOCAB, EOS)
+    texts = [batch.add([1, 7], SampleConfig(max_tokens=most), seed=0, bias=never_ends) for most in (9, 3)]
+    prompts = batch.run(5)
+    written = batch.run(5)
+    last = batch.run(5)
+    assert calls == [1, 2, 5]
+    assert [[text for text, *_ in told] for told in (prompts, written, last)] == [texts, texts, texts[:1]]
+    window = EngineDecoder(ENGINE, [1, 7])
+    for told in (prompts, written, last):
+        for id, logits in zip(told[0].ids, told[0].logits, strict=True):
+            assert np.array_equal(logits, window.logits)
+            window.append(id)
+    assert texts[0].new[:3] == texts[1].new
+
+
+@pytest.mark.parametrize("most", [1, 9])
 @pytest.mark.parametrize("kind", READERS)
-def test_a_damaged_text_ends_alone(kind: str) -> None:
+def test_a_damaged_text_ends_alone(kind: str, most: int) -> None:
     """Only those that meet id 7 meet the damage."""
     model = make_model(shape())
     with torch.no_grad():
@@ -142,7 +169,7 @@ def test_a_damaged_text_ends_alone(kind: str) -> None:
     config = SampleConfig(max_tokens=30)
     prompts = [[1, 3, 4], [1, 7, 3], [1, 5], [1, *[5] * 30, 7], [1, 6, 8]]
     texts = [batch.add(ids, config, seed=number, bias=ban) for number, ids in enumerate(prompts)]
-    finish(batch)
+    finish(batch, most)
     for number, (text, ids) in enumerate(zip(texts, prompts, strict=True)):
         if 7 in ids:
             assert (text.new, text.stopped_by) == ([], "error")
@@ -152,11 +179,29 @@ def test_a_damaged_text_ends_alone(kind: str) -> None:
             assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=number, bias=ban))
 
 
-def test_settings_that_leave_nothing_end_their_text_alone() -> None:
+def test_a_text_that_meets_damage_in_the_midst_of_a_run_ends_alone() -> None:
+    """The others have counted nothing twice."""
+    model = make_model(shape())
+    with torch.no_grad():
+        model.embed.weight[7] = float("nan")
+    engine = Engine(model.config, weights_of(model))
+    batch, ban = Batch(EngineReader(engine), VOCAB, EOS), np.zeros(VOCAB, np.float32)
+    ban[[EOS, 7]] = -np.inf
+    config = SampleConfig(max_tokens=20, greedy=True, frequency_penalty=0.5)
+    texts = [batch.add([1, 5], config, seed=0, bias=ban, forced=forced) for forced in ([], [9, 9, 9, 7], [8])]
+    finish(batch, 20)
+    assert (texts[1].new, texts[1].stopped_by) == ([9, 9, 9, 7], "error")
+    for text, forced in ((texts[0], []), (texts[2], [8])):
+        assert text.new == list(generate_ids(EngineDecoder(engine, [1, 5]), config, eos_id=EOS, seed=0, bias=ban,
+                                             forced=forced))
+
+
+@pytest.mark.parametrize("most", [1, 9])
+def test_settings_that_leave_nothing_end_their_text_alone(most: int) -> None:
     batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
     text = batch.add([1], SampleConfig(), seed=0, bias=np.full(VOCAB, -np.inf, np.float32))
     other = add(batch, [1], 0)
-    finish(batch)
+    finish(batch, most)
     assert text.stopped_by == "error"
     assert "every token is banned" in str(text.error)
     assert other.new == alone("engine", [1], 0)

@@ -33,6 +33,12 @@ def test_numbers_are_even_over_places_and_over_seeds():
     assert len({*over_places, *over_seeds}) == 199_999  # seed 3 at place 0 is in both
 
 
+def test_many_places_at_once_have_the_numbers_of_each():
+    for seed in (0, 3, 2**63 - 1):
+        places = np.array([0, 1, 77, 2**40], np.uint64)
+        assert uniform(seed, places).tolist() == [uniform(seed, place) for place in places.tolist()]
+
+
 def test_neighbouring_places_and_seeds_know_nothing_of_each_other():
     numbers = np.array([[uniform(seed, place) for place in range(300)] for seed in range(300)]) - 0.5
     for one, other in ((numbers[1:], numbers[:-1]), (numbers[:, 1:], numbers[:, :-1])):

@@ -13,12 +13,13 @@ to be read: a long one does not keep the others waiting. No threads, no clocks, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from tinylm.config import SampleConfig
 from tinylm.errors import TinyLMError
+from tinylm.generation.engine.engine import Run
 from tinylm.generation.logits import Logits
 from tinylm.generation.readers import Piece, Reader
 from tinylm.generation.sampler import Sampler
@@ -48,6 +49,14 @@ class Text(View):
         self.stopped_by: Literal["eos", "length", "error"] | None = None
         self.error: TinyLMError | None = None
         self.unread = len(self.view)
+
+
+class Written(NamedTuple):
+    """New ids of a text, and the logits (ids, V) that they were chosen from, before any filter."""
+
+    text: Text
+    ids: list[int]
+    logits: Logits
 
 
 class Batch:
@@ -95,19 +104,38 @@ class Batch:
 
     def step(self) -> list[Text]:
         """One call of the model. Returns the texts with a new id, or with an error; none where prompts are long."""
+        return [text for text, *_ in self.run(1)]
+
+    def run(self, most: int) -> list[Written]:
+        """As so many steps, in one call; fewer for a text that ends or slides, and for those that are computed with it.
+        Where a prompt is to be read, it is a single step."""
         texts = list(self.running)
         for text in texts:
             if not text.unread:
                 self._take_in(text, text.new[-1])
+        found = self._write(texts, most)
+        unread = [text for text, run in zip(texts, found, strict=True) if run is None]
+        written = [self._hear(text, *run) for text, run in zip(texts, found, strict=True) if run] + self._read(unread)
+        self.running = [text for text in self.running if text.stopped_by is None]
+        return written
+
+    def _write(self, texts: Sequence[Text], most: int) -> Sequence[Run | None]:
+        """What each goes on with, up to where it ends or slides; None for those that are to be read instead."""
+        left = [min(most, text.most - len(text.new), self.reader.limit - len(text.view) + 1) for text in texts]
+        if max(left, default=1) == 1 or any(text.unread > 1 for text in texts):
+            return [None] * len(texts)
+        return self.reader.write([text.past for text in texts], [text.view[-1] for text in texts],
+                                 [text.sampler for text in texts], self._eos_id, left)
+
+    def _read(self, texts: Sequence[Text]) -> list[Written]:
+        """One step, and beside it some of the prompts."""
         pieces = [self._piece(text, most) for text, most in zip(texts, self._shares(texts), strict=True)]
-        heard = []
+        written = []
         for text, piece, found in zip(texts, pieces, self.reader.read(pieces) if pieces else [], strict=True):
             text.unread -= len(piece.ids)
             if found is not None:
-                self._choose(text, found)
-                heard.append(text)
-        self.running = [text for text in self.running if text.stopped_by is None]
-        return heard
+                written.append(self._choose(text, found))
+        return written
 
     def _shares(self, texts: Sequence[Text]) -> list[int]:
         """How many ids of each are read: those that are being written have one, and the prompts share what is left of
@@ -132,18 +160,33 @@ class Batch:
         else:
             text.unread = 1
 
-    def _choose(self, text: Text, found: Logits | TinyLMError) -> None:
-        """The next id of a text, and whether it ends with it."""
+    def _choose(self, text: Text, found: Logits | TinyLMError) -> Written:
+        """The next id of a text."""
         try:
             if isinstance(found, TinyLMError):
                 raise found
-            text.logits = found
-            id = text.sampler.next(found)
+            return self._add(text, [text.sampler.next(found)], found[None])
         except TinyLMError as error:
             text.stopped_by, text.error = "error", error
-            return
-        text.new.append(id)
-        if id == self._eos_id:
+            return Written(text, [], np.empty((0, self._vocab_size), np.float32))
+
+    def _hear(self, text: Text, ids: list[int], logits: Logits) -> Written:
+        """The ids of a run; all but the last have been read, and the last may be no id but say what is wrong."""
+        try:
+            text.sampler.took(*ids)
+        except TinyLMError as error:
+            text.stopped_by, text.error = "error", error
+            return Written(text, ids[:-1], logits[:-1])
+        text.ids += ids[:-1]
+        text.view += ids[:-1]  # it does not slide: a run is no longer than that
+        return self._add(text, ids, logits)
+
+    def _add(self, text: Text, ids: list[int], logits: Logits) -> Written:
+        """New ids, and whether the text ends with them."""
+        text.unread, text.logits = 0, logits[-1]
+        text.new += ids
+        if ids[-1] == self._eos_id:
             text.stopped_by = "eos"
         elif len(text.new) == text.most:
             text.stopped_by = "length"
+        return Written(text, ids, logits)

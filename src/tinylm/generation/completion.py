@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tinylm.generation.batch import Batch
     from tinylm.generation.logits import Logits
 
+AHEAD = 64
+"""Steps of a call at most, where nobody reads along."""
+
 
 @dataclass(frozen=True)
 class Logprob:
@@ -94,6 +97,18 @@ class Writer:
             self._logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
         return self._take(self._stream.push(id))
 
+    def take(self, ids: Sequence[int], logits: NDArray[np.float32]) -> bool:
+        """Some ids with their logits (ids, V), as far as a stop text. Returns whether one has come."""
+        if self._top is None and not self._stream.stop:
+            self.ids += ids
+            self._take(self._stream.push(*ids))
+            return False
+        for id, each in zip(ids, logits, strict=True):
+            self.push(id, each)
+            if self.stopped:
+                break
+        return self.stopped
+
     def finish(self) -> str:
         """What was still held back."""
         return self._take(self._stream.finish())
@@ -137,12 +152,10 @@ def write_together(batch: Batch, tasks: Sequence[Task], most: int) -> list[Compl
             task = waiting.pop()
             text = batch.add(task.ids, task.config, seed=task.seed, bias=task.bias, forced=task.forced)
             texts[text] = task.writer
-        for text in batch.step():
+        for text, ids, logits in batch.run(AHEAD):
             if text.error:
                 raise text.error
-            assert text.logits is not None
-            texts[text].push(text.new[-1], text.logits)
-            if texts[text].stopped:
+            if texts[text].take(ids, logits):
                 batch.remove(text)
     for text, writer in texts.items():
         writer.finish()

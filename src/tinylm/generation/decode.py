@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,6 +94,10 @@ class TorchReader:
 
     def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
         return [self._ask(piece) for piece in pieces]
+
+    def write(self, pasts: Sequence[Past], *_: Any) -> list[None]:
+        """It chooses no ids."""
+        return [None] * len(pasts)
 
     def _ask(self, piece: Piece) -> Logits | TinyLMError:
         try:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.engine import BLOCK, Engine, Stream
+from tinylm.generation.engine.engine import BLOCK, Engine, Run, Stream
 from tinylm.generation.logits import Logits
+from tinylm.generation.sampler import Sampler
 
 
 class Piece(NamedTuple):
@@ -39,6 +40,11 @@ class Reader(Protocol):
         """Reads the pieces, each of a past of its own. For each that asks there is what follows it, (V,), which the
         next call may overwrite; or what is wrong with it: a number that is not finite."""
 
+    def write(self, pasts: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+              steps: Sequence[int]) -> Sequence[Run | None]:
+        """Reads an id of each text, chooses the next, reads that, and so on, at most so many of each (`Engine.
+        write_together`). None for a text with which nothing was done: it is to be read."""
+
 
 class EngineReader:
     """By the compiled engine: all pieces in one call."""
@@ -65,6 +71,10 @@ class EngineReader:
             found, = self.read([piece])
             alone.append(found if found is None or isinstance(found, TinyLMError) else found.copy())
         return alone
+
+    def write(self, pasts: Sequence[Stream], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+              steps: Sequence[int]) -> Sequence[Run | None]:
+        return self.engine.write_together(pasts, ids, samplers, eos_id, steps)
 
     def _read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
         """The engine gives what follows the last rows of a call: there stand the last ids of those that ask."""

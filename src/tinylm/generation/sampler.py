@@ -7,8 +7,10 @@ so a seed repeats a text whatever batch it is written in.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinylm.config import SampleConfig
 from tinylm.errors import TinyLMError
@@ -54,28 +56,34 @@ class Sampler:
         self.counts[id] += 1
         return id
 
-    def uniforms(self, count: int) -> list[float]:
-        """The numbers that decide the next so many ids, for whoever chooses them all in one call."""
-        return [uniform(self._seed, place) for place in range(self.place, self.place + count)]
+    def uniforms(self, count: int) -> NDArray[np.float64]:
+        """The numbers (count,) that decide the next ids, for whoever chooses them all in one call."""
+        return uniform(self._seed, np.arange(self.place, self.place + count, dtype=np.uint64))
 
-    def took(self, id: int) -> int:
-        """Notes that this was the next id, and counted by whoever chose it. Raises: TinyLMError: as `next`."""
+    def took(self, *ids: int) -> int:
+        """Notes that these were the next ids, and counted by whoever chose them. Returns the last, which may be no id.
+        Raises: TinyLMError: as `next`."""
+        id = ids[-1]
         if id == NOTHING_LEFT:
             raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
         if id == NOT_FINITE:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
-        self.place += 1
+        self.place += len(ids)
         return id
 
 
-def uniform(seed: int, place: int) -> float:
+def uniform(seed: int, place: Any) -> Any:
     """A number of its own for every place of every seed, evenly between 0 and 1 (1 is never reached): the counter-based
-    generator SplitMix64 (Steele, Lea, Flood 2014), begun where its own hash of the seed says."""
+    generator SplitMix64 (Steele, Lea, Flood 2014), begun where its own hash of the seed says.
+
+    Args:
+        place: a number, or some as uint64.
+    """
     return (_mixed(_mixed(seed + _GOLDEN) + (place + 1) * _GOLDEN) >> 11) / 2**53
 
 
-def _mixed(value: int) -> int:
+def _mixed(value: Any) -> Any:
     value &= _ALL
     value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _ALL
     value = (value ^ value >> 27) * 0x94D049BB133111EB & _ALL

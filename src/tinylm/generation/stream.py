@@ -22,13 +22,9 @@ class TextStream:
         self._held = ""  # certain text that may be the beginning of a stop text
         self._begun = False
 
-    def push(self, id: int) -> str:
-        """The text that this id makes certain."""
-        data = self.tokenizer.token_bytes(id)
-        if data and self.tokenizer.kind == "word":
-            data = b" " + data if self._begun else data
-            self._begun = True
-        return self._release(self._bytes.decode(data))
+    def push(self, *ids: int) -> str:
+        """The text that these ids make certain."""
+        return self._release(self._bytes.decode(b"".join(map(self._bytes_of, ids))))
 
     def finish(self) -> str:
         """What was still held back."""
@@ -36,9 +32,18 @@ class TextStream:
         self._held = ""
         return text
 
+    def _bytes_of(self, id: int) -> bytes:
+        data = self.tokenizer.token_bytes(id)
+        if data and self.tokenizer.kind == "word":
+            data = b" " + data if self._begun else data
+            self._begun = True
+        return data
+
     def _release(self, text: str) -> str:
         if self.stopped:
             return ""
+        if not self.stop:
+            return text
         self._held += text
         found = [place for place in map(self._held.find, self.stop) if place >= 0]
         if found:

@@ -74,7 +74,7 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     assert decoder.forgotten > 0
 
 
-@pytest.mark.parametrize("storage", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("values", SHAPES, ids=str)
 def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], storage: str) -> None:
     """One by one, in blocks, beside other texts, on one core or two: the same bytes."""
@@ -97,7 +97,7 @@ def of_8_bits(matrix: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(numbers * scales[:, None])
 
 
-@pytest.mark.parametrize(("storage", "rounding"), [("bfloat16", lambda each: each.bfloat16().float()),
+@pytest.mark.parametrize(("storage", "rounding"), [("bf16", lambda each: each.bfloat16().float()),
                                                    ("int8", of_8_bits)])
 def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(storage: str, rounding: Rounding) -> None:
     config = shape()
@@ -116,7 +116,7 @@ def test_8_bits_are_half_a_step_off_at_most() -> None:
     assert (np.abs(np.delete(numbers, 3, 0)).max(axis=1) == 127).all()
 
 
-@pytest.mark.parametrize("storage", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("number", ["inf", "nan"])
 def test_what_is_not_finite_is_an_error(storage: str, number: str) -> None:
     model = make_model(shape())

@@ -17,11 +17,12 @@ import numpy as np
 from tinylm.compiled.compiling import part
 from tinylm.compiled.numbers import exp, greater
 from tinylm.generation.engine.memory import floats, integers
-from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, tile
+from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, tile
 
 FEW = 2
 """Panels of values at once."""
 _scores, _mixed = tile(FLOAT32, 1, ALONE), tile(FLOAT32, 1, FEW, CHAINS)
+_scores_together, _mixed_together = tile(FLOAT32, ROWS, PANELS), tile(FLOAT32, ROWS, 1, CHAINS)
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -105,33 +106,59 @@ def _turn(model: Any, work: Any, vector: Any, place: Any, weight: Any) -> None:
 
 @part
 def attend(model: Any, work: Any, number: Any, worker: Any) -> None:
-    """z (N, H, K): what each head takes in at each new position, from all up to it."""
-    heads, width = model.n_heads, model.d_head
-    places = integers(work.places, work.rows)
-    scratch = work.scores + worker * 4 * (work.scores_room + widened(width))
-    tasks = work.rows * heads
+    """z (N, H, K): what each head takes in at each new position, from all up to it. Neighbours in one stream see nearly
+    the same, so they look together."""
+    heads = model.n_heads
+    tasks = (work.rows + ROWS - 1) // ROWS * heads
     for task in range(tasks * worker // work.workers, tasks * (worker + 1) // work.workers):
-        row, head = task // heads, task % heads
-        shared = head // (heads // model.n_kv_heads)
-        seen = places[row] + 1
-        query = work.qkv + 4 * (row * work.qkv_width + head * width)
-        _score(scratch, query, keys_of(model, work, row, number, shared), seen, width)
-        padded = (seen + CHAINS - 1) // CHAINS * CHAINS
-        total = _weigh(floats(scratch, 1, padded)[0], seen)
-        taken = scratch + 4 * work.scores_room
-        step = integers(work.rooms, work.rows)[row] * LANES
-        _mix(taken, scratch, values_of(model, work, row, number, shared), step, padded, width)
-        z, found = floats(work.z + 4 * task * width, 1, width)[0], floats(taken, 1, width)[0]
-        for k in range(width):
-            z[k] = found[k] / total
+        first, head = task // heads * ROWS, task % heads
+        together = ROWS if _are_neighbours(work, first) else 1
+        for row in range(first, min(first + ROWS, work.rows), together):
+            _look(model, work, number, worker, row, together, head)
 
 
 @part
-def _score(scores: Any, query: Any, keys: Any, seen: Any, width: Any) -> None:
-    step, panels = width * LANES, (seen + LANES - 1) // LANES
-    for first in range(0, panels, ALONE):
-        count = min(ALONE, panels - first)
-        _scores(count, scores + 4 * first * LANES, 0, keys + 4 * first * step, step, 0, query, 0, width)
+def _are_neighbours(work: Any, first: Any) -> Any:
+    """Whether the `ROWS` rows from the first on are a stretch of one stream."""
+    places, keys = integers(work.places, work.rows), integers(work.keys, work.rows)
+    together = first + ROWS <= work.rows
+    for row in range(first + 1, min(first + ROWS, work.rows)):
+        together &= keys[row] == keys[first] and places[row] == places[first] + row - first
+    return together
+
+
+@part
+def _look(model: Any, work: Any, number: Any, worker: Any, row: Any, count: Any, head: Any) -> None:
+    """One head, at one position or at `ROWS` neighbours. What one of these must not see has no share for it."""
+    width, shared = model.d_head, head // (model.n_heads // model.n_kv_heads)
+    seen = integers(work.places, work.rows)[row] + 1
+    most = (seen + count - 1 + CHAINS - 1) // CHAINS * CHAINS
+    scores = work.scores + 4 * worker * ROWS * (work.scores_room + widened(width) + 1)
+    taken = scores + 4 * ROWS * work.scores_room
+    totals = floats(taken + 4 * ROWS * widened(width), 1, ROWS)[0]
+    query = work.qkv + 4 * (row * work.qkv_width + head * width)
+    _score(model, work, count, scores, query, keys_of(model, work, row, number, shared), seen + count - 1)
+    for n in range(count):
+        totals[n] = _weigh(floats(scores + 4 * n * work.scores_room, 1, most)[0], seen + n)
+    step = integers(work.rooms, work.rows)[row] * LANES
+    _mix(model, work, count, taken, scores, values_of(model, work, row, number, shared), step, most)
+    for n in range(count):
+        z = floats(work.z + 4 * ((row + n) * model.n_heads + head) * width, 1, width)[0]
+        found = floats(taken + 4 * n * widened(width), 1, width)[0]
+        for k in range(width):
+            z[k] = found[k] / totals[n]
+
+
+@part
+def _score(model: Any, work: Any, count: Any, scores: Any, query: Any, keys: Any, seen: Any) -> None:
+    width = model.d_head
+    step, panels, most = width * LANES, (seen + LANES - 1) // LANES, ALONE if count == 1 else PANELS
+    for first in range(0, panels, most):
+        some, out, w = min(most, panels - first), scores + 4 * first * LANES, keys + 4 * first * step
+        if count == 1:
+            _scores(some, out, 0, w, step, 0, query, 0, width)
+        else:
+            _scores_together(some, out, work.scores_room, w, step, 0, query, work.qkv_width, width)
 
 
 @part
@@ -151,8 +178,12 @@ def _weigh(scores: Any, seen: Any) -> Any:
 
 
 @part
-def _mix(out: Any, shares: Any, values: Any, step: Any, seen: Any, width: Any) -> None:
-    panels = (width + LANES - 1) // LANES
-    for first in range(0, panels, FEW):
-        _mixed(min(FEW, panels - first), out + 4 * first * LANES, 0, values + 4 * first * step, step, 0, shares, 0,
-               seen)
+def _mix(model: Any, work: Any, count: Any, taken: Any, shares: Any, values: Any, step: Any, seen: Any) -> None:
+    room = widened(model.d_head)
+    most = FEW if count == 1 else 1
+    for first in range(0, room // LANES, most):
+        out, w = taken + 4 * first * LANES, values + 4 * first * step
+        if count == 1:
+            _mixed(min(most, room // LANES - first), out, 0, w, step, 0, shares, 0, seen)
+        else:
+            _mixed_together(1, out, room, w, step, 0, shares, work.scores_room, seen)

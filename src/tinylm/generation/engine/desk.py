@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinylm.config import ModelConfig
 from tinylm.generation.engine.meeting import give_way
 from tinylm.generation.engine.memory import WORK, address, room, up
-from tinylm.generation.engine.tiles import LANES
+from tinylm.generation.engine.tiles import LANES, ROWS
 from tinylm.generation.window import not_finite
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ class Desk:
     """
     Attributes:
         work: the record (memory.py).
+        cores: that may compute there.
     """
 
     def __init__(self, config: ModelConfig, cores: int) -> None:
-        self._config, self._cores = config, cores
+        self._config, self.cores = config, cores
         self.work = np.zeros(1, WORK)
         self._told = room((3, 8), np.int64)  # a cache line each: arrivals, whether all is finite, where a text ended
         self._kept: dict[str, NDArray[np.float32]] = {}
@@ -98,7 +99,7 @@ class Desk:
         for name, line in zip(("ids", "places", "keys", "values", "rooms"), self._table, strict=True):
             self.work[0][name] = address(line)
         for name in ("x", "normed"):
-            self._make(name, self._cores, rows, width)
+            self._make(name, self.cores, rows, width)
         self.work[0]["private"] = 4 * rows * width
         self._make("branch", rows, width)
         self._make("z", rows, config.d_model)
@@ -118,7 +119,7 @@ class Desk:
             return
         self._length = max(up(length, LANES), 2 * self._length)
         width = self._config.d_head
-        self._make("scores", self._cores, self._length + up(width, LANES))
+        self._make("scores", self.cores, ROWS, self._length + up(width, LANES) + 1)
         self.work[0]["scores_room"] = self._length
         if self._config.positions == "rotary":
             pair = np.arange(0, width, 2, dtype=np.float32)

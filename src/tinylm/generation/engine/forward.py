@@ -54,6 +54,7 @@ def choose_next(model: Any, work: Any, choices: Any, step: Any, worker: Any) -> 
     is no id but says what is wrong, ends the run with this step, which is told at `ended`."""
     chosen = integers(work.chosen + 8 * step * len(choices), len(choices))
     ids, places = integers(work.ids, work.rows), integers(work.places, work.rows)
+    sound = integers(work.finite, 1)[0] != 0
     for n in range(len(choices) * worker // work.workers, len(choices) * (worker + 1) // work.workers):
         choice = choices[n]
         seen = counts(choice.counts, model.vocab_size)
@@ -64,9 +65,9 @@ def choose_next(model: Any, work: Any, choices: Any, step: Any, worker: Any) -> 
         else:
             id = choose(logits, bias, seen, choice, doubles(choice.uniforms, work.steps)[step])
         chosen[n] = id
-        if id < 0 or id == choice.eos or integers(work.finite, 1)[0] == 0:
+        if id < 0 or id == choice.eos or not sound:
             integers(work.ended, 1)[0] = step + 1
-        if id >= 0:
+        if id >= 0 and sound:
             seen[id] += 1
         if step + 1 < work.steps:
             ids[n] = max(id, 0)

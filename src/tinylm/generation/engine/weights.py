@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import ModelConfig
+from tinylm.config import ModelConfig, Storage
 from tinylm.generation.engine.memory import LAYER, MLPS, MODEL, address, room, up
 from tinylm.generation.engine.tiles import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 """Parameters by the names that they have in the torch module."""
-Storage = Literal["float32", "bfloat16", "int8"]
-KINDS: dict[str, int] = {"float32": FLOAT32, "bfloat16": BFLOAT16, "int8": INT8}
+KINDS: dict[Storage, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
 
 
 def weights_of(model: Any) -> Weights:
@@ -39,7 +38,7 @@ class Layout:
         numbers: in the matrices, which every token reads.
     """
 
-    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "float32") -> None:
+    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "fp32") -> None:
         self._weights, self._kind, self._kept = weights, KINDS[storage], list[NDArray[Any]]()
         self.numbers = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
