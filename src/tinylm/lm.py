@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tinylm import bundle
-from tinylm.config import RunConfig
-from tinylm.errors import TinyLMError
+from tinylm.config import RunConfig, Storage
+from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.text.corpus import Corpus, open_corpus
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report
 
+STORAGES = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
 
@@ -36,25 +37,33 @@ class LanguageModel(Writing):
         tokenizer: text <-> ids.
         config: all choices that made it.
         folder: where it lies on the disk, if it does.
+        storage: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so have
+            `evaluate` and `trace`, which ask that.
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
-                 *, weights: bundle.Weights | None = None, device: str = "cpu") -> None:
+                 *, weights: bundle.Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
         """Either the module or its weights are given."""
-        super().__init__(config, tokenizer, model, weights, device)
+        super().__init__(config, tokenizer, model, weights, device, storage)
         self.folder = folder
         self._copy_index: CopyIndex | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "cpu") -> LanguageModel:
+    def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
         """Reads a model folder; runs no code from it.
 
         Args:
             device: "cpu" (the quickest for small models), "cuda", "mps", or "auto".
+            storage: how the weights are kept that it predicts and writes with: "fp32"; "bf16", half as many bytes; or
+                "int8", a quarter. Fewer bytes are quicker where they are many, and probabilities a little off.
 
         Raises:
-            TinyLMError: no such folder, or a damaged one.
+            TinyLMError: no such folder, or a damaged one; no such storage, or one for the compiled engine where that
+                does not serve (`served_by`).
         """
+        if storage not in STORAGES:
+            raise TinyLMError(f"there is no storage {storage!r}", where="storage",
+                              remedy=did_you_mean(str(storage), STORAGES))
         config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
@@ -65,7 +74,9 @@ class LanguageModel(Writing):
             from tinylm.training.device import choose_device
 
             device = choose_device(device).type
-        return cls(config, tokenizer, folder=Path(folder), weights=weights, device=device)
+        lm = cls(config, tokenizer, folder=Path(folder), weights=weights, device=device, storage=storage)
+        lm.check_storage()
+        return lm
 
     # ---- judging and looking inside
 
@@ -193,6 +204,6 @@ def _check_same_text(corpus: Corpus, fingerprint: str) -> None:
                           remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
 
 
-def load(folder: str | Path, *, device: str = "cpu") -> LanguageModel:
+def load(folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
     """Reads a model folder. See `LanguageModel.load`."""
-    return LanguageModel.load(folder, device=device)
+    return LanguageModel.load(folder, device=device, storage=storage)

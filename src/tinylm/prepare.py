@@ -15,9 +15,11 @@ import torch
 
 from tinylm import headroom
 from tinylm.choices import choices
+from tinylm.compiled.compiling import is_compiled
 from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
+from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
 from tinylm.interrupts import interruptible
@@ -149,6 +151,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
     if must_compile(kind, device):
         tell("compiling  for this processor, once: about a quarter of a minute")
+    elif not is_compiled(choose):
+        tell(f"compiling  {COMPILING}")
     warm_up(kind, device, precision)
     _write_a_little(kind, device)
     held_bytes = psutil.Process().memory_info().rss

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from tinylm import bundle
-from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig
+from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig, Storage
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import Completion, Task, Writer, likeliest, log_softmax, write_together
 from tinylm.generation.window import Window, fresh_seed, generate_ids
@@ -40,9 +40,9 @@ class Writing:
     """A model with its tokenizer, as far as it predicts and writes. Attributes: as `LanguageModel`."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: bundle.Weights | None,
-                 device: str) -> None:
+                 device: str, storage: Storage) -> None:
         """Either the module or its weights are given."""
-        self.config, self.tokenizer = config, tokenizer
+        self.config, self.tokenizer, self.storage = config, tokenizer, storage
         self._weights, self._device = weights, device
         if model is not None:
             self.model = model.eval()
@@ -158,11 +158,11 @@ class Writing:
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:
         from tinylm.compiled.compiling import announce  # with the compiler: reading does without
-        from tinylm.generation.logits import choose
+        from tinylm.generation.logits import COMPILING, choose
         from tinylm.generation.sampler import bias_of, forced_ids
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
-            announce(choose, "the choice of tokens for this processor, once: about 4 seconds")
+            announce(choose, COMPILING)
         for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
             if count < least:
                 raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
@@ -195,7 +195,7 @@ class Writing:
     def read(self, ids: list[int]) -> Window:
         """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine
         where it serves (`served_by`), else by torch."""
-        if self.served_by == "engine":
+        if self._engine_serves():
             from tinylm.generation.engine.decoder import EngineDecoder
 
             return EngineDecoder(self._engine, ids)
@@ -211,7 +211,7 @@ class Writing:
         return Batch(self._reader(), self.tokenizer.vocab_size, self.tokenizer.eos_id)
 
     def _reader(self) -> Reader:
-        if self.served_by == "engine":
+        if self._engine_serves():
             from tinylm.generation.readers import EngineReader
 
             return EngineReader(self._engine)
@@ -232,6 +232,18 @@ class Writing:
             return "torch"
         return "engine" if "model" not in vars(self) or self._is_as_loaded() else "torch"
 
+    def check_storage(self) -> None:
+        """Raises: TinyLMError: weights of fewer bits are for the engine, and it does not serve."""
+        if self.storage != "fp32" and self.served_by == "torch":
+            raise TinyLMError(f"only the compiled engine keeps weights as {self.storage}, and this model is for torch: "
+                              "it sees the future, is not on the CPU, or is not as it was loaded",
+                              where="storage", remedy="Load it as fp32")
+
+    def _engine_serves(self) -> bool:
+        """Raises: TinyLMError: as `check_storage`."""
+        self.check_storage()
+        return self.served_by == "engine"
+
     def _is_as_loaded(self) -> bool:
         from tinylm.generation.engine.weights import weights_of
 
@@ -249,4 +261,4 @@ class Writing:
 
         assert self._weights is not None
         announce(forward, "the engine for this processor, once: about 10 seconds")
-        return Engine(self.config.model, self._weights)
+        return Engine(self.config.model, self._weights, self.storage)

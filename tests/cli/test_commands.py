@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
+
+from tinylm import SampleConfig, load
 
 from .conftest import Command
 
@@ -119,6 +122,27 @@ def test_generate_tells_how_likely_each_token_was(tinylm: Command, hello: Path) 
     assert first["logprob"] == first["top"][0]["logprob"] <= 0
     assert "logprobs" not in tinylm(*plain, "--json").json
     assert "Add --json" in tinylm(*plain, "--logprobs", 3).err
+
+
+@pytest.mark.parametrize(("option", "value"), [("true", True), ("false", False), ("never", "never")])
+def test_generate_searches_as_it_is_told(tinylm: Command, hello: Path, option: str, value: bool | str) -> None:
+    from tinylm.cli import sampling
+
+    parser = argparse.ArgumentParser()
+    sampling.add_settings(parser)
+    given = sampling.settings_of(parser.parse_args(["--early-stopping", option]))
+    assert SampleConfig(**given).early_stopping == value
+    told = tinylm("generate", hello, "how", "--beams", 3, "--early-stopping", option, "--json").json
+    assert told["ids"] == load(hello).complete("how", beams=3, early_stopping=value).ids
+
+
+@pytest.mark.parametrize("storage", ["bf16", "int8"])
+def test_generate_with_fewer_bits(tinylm: Command, hello: Path, storage: str) -> None:
+    told = tinylm("generate", hello, "hello", "--seed", 3, "--storage", storage, "--logprobs", 0, "--json").json
+    expected = load(hello, storage=storage).complete("hello", seed=3, logprobs=0)
+    assert [each["logprob"] for each in told["logprobs"]] == [each.logprob for each in expected.logprobs]
+    plain = load(hello).complete("hello", seed=3, logprobs=0)
+    assert told["logprobs"][0]["logprob"] != plain.logprobs[0].logprob
 
 
 def test_generate_repeats_itself_with_a_seed(tinylm: Command, hello: Path) -> None:

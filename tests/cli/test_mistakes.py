@@ -81,6 +81,7 @@ def test_a_text_that_cannot_be_used(tinylm: Command, tmp_path: Path, monkeypatch
     ("plan hello --presets x", "Did you mean '--preset'?"),
     ("predict nowhere how", "no such model folder"),
     ("tokenize . how", "not a model folder"),
+    ("generate nowhere how --storage int4", "'int8'"),
     ("demo --fast", "there is no option '--fast'"),
 ])
 def test_a_command_that_cannot_be_run(tinylm: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str,

@@ -65,6 +65,14 @@ def test_what_needs_no_torch_imports_none(hello: Path) -> None:
         assert "torch" not in what_it_imports(*command)[1]
 
 
+def test_what_takes_long_is_said_beforehand_and_done_once(tmp_path: Path) -> None:
+    """The notebook's shape needs no kernels of training: what is compiled is the choice of tokens alone."""
+    command = [sys.executable, "-m", "tinylm", "plan", "hello", "--preset", "notebook"]
+    said = [subprocess.run(command, capture_output=True, text=True, check=True, timeout=100,
+                           env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}).stderr for _ in range(2)]
+    assert said == ["compiling  the choice of tokens for this processor, once: about 4 seconds\n", ""]
+
+
 # ---- Ctrl-C
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import columns, note
-from tinylm.cli.sampling import add_settings, settings_of
+from tinylm.cli.sampling import add_settings, add_storage, settings_of
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -32,12 +32,13 @@ PROMPT = "> "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     add_settings(parser)
+    add_storage(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
-    chat = Chat(tinylm.load(arguments.run), settings_of(arguments))
+    chat = Chat(tinylm.load(arguments.run, storage=arguments.storage), settings_of(arguments))
     with suppress(ImportError):
         import readline  # noqa: F401 - lines can be edited, and earlier ones come back; they are kept nowhere else
     with _sigterm_leaves():

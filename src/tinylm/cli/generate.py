@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import add_json, note, print_json
-from tinylm.cli.sampling import add_settings, settings_of
+from tinylm.cli.sampling import add_settings, add_storage, settings_of
 
 if TYPE_CHECKING:
     from tinylm.generation.completion import Completion, Task
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--logprobs", type=int, metavar="K",
                         help="with --json: how likely each token was, and the K likeliest in its place")
+    add_storage(parser)
     add_json(parser)
 
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
                           remedy="Ask for at least 1")
     if arguments.logprobs is not None and not arguments.json:
         raise TinyLMError("is for programs to read", where="--logprobs", remedy="Add --json")
-    lm = tinylm.load(arguments.run)
+    lm = tinylm.load(arguments.run, storage=arguments.storage)
     settings = settings_of(arguments)
     if arguments.json:
         written = lm.complete(arguments.prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)

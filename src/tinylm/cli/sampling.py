@@ -31,8 +31,16 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beams", type=int, metavar="N", help="above 1: search for the likeliest text, with N beams")
     parser.add_argument("--length-penalty", type=float, metavar="X",
                         help="of beams: 1 (the default) compares averages, less favours short texts, more long ones")
+    parser.add_argument("--early-stopping", choices=("true", "false", "never"),
+                        help="of beams: end with the first texts (true); where better ones are not to be expected "
+                        "(false, the default); only where none could be better (never)")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage", choices=("fp32", "bf16", "int8"), default="fp32",
+                        help="bits of each weight while it writes; fewer are quicker and a little off (default: fp32)")
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
