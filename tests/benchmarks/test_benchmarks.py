@@ -7,15 +7,21 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import tinylm
+from benchmarks import first_token, storage
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.harness import ROOT, Pair, in_pairs, outcome, process, tell
 from benchmarks.peers import gpt, notebook
+from benchmarks.peers.llama import make_llama
+from benchmarks.shapes import SHAPES, make_config
 from benchmarks.time_to_loss import with_passed_on
 from tinylm.config import ModelConfig
+from tinylm.inspection.structure import total_parameters
 
 SHAPE = gpt.Shape(vocab_size=11, context=8, n_layers=2, n_heads=2, width=16)
 TEXT = "the cat sat on the mat, and the cat sat on the hat. " * 20
@@ -183,3 +189,33 @@ def test_book_asks_for_a_model_of_tinylms_shape() -> None:
     from benchmarks.book import SHAPE as NAMES
 
     assert set(NAMES.values()) <= set(ModelConfig.model_fields)
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_the_llama_has_the_parameters_of_our_model(size: str) -> None:
+    assert make_llama(SHAPES[size]).num_parameters() == total_parameters(make_config(SHAPES[size]))
+
+
+@pytest.mark.parametrize("benchmark", ["writing", "prefill"])
+@pytest.mark.parametrize("side", ["peer", "tinylm"])
+def test_both_sides_read_and_write(benchmark: str, side: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"writing": ["--streams", "3", "--storage", "int8"], "prefill": ["--size", "0.8M"]}[benchmark]
+    assert main([benchmark, "--only", side, "--tokens", "4", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["value"] > 0
+
+
+def test_the_model_of_the_first_token_has_a_prompt_of_four_ids(tmp_path: Path) -> None:
+    ids = first_token.make_tinylm(tmp_path / "model")
+    assert tinylm.load(tmp_path / "model").tokenizer.decode(ids) == first_token.PROMPT
+    assert first_token.first_character("tinylm", "predict", tmp_path / "model", first_token.PROMPT)["value"] > 0
+    with pytest.raises(SystemExit, match="no such model folder"):
+        first_token.first_character("tinylm", "predict", tmp_path / "none", first_token.PROMPT)
+
+
+def test_32_bits_are_judged_as_evaluate_judges(book_run: Path) -> None:
+    lm = tinylm.load(book_run)
+    bits = storage.measure(book_run, Path(lm.config.data.source))
+    assert bits["fp32"]["value"] == pytest.approx(lm.evaluate().bits_per_byte, abs=1e-5)
+    assert abs(bits["bf16"]["value"] - bits["fp32"]["value"]) < 0.01
+    assert abs(bits["int8"]["value"] - bits["fp32"]["value"]) < 0.01
+    assert len({found["value"] for found in bits.values()}) == 3
