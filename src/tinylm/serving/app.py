@@ -46,7 +46,14 @@ class Exchange:
     until: float
     status: int = 0
     answer: Answer | None = None
-    model: str = ""
+    served: Served | None = None
+
+    def release(self) -> None:
+        """Nothing is wanted of the model any more."""
+        if self.answer is not None:
+            self.answer.call_off()
+        if self.served is not None:
+            self.served.release()
 
 
 class Api:
@@ -133,7 +140,7 @@ class Api:
         asked = await asyncio.to_thread(parse, kind, body) if is_long else parse(kind, body)
         served = await self._shelf.get(asked.model)  # type: ignore[attr-defined]
         exchange: Exchange = request.scope["tinylm.exchange"]
-        exchange.model = served.id
+        exchange.served = served
         return asked, served, exchange, is_long
 
     # ---- about the server
@@ -195,8 +202,7 @@ class Watch:
                 raise
             await send_error(server_error(), send_named)
         finally:
-            if exchange.answer is not None:
-                exchange.answer.call_off()
+            exchange.release()
             self._note(scope, exchange)
 
     def _note(self, scope: Scope, exchange: Exchange) -> None:
@@ -206,10 +212,11 @@ class Watch:
         self._metrics.requests[method, route, exchange.status] += 1
         self._metrics.duration.take(seconds)
         tokens = ""
-        if (answer := exchange.answer) is not None:
-            self._metrics.prompt_tokens[exchange.model] += answer.prompt_tokens
-            self._metrics.completion_tokens[exchange.model] += answer.completion_tokens
-            tokens = f"{exchange.model}  {answer.prompt_tokens} + {answer.completion_tokens} tokens  "
+        if (answer := exchange.answer) is not None and exchange.served is not None:
+            model = exchange.served.id
+            self._metrics.prompt_tokens[model] += answer.prompt_tokens
+            self._metrics.completion_tokens[model] += answer.completion_tokens
+            tokens = f"{model}  {answer.prompt_tokens} + {answer.completion_tokens} tokens  "
         shown = route if route != "unknown" else quoted(scope["path"][:100])
         self._log(f"{time.strftime('%H:%M:%S')}  {method} {shown}  {exchange.status}  {tokens}{1000 * seconds:.0f} ms")
 

@@ -115,7 +115,7 @@ class Answer:
         self._echoed = [not request.echo] * len(self._tasks)
 
     def call_off(self) -> None:
-        if self._order is not None:
+        if self._order is not None and self._pending:
             self._served.scheduler.call_off(self._order)
 
     async def whole(self) -> dict[str, Any]:

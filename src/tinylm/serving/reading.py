@@ -97,4 +97,5 @@ def _of_field(error: ValidationError, known: list[str]) -> ApiError:
                         code="unknown_parameter")
     if first["type"] == "missing":
         return ApiError(400, f"The field {name!r} is missing", param=name, code="missing_required_parameter")
-    return ApiError(400, f"{name}: {quoted(first['msg'].removeprefix('Value error, '))}", param=name, code="invalid_value")
+    said = quoted(first["msg"].removeprefix("Value error, "))
+    return ApiError(400, f"{name}: {said}", param=name, code="invalid_value")

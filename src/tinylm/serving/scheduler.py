@@ -112,6 +112,7 @@ class Scheduler:
         self._messenger = _Messenger(self._loop)
         self._taken, self._done = 0, 0  # texts; each is counted by one thread alone
         self.tokens, self._ends = 0, False
+        self._closed: ApiError | None = None
         self._thread = threading.Thread(target=self._run, name="tinylm-scheduler", daemon=True)
         self._thread.start()
 
@@ -153,7 +154,10 @@ class Scheduler:
         return await future
 
     def end(self, error: ApiError | None = None) -> None:
-        """Ends the thread when nothing is open any more; with an error at once, and all that is open with it."""
+        """Ends the thread when nothing is open any more; with an error at once, and all that is open with it. Nothing
+        may be asked of it afterwards."""
+        self._closed = error
+
         def last() -> None:
             self._ends = True
             if error is not None:
@@ -161,7 +165,13 @@ class Scheduler:
 
         self._commands.put(last)
 
+    def join(self, seconds: float) -> None:
+        """Waits for the end of the thread, which must not compute while Python tidies up."""
+        self._thread.join(seconds)
+
     def _check_room(self) -> None:
+        if self._closed is not None:
+            raise self._closed
         if self._taken - self._done >= self._most + self._limits.queue:
             raise overloaded(f"{self._limits.queue} texts or more are waiting already. Try again in a moment")
 

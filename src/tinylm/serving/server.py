@@ -102,6 +102,7 @@ async def _serve(run: str, place: Place, limits: Limits, sockets: list[socket.so
         await server.serve(sockets)
     finally:
         shelf.end()
+        shelf.join(2.0)
         log.flush()
     return 130 if server.stopped_by == signal.SIGINT else 0
 
@@ -115,6 +116,7 @@ async def _warm_up(shelf: Shelf) -> None:
             served = await shelf.get(id)
             order = served.scheduler.submit(served.lm.tasks("", max_tokens=1, beams=1), streams=False)
             await order.news()
+            served.release()
             return
         except Exception as error:
             if id == newest[-1]:

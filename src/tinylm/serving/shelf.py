@@ -28,12 +28,27 @@ Fingerprint = tuple[tuple[int, int, int], ...]
 
 @dataclass
 class Served:
-    """A model that is ready to be asked, as its folder was at one moment."""
+    """A model that is ready to be asked, as its folder was at one moment. Whoever asks it releases it afterwards."""
 
     id: str
     lm: LanguageModel
     scheduler: Scheduler
     fingerprint: Fingerprint
+    users: int = 0
+    is_retired: bool = False
+
+    def release(self) -> None:
+        self.users -= 1
+        self._end_if_unused()
+
+    def retire(self) -> None:
+        """Nobody else will ask it."""
+        self.is_retired = True
+        self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if self.is_retired and self.users == 0:
+            self.scheduler.end()
 
     @property
     def version(self) -> str:
@@ -94,7 +109,7 @@ class Shelf:
             return 0
 
     async def get(self, id: str) -> Served:
-        """The model as it is now.
+        """The model as it is now, until it is released.
 
         Raises:
             ApiError: there is none of that name, or it cannot be read and never was.
@@ -112,12 +127,18 @@ class Shelf:
         if slot.served is None:
             assert slot.failed is not None
             raise unavailable(f"The model {quoted(id)!r} cannot be read at the moment: {slot.failed[2]}")
+        slot.served.users += 1
         return slot.served
 
     def end(self, error: ApiError | None = None) -> None:
         """Ends what is under way: with an error at once, else when it is done."""
         for served in self.loaded():
             served.scheduler.end(error)
+
+    def join(self, seconds: float) -> None:
+        """Waits until nothing computes any more."""
+        for served in self.loaded():
+            served.scheduler.join(seconds)
 
     def _folder(self, id: str) -> Path:
         """Of a known id: never made of what a client has sent."""
@@ -152,7 +173,7 @@ class Shelf:
         before, slot.failed = slot.served, None
         slot.served = Served(id, lm, Scheduler(lm, self._limits), now)
         if before is not None:
-            before.scheduler.end()
+            before.retire()
             self._tell(f"model      {id} has changed: new requests have its new weights")
         self._make_room()
 
@@ -160,7 +181,7 @@ class Shelf:
         """The models that were asked longest ago leave, each when its last request is done."""
         loaded = self.loaded()
         for served in loaded[:max(0, len(loaded) - self._limits.models)]:
-            served.scheduler.end()
+            served.retire()
             del self._slots[served.id]
 
 
