@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from tinylm.serving.errors import ApiError
 from tinylm.serving.guard import POLICY, SAFE
-from tinylm.serving.limits import Limits
+from tinylm.serving.limits import HEADER_BYTES, Limits
 from tinylm.serving.responses import dumps
 
 _TOLD = {408: "The request did not come in time", 431: "The headers are too long",
@@ -45,8 +45,11 @@ class Connection(H11Protocol):
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
+        """In slices, so that headers of any length are found too long before they are whole."""
         self._wait_for_request()
-        super().data_received(data)
+        for start in range(0, len(data), HEADER_BYTES):
+            if not self.transport.is_closing():
+                super().data_received(data[start:start + HEADER_BYTES])
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:

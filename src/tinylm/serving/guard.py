@@ -94,6 +94,8 @@ class Guard:
             await send(message)
 
         try:
+            if scope["http_version"] not in ("1.0", "1.1"):
+                raise ApiError(505, "This server speaks HTTP/1.1")
             self._check_host(headers)
             self._check_origin(headers, origin)
             if extra and scope["method"] == "OPTIONS":

@@ -90,7 +90,7 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(self, events: AsyncGenerator[bytes, None], until: float, on_first: Callable[[], None]) -> None:
-        super().__init__()
+        super().__init__(headers={"X-Accel-Buffering": "no"})  # what stands in between is not to wait for the end
         self._events, self._until, self._on_first = events, until, on_first
         self._has_started = False
         del self.headers["content-length"]
