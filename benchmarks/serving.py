@@ -237,7 +237,7 @@ def conforms(examples: int) -> Run:
 
 def beside_slow_clients(count: int, seconds: float) -> Run:
     with served() as server:
-        client = server.load("slow", count, seconds, max_tokens=4000)
+        client = server.load("slow", count, seconds, max_tokens=200)
         taken = []
         while client.poll() is None:
             began = time.perf_counter()

@@ -135,6 +135,12 @@ class Server:
         """Bytes."""
         return psutil.Process(self.process.pid).memory_info().rss
 
+    def whole_log(self) -> str:
+        """With all that has been asked so far: it is written a little later than it is answered."""
+        self.ask("/the/end/of/the/log")
+        until(lambda: "/the/end/of/the/log" in self.log)
+        return self.log
+
     def is_well(self) -> bool:
         """It runs, has met no error of its own, and answers a request for a text."""
         assert self.process.poll() is None, self.log

@@ -23,7 +23,7 @@ def test_neither_prompts_nor_keys_nor_texts_are_in_it(runs: Path) -> None:
         server.ask(f"/v1/models?secret={SECRET}&key={KEY}")
         server.ask("/v1/models", headers={"Authorization": "Bearer secret-wrong-key"})
         server.ask("/v1/next", {"model": server.model, "prompt": SECRET})
-        log = server.log
+        log = server.whole_log()
         assert "/v1/completions" in log
         assert "secret" not in log
         assert KEY not in log
@@ -36,7 +36,7 @@ def test_each_request_has_a_line_with_its_status(runs: Path) -> None:
         server.complete(max_tokens=5)
         server.ask("/v1/completions", server.fields(n=-1))
         server.ask("/no/such/path")
-        lines = [line for line in server.log.splitlines() if "/v1/completions" in line or "/no/such" in line]
+        lines = [line for line in server.whole_log().splitlines() if "/v1/completions" in line or "/no/such" in line]
         assert len(lines) == 3
         for line, status in zip(lines, ("200", "400", "404"), strict=True):
             assert f" {status}" in line
@@ -51,7 +51,7 @@ def test_a_client_cannot_write_lines_or_drive_a_terminal(runs: Path) -> None:
                                    + f"Host: {server.authority}\r\n\r\n".encode())
                 read_until(connection, b"\0never")
         server.ask("/v1/completions", server.fields(model="\x1b[31m\nforged"))
-        log = server.log
+        log = server.whole_log()
         assert not [line for line in log.splitlines() if line.startswith("forged")]
         assert all(character.isprintable() or character == "\n" for character in log)
         assert max(map(len, log.splitlines())) < 1000

@@ -118,12 +118,12 @@ def test_without_a_seed_each_text_is_another(server: Server) -> None:
 def test_a_stream_comes_as_it_is_written(server: Server) -> None:
     """Not all of it at the end: the first piece is there while the text is being written."""
     with server.open() as connection:
-        connection.sendall(server.request(server.fields(max_tokens=4000, stream=True, logit_bias=BIAS)))
+        connection.sendall(server.request(server.fields(max_tokens=4000, n=16, stream=True, logit_bias=BIAS)))
         heard = connection.recv(65536)
         while b"data: " not in heard:
             heard += connection.recv(65536)
         assert b"[DONE]" not in heard
-        assert server.running == 1
+        assert server.running > 0
 
 
 def test_what_goes_wrong_before_the_first_token_is_no_stream(server: Server) -> None:
