@@ -94,8 +94,7 @@ class Guard:
             await send(message)
 
         try:
-            if scope["http_version"] not in ("1.0", "1.1"):
-                raise ApiError(505, "This server speaks HTTP/1.1")
+            _check_form(scope)
             self._check_host(headers)
             self._check_origin(headers, origin)
             if extra and scope["method"] == "OPTIONS":
@@ -141,6 +140,15 @@ class Guard:
             return []
         return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"),
                 (b"access-control-expose-headers", b"x-request-id, retry-after")]
+
+
+def _check_form(scope: Scope) -> None:
+    """What others between us and the client could understand in another way."""
+    if scope["http_version"] not in ("1.0", "1.1"):
+        raise ApiError(505, "This server speaks HTTP/1.1")
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise ApiError(400, "A body has a Content-Length or comes in chunks, not both", headers={"Connection": "close"})
 
 
 def _digest(text: bytes) -> bytes:

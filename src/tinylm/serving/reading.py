@@ -25,6 +25,8 @@ async def read_body(request: Request) -> bytes:
     if kind != "application/json":
         raise ApiError(415, "The body has to be JSON, with the header Content-Type: application/json",
                        code="unsupported_media_type")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiError(415, "The body has to come as it is, without a Content-Encoding", code="unsupported_media_type")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length[:20]) > BODY_BYTES:
         raise _too_large()
