@@ -218,7 +218,7 @@ def conformity(url: str, examples: int, *, phases: str = "examples,coverage,fuzz
         done = subprocess.run(
             [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--mode", "all", "--checks", "all",
              "--max-examples", str(examples), "--phases", phases, "--generation-allow-x00", "true",
-             "--generation-deterministic", "--generation-database", "none", "--no-color", "--continue-on-failure",
+             "--generation-deterministic", "--no-color", "--continue-on-failure",
              "--report-json-path", str(report)],
             cwd=place, capture_output=True, text=True, check=False, errors="replace")
     return {"code": done.returncode, "failures": int(done.returncode != 0), "examples": examples,

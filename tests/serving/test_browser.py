@@ -1,6 +1,6 @@
 """Pages of another site in a real browser: none reads or changes anything of the server (promises S2, S3).
 
-Each attack tells what it has learnt by writing READ: and it into its page. That a page could do so shows where a server
+Each attack tells what it has learnt by writing READ: and it into its page (spelt in two parts in its own script). That a page could do so shows where a server
 lets its site in.
 """
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.full, pytest.mark.skipif(not CHROMIUM, reason="there i
 NAME = "characters"
 START = f"""
 const API = 'URL', BODY = JSON.stringify({{model: '{NAME}', prompt: 'a', max_tokens: 9}});
-const tell = text => text && document.body.append('READ:' + text);
+const tell = text => text && document.body.append('RE' + 'AD:' + text);
 const no = error => document.body.append('NO:' + error);
 """
 ATTACKS = {
@@ -65,7 +65,7 @@ ATTACKS = {
 
 
 def page(attack: str, server: Server) -> str:
-    script = f"{START.replace('URL', server.url)}\n{attack}\ndocument.body.append('RAN')"
+    script = f"{START.replace('URL', server.url)}\n{attack}\ndocument.body.append('RA' + 'N')"
     return f"<!doctype html><title>attack</title><body><script>{script}</script></body>"
 
 
@@ -78,8 +78,8 @@ def test_a_page_of_another_site_learns_and_does_nothing(server: Server, name: st
     before = server.gauge("tinylm_completion_tokens_total")
     with Site({"/": page(ATTACKS[name], server)}) as site:
         seen = visit(f"http://evil.example:{site.port}/")
-    assert "RAN" in seen.partition("</script>")[2]
-    assert "READ:" not in seen.partition("</script>")[2], seen
+    assert "RAN" in seen
+    assert "READ:" not in seen
     assert server.gauge("tinylm_completion_tokens_total") == before
     assert server.is_well()
 
@@ -91,7 +91,7 @@ def test_a_page_of_a_site_that_is_named_does(runs: Path) -> None:
         for name in ("fetch", "post json", "an old request", "with a key"):
             pages["/"] = page(ATTACKS[name], server)
             seen = visit(f"http://evil.example:{site.port}/")
-            assert "READ:{" in seen.partition("</script>")[2], (name, seen)
+            assert "READ:{" in seen, name
 
 
 @pytest.mark.parametrize("name", ["evil.example", "localhost.evil.example", "127.0.0.1.example"])

@@ -36,10 +36,10 @@ def test_an_idle_one_is_gone_at_once(characters: Path, number: signal.Signals) -
 
 def test_a_stream_that_can_end_in_time_does(characters: Path) -> None:
     with Server(characters) as server:
-        asked = server.fields(max_tokens=4000, seed=1, stream=True, logit_bias=BIAS)
+        asked = {"max_tokens": 4000, "seed": 1, "logit_bias": BIAS}
         expected = text_of(server.stream(**asked))
         with server.open() as connection:
-            connection.sendall(server.request(asked))
+            connection.sendall(server.request(server.fields(stream=True, **asked)))
             heard = read_until(connection, b"data: ")
             server.process.send_signal(signal.SIGTERM)
             heard += rest_of(connection)
