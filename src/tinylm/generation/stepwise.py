@@ -39,24 +39,31 @@ def logits_stepwise(reader: Reader, ids: Sequence[int]) -> Generator[None, None,
 
 def logprobs_stepwise(reader: Reader, ids: Sequence[int], top: int,
                       tokenizer: Tokenizer) -> Generator[None, None, list[TokenLogprobs]]:
-    """How likely the model held each of the ids after the first, and the `top` likeliest in its place.
+    """How likely the model held each of the ids after the first, and the `top` likeliest in its place, with as much in
+    view as if it had written them itself.
 
     Raises:
-        TinyLMError: there are more than the model sees at once; or it is damaged.
+        TinyLMError: the model is damaged: a logit is not finite.
     """
-    if len(ids) > reader.limit:
-        raise TinyLMError(f"the prompt has {len(ids):,} tokens, <bos> counted, and this model sees {reader.limit:,} at "
-                          "once", where="prompt", remedy="Shorten it, or ask without log-probabilities")
-    past, size = reader.begin(), min(LONGEST, reader.block)
+    text, size = View(ids[:1], reader.limit), min(LONGEST, reader.block)
     scored: list[TokenLogprobs] = []
-    for start in range(0, len(ids) - 1, size):
-        block = [*ids[start:start + size], *ids[start + size:start + size + 1]]
-        rows = [row.copy() for row in _found(reader, [Piece(past, [id], True) for id in block[:-1]])]
-        yield
-        for place, (row, id) in enumerate(zip(rows, block[1:], strict=True), start=1):
-            scored.append(logprobs_of(row, id, top, tokenizer))
-            if place % FEW == 0:
-                yield
+    while len(text.ids) < len(ids):
+        past, seen = reader.begin(), text.view[:-1]
+        for start in range(0, len(seen), size):
+            _found(reader, [Piece(past, seen[start:start + size], False)])
+            yield
+        slides = False
+        while not slides and len(text.ids) < len(ids):
+            room = min(size, reader.limit - len(text.view) + 1)
+            targets = ids[len(text.ids):len(text.ids) + room]
+            inputs = [text.ids[-1], *targets[:-1]]
+            rows = [row.copy() for row in _found(reader, [Piece(past, [id], True) for id in inputs])]
+            yield
+            for row, id in zip(rows, targets, strict=True):
+                scored.append(logprobs_of(row, id, top, tokenizer))
+                slides = text.extend(id)
+                if len(scored) % FEW == 0:
+                    yield
     return scored
 
 

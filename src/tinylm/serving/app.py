@@ -152,12 +152,12 @@ class Api:
         return PlainTextResponse(self._metrics.text(self._shelf, self._connections()), media_type=CONTENT_TYPE)
 
     async def document(self, _: Request) -> Response:
-        return Json(openapi.document(self._limits, self._shelf.loaded()))
+        return Json(openapi.document(self._limits, self._shelf))
 
     async def page(self, _: Request) -> Response:
         policy = f"default-src 'none'; style-src {openapi.STYLE_HASH}; frame-ancestors 'none'; base-uri 'none'; " \
                  "form-action 'none'"
-        page = openapi.page(openapi.document(self._limits, self._shelf.loaded()))
+        page = openapi.page(openapi.document(self._limits, self._shelf))
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 

@@ -19,6 +19,8 @@ from tinylm.serving.responses import event
 from tinylm.serving.scheduler import News, Order
 from tinylm.serving.shelf import Served
 
+MOST_SCORED = 1 << 16
+"""Tokens of a request whose probabilities are told."""
 _AS_THEY_ARE = ("max_tokens", "top_p", "presence_penalty", "frequency_penalty", "top_k", "min_p", "typical_p",
                 "repetition_penalty")
 
@@ -35,11 +37,21 @@ class Asked(NamedTuple):
 def prepare(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> list[Asked]:
     """Raises: ApiError: settings that cannot be, or what the tokenizer does not know."""
     settings = _settings(lm, request, limits)
-    top = request.logprobs
     try:
-        return [_asked(lm, prompt, request.n or 1, top, settings) for prompt in _prompts(request)]
+        asked = [_asked(lm, prompt, request.n or 1, request.logprobs, settings) for prompt in _prompts(request)]
     except TinyLMError as error:
         raise of_settings(error, param="prompt") from None
+    if request.logprobs is not None:
+        _check_scored(asked, request)
+    return asked
+
+
+def _check_scored(asked: list[Asked], request: CompletionRequest) -> None:
+    """An answer is one object, and one with the probabilities of very many tokens would keep everybody waiting."""
+    count = sum(task.config.max_tokens + len(each.given) * bool(request.echo) for each in asked for task in each.tasks)
+    if count > MOST_SCORED:
+        raise ApiError(400, f"logprobs: they are told of {MOST_SCORED:,} tokens at most, and these may be {count:,}",
+                       param="logprobs", code="invalid_value")
 
 
 def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:

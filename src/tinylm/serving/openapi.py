@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -14,8 +13,8 @@ from pydantic import BaseModel, TypeAdapter
 from tinylm import __version__
 from tinylm.serving import answers
 from tinylm.serving.limits import Limits
-from tinylm.serving.requests import LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
-from tinylm.serving.shelf import Served
+from tinylm.serving.requests import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
+from tinylm.serving.shelf import Shelf
 
 _REFERENCE = "#/components/schemas/{model}"
 _REQUESTS: tuple[type[BaseModel], ...] = (CompletionRequest, NextRequest, ChatRequest)
@@ -29,23 +28,22 @@ _OF_BODY = {400: "a field is wrong: `param` names it", 413: "the body is too lar
             503: "the model cannot be read at the moment", 504: "the time for a request is over"}
 
 
-def document(limits: Limits, loaded: Sequence[Served]) -> dict[str, Any]:
-    """
-    Args:
-        loaded: where there is one model alone, the bounds of ids are its own.
-    """
-    schemas = _schemas()
-    properties = schemas["CompletionRequest"]["properties"]
-    properties["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
-    if len(loaded) == 1:
-        _bound_ids(schemas, loaded[0].lm.tokenizer.vocab_size)
+def document(limits: Limits, shelf: Shelf) -> dict[str, Any]:
+    """With the models that are there now. Where there is one alone, the bounds of ids are its own."""
+    schemas, ids = _schemas(), shelf.ids()
+    for kind in _REQUESTS:
+        schemas[kind.__name__]["properties"]["model"]["enum"] = ids
+    schemas["CompletionRequest"]["properties"]["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
+    if len(ids) == 1:
+        for served in shelf.loaded():
+            _bound_ids(schemas, served.lm.tokenizer.vocab_size)
     return {
         "openapi": "3.1.0",
         "info": {"title": "tinylm", "version": __version__,
                  "description": "Small language models, asked as OpenAI's clients ask."},
         "servers": [{"url": "/"}],
         "security": [{}, {"key": []}],
-        "paths": _paths(),
+        "paths": _paths(ids),
         "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }
 
@@ -66,6 +64,8 @@ def _bound_ids(schema: Any, vocab_size: int) -> None:
     if isinstance(schema, dict):
         if schema.get("maximum") == LARGEST_ID:
             schema["maximum"] = vocab_size - 1
+        if schema.get("pattern") == ID_AS_TEXT:
+            schema["pattern"] = _pattern_below(vocab_size)
         for value in schema.values():
             _bound_ids(value, vocab_size)
     elif isinstance(schema, list):
@@ -73,8 +73,19 @@ def _bound_ids(schema: Any, vocab_size: int) -> None:
             _bound_ids(value, vocab_size)
 
 
-def _paths() -> dict[str, Any]:
-    model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+def _pattern_below(limit: int) -> str:
+    """Of the numbers from 0 to below it: shorter ones, and those that are smaller from some digit on."""
+    most = str(limit - 1)
+    longer = [f"[1-9][0-9]{{0,{len(most) - 2}}}"] if len(most) > 1 else []
+    for place, digit in enumerate(most):
+        least = 1 if place == 0 and len(most) > 1 else 0
+        if int(digit) > least:
+            longer.append(f"{most[:place]}[{least}-{int(digit) - 1}][0-9]{{{len(most) - place - 1}}}")
+    return f"^({'|'.join(dict.fromkeys(['0', *longer, most]))})$"
+
+
+def _paths(ids: list[str]) -> dict[str, Any]:
+    model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": ids}}
     stream = {"text/event-stream": {"schema": {"type": "string"}}}
     return {
         "/v1/models": {"get": _operation("listModels", "The models that can be asked.", _json("Models"))},

@@ -57,7 +57,8 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_no_number)
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_doubles, parse_float=_number,
+                          parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise ApiError(400, f"The body is not UTF-8: byte {error.start} cannot be") from None
     except RecursionError:
@@ -72,6 +73,12 @@ def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} comes twice")
     return found
+
+
+def _number(text: str) -> float:
+    """A whole number may be written 85.0, which is an integer to JSON Schema."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _no_number(name: str) -> NoReturn:

@@ -30,7 +30,8 @@ class _Asked(BaseModel):
 LARGEST_ID = LARGEST - 1
 """What no other bound is: where a model is known, it is replaced by its own."""
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
-IdAsText = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,9})$")]
+ID_AS_TEXT = r"^(0|[1-9][0-9]{0,9})$"
+IdAsText = Annotated[str, StringConstraints(pattern=ID_AS_TEXT)]
 Ids = Annotated[list[Id], Field(min_length=1)]
 Prompt = Annotated[
     str | Annotated[list[str], Field(min_length=1, max_length=MOST_PROMPTS)] | Ids
