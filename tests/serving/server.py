@@ -6,20 +6,21 @@ import contextlib
 import http.client
 import json
 import os
-import select
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
 from pathlib import Path
+from subprocess import Popen
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import psutil
+
+from .nursery import Child
 
 PATIENCE = 60.0
 """Seconds for what takes a moment: a bound against hanging."""
@@ -86,38 +87,43 @@ class Server:
                  environment: Mapping[str, str] | None = None) -> None:
         """
         Args:
+            folder: of a model, or of some.
+            options: of the command.
             key: sent with each request that says nothing else. It is not given to the server.
             under: a command that the server's is given to.
         """
-        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
-        command = [*under, sys.executable, "-m", "tinylm", "serve", str(folder), "--port", "0", "--json"]
-        self.process = subprocess.Popen([*command, *map(str, options)], stdout=subprocess.PIPE, stderr=self._log,
-                                        text=True, env={**os.environ, **(environment or {})})
+        self._place = tempfile.TemporaryDirectory()
+        self._output, self._errors = (Path(self._place.name, name) for name in ("output", "errors"))
+        arguments = ["serve", str(folder), "--port", "0", "--json", *map(str, options)]
+        self.process = self._start(arguments, under, environment or {})
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.ready = self._hear()
+        until(lambda: self._output.read_text().endswith("\n") or self.process.poll() is not None)
+        assert self._output.read_text(), f"it does not begin to serve: {self.log}"
+        self.ready = json.loads(self._output.read_text())
         self.url: str = self.ready["url"]
         self.host, port = self.url.removeprefix("http://").rsplit(":", 1)
         self.port = int(port)
         self.authority = f"{self.host}:{port}"
         self.model: str = self.ready["models"][0]
 
-    def _hear(self) -> Any:
-        assert self.process.stdout
-        if select.select([self.process.stdout], [], [], PATIENCE)[0] and (line := self.process.stdout.readline()):
-            return json.loads(line)
-        self.process.kill()
-        raise AssertionError(f"it does not begin to serve: {self.log}")
+    def _start(self, arguments: list[str], under: tuple[str, ...],
+               environment: Mapping[str, str]) -> Child | Popen[str]:
+        with open(self._output, "w") as output, open(self._errors, "w") as errors:
+            if not under:
+                return Child(arguments, environment, self._output, self._errors)
+            command = [*under, sys.executable, "-m", "tinylm", *arguments]
+            return Popen(command, stdout=output, stderr=errors, text=True, env={**os.environ, **environment})
 
     def __enter__(self) -> Server:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        with self.process:
-            self.process.kill()
+        self.process.kill()
+        self.process.wait(PATIENCE)
         if error and "Traceback" in self.log:
             error.add_note(self.log[-4000:])
-        self._log.close()
+        self._place.cleanup()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""
@@ -127,8 +133,7 @@ class Server:
     @property
     def log(self) -> str:
         """What it has written to its standard error."""
-        self._log.seek(0)
-        return self._log.read()
+        return self._errors.read_text(encoding="utf-8", errors="replace")
 
     @property
     def memory(self) -> int:

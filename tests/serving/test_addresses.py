@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from .nursery import Child
+from .server import until
 
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2", "127.1", "127.0.1", "2130706433", "0x7f000001",
             "0177.0.0.1", "::ffff:127.0.0.1", "LOCALHOST", "0:0:0:0:0:0:0:1"]
@@ -36,16 +35,27 @@ def is_loopback(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def found(characters: Path) -> dict[tuple[str, str | None], Any]:
-    """What came of each host and key; a key of None is no option at all."""
+def found(characters: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str | None], Any]:
+    """What comes of each host and key. A key of None: the option is left out."""
     cases = [*((host, None) for host in (*LOOPBACK, *OUTSIDE, *outer_address())),
              *((host, KEY) for host in ("0.0.0.0", "127.0.0.1", *outer_address())),
              *(("0.0.0.0", key) for key in NO_KEYS)]
-    options = [["--host", host, *([] if key is None else ["--api-key", key])] for host, key in cases]
-    done = subprocess.run([sys.executable, Path(__file__).parent / "hosts.py", characters, json.dumps(options)],
-                          stdout=subprocess.PIPE, text=True, check=True, timeout=250,
-                          env={name: value for name, value in os.environ.items() if name != "TINYLM_API_KEY"})
-    return dict(zip(cases, json.loads(done.stdout), strict=True))
+    return {(host, key): tried(tmp_path_factory.mktemp("tried"), characters, host, key) for host, key in cases}
+
+
+def tried(place: Path, folder: Path, host: str, key: str | None) -> Any:
+    """The exit code (None: it serves), the addresses on which it listens, and what it says."""
+    output, errors = place / "output", place / "errors"
+    for file in (output, errors):
+        file.touch()
+    options = ["--host", host, *([] if key is None else ["--api-key", key])]
+    server = Child(["serve", str(folder), "--port", "0", "--json", *options], {}, output, errors)
+    until(lambda: output.read_text().endswith("\n") or server.poll() is not None)
+    code = server.poll()
+    sockets = psutil.Process(server.pid).net_connections() if code is None else []
+    server.kill()
+    return {"code": code, "listens": [each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN],
+            "said": errors.read_text(encoding="utf-8")}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Pages of another site in a real browser: none reads or changes anything of the server (promises S2, S3).
 
-Each attack writes READ: and what it has learnt into its page; its own script spells that in two parts. That a page could
-do so shows where a server lets its site in.
+Each attack writes READ: and what it has learnt into its page; its own script spells that in two parts. That a page
+could do so shows where a server lets its site in.
 """
 
 from __future__ import annotations
