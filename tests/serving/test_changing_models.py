@@ -111,11 +111,6 @@ def assert_survives(server: Server, folder: Path, versions: list[Path], texts: l
     assert "Traceback" not in server.log
 
 
-def test_harm_done_to_its_files(served: tuple[Server, Path], versions: list[Path], texts: list[str]) -> None:
-    assert_survives(*served, versions, texts, 14)
-
-
-@pytest.mark.full
 def test_harm_done_fifty_times(served: tuple[Server, Path], versions: list[Path], texts: list[str]) -> None:
     assert_survives(*served, versions, texts, 50)
 

@@ -158,4 +158,4 @@ def test_random_changes_of_a_good_request(server: Server) -> None:
             new = chance.choice((b"", chance.randbytes(1), b"\r\n", b"\0", b" ", b'"', b"9"))
             data[place:place + chance.choice((0, 1, 1, 4))] = new
         answer = answer_to(server, bytes(data), hurry=True)
-        assert not answer or answer.split(b" ")[1][:1] in b"24", (data, answer)
+        assert not answer or answer.split(b" ")[1][:1] in b"24" or answer.split(b" ")[1] == b"505", (data, answer)

@@ -70,7 +70,6 @@ def test_sixty_others_are_refused(server: Server) -> None:
     assert server.is_well()
 
 
-@pytest.mark.full
 def test_three_hundred_others_are_refused(server: Server) -> None:
     assert_refused(server, random_hosts(LARGEST))
     assert server.is_well()
