@@ -7,6 +7,7 @@ import random
 import select
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -145,6 +146,36 @@ def test_many_requests_on_one_connection_are_answered_in_turn(server: Server) ->
             while len(body) < length:
                 body += connection.recv(65536)
             assert f'"completion_tokens":{number}'.encode() in body.replace(b" ", b"")
+
+
+HEAVY = {
+    "a long prompt": {"prompt": "ab" * 500_000, "max_tokens": 1},
+    "a long prompt of bytes": {"prompt": "🙂é" * 50_000, "max_tokens": 1, "model": "random_bytes"},
+    "a long prompt of ids": {"prompt": [20] * 250_000, "max_tokens": 1},
+    "a long prompt that is told of": {"prompt": "ab" * 8_000, "echo": True, "logprobs": 5, "max_tokens": 1},
+    "many prompts": {"prompt": ["ab" * 4_000] * 64, "n": 2, "max_tokens": 3},
+    "many texts": {"prompt": ["a"] * 8, "n": 16, "max_tokens": 300, "logit_bias": BIAS},
+    "many probabilities": {"n": 16, "max_tokens": 1000, "logprobs": 5, "logit_bias": BIAS},
+    "many penalties": {"max_tokens": 4096, "repetition_penalty": 1.1, "typical_p": 0.9, "top_p": 0.9, "min_p": 0.01},
+    "long stops": {"max_tokens": 4096, "stop": ["a" * 499 + letter for letter in "bcde"], "logit_bias": BIAS},
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_the_heaviest_requests_keep_nobody_waiting(server: Server, name: str) -> None:
+    """While one is answered, so are others: within two seconds, which bounds a hanging and no speed."""
+    with ThreadPoolExecutor(1) as pool:
+        heavy = pool.submit(server.ask, "/v1/completions", {**server.fields(), **HEAVY[name]})
+        while not heavy.done():
+            assert server.ask("/healthz", seconds=2).status == 200
+            assert server.ask("/v1/completions", server.fields(max_tokens=1), seconds=2).status in (200, 429)
+    assert heavy.result().status == 200, heavy.result().body[:300]
+
+
+def test_what_would_fill_the_memory_is_refused(server: Server) -> None:
+    """The probabilities of four million tokens, for one."""
+    asked = server.fields(["a"] * 64, n=16, max_tokens=4096, logprobs=5)
+    assert server.ask("/v1/completions", asked).error["param"] == "logprobs"
 
 
 @pytest.mark.full
