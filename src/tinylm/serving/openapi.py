@@ -86,7 +86,8 @@ def _pattern_below(limit: int) -> str:
 
 def _paths(ids: list[str]) -> dict[str, Any]:
     model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": ids}}
-    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    event = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+    stream = {"text/event-stream": {"schema": event}}
     return {
         "/v1/models": {"get": _operation("listModels", "The models that can be asked.", _json("Models"))},
         "/v1/models/{model}": {"get": {**_operation("getModel", "One of them.", _json("Model"),

@@ -6,8 +6,8 @@
             ...
 
 Between two steps of the batch texts join and leave. Requests take turns: one that wants many texts keeps no place from
-one that wants a single text. The loop is woken once a step for all texts, and seldom enough that telling takes a small
-part of its time: what came meanwhile is told at once.
+one that wants a single text. The loop hears of a text's first token and of its end at once; of what lies between it
+hears of all texts together, and seldom enough that telling takes a small part of the time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncio
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -29,7 +29,7 @@ from tinylm.serving.limits import Limits
 from tinylm.writing import Writing
 
 Found = TypeVar("Found")
-REST = 3
+REST = 8
 """Telling takes one part of the time, and so many parts are for writing."""
 
 
@@ -236,7 +236,7 @@ class Scheduler:
             self._leave(text)
         if order.streams or ended:
             order.tell(News(place, piece, len(writer.ids), ended))
-            self._messenger.fresh(order)
+            self._messenger.fresh(order, is_urgent=bool(ended) or len(writer.ids) == 1)
 
     def _leave(self, text: Text) -> None:
         self._batch.remove(text)
@@ -246,7 +246,7 @@ class Scheduler:
 
     def _fail(self, order: Order, error: ApiError) -> None:
         order.tell(error)
-        self._messenger.fresh(order)
+        self._messenger.fresh(order, is_urgent=True)
         self._drop(order)
 
     def _drop(self, order: Order) -> None:
@@ -303,19 +303,28 @@ def _settle(future: asyncio.Future[Any], found: Any, error: Exception | None) ->
         future.set_exception(error)
 
 
+def _wake(orders: Iterable[Order]) -> None:
+    for order in orders:
+        order.wake()
+
+
 class _Messenger:
-    """Wakes the event loop from another thread, at most once for all that has come since it last listened, and leaves
-    it and the other thread time for their own work in between."""
+    """Wakes the event loop from another thread: at once for the first and the last that is told of a text, and for all
+    the rest seldom enough that both have time for their own work."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._fresh: deque[Order] = deque()
+        self._urgent: list[Order] = []
         self._is_called = False
 
-    def fresh(self, order: Order) -> None:
-        self._fresh.append(order)
+    def fresh(self, order: Order, *, is_urgent: bool) -> None:
+        (self._urgent if is_urgent else self._fresh).append(order)
 
     def send(self) -> None:
+        if self._urgent:
+            self.call(partial(_wake, self._urgent))
+            self._urgent = []
         if self._fresh and not self._is_called:
             self._is_called = True
             self.call(self._deliver)
