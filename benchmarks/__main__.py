@@ -22,6 +22,7 @@ BENCHMARKS = {
     "plan-rules": "The experiments behind the rules by which tinylm chooses sizes, batches and dropout.",
     "forecast": "Time and memory that `tinylm plan` foretells, against what `tinylm train` takes.",
     "checkpoint-cost": "The share of a run's time that goes into saving it.",
+    "serving": "What serving costs beside the engine, and what it stands: load, slow clients, disconnects.",
 }
 """Each with a sentence. Its module has the same name, with underscores; nothing of it is imported to print the list."""
 

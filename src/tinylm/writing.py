@@ -11,7 +11,15 @@ import numpy as np
 from tinylm import bundle
 from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig, Storage
 from tinylm.errors import TinyLMError
-from tinylm.generation.completion import Completion, Task, Writer, likeliest, log_softmax, write_together
+from tinylm.generation.completion import (
+    Completion,
+    Task,
+    TokenLogprobs,
+    Writer,
+    likeliest,
+    log_softmax,
+    write_together,
+)
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
 from tinylm.text.tokenizer import Tokenizer
@@ -62,7 +70,27 @@ class Writing:
         """
         if top < 1:
             raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
-        logits = self.read(self.tokenizer.encode_prompt(prompt)).logits
+        return self._predictions(self.read(self.tokenizer.encode_prompt(prompt)).logits, top)
+
+    def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
+        """The same after these ids, which begin with `<bos>`: a generator that takes a break after each piece of work.
+        """
+        from tinylm.generation.stepwise import logits_stepwise
+
+        logits = yield from logits_stepwise(self._reader(), ids)
+        return self._predictions(logits, top)
+
+    def score_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[TokenLogprobs]]:
+        """How likely each of the ids after the first was held, and the `top` likeliest in its place; likewise.
+
+        Raises:
+            TinyLMError: more ids than the model sees at once.
+        """
+        from tinylm.generation.stepwise import logprobs_stepwise
+
+        return (yield from logprobs_stepwise(self._reader(), ids, top, self.tokenizer))
+
+    def _predictions(self, logits: Logits, top: int) -> list[Prediction]:
         shares = np.exp(log_softmax(logits))
         return [Prediction(id, self.tokenizer.token(id), float(shares[id])) for id in likeliest(logits, top)]
 
@@ -152,8 +180,12 @@ class Writing:
         yield writer.finish()
 
     def _complete_together(self, tasks: list[Task]) -> list[Completion]:
+        return write_together(self.batch(), tasks, self.most_together(MOST_TEXTS))
+
+    def most_together(self, most: int) -> int:
+        """How many texts are written side by side: at most so many, and no more than the memory should hold."""
         cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
-        return write_together(self.batch(), tasks, max(1, min(MOST_TEXTS, MOST_CACHE // max(1, cache))))
+        return max(1, min(most, MOST_CACHE // max(1, cache)))
 
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:

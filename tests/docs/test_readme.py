@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -60,9 +61,31 @@ def environment(place):
             "COLUMNS": "200", "PYTHONUTF8": "1"}
 
 
+@contextlib.contextmanager
+def in_background(command, shown, place, environment):
+    """A server, which has printed what is shown when this begins; afterwards it is stopped."""
+    process = subprocess.Popen(command.removesuffix("&").split(), cwd=place, env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True, encoding="utf-8", start_new_session=True)
+    with process:
+        try:
+            for line in shown:
+                assert line == CUT or shows(process.stdout.readline(), line), f"$ {command} does not print {line}"
+            yield
+        finally:
+            process.terminate()
+
+
 def test_every_command_works_and_prints_what_is_shown(place, environment):
+    with contextlib.ExitStack() as background:
+        check(place, environment, background)
+
+
+def check(place, environment, background):
     for command, shown in steps():
         if command.startswith("make "):
+            continue
+        if command.endswith("&"):
+            background.enter_context(in_background(command, shown, place, environment))
             continue
         is_python = command.startswith("import ")
         what = [sys.executable, "-W", "error", "-c", command] if is_python else ["sh", "-c", command]

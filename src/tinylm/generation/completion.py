@@ -70,6 +70,7 @@ class Writer:
         ids: those that have come.
         forgotten: how many ids in front the model no longer sees.
         stopped: a stop text has come.
+        logprobs: one for each of `ids`, if they were asked for.
     """
 
     def __init__(self, prompt: str, tokenizer: Tokenizer, config: SampleConfig, seed: int,
@@ -80,7 +81,7 @@ class Writer:
         self.ids: list[int] = []
         self.forgotten = 0
         self._pieces: list[str] = []
-        self._logprobs: list[TokenLogprobs] = []
+        self.logprobs: list[TokenLogprobs] = []
 
     @property
     def stopped(self) -> bool:
@@ -94,7 +95,7 @@ class Writer:
         """The text that this id makes certain. `logits`: (V,), what it was chosen from."""
         self.ids.append(id)
         if self._top is not None:
-            self._logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
+            self.logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
         return self._take(self._stream.push(id))
 
     def take(self, ids: Sequence[int], logits: NDArray[np.float32]) -> bool:
@@ -118,7 +119,7 @@ class Writer:
         ended = bool(self.ids) and self.ids[-1] == self._tokenizer.eos_id
         return Completion(self.prompt, self.text, self.ids,
                           "stop" if self.stopped else "eos" if ended else "length", self._seed, self.forgotten,
-                          None if self._top is None else self._logprobs, self._score)
+                          None if self._top is None else self.logprobs, self._score)
 
     def _take(self, piece: str) -> str:
         self._pieces.append(piece)
@@ -173,7 +174,11 @@ def log_softmax(logits: Logits) -> NDArray[np.float64]:
 
 def likeliest(logits: Logits, count: int) -> list[int]:
     """So many ids, best first; of equals the lowest."""
-    found: list[int] = np.argsort(-logits, kind="stable")[:count].tolist()
+    if count == 0:
+        return []
+    least = np.partition(logits, -count)[-count] if count < len(logits) else -np.inf
+    able = np.flatnonzero(logits >= least)  # sorting all would take longer than the model itself
+    found: list[int] = able[np.argsort(-logits[able], kind="stable")[:count]].tolist()
     return found
 
 

@@ -37,8 +37,9 @@ class Reader(Protocol):
         """The same past once more, to go on from in another way."""
 
     def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
-        """Reads the pieces, each of a past of its own. For each that asks there is what follows it, (V,), which the
-        next call may overwrite; or what is wrong with it: a number that is not finite."""
+        """Reads the pieces; those of one past in their order, and all of these or none ask. For each that asks there is
+        what follows it, (V,), which the next call may overwrite; or what is wrong with it: a number that is not
+        finite."""
 
     def write(self, pasts: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
               steps: Sequence[int]) -> Sequence[Run | None]:
@@ -65,9 +66,10 @@ class EngineReader:
         except TinyLMError as error:  # the engine does not say whose number it was, so each is asked alone
             if len(pieces) == 1:
                 return [error]
-        alone: list[Logits | TinyLMError | None] = []
         for piece, length in zip(pieces, lengths, strict=True):
             piece.past.length = length
+        alone: list[Logits | TinyLMError | None] = []
+        for piece in pieces:
             found, = self.read([piece])
             alone.append(found if found is None or isinstance(found, TinyLMError) else found.copy())
         return alone

@@ -1,0 +1,71 @@
+"""tinylm serve RUN: the OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from tinylm.cli.output import add_json, note, print_json
+
+EXAMPLE = "tinylm serve runs/book --port 8000"
+KEY = "TINYLM_API_KEY"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a model folder, or a folder of such: a model for each")
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST",
+                        help="the address to listen at (default: 127.0.0.1, this machine alone); any other needs a key")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000; 0: any that is free)")
+    parser.add_argument("--api-key", metavar="KEY",
+                        help=f"whoever asks has to show it; better set {KEY}, which others on this machine cannot see")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME",
+                        help="one more name of this server, or NAME:PORT (may be repeated)")
+    parser.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN",
+                        help="a web site whose pages may ask, such as https://example.org (may be repeated)")
+    for name, kind, unit, about in _LIMITS:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=unit, help=about)
+    add_json(parser)
+
+
+_LIMITS = (
+    ("texts", int, "N", "texts written side by side, of a model (default: 32)"),
+    ("queue", int, "N", "texts that may wait; then requests are refused (default: 128)"),
+    ("connections", int, "N", "open at the same time (default: 512)"),
+    ("max_tokens", int, "N", "of one text, at most (default: 4096)"),
+    ("seconds", float, "S", "for a request, at most (default: 300)"),
+    ("read_seconds", float, "S", "until a client has sent its request (default: 10)"),
+    ("grace", float, "S", "for what is under way, when asked to stop (default: 10)"),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tinylm.errors import TinyLMError
+    from tinylm.serving.limits import Limits
+    from tinylm.serving.server import Place, serve
+
+    given = {name: value for name, *_ in _LIMITS if (value := getattr(arguments, name)) is not None}
+    for name, value in given.items():
+        if not 0 < value < float("inf") and not (name in ("queue", "grace") and value == 0):
+            raise TinyLMError(f"cannot be {value}", where=f"--{name.replace('_', '-')}", remedy="Give more than 0")
+    if arguments.api_key is not None:
+        note(f"note: others on this machine can see a key that stands in a command; {KEY} is for that")
+    key = arguments.api_key if arguments.api_key is not None else os.environ.get(KEY)
+    place = Place(arguments.host, arguments.port, key, tuple(arguments.allow_host), tuple(arguments.allow_origin))
+
+    def ready(url: str, models: Sequence[str]) -> None:
+        if arguments.json:
+            print_json({"url": url, "models": list(models), "key": key is not None})
+        else:
+            _greet(url, models, key is not None)
+
+    return serve(arguments.run, place, Limits(**given), ready)
+
+
+def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
+    header = f' -H "Authorization: Bearer ${KEY}"' if asks_for_key else ""
+    for_whom = "whoever has the key" if asks_for_key else "this machine alone"
+    print(f"serving    {url}/v1   for {for_whom}; Ctrl-C stops\n"
+          f"models     {', '.join(models)}\n"
+          f"try        curl {url}/v1/completions -H 'Content-Type: application/json'{header} \\\n"
+          f"             -d '{{\"model\": \"{models[0]}\", \"prompt\": \"\", \"max_tokens\": 50}}'", flush=True)

@@ -1,0 +1,210 @@
+"""/v1/completions: prompts to texts, whole or as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, NamedTuple
+
+from tinylm.errors import TinyLMError
+from tinylm.generation.completion import Task, TokenLogprobs
+from tinylm.lm import LanguageModel
+from tinylm.serving.answers import Choice, Logprobs, LogprobsOfText, usage
+from tinylm.serving.errors import ApiError, of_settings
+from tinylm.serving.limits import Limits
+from tinylm.serving.requests import CompletionRequest
+from tinylm.serving.responses import event
+from tinylm.serving.scheduler import News, Order
+from tinylm.serving.shelf import Served
+
+MOST_SCORED = 1 << 16
+"""Tokens of a request whose probabilities are told."""
+_AS_THEY_ARE = ("max_tokens", "top_p", "presence_penalty", "frequency_penalty", "top_k", "min_p", "typical_p",
+                "repetition_penalty")
+
+
+class Asked(NamedTuple):
+    """A prompt: its ids as they were given, and as the model reads them; its text; the texts that it wants."""
+
+    given: list[int]
+    ids: list[int]
+    text: str
+    tasks: list[Task]
+
+
+def prepare(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> list[Asked]:
+    """Raises: ApiError: settings that cannot be, or what the tokenizer does not know."""
+    settings = _settings(lm, request, limits)
+    try:
+        asked = [_asked(lm, prompt, request.n or 1, request.logprobs, settings) for prompt in _prompts(request)]
+    except TinyLMError as error:
+        raise of_settings(error, param="prompt") from None
+    if request.logprobs is not None:
+        _check_scored(asked, request)
+    return asked
+
+
+def _check_scored(asked: list[Asked], request: CompletionRequest) -> None:
+    """An answer is one object, and one with the probabilities of very many tokens would keep everybody waiting."""
+    count = sum(task.config.max_tokens + len(each.given) * bool(request.echo) for each in asked for task in each.tasks)
+    if count > MOST_SCORED:
+        raise ApiError(400, f"logprobs: they are told of {MOST_SCORED:,} tokens at most, and these may be {count:,}",
+                       param="logprobs", code="invalid_value")
+
+
+def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
+    prompt = request.prompt
+    if prompt is None:
+        return [""]
+    if isinstance(prompt, str):
+        return [prompt]
+    return [prompt] if isinstance(prompt[0], int) else prompt
+
+
+def _asked(lm: LanguageModel, prompt: str | list[int], n: int, top: int | None, settings: dict[str, Any]) -> Asked:
+    tokenizer = lm.tokenizer
+    given = tokenizer.encode_text(prompt) if isinstance(prompt, str) else prompt
+    text = prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
+    ids = with_bos(given, tokenizer.bos_id)
+    return Asked(given, ids, text, lm.tasks(ids, samples=n, logprobs=top, **settings))
+
+
+def with_bos(ids: list[int], bos_id: int) -> list[int]:
+    """A text begins with <bos>, as every row of the training did."""
+    return ids if ids[:1] == [bos_id] else [bos_id, *ids]
+
+
+def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> dict[str, Any]:
+    """Of `LanguageModel.tasks`."""
+    if (request.max_tokens or 0) > limits.max_tokens:
+        raise ApiError(400, f"max_tokens: this server writes {limits.max_tokens:,} tokens at most", param="max_tokens")
+    settings = {name: value for name in _AS_THEY_ARE if (value := getattr(request, name)) is not None}
+    settings.setdefault("max_tokens", min(lm.config.sample.max_tokens, limits.max_tokens))
+    if request.temperature is not None:
+        settings["greedy"] = request.temperature == 0
+        settings.update({"temperature": request.temperature} if request.temperature else {})
+    if request.logit_bias:
+        settings["logit_bias"] = {f"#{id}": number for id, number in request.logit_bias.items()}
+    if request.stop is not None:
+        settings["stop"] = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop)
+    return {**settings, "seed": request.seed, "beams": 1}  # beams are no stream of tokens
+
+
+class Answer:
+    """What one request is answered, as its texts come.
+
+    Args:
+        asked: the prompts, each with as many tasks.
+
+    Attributes:
+        prompt_tokens, completion_tokens: so far; each prompt is counted once.
+    """
+
+    def __init__(self, served: Served, request: CompletionRequest, asked: list[Asked]) -> None:
+        self._served, self._request, self._asked = served, request, asked
+        self._tasks = [task for each in asked for task in each.tasks]
+        self._per_prompt = len(self._tasks) // len(asked)
+        self._head = {"id": f"cmpl-{secrets.token_hex(12)}", "object": "text_completion", "created": int(time.time()),
+                      "model": served.id, "system_fingerprint": served.version}
+        self._tokens, self._pending = [0] * len(self._tasks), len(self._tasks)
+        self._order: Order | None = None
+        self.prompt_tokens = sum(len(each.given) for each in asked)
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(self._tokens)
+
+    async def _begin(self) -> None:
+        """Raises: ApiError: there is no room for it."""
+        request, scheduler = self._request, self._served.scheduler
+        self._scores = await self._score() if request.echo and request.logprobs is not None else None
+        self._order = scheduler.submit(self._tasks, streams=bool(request.stream))
+        offsets = [len(self._echo(place)) for place in range(len(self._tasks))]
+        tokenizer = self._served.lm.tokenizer
+        self._logprobs = [LogprobsOfText(tokenizer, offset) for offset in offsets]
+        self._echoed = [not request.echo] * len(self._tasks)
+
+    def call_off(self) -> None:
+        if self._order is not None and self._pending:
+            self._served.scheduler.call_off(self._order)
+
+    async def whole(self) -> dict[str, Any]:
+        """All of it as one object."""
+        choices: dict[int, Choice] = {}
+        async for some in self._choices():
+            choices.update((choice["index"], choice) for choice in some)
+        return {**self._head, "choices": [choices[place] for place in sorted(choices)],
+                "usage": usage(self.prompt_tokens, self.completion_tokens)}
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """As server-sent events, one or more at a time, or none."""
+        options = self._request.stream_options
+        counts = options is not None and bool(options.include_usage)
+        no_usage = {"usage": None} if counts else {}
+        async for choices in self._choices():
+            yield b"".join(event({**self._head, "choices": [choice], **no_usage}) for choice in choices)
+        if counts:
+            yield event({**self._head, "choices": [], "usage": usage(self.prompt_tokens, self.completion_tokens)})
+        yield b"data: [DONE]\n\n"
+
+    async def _score(self) -> list[list[TokenLogprobs]]:
+        """How likely the tokens of each prompt were."""
+        scheduler, lm, top = self._served.scheduler, self._served.lm, self._request.logprobs or 0
+        works = [scheduler.share(lm.score_stepwise(each.ids, top)) for each in self._asked]
+        try:
+            return await asyncio.gather(*works)
+        except TinyLMError as error:
+            raise of_settings(error, param="prompt") from None
+
+    async def _choices(self) -> AsyncIterator[list[Choice]]:
+        """What can be told of the texts, whenever there is something new."""
+        await self._begin()
+        assert self._order is not None
+        while self._pending:
+            latest: dict[int, News] = {}
+            for news in await self._order.news():
+                before = latest.get(news.place)
+                latest[news.place] = news._replace(text=before.text + news.text) if before else news
+            yield [choice for news in latest.values() if (choice := self._choice(news)) is not None]
+
+    def _choice(self, news: News) -> Choice | None:
+        """None, if there is nothing to tell of it yet."""
+        place, is_whole = news.place, not self._request.stream
+        before, self._tokens[place] = self._tokens[place], news.tokens
+        self._pending -= news.ended is not None
+        writer = self._tasks[place].writer
+        text = writer.text if is_whole else news.text
+        logprobs = None
+        if self._request.logprobs is not None:
+            logprobs = self._logprobs[place].take(writer.logprobs[before:news.tokens], text)
+        if not self._echoed[place]:
+            self._echoed[place] = True
+            text = self._echo(place) + text
+            logprobs = logprobs and _joined(self._echoed_logprobs(place), logprobs)
+        if not (text or news.ended or (logprobs and logprobs["tokens"])):
+            return None
+        return {"index": place, "text": text, "logprobs": logprobs, "finish_reason": news.ended}
+
+    def _echo(self, place: int) -> str:
+        """The prompt as it stands before its text."""
+        if not self._request.echo:
+            return ""
+        text = self._asked[place // self._per_prompt].text
+        goes_on = self._served.lm.tokenizer.kind == "word" and self._tasks[place].config.max_tokens > 0
+        return text + " " if text and goes_on else text
+
+    def _echoed_logprobs(self, place: int) -> Logprobs:
+        """Of the prompt's tokens; what a text begins with cannot be told how likely it was."""
+        number = place // self._per_prompt
+        assert self._scores is not None
+        asked, scores, tokenizer = self._asked[number], self._scores[number], self._served.lm.tokenizer
+        told = LogprobsOfText(tokenizer, 0)
+        if len(asked.given) > len(scores):
+            told.push(asked.given[0], tokenizer.token(asked.given[0]), None)
+        return told.take(scores, asked.text + " ")
+
+
+def _joined(first: Logprobs, second: Logprobs) -> Logprobs:
+    return {name: [*first[name], *second[name]] for name in first}  # type: ignore[literal-required, return-value]

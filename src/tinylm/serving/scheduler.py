@@ -1,0 +1,352 @@
+"""Texts of many requests, written together by one thread, and what has become of them told to the event loop.
+
+    order = scheduler.submit(tasks, streams=True)      in the event loop
+    while not order.ended:
+        for news in await order.news():
+            ...
+
+Between two steps of the batch texts join and leave. Requests take turns: one that wants many texts keeps no place from
+one that wants a single text. The loop hears of a text's first token and of its end at once; of what lies between it
+hears of all texts together, and seldom enough that telling takes a small part of the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from tinylm.errors import TinyLMError
+from tinylm.generation.batch import Batch, Text
+from tinylm.generation.completion import Task
+from tinylm.serving.errors import ApiError, of_settings, overloaded, server_error
+from tinylm.serving.limits import Limits
+from tinylm.writing import Writing
+
+Found = TypeVar("Found")
+REST = 8
+"""Telling takes one part of the time, and so many parts are for writing."""
+
+
+class News(NamedTuple):
+    """What has become of a text.
+
+    Attributes:
+        place: which of the order's.
+        text: what is certain since the last news.
+        tokens: how many its writer has taken by now.
+        ended: why it has ended, if it has.
+    """
+
+    place: int
+    text: str
+    tokens: int
+    ended: Literal["stop", "length"] | None
+
+
+class Order:
+    """The texts that one request wants. The loop reads it, the scheduler's thread fills it.
+
+    Args:
+        streams: there is news of every token; else only of texts that have ended.
+    """
+
+    def __init__(self, tasks: Sequence[Task], streams: bool) -> None:
+        self.tasks, self.streams = tasks, streams
+        self.waiting = deque(enumerate(tasks))
+        self.unfinished = len(tasks)
+        self.is_called_off = False
+        self._told: deque[News | ApiError] = deque()
+        self._woken = asyncio.Event()
+
+    def tell(self, news: News | ApiError) -> None:
+        self._told.append(news)
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def news(self) -> list[News]:
+        """All that there is; waits until there is some. Raises: ApiError: that the order has ended with."""
+        while not self._told:
+            self._woken.clear()
+            await self._woken.wait()
+        found: list[News] = []
+        while self._told:
+            news = self._told.popleft()
+            if isinstance(news, ApiError):
+                raise news
+            found.append(news)
+        return found
+
+
+class _Shared(NamedTuple):
+    """Work that is done a little at a time, and who waits for it."""
+
+    work: Generator[None, None, Any]
+    future: asyncio.Future[Any]
+
+
+class Scheduler:
+    """
+    Args:
+        lm: the model; none but this thread computes with it from now on.
+        limits: how many texts run and wait.
+
+    Attributes:
+        tokens: how many have been written so far.
+    """
+
+    def __init__(self, lm: Writing, limits: Limits) -> None:
+        self._lm, self._limits, self._loop = lm, limits, asyncio.get_running_loop()
+        self._most = lm.most_together(limits.texts)
+        self._batch: Batch = lm.batch()
+        self._seated: dict[Text, tuple[Order, int]] = {}
+        self._orders: deque[Order] = deque()
+        self._shared: deque[_Shared] = deque()
+        self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._messenger = _Messenger(self._loop)
+        self._taken, self._done = 0, 0  # texts; each is counted by one thread alone
+        self.tokens, self._ends = 0, False
+        self._closed: ApiError | None = None
+        self._thread = threading.Thread(target=self._run, name="tinylm-scheduler", daemon=True)
+        self._thread.start()
+
+    # ---- for the event loop
+
+    @property
+    def running(self) -> int:
+        """Texts that are being written."""
+        return len(self._seated)
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for a place."""
+        return max(0, self._taken - self._done - self.running)
+
+    def submit(self, tasks: Sequence[Task], *, streams: bool) -> Order:
+        """Raises: ApiError: too many wait already."""
+        self._check_room()
+        order = Order(tasks, streams)
+        self._taken += len(tasks)
+        self._commands.put(partial(self._orders.append, order))
+        return order
+
+    def call_off(self, order: Order) -> None:
+        """Nobody waits for it any more. One that has ended already is no matter."""
+        self._commands.put(partial(self._drop, order))
+
+    async def share(self, work: Generator[None, None, Found]) -> Found:
+        """Goes through a generator in the breaks between two steps, and gives what it returns.
+
+        Raises:
+            ApiError: too many wait already.
+            TinyLMError: as the generator.
+        """
+        self._check_room()
+        self._taken += 1
+        future: asyncio.Future[Found] = self._loop.create_future()
+        self._commands.put(partial(self._shared.append, _Shared(work, future)))
+        return await future
+
+    def end(self, error: ApiError | None = None) -> None:
+        """Ends the thread when nothing is open any more; with an error at once, and all that is open with it. Nothing
+        may be asked of it afterwards."""
+        self._closed = error
+
+        def last() -> None:
+            self._ends = True
+            if error is not None:
+                self._fail_all(error)
+
+        self._commands.put(last)
+
+    def join(self, seconds: float) -> None:
+        """Waits for the end of the thread, which must not compute while Python tidies up."""
+        self._thread.join(seconds)
+
+    def _check_room(self) -> None:
+        if self._closed is not None:
+            raise self._closed
+        if self._taken - self._done >= self._most + self._limits.queue:
+            raise overloaded(f"{self._limits.queue} texts or more are waiting already. Try again in a moment")
+
+    # ---- in its own thread
+
+    def _run(self) -> None:
+        while not self._ends or self._is_busy():
+            self._obey()
+            try:
+                self._seat()
+                self._step()
+                self._do_shared()
+            except Exception as error:
+                traceback.print_exception(error)
+                self._start_anew()
+            self._messenger.send()
+
+    def _is_busy(self) -> bool:
+        return bool(self._batch.running or self._orders or self._shared)
+
+    def _obey(self) -> None:
+        while not self._commands.empty() or not (self._is_busy() or self._ends):
+            self._commands.get()()
+
+    def _seat(self) -> None:
+        """Fills the batch up; an order that still wants more goes to the end of the line."""
+        while self._orders and len(self._batch.running) < self._most:
+            order = self._orders.popleft()
+            if order.is_called_off:
+                continue
+            place, task = order.waiting.popleft()
+            if order.waiting:
+                self._orders.append(order)
+            try:
+                text = self._batch.add(task.ids, task.config, seed=task.seed, bias=task.bias, forced=task.forced)
+            except TinyLMError as error:
+                self._fail(order, of_settings(error, param="prompt"))
+                continue
+            self._seated[text] = order, place
+            if text.stopped_by:  # it may have no tokens at all
+                self._take(text)
+
+    def _step(self) -> None:
+        for text in self._batch.step() if self._batch.running else ():
+            if text in self._seated:  # its order may have failed with another text of this very step
+                self._take(text)
+
+    def _take(self, text: Text) -> None:
+        """Tells of what a step has made of a text."""
+        order, place = self._seated[text]
+        if text.error:
+            self._fail(order, of_settings(text.error))
+            return
+        writer, piece = order.tasks[place].writer, ""
+        if text.logits is not None:
+            piece = writer.push(text.new[-1], text.logits)
+            self.tokens += 1
+        ended: Literal["stop", "length"] | None = None
+        if writer.stopped or text.stopped_by:
+            ended = "length" if text.stopped_by == "length" and not writer.stopped else "stop"
+            piece += writer.finish()
+            self._leave(text)
+        if order.streams or ended:
+            order.tell(News(place, piece, len(writer.ids), ended))
+            self._messenger.fresh(order, is_urgent=bool(ended) or len(writer.ids) == 1)
+
+    def _leave(self, text: Text) -> None:
+        self._batch.remove(text)
+        order, _ = self._seated.pop(text)
+        order.unfinished -= 1
+        self._done += 1
+
+    def _fail(self, order: Order, error: ApiError) -> None:
+        order.tell(error)
+        self._messenger.fresh(order, is_urgent=True)
+        self._drop(order)
+
+    def _drop(self, order: Order) -> None:
+        for text in [text for text, (other, _) in self._seated.items() if other is order]:
+            self._leave(text)
+        if not order.is_called_off:
+            order.is_called_off = True
+            self._done += order.unfinished  # those that have never begun
+
+    def _fail_all(self, error: ApiError) -> None:
+        orders = {id(order): order for order in [*self._orders, *(order for order, _ in self._seated.values())]}
+        for order in orders.values():
+            self._fail(order, error)
+        self._orders.clear()
+        while self._shared:
+            self._end_shared(self._shared.popleft(), None, error)
+
+    def _start_anew(self) -> None:
+        """After a mistake of our own, nothing of the batch is sure any more."""
+        self._fail_all(server_error())
+        self._batch = self._lm.batch()
+        self._seated.clear()
+
+    def _do_shared(self) -> None:
+        """A little of what waits longest, and then it is the next one's turn."""
+        if not self._shared:
+            return
+        shared = self._shared.popleft()
+        try:
+            if not shared.future.cancelled():
+                next(shared.work)
+                self._shared.append(shared)
+                return
+            self._end_shared(shared, None)
+        except StopIteration as end:
+            self._end_shared(shared, end.value)
+        except TinyLMError as error:
+            self._end_shared(shared, None, error)
+        except Exception:
+            self._end_shared(shared, None, server_error())
+            raise
+
+    def _end_shared(self, shared: _Shared, found: Any, error: Exception | None = None) -> None:
+        self._done += 1
+        self._messenger.call(partial(_settle, shared.future, found, error))
+
+
+def _settle(future: asyncio.Future[Any], found: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(found)
+    else:
+        future.set_exception(error)
+
+
+def _wake(orders: Iterable[Order]) -> None:
+    for order in orders:
+        order.wake()
+
+
+class _Messenger:
+    """Wakes the event loop from another thread: at once for the first and the last that is told of a text, and for all
+    the rest seldom enough that both have time for their own work."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._fresh: deque[Order] = deque()
+        self._urgent: list[Order] = []
+        self._is_called = False
+
+    def fresh(self, order: Order, *, is_urgent: bool) -> None:
+        (self._urgent if is_urgent else self._fresh).append(order)
+
+    def send(self) -> None:
+        if self._urgent:
+            self.call(partial(_wake, self._urgent))
+            self._urgent = []
+        if self._fresh and not self._is_called:
+            self._is_called = True
+            self.call(self._deliver)
+
+    def call(self, callback: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            self._fresh.clear()
+
+    def _deliver(self) -> None:
+        began = self._loop.time()
+        while self._fresh:
+            self._fresh.popleft().wake()
+        self._loop.call_soon(self._delivered, began)  # after those who have been woken
+
+    def _delivered(self, began: float) -> None:
+        rest = REST * (self._loop.time() - began)
+        self._loop.call_later(rest, self._listen)
+
+    def _listen(self) -> None:
+        self._is_called = False
+        if self._fresh:
+            self._is_called = True
+            self._deliver()

@@ -1,0 +1,43 @@
+"""What the OpenAPI page says is so: schemathesis asks what it allows and what it forbids (promise S5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("schemathesis")
+
+from benchmarks.serving import conformity
+
+from .server import Server, paths_of_the_application
+
+
+@pytest.fixture(scope="module")
+def knows_every_text(runs: Path) -> Iterator[Server]:
+    """The model of bytes by itself: there is no prompt that it does not know."""
+    with Server(runs / "random_bytes") as server:
+        yield server
+
+
+def test_the_page_tells_of_every_route(knows_every_text: Server) -> None:
+    page = knows_every_text.ask("/openapi.json").json
+    assert page["openapi"].startswith("3.")
+    assert {*paths_of_the_application()} - {"/"} <= {*page["paths"]}
+    fields = page["components"]["schemas"]["CompletionRequest"]["properties"]
+    assert {"prompt", "max_tokens", "n", "logprobs", "echo", "stop", "seed", "logit_bias", "stream"} <= {*fields}
+
+
+def test_a_few_examples_of_each_operation(knows_every_text: Server) -> None:
+    told = conformity(knows_every_text.url, 5, phases="examples,fuzzing")
+    assert told["failures"] == 0, told["said"]
+    assert knows_every_text.is_well()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1500)
+def test_a_hundred_examples_of_each_operation(knows_every_text: Server) -> None:
+    told = conformity(knows_every_text.url, 100)
+    assert told["failures"] == 0, told["said"]
+    assert knows_every_text.is_well()
