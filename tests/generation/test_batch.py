@@ -14,9 +14,11 @@ from tinylm.errors import TinyLMError
 from tinylm.generation import readers
 from tinylm.generation.batch import Batch, Text
 from tinylm.generation.decode import Decoder, TorchReader
+from tinylm.generation.engine import engine as engines
 from tinylm.generation.engine.decoder import EngineDecoder
 from tinylm.generation.engine.desk import Desk
 from tinylm.generation.engine.engine import Engine
+from tinylm.generation.engine.tiles import ROWS
 from tinylm.generation.engine.weights import weights_of
 from tinylm.generation.readers import EngineReader
 from tinylm.generation.window import generate_ids
@@ -129,6 +131,29 @@ def test_a_long_prompt_does_not_keep_others_waiting() -> None:
         assert len(first.new) == written + 1
         assert steps > 1 or short.new
     assert 3000 / readers.BLOCK <= steps <= 3000 / readers.BLOCK + 4
+
+
+@pytest.mark.parametrize("cached", [0, engines.CACHED])
+def test_many_texts_in_a_run_are_each_as_alone(cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a small model in groups, each on one core; of a large one all together, on all cores."""
+    monkeypatch.setattr(engines, "CACHED", cached)
+    engine = Engine(MODEL.config, weights_of(MODEL), cores=3)
+    batch = Batch(EngineReader(engine), VOCAB, EOS)
+    texts = [add(batch, [1, 3 + number], number) for number in range(27)]
+    finish(batch, 16)
+    for number, text in enumerate(texts):
+        assert text.new == alone("engine", [1, 3 + number], number)
+
+
+@settings(derandomize=True, deadline=None)
+@given(count=st.integers(1, 200), cores=st.integers(1, 16))
+def test_groups_hold_everybody_and_give_each_core_something_to_do(count: int, cores: int) -> None:
+    parts = engines.groups(count, cores)
+    assert [place for part in parts for place in range(count)[part]] == list(range(count))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) <= engines.GROUP
+    assert max(sizes) - min(sizes) <= 1
+    assert len(parts) >= min(cores, count // ROWS)
 
 
 def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:
