@@ -72,4 +72,4 @@ def bits_per_byte(engine: Engine, part: Part) -> float:
         chosen = logits[np.arange(len(ids)), targets[0][counted]]
         highest = logits.max(axis=1)
         nats += float((highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)) - chosen).sum())
-    return nats / np.log(2) / part.n_bytes
+    return round(float(nats / np.log(2) / part.n_bytes), 6)
