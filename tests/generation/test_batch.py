@@ -224,10 +224,11 @@ def test_a_text_that_meets_damage_in_the_midst_of_a_run_ends_alone() -> None:
 @pytest.mark.parametrize("most", [1, 9])
 def test_settings_that_leave_nothing_end_their_text_alone(most: int) -> None:
     batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
-    text = batch.add([1], SampleConfig(), seed=0, bias=np.full(VOCAB, -np.inf, np.float32))
+    nothing = np.full(VOCAB, -np.inf, np.float32)
+    text = batch.add([1], SampleConfig(), seed=0, bias=nothing, forced=[5, 6])
     other = add(batch, [1], 0)
     finish(batch, most)
-    assert text.stopped_by == "error"
+    assert (text.new, text.stopped_by) == ([5, 6], "error")
     assert "every token is banned" in str(text.error)
     assert other.new == alone("engine", [1], 0)
 

@@ -176,6 +176,7 @@ class Batch:
             text.sampler.took(*ids)
         except TinyLMError as error:
             text.stopped_by, text.error = "error", error
+            text.new += ids[:-1]
             return Written(text, ids[:-1], logits[:-1])
         text.ids += ids[:-1]
         text.view += ids[:-1]  # it does not slide: a run is no longer than that

@@ -62,5 +62,5 @@ class EngineDecoder(Window):
         began = time.perf_counter()
         ids, logits = self.engine.write([self._stream], unread or self.logits[None], choices, steps)
         quick_enough = int(steps * PATIENCE / (time.perf_counter() - began))
-        self._steps = max(1, min(MOST_STEPS, 2 * steps, quick_enough))
+        self._steps = max(1, min(MOST_STEPS, 4 * steps, quick_enough))
         return ids[:, 0].tolist(), logits[:, 0].copy()
