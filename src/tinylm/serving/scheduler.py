@@ -1,87 +1,41 @@
 """Texts of many requests, written together by one thread, and what has become of them told to the event loop.
 
     order = scheduler.submit(tasks, streams=True)      in the event loop
-    while not order.ended:
-        for news in await order.news():
-            ...
+    for news in await order.news():
+        ...
 
-Between two steps of the batch texts join and leave. Requests take turns: one that wants many texts keeps no place from
-one that wants a single text. The loop hears of a text's first token and of its end at once; of what lies between it
-hears of all texts together, and seldom enough that telling takes a small part of the time.
+Between two calls of the model, each of some tokens, texts join and leave. Requests take turns: one that wants many
+texts keeps no place from one that wants a single text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple, TypeVar
 
+import numpy as np
+
 from tinylm.errors import TinyLMError
-from tinylm.generation.batch import Batch, Text
+from tinylm.generation.batch import Batch, Text, Written
 from tinylm.generation.completion import Task
 from tinylm.serving.errors import ApiError, of_settings, overloaded, server_error
 from tinylm.serving.limits import Limits
+from tinylm.serving.orders import Messenger, News, Order
 from tinylm.writing import Writing
 
 Found = TypeVar("Found")
-REST = 8
-"""Telling takes one part of the time, and so many parts are for writing."""
-
-
-class News(NamedTuple):
-    """What has become of a text.
-
-    Attributes:
-        place: which of the order's.
-        text: what is certain since the last news.
-        tokens: how many its writer has taken by now.
-        ended: why it has ended, if it has.
-    """
-
-    place: int
-    text: str
-    tokens: int
-    ended: Literal["stop", "length"] | None
-
-
-class Order:
-    """The texts that one request wants. The loop reads it, the scheduler's thread fills it.
-
-    Args:
-        streams: there is news of every token; else only of texts that have ended.
-    """
-
-    def __init__(self, tasks: Sequence[Task], streams: bool) -> None:
-        self.tasks, self.streams = tasks, streams
-        self.waiting = deque(enumerate(tasks))
-        self.unfinished = len(tasks)
-        self.is_called_off = False
-        self._told: deque[News | ApiError] = deque()
-        self._woken = asyncio.Event()
-
-    def tell(self, news: News | ApiError) -> None:
-        self._told.append(news)
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    async def news(self) -> list[News]:
-        """All that there is; waits until there is some. Raises: ApiError: that the order has ended with."""
-        while not self._told:
-            self._woken.clear()
-            await self._woken.wait()
-        found: list[News] = []
-        while self._told:
-            news = self._told.popleft()
-            if isinstance(news, ApiError):
-                raise news
-            found.append(news)
-        return found
+PATIENCE = 0.01
+"""Seconds that a call of the model should take: so long waits whoever wants to join, or leaves."""
+MOST_STEPS = 64
+"""Ids of each text in a call."""
+NOTHING = np.empty((0, 0), np.float32)
 
 
 class _Shared(NamedTuple):
@@ -96,9 +50,6 @@ class Scheduler:
     Args:
         lm: the model; none but this thread computes with it from now on.
         limits: how many texts run and wait.
-
-    Attributes:
-        tokens: how many have been written so far.
     """
 
     def __init__(self, lm: Writing, limits: Limits) -> None:
@@ -109,9 +60,9 @@ class Scheduler:
         self._orders: deque[Order] = deque()
         self._shared: deque[_Shared] = deque()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._messenger = _Messenger(self._loop)
+        self._messenger = Messenger(self._loop)
         self._taken, self._done = 0, 0  # texts; each is counted by one thread alone
-        self.tokens, self._ends = 0, False
+        self._steps, self._ends = 1, False
         self._closed: ApiError | None = None
         self._thread = threading.Thread(target=self._run, name="tinylm-scheduler", daemon=True)
         self._thread.start()
@@ -141,7 +92,7 @@ class Scheduler:
         self._commands.put(partial(self._drop, order))
 
     async def share(self, work: Generator[None, None, Found]) -> Found:
-        """Goes through a generator in the breaks between two steps, and gives what it returns.
+        """Goes through a generator in the breaks between two calls, and gives what it returns.
 
         Raises:
             ApiError: too many wait already.
@@ -212,23 +163,31 @@ class Scheduler:
                 continue
             self._seated[text] = order, place
             if text.stopped_by:  # it may have no tokens at all
-                self._take(text)
+                self._take(Written(text, [], NOTHING))
 
     def _step(self) -> None:
-        for text in self._batch.step() if self._batch.running else ():
-            if text in self._seated:  # its order may have failed with another text of this very step
-                self._take(text)
+        """Some ids of each text, as many as take no longer than others may wait."""
+        if not self._batch.running:
+            return
+        began = time.perf_counter()
+        written = self._batch.run(self._steps)
+        took = time.perf_counter() - began
+        done = max((len(each.ids) for each in written), default=1)
+        self._steps = max(1, min(MOST_STEPS, 2 * self._steps, int(max(1, done) * PATIENCE / took)))
+        for each in written:
+            if each.text in self._seated:  # its order may have failed with another text of this very call
+                self._take(each)
 
-    def _take(self, text: Text) -> None:
-        """Tells of what a step has made of a text."""
+    def _take(self, written: Written) -> None:
+        """Tells of what has become of a text."""
+        text = written.text
         order, place = self._seated[text]
         if text.error:
             self._fail(order, of_settings(text.error))
             return
-        writer, piece = order.tasks[place].writer, ""
-        if text.logits is not None:
-            piece = writer.push(text.new[-1], text.logits)
-            self.tokens += 1
+        writer = order.tasks[place].writer
+        is_first = not writer.ids
+        piece = writer.take(written.ids, written.logits)
         ended: Literal["stop", "length"] | None = None
         if writer.stopped or text.stopped_by:
             ended = "length" if text.stopped_by == "length" and not writer.stopped else "stop"
@@ -236,7 +195,7 @@ class Scheduler:
             self._leave(text)
         if order.streams or ended:
             order.tell(News(place, piece, len(writer.ids), ended))
-            self._messenger.fresh(order, is_urgent=bool(ended) or len(writer.ids) == 1)
+            self._messenger.fresh(order, is_urgent=bool(ended) or is_first)
 
     def _leave(self, text: Text) -> None:
         self._batch.remove(text)
@@ -301,52 +260,3 @@ def _settle(future: asyncio.Future[Any], found: Any, error: Exception | None) ->
         future.set_result(found)
     else:
         future.set_exception(error)
-
-
-def _wake(orders: Iterable[Order]) -> None:
-    for order in orders:
-        order.wake()
-
-
-class _Messenger:
-    """Wakes the event loop from another thread: at once for the first and the last that is told of a text, and for all
-    the rest seldom enough that both have time for their own work."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._fresh: deque[Order] = deque()
-        self._urgent: list[Order] = []
-        self._is_called = False
-
-    def fresh(self, order: Order, *, is_urgent: bool) -> None:
-        (self._urgent if is_urgent else self._fresh).append(order)
-
-    def send(self) -> None:
-        if self._urgent:
-            self.call(partial(_wake, self._urgent))
-            self._urgent = []
-        if self._fresh and not self._is_called:
-            self._is_called = True
-            self.call(self._deliver)
-
-    def call(self, callback: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop is closed: nobody listens any more
-            self._fresh.clear()
-
-    def _deliver(self) -> None:
-        began = self._loop.time()
-        while self._fresh:
-            self._fresh.popleft().wake()
-        self._loop.call_soon(self._delivered, began)  # after those who have been woken
-
-    def _delivered(self, began: float) -> None:
-        rest = REST * (self._loop.time() - began)
-        self._loop.call_later(rest, self._listen)
-
-    def _listen(self) -> None:
-        self._is_called = False
-        if self._fresh:
-            self._is_called = True
-            self._deliver()
