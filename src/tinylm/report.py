@@ -176,13 +176,16 @@ def verdict(report: Report) -> str:
 
 def say_copied(copied: Copied) -> list[str]:
     """The copy figures in sentences, without what is said before and after."""
+    text = "the training text"
+    if copied.searched:
+        text = f"the first {copied.searched / 1e6:,.0f} MB of the training text, which are all that was searched"
     if copied.where is None:
-        return [f"no {copied.unit.removesuffix('s')} of it stands in the training text"]
+        return [f"no {copied.unit.removesuffix('s')} of it stands in {text}"]
     unit = copied.unit if copied.longest > 1 else copied.unit.removesuffix("s")
     said = [f"the longest run copied word for word has {copied.longest} {unit}: {_short(copied.run)!r}",
             f"it stands in {copied.where.file}, line {copied.where.line}: {_short(copied.where.text)!r}"]
     if copied.windows:
-        said.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in the training text")
+        said.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in {text}")
     return said
 
 

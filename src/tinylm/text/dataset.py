@@ -13,9 +13,12 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from array import array
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
+from tinylm.memory import give_back
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.tokenizer import Tokenizer
 
@@ -32,6 +36,8 @@ MANY_DOCUMENTS = 10
 """From so many on, whole documents are held out for validation rather than the end of the text."""
 MOST_HELD_OUT = 2_000_000
 """Characters."""
+MOST_CORES = 8
+"""That encode a text side by side: more of them would wait for the one that reads it."""
 FORMAT = 1
 """Part of the cache's key: raise it when the files change their meaning."""
 
@@ -149,10 +155,12 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
     if kind == "bpe":
         # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
         texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
-    return Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
+    tokenizer = Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
+    give_back()
+    return tokenizer
 
 
-MOST_FOR_BPE = 1 << 25
+MOST_FOR_BPE = 1 << 24
 """A longer text trains its BPE on every second, third, ... piece, about this many characters in all."""
 
 
@@ -223,6 +231,7 @@ def _encode_into(folder: Path, split: Split, tokenizer: Tokenizer) -> Dataset:
     temporary, place = _writable_beside(folder), None
     try:
         meta = _write_parts(temporary, split, tokenizer)
+        give_back()
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
         place = _move(temporary, folder)
     except OSError as error:
@@ -277,9 +286,9 @@ def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fing
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     offsets, n_tokens, n_bytes = array("q", [0]), 0, 0
     with open(f"{path}.ids", "wb") as file:
-        for piece, ids in _encoded(part, tokenizer):
+        for piece, ids in _encoded(part, tokenizer, dtype):
             n_bytes += fingerprint.add(piece)
-            file.write(ids.astype(dtype).tobytes())
+            file.write(ids.tobytes())
             n_tokens += len(ids)
             if piece.ends_document:
                 file.write(np.array([tokenizer.eos_id], dtype).tobytes())
@@ -292,15 +301,36 @@ def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fing
             "sha256": {suffix: _sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
 
 
-def _encoded(part: Slice, tokenizer: Tokenizer) -> Iterator[tuple[Piece, NDArray[np.uint32]]]:
-    place = 0
-    for piece in part.pieces():
-        try:
-            yield piece, tokenizer.encode_arrays([piece.text])[0]
-        except TinyLMError as error:
-            where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
-            raise TinyLMError(error.what, where=where, remedy=error.remedy) from None
-        place += len(piece.text)
+def _encoded(part: Slice, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
+    """Pieces and their ids in order. Some pieces ahead are being encoded meanwhile, each by one thread."""
+    n_bytes, own = part.corpus.stats().bytes, threading.local()
+
+    def encode(piece: Piece) -> NDArray[Any]:
+        if not hasattr(own, "encode"):
+            own.encode = tokenizer.encoder(n_bytes)
+        ids: NDArray[Any] = own.encode(piece.text).astype(dtype)
+        return ids
+
+    cores, place = min(MOST_CORES, os.cpu_count() or 1), 0
+    with ThreadPoolExecutor(cores) as pool:
+        for piece, ids in _begun_ahead(pool, encode, part.pieces(), cores + 1):
+            try:
+                yield piece, ids.result()
+            except TinyLMError as error:
+                where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
+                raise TinyLMError(error.what, where=where, remedy=error.remedy) from None
+            place += len(piece.text)
+
+
+def _begun_ahead(pool: Executor, work: Callable[[Piece], NDArray[Any]], pieces: Iterable[Piece],
+                 most: int) -> Iterator[tuple[Piece, Future[NDArray[Any]]]]:
+    """Each piece and what will come of it, while the work on so many more is under way, or waits for its turn."""
+    begun = deque[tuple[Piece, Future[NDArray[Any]]]]()
+    for piece in pieces:
+        begun.append((piece, pool.submit(work, piece)))
+        if len(begun) > most:
+            yield begun.popleft()
+    yield from begun
 
 
 def _sha256(path: Path) -> str:
