@@ -22,7 +22,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,17 @@ from tinylm.memory import give_back
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.tokenizer import Tokenizer
 
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
 MANY_DOCUMENTS = 10
 """From so many on, whole documents are held out for validation rather than the end of the text."""
 MOST_HELD_OUT = 2_000_000
 """Characters."""
 MOST_CORES = 8
 """That encode a text side by side: more of them would wait for the one that reads it."""
+ENOUGH_FOR_A_THREAD = 1 << 18
+"""Characters."""
 FORMAT = 1
 """Part of the cache's key: raise it when the files change their meaning."""
 
@@ -302,32 +307,50 @@ def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fing
 
 
 def _encoded(part: Slice, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
-    """Pieces and their ids in order. Some pieces ahead are being encoded meanwhile, each by one thread."""
+    """Pieces and their ids in order. Those ahead are being encoded meanwhile, some pieces by each thread."""
     n_bytes, own = part.corpus.stats().bytes, threading.local()
 
-    def encode(piece: Piece) -> NDArray[Any]:
+    def encode(pieces: list[Piece]) -> list[NDArray[Any] | TinyLMError]:
         if not hasattr(own, "encode"):
             own.encode = tokenizer.encoder(n_bytes)
-        ids: NDArray[Any] = own.encode(piece.text).astype(dtype)
-        return ids
+        found: list[NDArray[Any] | TinyLMError] = []
+        for piece in pieces:
+            try:
+                found.append(own.encode(piece.text).astype(dtype))
+            except TinyLMError as error:
+                return [*found, error]
+        return found
 
     cores, place = min(MOST_CORES, os.cpu_count() or 1), 0
     with ThreadPoolExecutor(cores) as pool:
-        for piece, ids in _begun_ahead(pool, encode, part.pieces(), cores + 1):
-            try:
-                yield piece, ids.result()
-            except TinyLMError as error:
-                where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
-                raise TinyLMError(error.what, where=where, remedy=error.remedy) from None
-            place += len(piece.text)
+        for pieces, found in _begun_ahead(pool, encode, _together(part.pieces()), cores + 1):
+            for piece, ids in zip(pieces, found.result(), strict=False):
+                if isinstance(ids, TinyLMError):
+                    where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
+                    raise TinyLMError(ids.what, where=where, remedy=ids.remedy)
+                yield piece, ids
+                place += len(piece.text)
 
 
-def _begun_ahead(pool: Executor, work: Callable[[Piece], NDArray[Any]], pieces: Iterable[Piece],
-                 most: int) -> Iterator[tuple[Piece, Future[NDArray[Any]]]]:
-    """Each piece and what will come of it, while the work on so many more is under way, or waits for its turn."""
-    begun = deque[tuple[Piece, Future[NDArray[Any]]]]()
+def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Short ones in lists, so that handing them to a thread is little beside the work on them."""
+    held, size = list[Piece](), 0
     for piece in pieces:
-        begun.append((piece, pool.submit(work, piece)))
+        held.append(piece)
+        size += len(piece.text)
+        if size >= ENOUGH_FOR_A_THREAD:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _begun_ahead(pool: Executor, work: Callable[[Thing], Result], things: Iterable[Thing],
+                 most: int) -> Iterator[tuple[Thing, Future[Result]]]:
+    """Each thing and what will come of it, while the work on so many more is under way, or waits for its turn."""
+    begun = deque[tuple[Thing, Future[Result]]]()
+    for thing in things:
+        begun.append((thing, pool.submit(work, thing)))
         if len(begun) > most:
             yield begun.popleft()
     yield from begun
