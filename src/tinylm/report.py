@@ -99,8 +99,9 @@ def measure_baselines(train: Text, judged: Text, vocab_size: int) -> Baselines:
     is judged that they were made from, since they would know that by heart."""
     if judged is train:
         return _count(train, judged, vocab_size, order=0)
+    read = _end(train.text), _beginning(judged.text)
     with ThreadPoolExecutor(1) as beside:  # the compressor leaves Python to others while it works
-        compressed = beside.submit(lambda: baselines.compressor(_end(train.text), _beginning(judged.text)))
+        compressed = beside.submit(baselines.compressor, *read)
         order = baselines.best_order(train.ids.ids[:ENOUGH_FOR_ORDER], vocab_size)
         counted = _count(train, judged, vocab_size, order)
         return replace(counted, bits_per_byte={**counted.bits_per_byte, "zstd": compressed.result()})
