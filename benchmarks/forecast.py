@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from benchmarks.harness import peak_of, process
 
 CONFIGURATIONS: dict[str, list[str]] = {
     "0.1M characters": ["--size", "0.1M", "--tokenizer", "char"],
@@ -42,7 +41,7 @@ def measure(text: str, options: list[str], seconds: float) -> dict[str, float]:
     steps = max(10, round((seconds - short["seconds"]) / step) + 10)
     planned = _plan(text, [*options, "--steps", str(steps)])
     with tempfile.TemporaryDirectory() as folder:
-        took, peak = _train(text, [*options, "--steps", str(steps), "--out", f"{folder}/run"])
+        took, peak = peak_of("tinylm", "train", text, *options, "--steps", steps, "--out", f"{folder}/run")
     return {"steps": steps, "planned_seconds": planned["seconds"], "seconds": round(took, 1),
             "seconds_ratio": round(planned["seconds"] / took, 3),
             "planned_megabytes": round(planned["peak_memory_bytes"] / 1e6), "megabytes": round(peak / 1e6),
@@ -50,20 +49,8 @@ def measure(text: str, options: list[str], seconds: float) -> dict[str, float]:
 
 
 def _plan(text: str, options: list[str]) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-m", "tinylm", "plan", text, *options, "--json"], check=True,
-                          capture_output=True, text=True)
-    forecast: dict[str, float] = json.loads(done.stdout)["forecast"]
+    forecast: dict[str, float] = process("tinylm", "plan", text, *options, "--json").json()["forecast"]
     return forecast
-
-
-def _train(text: str, options: list[str]) -> tuple[float, int]:
-    """Seconds and peak memory of a run, the process's own."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "tinylm", "train", text, *options], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, f"{options} ended with {process.returncode}"
-    return time.perf_counter() - began, usage.ru_maxrss * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = {}
     for name, options in CONFIGURATIONS.items():
         if not arguments.names or name in arguments.names:
-            results[name] = measure(str(arguments.text), options, arguments.seconds)
+            results[name] = measure(str(arguments.text.resolve()), options, arguments.seconds)
             print(name, results[name], file=sys.stderr, flush=True)
 
     def worst(ratio: str) -> float:

@@ -64,6 +64,29 @@ def process(module: str, *arguments: object, environment: Mapping[str, str] | No
     return Done(seconds, done.stdout)
 
 
+class Measured(NamedTuple):
+    """Wall clock of a process from its start to its end, and the most memory that it held."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def peak_of(module: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Measured:
+    """Runs `python -m module arguments` to its end, silently. Not on Windows.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    began = time.perf_counter()
+    started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    if started.returncode:
+        raise SystemExit(f"{' '.join(command[1:])}\nended with {started.returncode}")
+    return Measured(time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+
+
 @contextmanager
 def fresh(*, compiled: bool = False) -> Iterator[tuple[Path, dict[str, str]]]:
     """A folder to work in, and an environment whose caches are empty: what has to be compiled is, and that counts.

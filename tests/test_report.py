@@ -38,6 +38,9 @@ def test_what_is_copied_in_sentences():
     assert say_copied(COPIED) == ["the longest run copied word for word has 3 words: 'one two x'",
                                   "it stands in a.txt, line 7: 'so one'",
                                   "of all runs of 8 words, 25.0% stand in the training text"]
+    part = replace(COPIED, searched=134_000_000)
+    assert say_copied(part)[2].endswith("in the first 134 MB of the training text, which are all that was searched")
+    assert "in the first 134 MB of" in say_copied(replace(part, longest=0, where=None))[0]
     assert "1 word:" in say_copied(replace(COPIED, longest=1))[0]
     assert len(say_copied(replace(COPIED, windows=0))) == 2
     assert say_copied(replace(COPIED, longest=0, where=None)) == ["no word of it stands in the training text"]

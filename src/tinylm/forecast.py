@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 
-import psutil
 import torch
 
 from tinylm.config import RunConfig
 from tinylm.headroom import needed_bytes
 from tinylm.inspection import structure
+from tinylm.inspection.copying import MOST_SEARCHED
+from tinylm.memory import peak_so_far
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
 from tinylm.training.plan import useful_epochs
@@ -25,7 +25,7 @@ SAVING_SHARE = 0.01
 KEPT_BYTES = 40_000_000
 """What torch's libraries prepare for the shapes of a run and keep, and the gaps between. Measured on Linux: 20 to 70 MB
 for models of 0.1M to 10M (benchmarks/forecast.py)."""
-COPY_INDEX_BYTES = 2
+COPY_INDEX_BYTES = 1
 """Memory for each byte of the training text where copies are looked for."""
 
 
@@ -96,17 +96,8 @@ def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, dev
     training = needed_bytes(config.model, config.train, judged, device)
     if device.type == "cuda":
         return training
-    training += KEPT_BYTES + COPY_INDEX_BYTES * dataset.train.n_bytes
+    training += KEPT_BYTES + COPY_INDEX_BYTES * min(dataset.train.n_bytes, MOST_SEARCHED)
     return max(peak_so_far(), held_bytes + training)
-
-
-def peak_so_far() -> int:
-    """The most memory that this process has held, in bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 # ---- what to expect

@@ -23,6 +23,7 @@ from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
 from tinylm.interrupts import interruptible
+from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, measure_baselines, texts
@@ -155,6 +156,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
         tell(f"compiling  {COMPILING}")
     warm_up(kind, device, precision)
     _write_a_little(kind, device)
+    give_back()
     held_bytes = psutil.Process().memory_info().rss
     config = _configure(text, chosen, device)
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)

@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 
 from tests.generation.twins import TOKENIZERS, llama_of, make_lm
 from tinylm.errors import TinyLMError
+from tinylm.generation.completion import likeliest
 
 MODELS = {kind: make_lm(kind) for kind in TOKENIZERS}
 PROMPTS = ["", "the cat", "the cat sat on the mat , the cat sat again . how are you ? " * 3, "how", "the dog is fine"]
 SETTINGS = [{"greedy": True}, {"temperature": 1.3, "seed": 5}, {"top_k": 7, "repetition_penalty": 1.2, "seed": 9},
             {"stop": ("e", "a", "cat"), "seed": 3}]
+
+
+@given(st.lists(st.sampled_from([-1.5, 0.0, 0.25, 7.0]), min_size=1, max_size=30), st.integers(0, 40))
+def test_the_likeliest_are_the_first_of_all_in_order(values: list[float], count: int) -> None:
+    in_order = sorted(range(len(values)), key=lambda id: (-values[id], id))
+    assert likeliest(np.array(values, np.float32), count) == in_order[:count]
 
 
 @pytest.mark.parametrize("values", SETTINGS, ids=str)

@@ -124,6 +124,21 @@ def test_file_and_line_in_a_folder_of_many_kinds(tmp_path, monkeypatch):
     assert index.measure("four five").longest == 1, "these stand in two files"
 
 
+def test_of_a_long_text_the_beginning_is_searched_and_that_is_said(place, monkeypatch):
+    monkeypatch.setattr(copying, "_BLOCK", 40)
+    whole = index_of(place, "\n".join(NUMBERED)).measure("w10 w11")
+    assert whole.searched is None
+    monkeypatch.setattr(copying, "MOST_SEARCHED", 500)
+    index = CopyIndex(split_corpus(open_corpus(place), 0.0).train)
+    near, far = index.measure("w10 w11"), index.measure("w290 w291")
+    assert (near.longest, far.longest) == (2, 0)
+    assert near.searched == far.searched
+    assert 500 <= near.searched <= 600
+    monkeypatch.setattr(copying, "MOST_SEARCHED", place.stat().st_size)
+    assert CopyIndex(split_corpus(open_corpus(place), 0.0).train).measure("w290 w291") == \
+        index_of(place).measure("w290 w291")
+
+
 def test_only_the_training_text_counts(place):
     place.write_text("\n".join(NUMBERED))
     split = split_corpus(open_corpus(place), 0.5)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Ids = Sequence[int] | NDArray[np.integer]
 _Ints = NDArray[np.int64]
 _Numbers = NDArray[np.int32]
+_Array = NDArray[np.integer]
 _Floats = NDArray[np.float64]
 
 LONGEST = 12
@@ -39,9 +40,9 @@ def uniform(vocab_size: int, n_tokens: int) -> float:
 
 def unigram(train_ids: Ids, validation_ids: Ids, vocab_size: int) -> float:
     """Each token as likely as it is frequent, with one added to every count so that none is impossible. In nats."""
-    counts = np.bincount(_ints(train_ids), minlength=vocab_size) + 1.0
+    counts = np.bincount(_array(train_ids), minlength=vocab_size) + 1.0
     losses = np.log(counts.sum()) - np.log(counts)
-    return float(losses[_ints(validation_ids)].sum())
+    return float(losses[_array(validation_ids)].sum())
 
 
 def ngram(train_ids: Ids, validation_ids: Ids, vocab_size: int, order: int | None = None) -> float:
@@ -55,13 +56,13 @@ def ngram(train_ids: Ids, validation_ids: Ids, vocab_size: int, order: int | Non
         order: n; None chooses it with `best_order`.
     """
     order = best_order(train_ids, vocab_size) if order is None else order
-    losses = _losses_by_order(_ints(train_ids), _ints(validation_ids), vocab_size)
+    losses = _losses_by_order(_array(train_ids), _array(validation_ids), vocab_size)
     return next(islice(losses, order - 1, None))
 
 
 def best_order(train_ids: Ids, vocab_size: int) -> int:
     """The n at which an n-gram of the first nine tenths of `train_ids` best predicts their last tenth."""
-    ids = _ints(train_ids)
+    ids = _array(train_ids)
     cut = len(ids) - len(ids) // 10
     best, least = 1, math.inf
     for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), LONGEST), start=1):
@@ -86,7 +87,7 @@ def compressor(train: bytes, validation: bytes) -> float:
     return 8 * len(packed) / max(1, len(validation))
 
 
-def _losses_by_order(train: _Ints, validation: _Ints, vocab_size: int) -> Iterator[float]:
+def _losses_by_order(train: _Array, validation: _Array, vocab_size: int) -> Iterator[float]:
     """The nats of the 1-gram, the 2-gram, ...: each order is one more refinement of the same probabilities.
 
     n-grams of one length are numbered by their rank among those of the training text, so two have the same number
@@ -94,34 +95,57 @@ def _losses_by_order(train: _Ints, validation: _Ints, vocab_size: int) -> Iterat
     an id longer is (number, id), so numbers grow by sorting numbers.
     """
     probs: _Floats = np.full(len(validation), 1 / vocab_size)
-    # Of the n-gram that ends just before each id, which is its context. The empty one, number 0, ends everywhere.
-    contexts, judged = np.zeros(len(train), np.int32), np.zeros(len(validation), np.int32)
-    n_contexts = 1
+    contexts = _Contexts(np.zeros(len(train), np.int32), np.zeros(len(validation), np.int32), 1)
     for n in count(1):
-        ngrams, numbers, counts = _ranked(contexts * np.int64(vocab_size) + train[n - 1:])
-        found = _find(ngrams, judged * np.int64(vocab_size) + validation[n - 1:])
-        _interpolate(probs[n - 1:], judged, found, _Seen(n_contexts, ngrams // vocab_size, counts))
+        contexts = _refine(probs[n - 1:], contexts, train[n - 1:], validation[n - 1:], vocab_size)
         yield float(-np.log(probs).sum())
-        contexts, judged, n_contexts = numbers[:-1], found[:-1], len(ngrams)
+
+
+class _Contexts(NamedTuple):
+    """The numbers of the n-grams that end just before each id, in both texts, and how many of them there are. The empty
+    one, number 0, ends everywhere."""
+
+    train: _Numbers
+    validation: _Numbers
+    n_different: int
+
+
+def _refine(probs: _Floats, contexts: _Contexts, train: _Array, validation: _Array, vocab_size: int) -> _Contexts:
+    """Refines `probs` of the validation ids in place by their contexts. Returns the contexts that are an id longer."""
+    ngrams, numbers, counts = _ranked(_lengthened(contexts.train, train, vocab_size))
+    found = _find(ngrams, _lengthened(contexts.validation, validation, vocab_size))
+    _interpolate(probs, contexts, found, ngrams // vocab_size, counts)
+    return _Contexts(numbers[:-1], found[:-1], len(ngrams))
+
+
+def _lengthened(contexts: _Numbers, ids: _Array, vocab_size: int) -> _Ints:
+    """Contexts with what follows them, as one number each: below zero where the context is -1."""
+    keys = contexts.astype(np.int64)
+    keys *= vocab_size
+    keys += ids
+    return keys
 
 
 def _ranked(keys: _Ints) -> tuple[_Ints, _Numbers, _Ints]:
     """The distinct ones in order, the rank of each key among them, and how often each of them is there.
 
     Keys are sorted together with their places, as numbers of 64 bits, which is quicker than to sort places by keys.
+    They are overwritten: five million of them take 40 MB.
     """
     bits = len(keys).bit_length()
     if not len(keys) or int(keys.max()) >> 63 - bits:
         distinct, numbers, often = np.unique(keys, return_inverse=True, return_counts=True)
         return distinct, numbers.astype(np.int32), often
     keys <<= bits
-    keys |= np.arange(len(keys))
+    keys |= np.arange(len(keys), dtype=np.int32)
     keys.sort()
-    places = keys & ((1 << bits) - 1)
+    places = keys.astype(np.int32)
+    places &= (1 << bits) - 1
     keys >>= bits
     begins = np.concatenate([[True], keys[1:] != keys[:-1]])
     ranks: _Numbers = np.empty(len(keys), np.int32)
-    ranks[places] = np.cumsum(begins, dtype=np.int32) - 1
+    ranks[places] = np.cumsum(begins, dtype=np.int32)
+    ranks -= 1
     first = np.flatnonzero(begins)
     counts: _Ints = np.diff(np.append(first, len(keys)))
     return keys[first], ranks, counts
@@ -135,25 +159,21 @@ def _find(ngrams: _Ints, keys: _Ints) -> _Numbers:
     return np.where(ngrams[place] == keys, place, -1).astype(np.int32)
 
 
-class _Seen(NamedTuple):
-    """The n-grams of the training text: of how many contexts, and of each n-gram its context and how often it is
-    there."""
-
-    n_contexts: int
-    contexts: _Ints
-    counts: _Ints
-
-
-def _interpolate(probs: _Floats, contexts: _Numbers, found: _Numbers, seen: _Seen) -> None:
+def _interpolate(probs: _Floats, contexts: _Contexts, found: _Numbers, context_of: _Ints, counts: _Ints) -> None:
     """p <- (count + kinds p) / (total + kinds), in place, where the context was seen: `total` times, and followed by
-    `kinds` different ids. Where it was not, or only at the very end, zero and one leave p as it is."""
-    room = seen.n_contexts + 1  # the last place is that of -1
-    total = np.bincount(seen.contexts, weights=seen.counts, minlength=room)[contexts]
-    kinds = np.maximum(np.bincount(seen.contexts, minlength=room), 1)[contexts]
+    `kinds` different ids. Where it was not, or only at the very end, zero and one leave p as it is.
+
+    Args:
+        context_of, counts: of each n-gram of the training text.
+    """
+    room = contexts.n_different + 1  # the last place is that of -1
+    total = np.bincount(context_of, weights=counts, minlength=room)[contexts.validation]
+    kinds = np.maximum(np.bincount(context_of, minlength=room), 1)[contexts.validation]
     probs *= kinds
-    probs += np.append(seen.counts, 0)[found]
+    probs += np.append(counts, 0)[found]
     probs /= total + kinds
 
 
-def _ints(ids: Ids) -> _Ints:
-    return np.asarray(ids, dtype=np.int64)
+def _array(ids: Ids) -> _Array:
+    """Of any whole numbers, also where there are none."""
+    return np.asarray(ids) if len(ids) else np.zeros(0, np.int64)

@@ -6,7 +6,7 @@ characters instead, white space included. Nothing is copied across the end of a 
 
     training text -> blocks of UTF-8, and a number for each word -> hashes of windows (windows.py)
 
-The index holds the text itself and 4 bytes for each word (2 for each character). A question hashes the windows of one
+The index holds the text, packed, and 4 bytes for each word (2 for each character). A question hashes the windows of one
 width along the whole text, twice, and a few more times where a longer run than before is found: linear in the text.
 Each hit is compared with the text itself, so hashes that are equal by chance never count.
 """
@@ -21,9 +21,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 from tinylm.inspection.windows import Numbers, Wanted, Windows, chunks
+from tinylm.memory import give_back
 from tinylm.text.corpus import Piece
 from tinylm.text.dataset import Slice
 
@@ -36,6 +38,8 @@ NGRAM_BYTES = 40
 13 of Chinese."""
 LONG_WORD = 20
 """Longer words than that on average, in characters, are none."""
+MOST_SEARCHED = 1 << 27
+"""Bytes. Of a longer training text the first so many are searched, to bound memory."""
 LINE = 200
 """At most so many characters of a line are shown."""
 
@@ -68,6 +72,8 @@ class Copied:
         ngram: the width of these windows.
         windows: how many the text has.
         where: the first place of the run; None: nothing is copied.
+        searched: bytes of a longer training text, from its beginning, in which all this was looked for; None: in all
+            of it.
     """
 
     unit: Unit
@@ -78,6 +84,7 @@ class Copied:
     ngram: int
     windows: int
     where: Place | None
+    searched: int | None = None
 
 
 def together(measured: Sequence[Copied]) -> Copied:
@@ -156,22 +163,35 @@ class _Block(NamedTuple):
     `lines` has the number of the line in which the block begins, and of each line in which a document begins in it.
     """
 
-    text: bytes
     file: str
     lines: array[int]
     in_one_line: bool
 
-    def decoded(self) -> str:
-        return self.text.decode("utf-8", "surrogatepass")
-
-    def place(self, at: int) -> Place:
-        """Of the character number `at`."""
-        text = self.decoded()
+    def place(self, text: str, at: int) -> Place:
+        """Of the character number `at` in its text."""
         start = text.rfind(_END, 0, at) + 1
         line = self.lines[text.count(_END, 0, at)] + (0 if self.in_one_line else text.count("\n", start, at))
         start = max(start, text.rfind("\n", 0, at) + 1, at - LINE // 2)
         shown = re.split(rf"[\n{_END}]", text[start:start + LINE], maxsplit=1)[0]
         return Place(self.file, line, shown.strip())
+
+
+class _Texts:
+    """Texts, packed by zstd to a third of their size. They lie in one piece of memory: between many small ones gaps as
+    large as they are would stay free for nothing."""
+
+    def __init__(self) -> None:
+        self._packed, self._begin, self.n_bytes = bytearray(), [0], 0
+
+    def append(self, text: str) -> None:
+        utf8 = text.encode("utf-8", "surrogatepass")
+        self._packed += zstandard.compress(utf8, 1)
+        self._begin.append(len(self._packed))
+        self.n_bytes += len(utf8)
+
+    def __getitem__(self, number: int) -> str:
+        packed = bytes(self._packed[self._begin[number]:self._begin[number + 1]])
+        return zstandard.decompress(packed).decode("utf-8", "surrogatepass")
 
 
 class _Blocks:
@@ -184,7 +204,7 @@ class _Blocks:
         self._lines = array("I")
         self._source, self._ended = ("", False), True
 
-    def of(self, text: Slice) -> Iterator[_Block]:
+    def of(self, text: Slice) -> Iterator[tuple[_Block, str]]:
         for piece in text.pieces():
             if self._source != (piece.file, piece.in_one_line):
                 yield from self._cut(to_the_end=True)
@@ -204,14 +224,14 @@ class _Blocks:
         self._size += len(piece.text)
         self._ended = piece.ends_document
 
-    def _cut(self, to_the_end: bool = False) -> Iterator[_Block]:
+    def _cut(self, to_the_end: bool = False) -> Iterator[tuple[_Block, str]]:
         text, start = "".join(self._texts), 0
         while len(text) - start > _BLOCK:
             stop = _cut_after(text, start + _BLOCK)
-            yield self._block(text[start:stop])
+            yield self._block(text[start:stop]), text[start:stop]
             start = stop
         if to_the_end and start < len(text):
-            yield self._block(text[start:])
+            yield self._block(text[start:]), text[start:]
             start = len(text)
         self._texts, self._size = [text[start:]], len(text) - start
         if to_the_end:
@@ -222,7 +242,7 @@ class _Blocks:
         lines = self._lines[:documents + 1]
         here = lines[-1] + (0 if in_one_line else text.count("\n", text.rfind(_END) + 1))
         self._lines = array("I", [here]) + self._lines[documents + 1:]
-        return _Block(text.encode("utf-8", "surrogatepass"), file, lines, in_one_line)
+        return _Block(file, lines, in_one_line)
 
 
 _LINE_END = re.compile(r"[^\n]*\n")
@@ -290,13 +310,19 @@ class CopyIndex:
 
     def __init__(self, text: Slice) -> None:
         self._counted = _choose(text)
-        self._blocks: list[_Block] = []
+        self._blocks, self._texts = list[_Block](), _Texts()
         numbers, dtype, begin = bytearray(), self._counted.numbers("").dtype, [0]
-        for block in _Blocks(self._counted.gap).of(text):
+        blocks = _Blocks(self._counted.gap).of(text)
+        for block, text_of_block in blocks:
             self._blocks.append(block)
-            numbers += self._counted.numbers(block.decoded()).tobytes()
+            self._texts.append(text_of_block)
+            numbers += self._counted.numbers(text_of_block).tobytes()
             begin.append(len(numbers) // dtype.itemsize)
+            if self._texts.n_bytes >= MOST_SEARCHED:
+                break
+        self._searched = self._texts.n_bytes if next(blocks, None) else None
         self._numbers: Numbers = np.frombuffer(numbers, dtype)
+        give_back()
         self._begin = begin
         """(blocks + 1): the number of the first unit of each block, and of all units."""
         self._open: tuple[int, Sequence[str]] = -1, ()
@@ -315,7 +341,8 @@ class CopyIndex:
         share = 1 - sum(map(len, missing.values())) / windows if windows else 0.0
         run = question.run(longest.start, longest.length)
         where = self._place(longest.place) if run else None
-        return Copied(counted.unit, longest.length, len(run), run, share, counted.ngram, windows, where)
+        return Copied(counted.unit, longest.length, len(run), run, share, counted.ngram, windows, where,
+                      self._searched)
 
     def _strike(self, missing: dict[int, list[int]], question: _Question, chunk: Windows, begin: int) -> None:
         """Takes the n-grams that stand in this chunk out of those that are missing."""
@@ -353,9 +380,10 @@ class CopyIndex:
 
     def _units(self, block: int) -> Sequence[str]:
         if self._open[0] != block:
-            self._open = block, self._counted.split(self._blocks[block].decoded())
+            self._open = block, self._counted.split(self._texts[block])
         return self._open[1]
 
     def _place(self, unit: int) -> Place:
         block, at = self._find(unit)
-        return self._blocks[block].place(self._counted.starts(self._blocks[block].decoded())[at])
+        text = self._texts[block]
+        return self._blocks[block].place(text, self._counted.starts(text)[at])

@@ -40,13 +40,14 @@ def _stand_in(ids: Numbers, windows: Numbers) -> NDArray[np.bool_]:
     """Which of the windows (N, width) stand somewhere in the ids."""
     width = windows.shape[1]
     hashes = hash_rows(windows)
-    wanted, places = Wanted(hashes), dict[int, int]()
+    wanted, stretches = Wanted(hashes), dict[int, Numbers]()
     for begin, chunk in chunks(ids, width):
         for place, value in wanted.find(chunk.hashes(width)):
-            places.setdefault(value, begin + place)
-    found = np.array([value in places for value in hashes.tolist()])
-    there = np.array([places[value] for value in hashes[found].tolist()], np.intp)
-    found[found] = (np.asarray(ids)[there[:, None] + np.arange(width)] == windows[found]).all(axis=1)
+            if value not in stretches:
+                stretches[value] = np.array(ids[begin + place:begin + place + width])
+    found = np.array([value in stretches for value in hashes.tolist()])
+    there = np.array([stretches[value] for value in hashes[found].tolist()]).reshape(-1, width)
+    found[found] = (there == windows[found]).all(axis=1)
     return found
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinylm.memory import forget_pages
+
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[Any]
 
@@ -67,6 +69,7 @@ def chunks(numbers: Numbers, longest: int) -> Iterator[tuple[int, Windows]]:
     step = max(CHUNK, longest)
     for begin in range(0, len(numbers), step):
         yield begin, Windows(numbers[begin:begin + step + longest - 1])
+        forget_pages(numbers)
 
 
 class Wanted:

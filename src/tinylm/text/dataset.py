@@ -13,24 +13,35 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from array import array
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
+from tinylm.memory import give_back
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.tokenizer import Tokenizer
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 MANY_DOCUMENTS = 10
 """From so many on, whole documents are held out for validation rather than the end of the text."""
 MOST_HELD_OUT = 2_000_000
+"""Characters."""
+MOST_CORES = 8
+"""That encode a text side by side: more of them would wait for the one that reads it."""
+ENOUGH_FOR_A_THREAD = 1 << 18
 """Characters."""
 FORMAT = 1
 """Part of the cache's key: raise it when the files change their meaning."""
@@ -149,10 +160,12 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
     if kind == "bpe":
         # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
         texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
-    return Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
+    tokenizer = Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
+    give_back()
+    return tokenizer
 
 
-MOST_FOR_BPE = 1 << 25
+MOST_FOR_BPE = 1 << 24
 """A longer text trains its BPE on every second, third, ... piece, about this many characters in all."""
 
 
@@ -223,6 +236,7 @@ def _encode_into(folder: Path, split: Split, tokenizer: Tokenizer) -> Dataset:
     temporary, place = _writable_beside(folder), None
     try:
         meta = _write_parts(temporary, split, tokenizer)
+        give_back()
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
         place = _move(temporary, folder)
     except OSError as error:
@@ -277,9 +291,9 @@ def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fing
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     offsets, n_tokens, n_bytes = array("q", [0]), 0, 0
     with open(f"{path}.ids", "wb") as file:
-        for piece, ids in _encoded(part, tokenizer):
+        for piece, ids in _encoded(part, tokenizer, dtype):
             n_bytes += fingerprint.add(piece)
-            file.write(ids.astype(dtype).tobytes())
+            file.write(ids.tobytes())
             n_tokens += len(ids)
             if piece.ends_document:
                 file.write(np.array([tokenizer.eos_id], dtype).tobytes())
@@ -292,15 +306,54 @@ def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fing
             "sha256": {suffix: _sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
 
 
-def _encoded(part: Slice, tokenizer: Tokenizer) -> Iterator[tuple[Piece, NDArray[np.uint32]]]:
-    place = 0
-    for piece in part.pieces():
-        try:
-            yield piece, tokenizer.encode_arrays([piece.text])[0]
-        except TinyLMError as error:
-            where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
-            raise TinyLMError(error.what, where=where, remedy=error.remedy) from None
-        place += len(piece.text)
+def _encoded(part: Slice, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
+    """Pieces and their ids in order. Those ahead are being encoded meanwhile, some pieces by each thread."""
+    n_bytes, own = part.corpus.stats().bytes, threading.local()
+
+    def encode(pieces: list[Piece]) -> list[NDArray[Any] | TinyLMError]:
+        if not hasattr(own, "encode"):
+            own.encode = tokenizer.encoder(n_bytes)
+        found: list[NDArray[Any] | TinyLMError] = []
+        for piece in pieces:
+            try:
+                found.append(own.encode(piece.text).astype(dtype))
+            except TinyLMError as error:
+                return [*found, error]
+        return found
+
+    cores, place = min(MOST_CORES, os.cpu_count() or 1), 0
+    with ThreadPoolExecutor(cores) as pool:
+        for pieces, found in _begun_ahead(pool, encode, _together(part.pieces()), cores + 1):
+            for piece, ids in zip(pieces, found.result(), strict=False):
+                if isinstance(ids, TinyLMError):
+                    where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
+                    raise TinyLMError(ids.what, where=where, remedy=ids.remedy)
+                yield piece, ids
+                place += len(piece.text)
+
+
+def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Short ones in lists, so that handing them to a thread is little beside the work on them."""
+    held, size = list[Piece](), 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece.text)
+        if size >= ENOUGH_FOR_A_THREAD:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _begun_ahead(pool: Executor, work: Callable[[Thing], Result], things: Iterable[Thing],
+                 most: int) -> Iterator[tuple[Thing, Future[Result]]]:
+    """Each thing and what will come of it, while the work on so many more is under way, or waits for its turn."""
+    begun = deque[tuple[Thing, Future[Result]]]()
+    for thing in things:
+        begun.append((thing, pool.submit(work, thing)))
+        if len(begun) > most:
+            yield begun.popleft()
+    yield from begun
 
 
 def _sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tinylm.memory import forget_pages
 from tinylm.text.dataset import Part
 from tinylm.text.tokenizer import Tokenizer
 
@@ -25,6 +26,10 @@ Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 IGNORE = -100
 """The target of padding: what torch's cross-entropy leaves out."""
+
+
+FORGET_AFTER = 64
+"""Rows. Each brings some 64 KB of the text into memory, since that is what the system reads at once."""
 
 
 class Rows:
@@ -44,6 +49,7 @@ class Rows:
     def __init__(self, part: Part, *, layout: Layout, context_length: int, seed: int = 0,
                  bos_id: int = Tokenizer.bos_id, pad_id: int = Tokenizer.pad_id, target_padding: int = IGNORE) -> None:
         self._ids, self._layout, self._width, self._seed = part.ids, layout, context_length, seed
+        self._rows_read = 0
         self._bos_id, self._pad_id, self._target_padding = bos_id, pad_id, target_padding
         self._epoch = functools.lru_cache(maxsize=2)(self._shuffled)
         if layout == "windows":
@@ -102,6 +108,10 @@ class Rows:
 
     def _build(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Batch:
         """Rows of ids [start, stop), with `<bos>` in the place before every span."""
+        self._rows_read += len(starts)
+        if self._rows_read > FORGET_AFTER:
+            forget_pages(self._ids)
+            self._rows_read = 0
         lengths = stops - starts
         width = int(lengths.max()) if self._layout == "padded" else self._width
         columns = np.arange(width)
@@ -135,9 +145,9 @@ def _packed(starts: NDArray[np.int64], stops: NDArray[np.int64], most: int) -> l
 
     In the order of the text, so that a row is one stretch of ids and the number of rows is the same in every epoch.
     """
-    following = np.searchsorted(stops, starts + most, side="right").tolist()
+    following = np.searchsorted(stops, starts + most, side="right")
     firsts, span = [], 0
     while span < len(starts):
         firsts.append(span)
-        span = following[span]
+        span = int(following[span])
     return firsts

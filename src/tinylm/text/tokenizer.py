@@ -43,6 +43,9 @@ Ids = NDArray[np.uint32]
 MOST_BYTES = 1 << 28
 """The longest tokenizer.json that is read: some millions of words."""
 
+LONG_TEXT = 1 << 24
+"""Bytes from which on compiled code pays for being loaded, and on the first use for being compiled."""
+
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
 _SHOWN = 10
 """An error about unknown words names this many."""
@@ -84,6 +87,7 @@ class Tokenizer:
         library = file_format(kind, vocab, merges)
         self._json = library.to_str(pretty=True) + "\n"
         self._bytes = [entry_bytes(kind, entry) for entry in vocab]
+        self._library = library
         self._encode = _encoder(kind, library, vocab)
 
     @classmethod
@@ -166,6 +170,14 @@ class Tokenizer:
     def encode_arrays(self, texts: Iterable[str]) -> list[Ids]:
         """`encode_batch` as arrays of uint32, which is quicker for long texts."""
         return [self._encode(checked_text(text)) for text in texts]
+
+    def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
+        """The quickest way to the ids of a text of so many bytes in all, piece by piece; for one thread at a time."""
+        if self.kind != "bpe" or n_bytes < LONG_TEXT:
+            return self._encode
+        from tinylm.text.long_text import LongTextEncoder  # its compiler takes a while to be imported
+
+        return LongTextEncoder(self._library)
 
     def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
         """The text of ids, without <pad>, <bos> and <eos> unless `specials`.

@@ -18,6 +18,8 @@ from tinylm.training.fast.rooms import NOWHERE, Room, room
 
 TOKENS_AT_ONCE = 2048
 """Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""
+LOGITS_AT_ONCE = 1 << 22
+"""Numbers: over a large vocabulary fewer tokens are enough, and so many would take hundreds of megabytes."""
 
 
 def working_bytes(config: ModelConfig, rows: int, judged_rows: int, dtype: torch.dtype, cores: int) -> int:
@@ -27,7 +29,7 @@ def working_bytes(config: ModelConfig, rows: int, judged_rows: int, dtype: torch
         rows, judged_rows: of a batch, and of what is judged together.
     """
     length = config.context_length
-    rows, judged_rows = (min(rows_at_once(length), -(-each // cores)) for each in (rows, judged_rows))
+    rows, judged_rows = (min(rows_at_once(config, length), -(-each // cores)) for each in (rows, judged_rows))
     activations = activation_bytes(config, rows, length, dtype, backward=True)
     judging = activation_bytes(config, judged_rows, length, torch.float32, backward=False)
     per_layer = config.d_model * (config.d_model + 2 * config.n_kv_heads * config.d_head + config.d_model
@@ -39,9 +41,9 @@ def working_bytes(config: ModelConfig, rows: int, judged_rows: int, dtype: torch
             + matrices * (4 + dtype.itemsize))
 
 
-def rows_at_once(length: int) -> int:
+def rows_at_once(config: ModelConfig, length: int) -> int:
     """Of `length` tokens each."""
-    return max(1, TOKENS_AT_ONCE // length)
+    return max(1, min(TOKENS_AT_ONCE, LOGITS_AT_ONCE // config.vocab_size) // length)
 
 
 class FastGradients:
@@ -71,7 +73,8 @@ class FastGradients:
         for sums in self._sums[1:] if held is not None else self._sums:
             sums.flat.zero_()
         dropout = self._dropout(dropout_seed)
-        nats = _shared(self._workers, inputs.numpy(), targets.numpy(), lambda core, ids, wanted, first: (
+        config, rows = self._model.config, (inputs.numpy(), targets.numpy())
+        nats = _shared(config, self._workers, *rows, lambda core, ids, wanted, first: (
             self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
         for sums in self._sums[1:]:
             self._sums[0].flat.add_(sums.flat)
@@ -90,7 +93,7 @@ class FastLoss:
     """The loss of rows that are judged, in 32 bits and without dropout. See `FastGradients`."""
 
     def __init__(self, model: TinyLM, workers: Workers) -> None:
-        self._workers = workers
+        self._config, self._workers = model.config, workers
         self._weights = _Weights(model, torch.float32)
         self._networks = [Network(model, self._weights.tensors) for _ in range(workers.cores)]
 
@@ -98,14 +101,14 @@ class FastLoss:
     def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
         """The summed loss in nats of (B, T) inputs and targets."""
         self._weights.refresh()
-        return _shared(self._workers, inputs, targets, lambda core, ids, wanted, _: (
+        return _shared(self._config, self._workers, inputs, targets, lambda core, ids, wanted, _: (
             self._networks[core].loss(ids, wanted)))
 
 
-def _shared(workers: Workers, ids: NDArray[np.int64], targets: NDArray[np.int64],
+def _shared(config: ModelConfig, workers: Workers, ids: NDArray[np.int64], targets: NDArray[np.int64],
             work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
     """The sum of `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
-    at_once, shares = rows_at_once(ids.shape[1]), workers.shares(len(ids))
+    at_once, shares = rows_at_once(config, ids.shape[1]), workers.shares(len(ids))
 
     def share(core: int) -> float:
         nats = 0.0
