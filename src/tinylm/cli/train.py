@@ -68,7 +68,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
-    if arguments.preset in COMPILED and arguments.device in (None, "auto", "cpu"):
+    if arguments.preset in COMPILED and arguments.device in (None, "auto", "cpu") and not arguments.resume:
         from tinylm import beforehand  # while torch is imported
 
         beforehand.start()
