@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm import headroom
+from tinylm import beforehand, headroom
 from tinylm.choices import choices
 from tinylm.compiled.compiling import is_compiled
 from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
@@ -112,6 +112,9 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     started = time.perf_counter() if started is None else started
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
+    if must_compile(smallest(chosen["model"]), device):
+        tell("compiling  for this processor, once: about ten seconds")
+        beforehand.start()
     corpus = open_corpus(source, documents=data.get("documents", "auto"), text_field=data.get("text_field", "text"))
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
@@ -150,9 +153,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
           tell: Callable[[str], None]) -> Prepared:
     counted = measure_baselines(*texts(text.split, text.dataset), text.tokenizer.vocab_size)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
-    if must_compile(kind, device):
-        tell("compiling  for this processor, once: about a quarter of a minute")
-    elif not is_compiled(choose):
+    beforehand.finish()
+    if not is_compiled(choose):
         tell(f"compiling  {COMPILING}")
     warm_up(kind, device, precision)
     _write_a_little(kind, device)

@@ -21,7 +21,7 @@ from tinylm.training.step import train_step
 CONFIG = ModelConfig(vocab_size=68, context_length=64)
 """The default shape, 0.8M."""
 FAST = Compute(torch.device("cpu"), torch.float32, Workers(), fast=True)
-CALLS = {"reference": 1240, "fast": 249}
+CALLS = {"reference": 1240, "fast": 270}
 """Of a step after the first: operators of torch, kernels of ours."""
 
 

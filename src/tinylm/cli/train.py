@@ -8,6 +8,8 @@ from tinylm.cli.output import add_json, patient_console, print_json
 from tinylm.errors import TinyLMError
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
+COMPILED = ("tinylm", "llama", "qwen3")
+"""Presets whose kind of model is trained by compiled code."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,11 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
+
+    if arguments.preset in COMPILED and arguments.device in (None, "auto", "cpu") and not arguments.resume:
+        from tinylm import beforehand  # while torch is imported
+
+        beforehand.start()
     from tinylm.run import resume_run, train_run
 
     console = patient_console(stderr=arguments.json)

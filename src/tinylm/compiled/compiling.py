@@ -54,8 +54,9 @@ def kernel(function: Kernel, shared: str = SHARED) -> Kernel:
 
 
 def apart(function: Kernel) -> Kernel:
-    """Is called by kernels, with arrays that do not overlap."""
-    compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
+    """Is called by kernels only, with arrays that do not overlap."""
+    compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart,
+                            no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return compiled
 
 

@@ -73,9 +73,9 @@ def must_compile(config: ModelConfig, device: torch.device) -> bool:
     """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
     if device.type != "cpu" or not can_be_fast(config):
         return False
-    from tinylm.training.fast import kernels
+    from tinylm.training.fast import attention
 
-    return not kernels.are_compiled()
+    return not attention.are_compiled()
 
 
 REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)

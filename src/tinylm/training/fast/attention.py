@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import SHARED, apart, digest, kernel
+from tinylm.compiled.compiling import SHARED, apart, digest, is_compiled, kernel
 from tinylm.compiled.numbers import exp, greater, hashed, read, stored
 from tinylm.training.fast import tiles
 from tinylm.training.fast.tiles import LANES, product
@@ -28,6 +28,11 @@ from tinylm.training.fast.tiles import LANES, product
 BLOCK = 64
 """Queries whose patterns are there at the same time."""
 ZERO, ONE, LOWEST = np.float32(0.0), np.float32(1.0), np.float32(-np.inf)
+
+
+def are_compiled() -> bool:
+    """Whether an earlier program has left the kernels compiled, of which these take longest."""
+    return is_compiled(attend) and is_compiled(attend_backward)
 
 
 def whole_vectors(count: int) -> int:

@@ -14,15 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import is_compiled, kernel
+from tinylm.compiled.compiling import kernel
 from tinylm.compiled.numbers import exp, hashed, read, stored
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
-
-
-def are_compiled() -> bool:
-    """Whether an earlier program has left the kernels compiled."""
-    return is_compiled(norm)
 
 
 # ---- the residual stream and its norms

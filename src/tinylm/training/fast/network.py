@@ -68,6 +68,18 @@ def _falling(dropout: Dropout | None, layer: int, first: int) -> tuple[float, in
     return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
 
 
+_ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+
+def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
+    """out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs). In 32 bits by oneDNN: it multiplies
+    2.3 times as fast on an AMD processor as MKL, which torch.mm would take, and as fast elsewhere."""
+    if out.dtype == F32 and _ONEDNN_LINEAR is not None:
+        out.copy_(_ONEDNN_LINEAR(x, matrix, None, "none", [], ""))
+    else:
+        torch.mm(x, matrix.t(), out=out)
+
+
 class _Sizes:
     """Shapes of rooms, as matrices and as what they consist of."""
 
@@ -206,26 +218,26 @@ class Network:
             after, weight = (rooms, weights.ln_f) if last else (layers[i + 1], weights.layers[i + 1].norm1)
             h, rstd = (rooms.h, rooms.rstd) if last else (layers[i + 1].h1, layers[i + 1].rstd1)
             kernels.add_norm(layer.mid.a, rooms.branch.a, weight.a, self._eps, after.x.a, h.a, rstd.a)
-        torch.mm(rooms.h.t, weights.head.t.t(), out=rooms.logits.t)
+        _multiply(rooms.h.t, weights.head.t, rooms.logits.t)
 
     def _attend(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, cos: Room, sin: Room, dropout: Dropout | None,
                 i: int, first_row: int) -> None:
-        torch.mm(layer.h1.t, w.qkv.t.t(), out=layer.qkv.t)
+        _multiply(layer.h1.t, w.qkv.t, layer.qkv.t)
         attention.attend(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
                          *_falling(dropout, i, first_row * self.config.n_heads), layer.joined.a, rooms.heads.a,
                          rooms.across.a, rooms.blocks.a, rooms.rstd_heads.a)
-        torch.mm(layer.joined.t, w.o.t.t(), out=rooms.branch.t)
+        _multiply(layer.joined.t, w.o.t, rooms.branch.t)
         if dropout:
             dropout.apply(rooms.branch, i, ATTN_OUT, first_row * rooms.length)
 
     def _think(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, dropout: Dropout | None, i: int,
                first_row: int) -> None:
         first_token = first_row * rooms.length
-        torch.mm(layer.h2.t, w.up.t.t(), out=layer.pre.t)
+        _multiply(layer.h2.t, w.up.t, layer.pre.t)
         self._bend(layer.pre.a, layer.post.a)
         if dropout:
             dropout.apply(layer.post, i, MLP_POST, first_token)
-        torch.mm(layer.post.t, w.down.t.t(), out=rooms.branch.t)
+        _multiply(layer.post.t, w.down.t, rooms.branch.t)
         if dropout:
             dropout.apply(rooms.branch, i, MLP_OUT, first_token)
 
