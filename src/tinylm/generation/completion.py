@@ -98,17 +98,17 @@ class Writer:
             self.logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
         return self._take(self._stream.push(id))
 
-    def take(self, ids: Sequence[int], logits: NDArray[np.float32]) -> bool:
-        """Some ids with their logits (ids, V), as far as a stop text. Returns whether one has come."""
+    def take(self, ids: Sequence[int], logits: NDArray[np.float32]) -> str:
+        """The text that some ids make certain, as far as a stop text. `logits`: (ids, V)."""
         if self._top is None and not self._stream.stop:
             self.ids += ids
-            self._take(self._stream.push(*ids))
-            return False
+            return self._take(self._stream.push(*ids))
+        pieces = []
         for id, each in zip(ids, logits, strict=True):
-            self.push(id, each)
+            pieces.append(self.push(id, each))
             if self.stopped:
                 break
-        return self.stopped
+        return "".join(pieces)
 
     def finish(self) -> str:
         """What was still held back."""
@@ -156,7 +156,8 @@ def write_together(batch: Batch, tasks: Sequence[Task], most: int) -> list[Compl
         for text, ids, logits in batch.run(AHEAD):
             if text.error:
                 raise text.error
-            if texts[text].take(ids, logits):
+            texts[text].take(ids, logits)
+            if texts[text].stopped:
                 batch.remove(text)
     for text, writer in texts.items():
         writer.finish()

@@ -5,15 +5,16 @@
         for news in await order.news():
             ...
 
-Between two steps of the batch texts join and leave. Requests take turns: one that wants many texts keeps no place from
-one that wants a single text. The loop hears of a text's first token and of its end at once; of what lies between it
-hears of all texts together, and seldom enough that telling takes a small part of the time.
+Between two calls of the model, each of some tokens, texts join and leave. Requests take turns: one that wants many
+texts keeps no place from one that wants a single text. The loop hears of a text's first token and of its end at once; of what
+lies between it hears of all texts together, and seldom enough that telling takes a small part of the time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -21,14 +22,21 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple, TypeVar
 
+import numpy as np
+
 from tinylm.errors import TinyLMError
-from tinylm.generation.batch import Batch, Text
+from tinylm.generation.batch import Batch, Text, Written
 from tinylm.generation.completion import Task
 from tinylm.serving.errors import ApiError, of_settings, overloaded, server_error
 from tinylm.serving.limits import Limits
 from tinylm.writing import Writing
 
 Found = TypeVar("Found")
+PATIENCE = 0.005
+"""Seconds that a call of the model should take: so long waits whoever wants to join, or leaves."""
+MOST_STEPS = 64
+"""Ids of each text in a call."""
+NOTHING = np.empty((0, 0), np.float32)
 REST = 8
 """Telling takes one part of the time, and so many parts are for writing."""
 
@@ -96,9 +104,6 @@ class Scheduler:
     Args:
         lm: the model; none but this thread computes with it from now on.
         limits: how many texts run and wait.
-
-    Attributes:
-        tokens: how many have been written so far.
     """
 
     def __init__(self, lm: Writing, limits: Limits) -> None:
@@ -111,7 +116,7 @@ class Scheduler:
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._messenger = _Messenger(self._loop)
         self._taken, self._done = 0, 0  # texts; each is counted by one thread alone
-        self.tokens, self._ends = 0, False
+        self._steps, self._ends = 1, False
         self._closed: ApiError | None = None
         self._thread = threading.Thread(target=self._run, name="tinylm-scheduler", daemon=True)
         self._thread.start()
@@ -141,7 +146,7 @@ class Scheduler:
         self._commands.put(partial(self._drop, order))
 
     async def share(self, work: Generator[None, None, Found]) -> Found:
-        """Goes through a generator in the breaks between two steps, and gives what it returns.
+        """Goes through a generator in the breaks between two calls, and gives what it returns.
 
         Raises:
             ApiError: too many wait already.
@@ -212,23 +217,31 @@ class Scheduler:
                 continue
             self._seated[text] = order, place
             if text.stopped_by:  # it may have no tokens at all
-                self._take(text)
+                self._take(Written(text, [], NOTHING))
 
     def _step(self) -> None:
-        for text in self._batch.step() if self._batch.running else ():
-            if text in self._seated:  # its order may have failed with another text of this very step
-                self._take(text)
+        """Some ids of each text, as many as take no longer than others may wait."""
+        if not self._batch.running:
+            return
+        began = time.perf_counter()
+        written = self._batch.run(self._steps)
+        took = time.perf_counter() - began
+        done = max((len(each.ids) for each in written), default=1)
+        self._steps = max(1, min(MOST_STEPS, 2 * self._steps, int(max(1, done) * PATIENCE / took)))
+        for each in written:
+            if each.text in self._seated:  # its order may have failed with another text of this very call
+                self._take(each)
 
-    def _take(self, text: Text) -> None:
-        """Tells of what a step has made of a text."""
+    def _take(self, written: Written) -> None:
+        """Tells of what has become of a text."""
+        text = written.text
         order, place = self._seated[text]
         if text.error:
             self._fail(order, of_settings(text.error))
             return
-        writer, piece = order.tasks[place].writer, ""
-        if text.logits is not None:
-            piece = writer.push(text.new[-1], text.logits)
-            self.tokens += 1
+        writer = order.tasks[place].writer
+        is_first = not writer.ids
+        piece = writer.take(written.ids, written.logits)
         ended: Literal["stop", "length"] | None = None
         if writer.stopped or text.stopped_by:
             ended = "length" if text.stopped_by == "length" and not writer.stopped else "stop"
@@ -236,7 +249,7 @@ class Scheduler:
             self._leave(text)
         if order.streams or ended:
             order.tell(News(place, piece, len(writer.ids), ended))
-            self._messenger.fresh(order, is_urgent=bool(ended) or len(writer.ids) == 1)
+            self._messenger.fresh(order, is_urgent=bool(ended) or is_first)
 
     def _leave(self, text: Text) -> None:
         self._batch.remove(text)
