@@ -14,9 +14,9 @@ from tinylm.lm import LanguageModel
 from tinylm.serving.answers import Choice, Logprobs, LogprobsOfText, usage
 from tinylm.serving.errors import ApiError, of_settings
 from tinylm.serving.limits import Limits
+from tinylm.serving.orders import News, Order
 from tinylm.serving.requests import CompletionRequest
 from tinylm.serving.responses import event
-from tinylm.serving.scheduler import News, Order
 from tinylm.serving.shelf import Served
 
 MOST_SCORED = 1 << 16

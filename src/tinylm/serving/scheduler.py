@@ -1,13 +1,11 @@
 """Texts of many requests, written together by one thread, and what has become of them told to the event loop.
 
     order = scheduler.submit(tasks, streams=True)      in the event loop
-    while not order.ended:
-        for news in await order.news():
-            ...
+    for news in await order.news():
+        ...
 
 Between two calls of the model, each of some tokens, texts join and leave. Requests take turns: one that wants many
-texts keeps no place from one that wants a single text. The loop hears of a text's first token and of its end at once; of what
-lies between it hears of all texts together, and seldom enough that telling takes a small part of the time.
+texts keeps no place from one that wants a single text.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -29,6 +27,7 @@ from tinylm.generation.batch import Batch, Text, Written
 from tinylm.generation.completion import Task
 from tinylm.serving.errors import ApiError, of_settings, overloaded, server_error
 from tinylm.serving.limits import Limits
+from tinylm.serving.orders import Messenger, News, Order
 from tinylm.writing import Writing
 
 Found = TypeVar("Found")
@@ -37,59 +36,6 @@ PATIENCE = 0.005
 MOST_STEPS = 64
 """Ids of each text in a call."""
 NOTHING = np.empty((0, 0), np.float32)
-REST = 8
-"""Telling takes one part of the time, and so many parts are for writing."""
-
-
-class News(NamedTuple):
-    """What has become of a text.
-
-    Attributes:
-        place: which of the order's.
-        text: what is certain since the last news.
-        tokens: how many its writer has taken by now.
-        ended: why it has ended, if it has.
-    """
-
-    place: int
-    text: str
-    tokens: int
-    ended: Literal["stop", "length"] | None
-
-
-class Order:
-    """The texts that one request wants. The loop reads it, the scheduler's thread fills it.
-
-    Args:
-        streams: there is news of every token; else only of texts that have ended.
-    """
-
-    def __init__(self, tasks: Sequence[Task], streams: bool) -> None:
-        self.tasks, self.streams = tasks, streams
-        self.waiting = deque(enumerate(tasks))
-        self.unfinished = len(tasks)
-        self.is_called_off = False
-        self._told: deque[News | ApiError] = deque()
-        self._woken = asyncio.Event()
-
-    def tell(self, news: News | ApiError) -> None:
-        self._told.append(news)
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    async def news(self) -> list[News]:
-        """All that there is; waits until there is some. Raises: ApiError: that the order has ended with."""
-        while not self._told:
-            self._woken.clear()
-            await self._woken.wait()
-        found: list[News] = []
-        while self._told:
-            news = self._told.popleft()
-            if isinstance(news, ApiError):
-                raise news
-            found.append(news)
-        return found
 
 
 class _Shared(NamedTuple):
@@ -114,7 +60,7 @@ class Scheduler:
         self._orders: deque[Order] = deque()
         self._shared: deque[_Shared] = deque()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._messenger = _Messenger(self._loop)
+        self._messenger = Messenger(self._loop)
         self._taken, self._done = 0, 0  # texts; each is counted by one thread alone
         self._steps, self._ends = 1, False
         self._closed: ApiError | None = None
@@ -314,52 +260,3 @@ def _settle(future: asyncio.Future[Any], found: Any, error: Exception | None) ->
         future.set_result(found)
     else:
         future.set_exception(error)
-
-
-def _wake(orders: Iterable[Order]) -> None:
-    for order in orders:
-        order.wake()
-
-
-class _Messenger:
-    """Wakes the event loop from another thread: at once for the first and the last that is told of a text, and for all
-    the rest seldom enough that both have time for their own work."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._fresh: deque[Order] = deque()
-        self._urgent: list[Order] = []
-        self._is_called = False
-
-    def fresh(self, order: Order, *, is_urgent: bool) -> None:
-        (self._urgent if is_urgent else self._fresh).append(order)
-
-    def send(self) -> None:
-        if self._urgent:
-            self.call(partial(_wake, self._urgent))
-            self._urgent = []
-        if self._fresh and not self._is_called:
-            self._is_called = True
-            self.call(self._deliver)
-
-    def call(self, callback: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop is closed: nobody listens any more
-            self._fresh.clear()
-
-    def _deliver(self) -> None:
-        began = self._loop.time()
-        while self._fresh:
-            self._fresh.popleft().wake()
-        self._loop.call_soon(self._delivered, began)  # after those who have been woken
-
-    def _delivered(self, began: float) -> None:
-        rest = REST * (self._loop.time() - began)
-        self._loop.call_later(rest, self._listen)
-
-    def _listen(self) -> None:
-        self._is_called = False
-        if self._fresh:
-            self._is_called = True
-            self._deliver()
