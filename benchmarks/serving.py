@@ -226,7 +226,7 @@ def conformity(url: str, examples: int, *, phases: str = "examples,coverage,fuzz
 
 
 def conforms(examples: int) -> Run:
-    with served(vocabulary=BYTES) as server:
+    with served("--max-tokens", "50", vocabulary=BYTES) as server:
         found = conformity(server.url, examples)
     print(found.pop("said"), file=sys.stderr)
     return found

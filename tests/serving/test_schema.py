@@ -16,8 +16,8 @@ from .server import Server, paths_of_the_application
 
 @pytest.fixture(scope="module")
 def knows_every_text(runs: Path) -> Iterator[Server]:
-    """The model of bytes by itself: there is no prompt that it does not know."""
-    with Server(runs / "random_bytes") as server:
+    """The model of bytes by itself: there is no prompt that it does not know. Its texts are short."""
+    with Server(runs / "random_bytes", "--max-tokens", 32) as server:
         yield server
 
 
