@@ -80,8 +80,8 @@ class Shelf:
         self._place, self._limits, self._tell = Path(place), limits, tell
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
         if not self.folders():
-            bundle.read_config(self._place)  # says what is wrong
-            raise TinyLMError("there is no model in it", where=str(place), remedy="Name a model folder, or one of such")
+            what = "is no model folder, and holds none" if self._place.is_dir() else "there is no such folder"
+            raise TinyLMError(what, where=str(place), remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
 
     def folders(self) -> dict[str, Path]:
         """All that could be asked, by id."""
