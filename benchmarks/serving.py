@@ -172,8 +172,8 @@ def share_of_engine(rounds: int) -> Run:
 
 
 def engine_alone(folder: str) -> float:
-    """Tokens a second of 32 texts that are written together, without anything around them; a first round does not
-    count."""
+    """Tokens a second of 32 texts that are written together, 64 steps a call, without anything around them; a first
+    round does not count."""
     import numpy as np
 
     import tinylm
@@ -187,7 +187,7 @@ def engine_alone(folder: str) -> float:
         texts = [batch.add(lm.tokenizer.encode_prompt(PROMPT), config, seed=1, bias=bias) for _ in range(STREAMS)]
         began = time.perf_counter()
         while batch.running:
-            batch.step()
+            batch.run(64)
         seconds = time.perf_counter() - began
     return sum(len(text.new) for text in texts) / seconds
 

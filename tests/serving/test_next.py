@@ -20,7 +20,8 @@ def test_it_says_what_the_notebook_says(server: Server, runs: Path, model: str, 
     expected = lm.predict(prompt, top=7)
     assert (told["model"], told["prompt"], told["ids"]) == (model, prompt, lm.tokenizer.encode_prompt(prompt))
     assert [(each["id"], each["token"]) for each in told["next"]] == [(each.id, each.token) for each in expected]
-    assert [each["probability"] for each in told["next"]] == pytest.approx([each.probability for each in expected])
+    probabilities = [each.probability for each in expected]  # two processes may have compiled the engine apart
+    assert [each["probability"] for each in told["next"]] == pytest.approx(probabilities, rel=1e-5)
 
 
 def test_ids_and_nothing_are_prompts_too(server: Server) -> None:
