@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from tinylm.generation.completion import Task
 from tinylm.serving.errors import ApiError
 
-REST, LONGEST_REST = 8, 0.1
+REST, LONGEST_REST = 20, 0.1
 """Telling takes one part of the time, and so many parts are for writing; but no more than so many seconds."""
 
 

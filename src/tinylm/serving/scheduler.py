@@ -31,7 +31,7 @@ from tinylm.serving.orders import Messenger, News, Order
 from tinylm.writing import Writing
 
 Found = TypeVar("Found")
-PATIENCE = 0.005
+PATIENCE = 0.01
 """Seconds that a call of the model should take: so long waits whoever wants to join, or leaves."""
 MOST_STEPS = 64
 """Ids of each text in a call."""
