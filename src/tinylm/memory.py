@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
-from contextlib import suppress
 from typing import Any
 
 from numpy.typing import NDArray
@@ -24,8 +22,10 @@ def peak_so_far() -> int:
 
 def give_back() -> None:
     """To the system, what was freed. glibc keeps it otherwise, hundreds of megabytes of it after some work."""
-    with suppress(AttributeError, OSError, TypeError):  # another C library, or none to be asked
-        ctypes.CDLL(None).malloc_trim(0)
+    import psutil
+
+    if hasattr(psutil, "heap_trim"):  # where the C library can be asked
+        psutil.heap_trim()
 
 
 def forget_pages(array: NDArray[Any]) -> None:
