@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("schemathesis")
 
+import tinylm
 from benchmarks.serving import conformity
 
 from .server import Server, paths_of_the_application
@@ -29,15 +31,25 @@ def test_the_page_tells_of_every_route(knows_every_text: Server) -> None:
     assert {"prompt", "max_tokens", "n", "logprobs", "echo", "stop", "seed", "logit_bias", "stream"} <= {*fields}
 
 
-def test_a_few_examples_of_each_operation(knows_every_text: Server) -> None:
-    told = conformity(knows_every_text.url, 5, phases="examples,fuzzing")
+def test_a_hundred_examples_of_each_operation(knows_every_text: Server) -> None:
+    told = conformity(knows_every_text.url, 100)
     assert told["failures"] == 0, told["said"]
     assert knows_every_text.is_well()
 
 
 @pytest.mark.full
 @pytest.mark.timeout(1500)
-def test_a_hundred_examples_of_each_operation(knows_every_text: Server) -> None:
-    told = conformity(knows_every_text.url, 100)
+def test_a_thousand_examples_of_each_operation(knows_every_text: Server) -> None:
+    told = conformity(knows_every_text.url, 1000)
     assert told["failures"] == 0, told["said"]
     assert knows_every_text.is_well()
+
+
+def test_the_page_says_which_keys_a_bias_may_have(knows_every_text: Server, runs: Path) -> None:
+    schemas = knows_every_text.ask("/openapi.json").json["components"]["schemas"]
+    bias, _ = schemas["CompletionRequest"]["properties"]["logit_bias"]["anyOf"]
+    (pattern, _), = bias["patternProperties"].items()
+    most = tinylm.load(runs / "random_bytes").tokenizer.vocab_size - 1
+    assert bias["additionalProperties"] is False
+    assert [bool(re.search(pattern, str(id))) for id in (0, 1, most, most + 1, 10 * most, -1, "01", "x")] == [
+        True, True, True, False, False, False, False, False]

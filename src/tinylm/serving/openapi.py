@@ -64,8 +64,9 @@ def _bound_ids(schema: Any, vocab_size: int) -> None:
     if isinstance(schema, dict):
         if schema.get("maximum") == LARGEST_ID:
             schema["maximum"] = vocab_size - 1
-        if schema.get("pattern") == ID_AS_TEXT:
-            schema["pattern"] = _pattern_below(vocab_size)
+        if ID_AS_TEXT in schema.get("patternProperties", {}):
+            schema["patternProperties"] = {_pattern_below(vocab_size): schema["patternProperties"][ID_AS_TEXT]}
+            schema["additionalProperties"] = False
         for value in schema.values():
             _bound_ids(value, vocab_size)
     elif isinstance(schema, list):
