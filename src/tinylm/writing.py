@@ -84,7 +84,7 @@ class Writing:
         """How likely each of the ids after the first was held, and the `top` likeliest in its place; likewise.
 
         Raises:
-            TinyLMError: more ids than the model sees at once.
+            TinyLMError: the model is damaged: a logit is not finite.
         """
         from tinylm.generation.stepwise import logprobs_stepwise
 

@@ -24,6 +24,14 @@ def rest_of(connection: socket.socket) -> bytes:
     return heard
 
 
+def stop_in_midstream(server: Server, connection: socket.socket) -> bytes:
+    """The server is asked to stop while it writes a text that has no end in sight. Returns what was heard so far."""
+    connection.sendall(server.request(server.fields(max_tokens=LONG, stream=True, logit_bias=BIAS)))
+    heard = read_until(connection, b"data: ")
+    server.process.send_signal(signal.SIGTERM)
+    return heard
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_one_is_gone_at_once(characters: Path, number: signal.Signals) -> None:
     with Server(characters) as server:
@@ -51,9 +59,7 @@ def test_a_stream_that_can_end_in_time_does(characters: Path) -> None:
 def test_one_that_cannot_is_ended_with_a_word(characters: Path) -> None:
     """After the grace: an error as the last event, and a whole body."""
     with Server(characters, "--max-tokens", LONG, "--grace", 0.5) as server, server.open() as connection:
-        connection.sendall(server.request(server.fields(max_tokens=LONG, stream=True, logit_bias=BIAS)))
-        heard = read_until(connection, b"data: ")
-        server.process.send_signal(signal.SIGTERM)
+        heard = stop_in_midstream(server, connection)
         heard += rest_of(connection)
         body = unchunked(heard).decode()
         assert body.endswith("\n\n")
@@ -76,9 +82,7 @@ def test_a_whole_answer_that_cannot_come_is_a_503(characters: Path) -> None:
 
 def test_nobody_new_is_let_in(characters: Path) -> None:
     with Server(characters, "--max-tokens", LONG, "--grace", 3) as server, server.open() as connection:
-        connection.sendall(server.request(server.fields(max_tokens=LONG, stream=True, logit_bias=BIAS)))
-        read_until(connection, b"data: ")
-        server.process.send_signal(signal.SIGTERM)
+        stop_in_midstream(server, connection)
         time.sleep(0.5)
         with pytest.raises(OSError):  # noqa: PT011  (refused, reset or hung up on)
             server.ask("/v1/models", seconds=1)
@@ -86,9 +90,7 @@ def test_nobody_new_is_let_in(characters: Path) -> None:
 
 def test_a_second_signal_does_not_wait(characters: Path) -> None:
     with Server(characters, "--max-tokens", LONG, "--grace", 100) as server, server.open() as connection:
-        connection.sendall(server.request(server.fields(max_tokens=LONG, stream=True, logit_bias=BIAS)))
-        read_until(connection, b"data: ")
-        server.process.send_signal(signal.SIGTERM)
+        stop_in_midstream(server, connection)
         time.sleep(0.3)
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
