@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 """Sums may be reordered and products fused. Not in it: the licence to assume that no number is infinite or NaN."""
@@ -20,26 +20,30 @@ _I16, _I32, _F32 = ir.IntType(16), ir.IntType(32), ir.FloatType()
 
 
 @intrinsic
-def _widened(_context: Any, bits: Any) -> Any:
-    """bfloat16 -> float32."""
+def read(_context: Any, number: Any) -> Any:
+    """A stored number as float32."""
 
-    def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+    def code(_context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        if signature.args[0] == types.float32:
+            return args[0]
         return builder.bitcast(builder.shl(builder.zext(args[0], _I32), _I32(16)), _F32)
 
-    return types.float32(types.uint16), code
+    return types.float32(number), code
 
 
 @intrinsic
-def _narrowed(_context: Any, number: Any) -> Any:
-    """float32 -> bfloat16, to the nearest, halves to even."""
+def stored(_context: Any, array: Any, _number: Any) -> Any:
+    """A float32 as `array` stores its numbers: as bfloat16 the nearest, halves to even."""
 
-    def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        bits = builder.bitcast(args[0], _I32)
+    def code(_context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        if signature.return_type == types.float32:
+            return args[1]
+        bits = builder.bitcast(args[1], _I32)
         even = builder.and_(builder.lshr(bits, _I32(16)), _I32(1))
         rounded = builder.add(builder.add(bits, _I32(0x7FFF)), even)
         return builder.trunc(builder.lshr(rounded, _I32(16)), _I16)
 
-    return types.uint16(types.float32), code
+    return array.dtype(array, types.float32), code
 
 
 @intrinsic
@@ -99,30 +103,7 @@ def hashed(_context: Any, index: Any, key: Any) -> Any:
     return types.uint32(types.int64, types.int64), code
 
 
-def read(_number: Any) -> Any:
-    """A stored number as float32."""
-    raise AssertionError("only inside kernels")
-
-
-@overload(read, inline="always", strict=False)
-def _read(number: Any) -> Any:
-    if number == types.uint16:
-        return lambda number: _widened(number)
-    return lambda number: number
-
-
-def stored(_array: Any, _number: Any) -> Any:
-    """A float32 as `array` stores its numbers."""
-    raise AssertionError("only inside kernels")
-
-
-@overload(stored, inline="always", strict=False)
-def _stored(array: Any, number: Any) -> Any:
-    if array.dtype == types.uint16:
-        return lambda array, number: _narrowed(number)  # noqa: ARG005
-    return lambda array, number: number  # noqa: ARG005
-
-
+_helper = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _LOWEST, _HIGHEST = np.float32(-87.0), np.float32(88.0)
 _LOG2_E = np.float32(1.44269504)
 _MINUS_LN2_HIGH, _MINUS_LN2_LOW = np.float32(-0.693359375), np.float32(2.12194440e-4)
@@ -131,7 +112,7 @@ _C2, _C3, _C4, _C5, _C6 = (np.float32(c) for c in (0.5, 1.6666666e-1, 4.1666663e
 _ONE = np.float32(1.0)
 
 
-@njit(inline="always", fastmath=FASTMATH)
+@_helper
 def exp(x: Any) -> Any:
     """e to the x in 32 bits, off by less than 4e-7 of itself: 2 to a whole number times a Taylor series of the rest."""
     x = min(max(x, _LOWEST), _HIGHEST)
@@ -141,7 +122,7 @@ def exp(x: Any) -> Any:
     return (_ONE + rest + rest * rest * series) * _power_of_two(whole)
 
 
-@njit(inline="always", fastmath=FASTMATH)
+@_helper
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e to the -x)."""
     return _ONE / (_ONE + exp(-x))

@@ -106,7 +106,8 @@ def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, c
         building = time.perf_counter() - began
         one = _batch(rows, 1, device)
         one_row = _median_seconds(lambda: steps.take(one), 0.0)
-        n_rows = min(train.batch_size, max(ROWS_A_CORE * compute.workers.cores, int(seconds / 4 / one_row)))
+        cores = compute.workers.cores  # of which one row keeps one busy
+        n_rows = min(train.batch_size, max(ROWS_A_CORE * cores, int(cores * seconds / 4 / one_row)))
         batch = _batch(rows, n_rows, device)
         step = _median_seconds(lambda: steps.take(batch), seconds / 2)
         update = min(0.9 * step, _median_seconds(steps.update, seconds / 8))

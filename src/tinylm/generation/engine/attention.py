@@ -17,6 +17,7 @@ import numpy as np
 from tinylm.compiled.compiling import part
 from tinylm.compiled.numbers import exp, greater
 from tinylm.generation.engine.memory import floats, integers
+from tinylm.generation.engine.products import share
 from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, tile
 
 FEW = 2
@@ -47,6 +48,26 @@ def values_of(model: Any, work: Any, row: Any, layer: Any, head: Any) -> Any:
 
 
 @part
+def have_own_heads(model: Any, workers: Any) -> Any:
+    """Whether each of several workers can have key/value heads of its own, and the queries that look at them: then
+    nobody waits between the products for them and what they take in. Pairs of panels (tiles.py) must not be cut."""
+    shared = model.n_kv_heads
+    return workers > 1 and shared % workers == 0 and shared // workers * model.d_head % (2 * LANES) == 0
+
+
+@part
+def product_of_own_heads(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
+    """The worker's queries, keys and values: x (N, D) at `source` -> qkv."""
+    begin = 0
+    for kind in range(3):
+        heads = model.n_heads if kind == 0 else model.n_kv_heads
+        count = heads // work.workers * model.d_head // LANES
+        first = begin + worker * count
+        share(layer.qkv, work.rows, first, first + count, source, work.width, work.qkv, work.qkv_width)
+        begin += heads * model.d_head // LANES
+
+
+@part
 def split_heads(model: Any, layer: Any, work: Any, number: Any, worker: Any) -> None:
     """Queries (N, H, K) are made ready where they stand, in qkv; keys and values go into the caches.
 
@@ -56,10 +77,11 @@ def split_heads(model: Any, layer: Any, work: Any, number: Any, worker: Any) -> 
     heads, shared, width = model.n_heads, model.n_kv_heads, model.d_head
     qkv, places = floats(work.qkv, work.rows, work.qkv_width), integers(work.places, work.rows)
     rooms = integers(work.rooms, work.rows)
-    count = heads + 2 * shared
-    tasks = work.rows * count
+    queries = heads // shared
+    tasks = shared * (queries + 2) * work.rows
     for task in range(tasks * worker // work.workers, tasks * (worker + 1) // work.workers):
-        row, head = task // count, task % count
+        row, group, member = task % work.rows, task // work.rows // (queries + 2), task // work.rows % (queries + 2)
+        head = group * queries + member if member < queries else heads + (member - queries) * shared + group
         place = places[row]
         vector = qkv[row, head * width:(head + 1) * width]
         if layer.qkv_bias != 0:
@@ -108,10 +130,10 @@ def _turn(model: Any, work: Any, vector: Any, place: Any, weight: Any) -> None:
 def attend(model: Any, work: Any, number: Any, worker: Any) -> None:
     """z (N, H, K): what each head takes in at each new position, from all up to it. Neighbours in one stream see nearly
     the same, so they look together."""
-    heads = model.n_heads
-    tasks = (work.rows + ROWS - 1) // ROWS * heads
+    blocks = (work.rows + ROWS - 1) // ROWS
+    tasks = model.n_heads * blocks
     for task in range(tasks * worker // work.workers, tasks * (worker + 1) // work.workers):
-        first, head = task // heads * ROWS, task % heads
+        head, first = task // blocks, task % blocks * ROWS
         together = ROWS if _are_neighbours(work, first) else 1
         for row in range(first, min(first + ROWS, work.rows), together):
             _look(model, work, number, worker, row, together, head)

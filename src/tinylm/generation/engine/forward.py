@@ -18,7 +18,7 @@ import numpy as np
 
 from tinylm.compiled.compiling import SHARED, digest, kernel, part
 from tinylm.compiled.numbers import sigmoid
-from tinylm.generation.engine.attention import attend, split_heads
+from tinylm.generation.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
 from tinylm.generation.engine.meeting import meet
 from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
 from tinylm.generation.engine.products import first_panel, product, share
@@ -86,16 +86,20 @@ def one_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, met: An
     x_at, normed_at = work.x + worker * work.private, work.normed + worker * work.private
     x, normed = floats(x_at, work.rows, work.width), floats(normed_at, work.rows, work.width)
     branch = floats(work.branch, work.rows, work.width)
-    source = x_at if model.post else normed_at
+    source, own_heads = x_at if model.post else normed_at, have_own_heads(model, work.workers)
     embed(model, work, x)
     for number in range(model.n_layers):
         layer = layers[number]
         if not model.post:
             normalise(model, x, normed, layer.norm1, layer.norm1_bias)
-        product(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
-        met = meet(work, met)
-        split_heads(model, layer, work, number, worker)
-        met = meet(work, met)
+        if own_heads:
+            product_of_own_heads(model, layer, work, worker, source)
+            split_heads(model, layer, work, number, worker)
+        else:
+            product(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
+            met = meet(work, met)
+            split_heads(model, layer, work, number, worker)
+            met = meet(work, met)
         attend(model, work, number, worker)
         met = meet(work, met)
         product(layer.o, work, worker, work.z, model.n_heads * model.d_head, work.branch, work.width)

@@ -14,8 +14,8 @@ saves."""
 CALL = 10_000_000
 """The same of a whole call: for less no other core is woken."""
 TRIES = 2
-"""The last so many calls of a kind count, and of these the quickest: the first waits for a thread to be made, and any
-may be interrupted."""
+"""The last so many calls of a kind count, and of these the quickest, since any may be interrupted. Of several cores so
+many are tried at first, since the first of all waits for a thread to be made; of one core one."""
 AGAIN = 32
 """Calls until the slower way is tried once more, and as many times longer as it was slower: it costs some 3%."""
 
@@ -41,7 +41,7 @@ class Pace:
         if most < 2 or weights * rows * passes < CALL:
             return 1
         tried = {cores: self._seconds.get(self._kind(rows, cores), ()) for cores in (most, 1)}
-        seconds = {cores: min(few) if len(few) == TRIES else 0.0 for cores, few in tried.items()}
+        seconds = {cores: min(few) if len(few) >= min(TRIES, cores) else 0.0 for cores, few in tried.items()}
         better, worse = sorted(seconds, key=lambda cores: seconds[cores])
         self._since += 1
         if seconds[better] and self._since * seconds[better] > AGAIN * seconds[worse]:
