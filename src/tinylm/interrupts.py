@@ -11,13 +11,15 @@ from types import FrameType
 
 AGAIN = 0.05
 """Seconds after which one that came at a bad moment comes again."""
+LLVM = ("llvmlite.",)
+COMPILER = ("numba.", *LLVM)
 
 
 @contextmanager
 def interruptible(*signals: int) -> Iterator[None]:
     """Within the block these signals raise KeyboardInterrupt, but not in the midst of an import or of compiling: raised
-    in code that C or C++ has called, it would be lost there, or end the process. It waits until that is over, and a
-    second one takes effect at once.
+    in code that C or C++ has called, it would be lost there, or end the process. It waits until that is over. A second
+    one takes effect at once, or as soon as LLVM has done its part of the compiling, which takes parts of a second.
 
     Args:
         signals: none: SIGINT. In another thread than the main one nothing changes: signals never come there.
@@ -40,12 +42,12 @@ def interruptible(*signals: int) -> Iterator[None]:
 class _Handler:
     def __init__(self) -> None:
         self._waiting: threading.Timer | None = None
-        self._comes_again = False
+        self._comes_again = self._was_second = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         again, self._comes_again = self._comes_again, False
-        is_second = self.stop() and not again
-        if is_second or not _is_fragile(frame):
+        self._was_second |= self.stop() and not again
+        if not _runs_for(frame, LLVM if self._was_second else COMPILER, importing=not self._was_second):
             raise KeyboardInterrupt
         self._waiting = threading.Timer(AGAIN, self._again, (number,))
         self._waiting.daemon = True
@@ -53,7 +55,10 @@ class _Handler:
 
     def _again(self, number: int) -> None:
         self._comes_again = True
-        _thread.interrupt_main(signal.Signals(number))
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        else:  # which lets a system call that waits go on waiting
+            _thread.interrupt_main(signal.Signals(number))
 
     def stop(self) -> bool:
         """Whether one was waiting."""
@@ -63,11 +68,11 @@ class _Handler:
         return waiting is not None
 
 
-def _is_fragile(frame: FrameType | None) -> bool:
-    """Whether this code runs for an import, or for the compiler."""
+def _runs_for(frame: FrameType | None, packages: tuple[str, ...], *, importing: bool) -> bool:
+    """Whether this code runs for one of these packages, or for an import, if that counts."""
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
-        if frame.f_code.co_filename.startswith("<frozen importlib") or module.startswith(("numba.", "llvmlite.")):
+        if module.startswith(packages) or (importing and frame.f_code.co_filename.startswith("<frozen importlib")):
             return True
         frame = frame.f_back
     return False

@@ -7,6 +7,7 @@ residual stream and the gradients of the weights are float32.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -139,9 +140,11 @@ class _Rooms:
 
 def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *, backward: bool) -> int:
     """What one thread needs for so many rows at once."""
-    imagined = Imagined()
+    imagined, sizes = Imagined(), _Sizes(config, rows, length)
     _Rooms(imagined, config, rows, length, dtype, backward=backward)
-    return imagined.n_bytes
+    widest = max(math.prod(shape) for shape in (sizes.logits, sizes.pre[0], sizes.qkv[0]))
+    made_anew = 4 * widest if dtype == F32 and _ONEDNN_LINEAR is not None else 0  # by `_multiply`, before it is copied
+    return imagined.n_bytes + made_anew
 
 
 class Network:
