@@ -13,7 +13,7 @@ from torch import Tensor
 from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
 from tinylm.model.transformer import TinyLM
-from tinylm.training.fast.network import Dropout, LayerTensors, Network, Tensors, activation_bytes
+from tinylm.training.fast.network import MADE_ANEW, Dropout, LayerTensors, Network, Tensors, activation_bytes
 from tinylm.training.fast.rooms import NOWHERE, Room, room
 
 TOKENS_AT_ONCE = 2048
@@ -31,7 +31,7 @@ def working_bytes(config: ModelConfig, rows: int, judged_rows: int, dtype: torch
     length = config.context_length
     rows, judged_rows = (min(rows_at_once(config, length), -(-each // cores)) for each in (rows, judged_rows))
     activations = activation_bytes(config, rows, length, dtype, backward=True)
-    judging = activation_bytes(config, judged_rows, length, torch.float32, backward=False)
+    judging = activation_bytes(config, judged_rows, length, torch.float32, backward=False) + 4 * MADE_ANEW
     per_layer = config.d_model * (config.d_model + 2 * config.n_kv_heads * config.d_head + config.d_model
                                   + (3 if config.mlp == "swiglu" else 2) * config.d_mlp)
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model

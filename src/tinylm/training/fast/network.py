@@ -7,7 +7,6 @@ residual stream and the gradients of the weights are float32.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,14 +68,19 @@ def _falling(dropout: Dropout | None, layer: int, first: int) -> tuple[float, in
     return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
 
 
+MADE_ANEW = 1 << 20
+"""Numbers of a product, at most, whose result torch cannot be told where to put."""
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
 def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
     """out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs). In 32 bits by oneDNN: it multiplies
-    2.3 times as fast on an AMD processor as MKL, which torch.mm would take, and as fast elsewhere."""
+    2.3 times as fast on an AMD processor as MKL, which torch.mm would take, and as fast elsewhere. It makes its result
+    anew: some rows at a time, lest a wide one is held twice."""
     if out.dtype == F32 and _ONEDNN_LINEAR is not None:
-        out.copy_(_ONEDNN_LINEAR(x, matrix, None, "none", [], ""))
+        rows = max(1, MADE_ANEW // out.shape[1])
+        for some, result in zip(x.split(rows), out.split(rows), strict=True):
+            result.copy_(_ONEDNN_LINEAR(some, matrix, None, "none", [], ""))
     else:
         torch.mm(x, matrix.t(), out=out)
 
@@ -140,11 +144,9 @@ class _Rooms:
 
 def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *, backward: bool) -> int:
     """What one thread needs for so many rows at once."""
-    imagined, sizes = Imagined(), _Sizes(config, rows, length)
+    imagined = Imagined()
     _Rooms(imagined, config, rows, length, dtype, backward=backward)
-    widest = max(math.prod(shape) for shape in (sizes.logits, sizes.pre[0], sizes.qkv[0]))
-    made_anew = 4 * widest if dtype == F32 and _ONEDNN_LINEAR is not None else 0  # by `_multiply`, before it is copied
-    return imagined.n_bytes + made_anew
+    return imagined.n_bytes
 
 
 class Network:
