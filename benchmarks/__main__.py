@@ -21,6 +21,7 @@ BENCHMARKS = {
     "large-text": "Megabytes of a long text tokenised in a second, and the most memory of a run that trains on it.",
     "help": "Milliseconds of `tinylm --help`, beside the help of a command that comes with Python.",
     "plan-rules": "The experiments behind the rules by which tinylm chooses sizes, batches and dropout.",
+    "optimizers": "The loss after equally many steps with one setting of the optimiser changed, for several seeds.",
     "forecast": "Time and memory that `tinylm plan` foretells, against what `tinylm train` takes.",
     "checkpoint-cost": "The share of a run's time that goes into saving it.",
     "serving": "What serving costs beside the engine, and what it stands: load, slow clients, disconnects.",

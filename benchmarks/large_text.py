@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def prepare(folder: Path, megabytes: int) -> Path:
     """The text, and beside it the tokenizer that tinylm makes for it, unless both are there."""
-    from tinylm.text.dataset import share_to_hold_out, split_corpus, train_tokenizer
+    from tinylm.text.split import share_to_hold_out, split_corpus, train_tokenizer
     from tinylm.text.tokenizer import choose_tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,8 @@ def rounds() -> Iterator[str]:
 
 
 def _ours(folder: Path, megabytes: int) -> Run:
-    from tinylm.text.dataset import build_dataset, share_to_hold_out, split_corpus
+    from tinylm.text.dataset import build_dataset
+    from tinylm.text.split import share_to_hold_out, split_corpus
     from tinylm.text.tokenizer import Tokenizer
 
     corpus = open_corpus(folder / f"{megabytes}.txt")

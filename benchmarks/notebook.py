@@ -24,8 +24,9 @@ def train_tinylm() -> Run:
     from tinylm.model.threads import vanishing_is_zero
     from tinylm.model.transformer import TinyLM
     from tinylm.text.corpus import open_corpus
-    from tinylm.text.dataset import build_dataset, split_corpus, train_tokenizer
+    from tinylm.text.dataset import build_dataset
     from tinylm.text.rows import Rows
+    from tinylm.text.split import split_corpus, train_tokenizer
     from tinylm.training.backward import choose_compute
     from tinylm.training.events import Stepped
     from tinylm.training.loop import Training

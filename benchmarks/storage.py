@@ -48,7 +48,8 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
     from tinylm import bundle
     from tinylm.generation.engine.engine import Engine
     from tinylm.text.corpus import open_corpus
-    from tinylm.text.dataset import build_dataset, split_corpus
+    from tinylm.text.dataset import build_dataset
+    from tinylm.text.split import split_corpus
 
     config = bundle.read_config(folder)
     corpus = open_corpus(text, documents=config.data.documents, text_field=config.data.text_field)

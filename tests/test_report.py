@@ -11,7 +11,8 @@ from tinylm import report as report_module
 from tinylm.inspection.copying import Copied, Place
 from tinylm.report import Report, measure_baselines, say_copied, standings, texts, verdict
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import build_dataset, split_corpus, train_tokenizer
+from tinylm.text.dataset import build_dataset
+from tinylm.text.split import split_corpus, train_tokenizer
 
 REPORT = Report("validation", loss=1.0, perplexity=math.e, bits_per_byte=1.2, tokens=500, bytes=600,
                 baselines={"uniform": 5.0, "ngram": 1.39, "zstd": 1.5}, ngram_order=5)

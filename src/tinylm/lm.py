@@ -13,7 +13,8 @@ from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.text.corpus import Corpus, open_corpus
-from tinylm.text.dataset import Part, Split, build_dataset, split_corpus
+from tinylm.text.dataset import Part, build_dataset
+from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.writing import Writing
 

@@ -28,8 +28,9 @@ from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, measure_baselines, texts
 from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
-from tinylm.text.dataset import Dataset, Split, build_dataset, share_to_hold_out, split_corpus, train_tokenizer
+from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import IGNORE, Rows
+from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
 from tinylm.training.backward import Compute, choose_compute, must_compile
@@ -37,6 +38,8 @@ from tinylm.training.device import choose_device
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
 
+LONG_TEXT = 20_000_000
+"""Bytes. Reading so many takes long enough to be told of it."""
 PROBE_SHARE = 0.012
 """Of a run of minutes, for each of two measurements of speed."""
 COUNTED_PROBE_SECONDS = 1.0
@@ -122,6 +125,9 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
     data |= {"source": _lasting(source), "fingerprint": corpus.stats().fingerprint}
     config = DataConfig(**data)
+    if corpus.stats().bytes >= LONG_TEXT:
+        tell(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
+             "kept for the next time")
     tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
                                 unknown_token=config.unknown_token)
     text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from tinylm.inspection import baselines
 from tinylm.inspection.copying import Copied
 from tinylm.model.transformer import TinyLM
-from tinylm.text.dataset import Dataset, Part, Slice, Split
+from tinylm.text.dataset import Dataset, Part
 from tinylm.text.rows import Layout, Rows
+from tinylm.text.split import Slice, Split
 from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
 
 MOST_TO_COUNT = 5_000_000

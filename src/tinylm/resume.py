@@ -11,7 +11,8 @@ from tinylm.errors import TinyLMError
 from tinylm.prepare import Job, describe
 from tinylm.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import build_dataset, split_corpus
+from tinylm.text.dataset import build_dataset
+from tinylm.text.split import split_corpus
 from tinylm.training.device import choose_device
 
 HORIZONS = ("steps", "epochs", "minutes")

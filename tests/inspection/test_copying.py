@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tinylm.inspection import copying, windows
 from tinylm.inspection.copying import Copied, CopyIndex, Place, together
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import split_corpus
+from tinylm.text.split import split_corpus
 
 quick = settings(derandomize=True, deadline=None)
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "das", "où", "世界", "…", "x1"]), min_size=3, max_size=60)
@@ -186,7 +186,7 @@ MEASURE = """
 import resource, sys
 from tinylm.inspection.copying import CopyIndex
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import split_corpus
+from tinylm.text.split import split_corpus
 split = split_corpus(open_corpus(sys.argv[1]), 0.0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 index = CopyIndex(split.train)

@@ -16,15 +16,8 @@ from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
 from tinylm.text import dataset as dataset_module
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import (
-    Dataset,
-    Slice,
-    Split,
-    build_dataset,
-    share_to_hold_out,
-    split_corpus,
-    train_tokenizer,
-)
+from tinylm.text.dataset import Dataset, build_dataset
+from tinylm.text.split import Slice, Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer
 
 Write = Callable[[str, bytes | str], Path]

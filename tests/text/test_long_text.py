@@ -14,8 +14,9 @@ from tinylm.text import dataset as dataset_module
 from tinylm.text import long_text
 from tinylm.text import tokenizer as tokenizer_module
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import build_dataset, split_corpus
+from tinylm.text.dataset import build_dataset
 from tinylm.text.long_text import LongTextEncoder
+from tinylm.text.split import split_corpus
 from tinylm.text.tokenizer import Tokenizer
 
 SPACES = "\t\n\v\f\r \x1c\x85\xa0\u1680\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000\u3001\u167f\u202e"

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinylm.text.corpus import open_corpus
-from tinylm.text.dataset import Part, build_dataset, split_corpus
+from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.rows import IGNORE, Batch, Rows
+from tinylm.text.split import split_corpus
 from tinylm.text.tokenizer import Tokenizer
 
 LAYOUTS = ("windows", "packed", "padded")

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tinylm.inspection.windows import Numbers, Wanted, Windows, chunks
 from tinylm.memory import give_back
 from tinylm.text.corpus import Piece
-from tinylm.text.dataset import Slice
+from tinylm.text.split import Slice
 
 Unit = Literal["words", "characters"]
 
