@@ -16,6 +16,7 @@ from types import FrameType
 
 import uvicorn
 
+from tinylm.config import Storage
 from tinylm.errors import TinyLMError
 from tinylm.serving import address
 from tinylm.serving.app import build
@@ -48,19 +49,21 @@ class Place:
     allowed_origins: tuple[str, ...] = ()
 
 
-def serve(run: str, place: Place, limits: Limits, ready: Callable[[str, Sequence[str]], None]) -> int:
+def serve(run: str, place: Place, limits: Limits, ready: Callable[[str, Sequence[str]], None],
+          storage: Storage = "fp32") -> int:
     """Serves until it is asked to stop. Returns the exit code: 130 after Ctrl-C.
 
     Args:
         run: a model folder, or a folder of such.
         ready: called with the address and the ids of the models, when the first request can come.
+        storage: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: no model, no such address, a port that is taken, or a key that is missing or too short.
     """
     sockets = _listeners(place)
     try:
-        return asyncio.run(_serve(run, place, limits, sockets, ready))
+        return asyncio.run(_serve(run, place, limits, storage, sockets, ready))
     finally:
         for bound in sockets:
             bound.close()
@@ -84,10 +87,10 @@ def _check_key(key: str | None) -> None:
                           where="the API key")
 
 
-async def _serve(run: str, place: Place, limits: Limits, sockets: list[socket.socket],
+async def _serve(run: str, place: Place, limits: Limits, storage: Storage, sockets: list[socket.socket],
                  ready: Callable[[str, Sequence[str]], None]) -> int:
     log = Log()
-    shelf = Shelf(run, limits, log)
+    shelf = Shelf(run, limits, log, storage)
     await _warm_up(shelf)
     bound = [address.bound_address(each) for each in sockets]
     port = bound[0][1][1]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinylm import bundle
+from tinylm.config import Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.lm import LanguageModel
 from tinylm.serving.errors import ApiError, unavailable
@@ -71,13 +72,15 @@ class Shelf:
         place: a model folder, or a folder of such. A model's id is the name of its folder.
         limits: how many models are kept, and what their schedulers take.
         tell: what is said to whoever keeps the server.
+        storage: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: there is no model.
     """
 
-    def __init__(self, place: str | Path, limits: Limits, tell: Callable[[str], None]) -> None:
-        self._place, self._limits, self._tell = Path(place), limits, tell
+    def __init__(self, place: str | Path, limits: Limits, tell: Callable[[str], None],
+                 storage: Storage = "fp32") -> None:
+        self._place, self._limits, self._tell, self._storage = Path(place), limits, tell, storage
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
         if not self.folders():
             what = "is no model folder, and holds none" if self._place.is_dir() else "there is no such folder"
@@ -160,7 +163,7 @@ class Shelf:
         folder = self._folder(id)
         now = fingerprint(folder)
         try:
-            lm = await asyncio.to_thread(_read, folder)
+            lm = await asyncio.to_thread(_read, folder, self._storage)
         except Exception as error:
             what = quoted(error.what) if isinstance(error, TinyLMError) else "it could not be loaded"
             slot.failed = now, time.monotonic(), what
@@ -194,8 +197,8 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
 
 
-def _read(folder: Path) -> LanguageModel:
-    lm = LanguageModel.load(folder)
+def _read(folder: Path, storage: Storage) -> LanguageModel:
+    lm = LanguageModel.load(folder, storage=storage)
     lm.batch()  # lays the weights out
     return lm
 
