@@ -175,13 +175,15 @@ def test_the_heaviest_requests_keep_nobody_waiting(server: Server, name: str) ->
 
 @pytest.mark.full
 def test_the_heaviest_requests_again_and_again_take_no_more_memory(runs: Path) -> None:
+    """The most that they ever take is reached within some rounds: which of them asks at the same time as which other
+    thread is chance."""
     with Server(runs) as server:
         memory = []
-        for _ in range(6):
+        for _ in range(12):
             for fields in HEAVY.values():
                 assert server.ask("/v1/completions", {**server.fields(), **fields}).status == 200
             memory.append(server.memory)
-        assert memory[-1] < 1.1 * memory[2], memory
+        assert max(memory[6:]) < 1.1 * max(memory[:6]), memory
 
 
 def test_what_would_fill_the_memory_is_refused(server: Server) -> None:
