@@ -18,7 +18,7 @@ from tinylm.compiled.compiling import part
 from tinylm.compiled.numbers import exp, greater
 from tinylm.generation.engine.memory import floats, integers
 from tinylm.generation.engine.products import share
-from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, tile
+from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, TOGETHER, tile
 
 FEW = 2
 """Panels of values at once."""
@@ -51,8 +51,8 @@ def values_of(model: Any, work: Any, row: Any, layer: Any, head: Any) -> Any:
 def have_own_heads(model: Any, workers: Any) -> Any:
     """Whether each of several workers can have key/value heads of its own, and the queries that look at them: then
     nobody waits between the products for them and what they take in. Pairs of panels (tiles.py) must not be cut."""
-    shared = model.n_kv_heads
-    return workers > 1 and shared % workers == 0 and shared // workers * model.d_head % (2 * LANES) == 0
+    shared, together = model.n_kv_heads, LANES * TOGETHER[model.head.kind]
+    return workers > 1 and shared % workers == 0 and shared // workers * model.d_head % together == 0
 
 
 @part
@@ -63,7 +63,8 @@ def product_of_own_heads(model: Any, layer: Any, work: Any, worker: Any, source:
         heads = model.n_heads if kind == 0 else model.n_kv_heads
         count = heads // work.workers * model.d_head // LANES
         first = begin + worker * count
-        share(layer.qkv, work.rows, first, first + count, source, work.width, work.qkv, work.qkv_width)
+        share(layer.qkv, 0, layer.qkv.inputs, work.rows, first, first + count, source, work.width, work.qkv,
+              work.qkv_width)
         begin += heads * model.d_head // LANES
 
 

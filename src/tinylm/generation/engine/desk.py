@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config import ModelConfig
-from tinylm.generation.engine.meeting import give_way
+from tinylm.generation.engine.meeting import LINE, give_way
 from tinylm.generation.engine.memory import WORK, address, room, up
 from tinylm.generation.engine.tiles import LANES, ROWS
 from tinylm.generation.window import not_finite
@@ -30,7 +30,8 @@ class Desk:
     def __init__(self, config: ModelConfig, cores: int) -> None:
         self._config, self.cores = config, cores
         self.work = np.zeros(1, WORK)
-        self._told = room((3, 8), np.int64)  # a cache line each: arrivals, whether all is finite, where a text ended
+        # Lines: how often each worker has met the others; whether all is finite; where a text ended
+        self._told = room((cores + 2, LINE // 8), np.int64)
         self._kept: dict[str, NDArray[np.float32]] = {}
         self._table, self._chosen = room((5, 0), np.int64), room((0,), np.int64)
         self._rows = self._length = 0
@@ -42,7 +43,7 @@ class Desk:
         for name, width in self._widths.items():
             work[f"{name}width"] = width
         work["give_way"] = give_way()
-        work["arrived"], work["finite"], work["ended"] = (address(line) for line in self._told)
+        work["arrived"], work["finite"], work["ended"] = (address(self._told[line]) for line in (0, -2, -1))
 
     def lay_out(self, streams: Sequence[Stream], start: Sequence[int] | Floats, outputs: int, steps: int = 1) -> None:
         """Makes `work` say what is to be done, and makes room for it.
@@ -68,13 +69,14 @@ class Desk:
         else:
             ids[:rows] = start
         self._make_length(max(stream.length for stream in streams) + steps - 1)
-        self._told[:, 0] = 0, 1, 0
+        self._told[:, 0] = 0
+        self._told[-2, 0] = 1
         work = self.work[0]
         work["rows"], work["first_out"], work["steps"], work["given"] = rows, rows - outputs, steps, given
 
     def steps(self) -> int:
         """Of the last call: those whose logits are finite. Raises: TinyLMError: there is none."""
-        _, finite, ended = self._told[:, 0].tolist()
+        finite, ended = self._told[-2:, 0].tolist()
         sound = (ended or int(self.work[0]["steps"])) - (not finite)
         if sound == 0:
             raise not_finite()
@@ -101,7 +103,7 @@ class Desk:
         for name in ("x", "normed"):
             self._make(name, self.cores, rows, width)
         self.work[0]["private"] = 4 * rows * width
-        self._make("branch", rows, width)
+        self._make("branch", 2, 2, rows, width)
         self._make("z", rows, config.d_model)
         self._make("qkv", rows, self._widths["qkv_"])
         for name in ("hidden", "gate"):

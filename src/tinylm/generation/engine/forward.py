@@ -21,7 +21,7 @@ from tinylm.compiled.numbers import sigmoid
 from tinylm.generation.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
 from tinylm.generation.engine.meeting import meet
 from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
-from tinylm.generation.engine.products import first_panel, product, share
+from tinylm.generation.engine.products import first_panel, lead_back, product, share
 from tinylm.generation.engine.tiles import LANES
 from tinylm.generation.logits import choose
 
@@ -43,7 +43,7 @@ def forward(models: Any, layers: Any, works: Any, choices: Any, worker: Any) -> 
             met = one_pass(model, layers, work, step, worker, met)
         if len(choices) > 0:
             choose_next(model, work, choices, step, worker)
-            met = meet(work, met)
+            met = meet(work, worker, met)
             if integers(work.ended, 1)[0] != 0:
                 break
 
@@ -85,8 +85,8 @@ def one_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, met: An
     """From ids to logits. Returns how often the workers have met."""
     x_at, normed_at = work.x + worker * work.private, work.normed + worker * work.private
     x, normed = floats(x_at, work.rows, work.width), floats(normed_at, work.rows, work.width)
-    branch = floats(work.branch, work.rows, work.width)
     source, own_heads = x_at if model.post else normed_at, have_own_heads(model, work.workers)
+    halves, taken_in, thought = own_heads and work.workers == 2, work.branch, work.branch + 8 * work.rows * work.width
     embed(model, work, x)
     for number in range(model.n_layers):
         layer = layers[number]
@@ -97,28 +97,25 @@ def one_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, met: An
             split_heads(model, layer, work, number, worker)
         else:
             product(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
-            met = meet(work, met)
+            met = meet(work, worker, met)
             split_heads(model, layer, work, number, worker)
-            met = meet(work, met)
+            met = meet(work, worker, met)
         attend(model, work, number, worker)
-        met = meet(work, met)
-        product(layer.o, work, worker, work.z, model.n_heads * model.d_head, work.branch, work.width)
-        met = meet(work, met)
-        add(model, x, branch, layer.o_bias)
+        met = lead_back(layer.o, work, worker, met, halves, work.z, model.n_heads * model.d_head, taken_in)
+        add(model, work, x, taken_in, layer.o_bias)
         if model.post:
             normalise(model, x, x, layer.norm1, layer.norm1_bias)
         else:
             normalise(model, x, normed, layer.norm2, layer.norm2_bias)
         think(model, layer, work, worker, source)
-        met = meet(work, met)
-        product(layer.down, work, worker, work.hidden, work.hidden_width, work.branch, work.width)
-        met = meet(work, met)
-        add(model, x, branch, layer.down_bias)
+        met = lead_back(layer.down, work, worker, met, halves and layer.up.panels >= 4, work.hidden, work.hidden_width,
+                        thought)
+        add(model, work, x, thought, layer.down_bias)
         if model.post:
             normalise(model, x, x, layer.norm2, layer.norm2_bias)
     normalise(model, x, normed, model.ln_f, model.ln_f_bias)
     read_out(model, work, step, worker, normed_at)
-    return meet(work, met)
+    return meet(work, worker, met)
 
 
 @part
@@ -158,12 +155,14 @@ def normalise(model: Any, x: Any, out: Any, weight_at: Any, bias_at: Any) -> Non
 
 
 @part
-def add(model: Any, x: Any, branch: Any, bias_at: Any) -> None:
-    """x (N, D) += branch, and the bias that the branch has yet to get."""
+def add(model: Any, work: Any, x: Any, branch: Any, bias_at: Any) -> None:
+    """x (N, D) += both halves of a branch (2, N, D), and the bias that the branch has yet to get."""
     width = model.d_model
+    first = floats(branch, work.rows, work.width)
+    second = floats(branch + 4 * work.rows * work.width, work.rows, work.width)
     for n in range(x.shape[0]):
         for d in range(width):
-            x[n, d] += branch[n, d]
+            x[n, d] += first[n, d] + second[n, d]
         if bias_at != 0:
             bias = floats(bias_at, 1, width)[0]
             for d in range(width):
@@ -176,8 +175,8 @@ def think(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
     product(layer.up, work, worker, source, work.width, work.hidden, work.hidden_width)
     if model.mlp == SWIGLU:
         product(layer.gate, work, worker, source, work.width, work.gate, work.hidden_width)
-    first = first_panel(layer.up.panels, worker, work.workers) * LANES
-    last = min(first_panel(layer.up.panels, worker + 1, work.workers) * LANES, model.d_mlp)
+    first = first_panel(layer.up, worker, work.workers) * LANES
+    last = min(first_panel(layer.up, worker + 1, work.workers) * LANES, model.d_mlp)
     for n in range(work.rows):
         offset = 4 * (n * work.hidden_width + first)
         hidden, count = floats(work.hidden + offset, 1, max(0, last - first))[0], max(0, last - first)
@@ -211,9 +210,9 @@ def _add_bias(x: Any, bias: Any) -> None:
 def read_out(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> None:
     """The worker's share of the logits (N - first_out, V). What is not finite is told at `finite`."""
     rows, head = work.rows - work.first_out, model.head
-    first, last = first_panel(head.panels, worker, work.workers), first_panel(head.panels, worker + 1, work.workers)
-    found = logits_at(work, step)
-    share(head, rows, first, last, normed + 4 * work.first_out * work.width, work.width, found, work.logits_width)
+    first, last = first_panel(head, worker, work.workers), first_panel(head, worker + 1, work.workers)
+    found, source = logits_at(work, step), normed + 4 * work.first_out * work.width
+    share(head, 0, head.inputs, rows, first, last, source, work.width, found, work.logits_width)
     first, count = first * LANES, max(0, min(last * LANES, model.vocab_size) - first * LANES)
     for n in range(rows):
         logits = floats(found + 4 * (n * work.logits_width + first), 1, count)[0]

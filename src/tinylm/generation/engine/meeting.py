@@ -1,8 +1,11 @@
 """Where the threads of one forward pass wait for each other.
 
-A pass has some thirty such places and may take less than a hundred microseconds, so whoever waits looks again and
-again; but only for some microseconds, for the other one may have lost its core to another program. Then it gives its
-own away each time before it looks.
+A pass has tens of such places and may take no more microseconds, so whoever waits looks again and again; but only for
+some microseconds, for the other one may have lost its core to another program. Then it gives its own away each time
+before it looks.
+
+Each tells how often it has come on a line of its own, which nobody else writes: what one core has written takes
+another up to half a microsecond to see, and a count that all of them raise would go back and forth.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from tinylm.compiled.compiling import part
 
 PATIENCE = 2000
 """How often it looks before it gives its core away: some 20 microseconds."""
+LINE = 128
+"""Bytes from one worker's line to the next one's: processors fetch lines in pairs."""
 
 
 def give_way() -> int:
@@ -25,14 +30,15 @@ def give_way() -> int:
 
 
 @intrinsic
-def _arrive(_context: Any, _place: Any) -> Any:
-    """Adds one to the number at an address, after all that this thread has written."""
+def _tell(_context: Any, _place: Any, _number: Any) -> Any:
+    """Writes a number to an address, after all that this thread has written."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
         place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", place, ir.IntType(64)(1), "acq_rel")
+        builder.store_atomic(args[1], place, "release", 8)
+        return ir.Constant(ir.IntType(8).as_pointer(), None)
 
-    return types.int64(types.int64), code
+    return types.void(types.int64, types.int64), code
 
 
 @intrinsic
@@ -58,13 +64,14 @@ def _call(_context: Any, _function: Any) -> Any:
 
 
 @part
-def meet(work: Any, met: Any) -> Any:
+def meet(work: Any, worker: Any, met: Any) -> Any:
     """Waits until all workers have met once more than `met` times; returns how often that is."""
     if work.workers > 1:
-        _arrive(work.arrived)
+        _tell(work.arrived + LINE * worker, met + 1)
         looked = 0
-        while _look(work.arrived) < (met + 1) * work.workers:
-            looked += 1
-            if looked > PATIENCE and work.give_way != 0:
-                _call(work.give_way)
+        for other in range(work.workers):
+            while _look(work.arrived + LINE * other) <= met:
+                looked += 1
+                if looked > PATIENCE and work.give_way != 0:
+                    _call(work.give_way)
     return met + 1

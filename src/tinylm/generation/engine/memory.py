@@ -47,8 +47,9 @@ def _record(**fields: Any) -> np.dtype[Any]:
     return np.dtype([(name, kinds.get(kind, kind)) for name, kind in fields.items()])
 
 
-MATRIX = _record(weights=int, scales=int, kind=int, inputs=int, panels=int)
-"""`weights`, `scales`: addresses. `kind`: tiles.py. `panels`: of 16 outputs."""
+MATRIX = _record(weights=int, scales=int, kind=int, inputs=int, panels=int, cut=int)
+"""`weights`, `scales`: addresses. `kind`: tiles.py. `panels`: of 16 outputs. `cut`: how many inputs are in the first of
+two halves that are summed apart (products.py)."""
 LAYER = _record(norm1=int, norm1_bias=int, qkv=MATRIX, qkv_bias=int, q_norm=int, k_norm=int, o=MATRIX, o_bias=int,
                 norm2=int, norm2_bias=int, up=MATRIX, up_bias=int, gate=MATRIX, gate_bias=int, down=MATRIX,
                 down_bias=int)

@@ -1,6 +1,8 @@
-"""Rows times matrices of any kind, shared out among workers by outputs.
+"""Rows times matrices of any kind, shared out among workers by outputs; and those that lead back to the residual stream
+by inputs, if that spares two workers a meeting.
 
-Every output is one sum in the order of the inputs (tiles.py), so how the work is cut changes no digit of it.
+Every output is one sum in the order of the inputs (tiles.py), or of two halves one such sum each, always of the same
+halves. So how the work is cut changes no digit of it.
 """
 
 from __future__ import annotations
@@ -8,29 +10,66 @@ from __future__ import annotations
 from typing import Any
 
 from tinylm.compiled.compiling import part
-from tinylm.generation.engine.tiles import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, tile
+from tinylm.generation.engine.meeting import meet
+from tinylm.generation.engine.memory import floats
+from tinylm.generation.engine.tiles import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, TOGETHER, tile
 
 _several_float32, _several_bfloat16, _several_int8 = (tile(kind, ROWS, PANELS) for kind in KINDS)
 _one_float32, _one_bfloat16, _one_int8 = (tile(kind, 1, ALONE) for kind in KINDS)
 
 
 @part
-def first_panel(panels: Any, worker: Any, workers: Any) -> Any:
+def first_panel(matrix: Any, worker: Any, workers: Any) -> Any:
     """Where a worker's share of the panels begins; it ends where the next one's begins. Pairs stay together."""
-    return (panels // 2 * worker // workers) * 2 if worker < workers else panels
+    together = TOGETHER[matrix.kind]
+    return matrix.panels // together * worker // workers * together
 
 
 @part
 def product(matrix: Any, work: Any, worker: Any, x: Any, x_step: Any, out: Any, out_step: Any) -> None:
     """The worker's share of out (rows, outputs) = x (rows, inputs) @ matrix. `x`, `out`: addresses."""
-    first = first_panel(matrix.panels, worker, work.workers)
-    last = first_panel(matrix.panels, worker + 1, work.workers)
-    share(matrix, work.rows, first, last, x, x_step, out, out_step)
+    first = first_panel(matrix, worker, work.workers)
+    last = first_panel(matrix, worker + 1, work.workers)
+    share(matrix, 0, matrix.inputs, work.rows, first, last, x, x_step, out, out_step)
 
 
 @part
-def share(matrix: Any, rows: Any, first: Any, last: Any, x: Any, x_step: Any, out: Any, out_step: Any) -> None:
-    """The panels first to last of out = x @ matrix: in blocks that stay in the cache while all rows pass by."""
+def lead_back(matrix: Any, work: Any, worker: Any, met: Any, has_half: Any, x: Any, x_step: Any, out: Any) -> Any:
+    """out (2, N, D) = what either half of x (N, inputs) brings. Returns how often the workers have met.
+
+    Args:
+        has_half: whether each of the two workers has made one half of x; else all wait for all of it.
+    """
+    if has_half:
+        _half(matrix, work, worker, 0, matrix.panels, x, x_step, out)
+    else:
+        met = meet(work, worker, met)
+        first = first_panel(matrix, worker, work.workers)
+        last = first_panel(matrix, worker + 1, work.workers)
+        for number in range(2):
+            _half(matrix, work, number, first, last, x, x_step, out)
+    return meet(work, worker, met)
+
+
+@part
+def _half(matrix: Any, work: Any, number: Any, first: Any, last: Any, x: Any, x_step: Any, out: Any) -> None:
+    """The panels first to last of the first or second half."""
+    start, stop = (0, matrix.cut) if number == 0 else (matrix.cut, matrix.inputs)
+    out += 4 * number * work.rows * work.width
+    if start < stop:
+        share(matrix, start, stop - start, work.rows, first, last, x + 4 * start, x_step, out, work.width)
+    else:
+        nothing = floats(out, work.rows, work.width)
+        for n in range(work.rows):
+            for d in range(first * LANES, last * LANES):
+                nothing[n, d] = 0
+
+
+@part
+def share(matrix: Any, start: Any, inputs: Any, rows: Any, first: Any, last: Any, x: Any, x_step: Any, out: Any,
+          out_step: Any) -> None:
+    """The panels first to last of out = x @ so many inputs of a matrix, from `start` on: in blocks that stay in the
+    cache while all rows pass by."""
     if last <= first:
         return
     most = PANELS if rows >= ROWS else ALONE
@@ -38,31 +77,31 @@ def share(matrix: Any, rows: Any, first: Any, last: Any, x: Any, x_step: Any, ou
     for block in range(blocks):
         begin = first + pairs * block // blocks * 2
         end = min(first + pairs * (block + 1) // blocks * 2, last)
-        w = matrix.weights + begin * matrix.inputs * LANES * SIZE[matrix.kind]
+        w = matrix.weights + (begin * matrix.inputs + start * TOGETHER[matrix.kind]) * LANES * SIZE[matrix.kind]
         scales = matrix.scales + 4 * begin * LANES
         row = 0
         while row < rows:
             tall = rows - row >= ROWS
             _tile(matrix, tall, end - begin, out + 4 * (row * out_step + begin * LANES), out_step, w, scales,
-                  x + 4 * row * x_step, x_step)
+                  x + 4 * row * x_step, x_step, inputs)
             row += ROWS if tall else 1
 
 
 @part
 def _tile(matrix: Any, tall: Any, panels: Any, out: Any, out_step: Any, w: Any, scales: Any, x: Any,
-          x_step: Any) -> None:
+          x_step: Any, inputs: Any) -> None:
     step = matrix.inputs * LANES
     if matrix.kind == FLOAT32:
         if tall:
-            _several_float32(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+            _several_float32(panels, out, out_step, w, step, scales, x, x_step, inputs)
         else:
-            _one_float32(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+            _one_float32(panels, out, out_step, w, step, scales, x, x_step, inputs)
     elif matrix.kind == BFLOAT16:
         if tall:
-            _several_bfloat16(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+            _several_bfloat16(panels, out, out_step, w, step, scales, x, x_step, inputs)
         else:
-            _one_bfloat16(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+            _one_bfloat16(panels, out, out_step, w, step, scales, x, x_step, inputs)
     elif tall:
-        _several_int8(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+        _several_int8(panels, out, out_step, w, step, scales, x, x_step, inputs)
     else:
-        _one_int8(panels, out, out_step, w, step, scales, x, x_step, matrix.inputs)
+        _one_int8(panels, out, out_step, w, step, scales, x, x_step, inputs)

@@ -45,7 +45,7 @@ class Layout:
         with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it
             self._fill_model(self.model[0], config)
         for i in range(config.n_layers):
-            self._fill_layer(self.layers[i], f"layers.{i}.")
+            self._fill_layer(self.layers[i], config, f"layers.{i}.")
 
     def _fill_model(self, model: Any, config: ModelConfig) -> None:
         for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "vocab_size"):
@@ -58,7 +58,7 @@ class Layout:
         model["ln_f_bias"], model["head_bias"] = self._vector("ln_f.bias"), self._vector("out_head.bias")
         self._matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
 
-    def _fill_layer(self, layer: Any, place: str) -> None:
+    def _fill_layer(self, layer: Any, config: ModelConfig, place: str) -> None:
         for name in ("norm1", "norm2"):
             layer[name], layer[f"{name}_bias"] = (self._vector(f"{place}{name}.{part}") for part in ("weight", "bias"))
         for name in ("q_norm", "k_norm"):
@@ -68,6 +68,11 @@ class Layout:
             if f"{place}{parts[0]}.weight" in self._weights:
                 self._matrix(layer[name], *(f"{place}{part}.weight" for part in parts))
                 layer[f"{name}_bias"] = self._vector(*(f"{place}{part}.bias" for part in parts))
+        # A half is what one of two workers makes by itself, where that can be: heads, and pairs of panels
+        heads = config.n_kv_heads // 2 * (config.n_heads // config.n_kv_heads)
+        layer["o"]["cut"] = heads * config.d_head or layer["o"]["inputs"] // 2
+        together = TOGETHER[self._kind]
+        layer["down"]["cut"] = layer["up"]["panels"] // together // 2 * together * LANES or layer["down"]["inputs"] // 2
 
     def _vector(self, *names: str) -> int:
         """The address of some parameters one after another; 0 where there are none."""
