@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
                                *arguments.passed_on, *options, "--set=train.evaluate_every=100000", "--out",
                                folder / "run", environment=environment).json()
                 losses[name].append(told["best_loss"])
-                print(f"seed {seed}  {name}: {told['validation_loss']:.4f}", file=sys.stderr, flush=True)
+                print(f"seed {seed}  {name}: {told['best_loss']:.4f}", file=sys.stderr, flush=True)
     print(f"{'':<28}{'loss, by seed':<{9 * arguments.seeds}}  against the defaults")
     first = losses[chosen[0]]
     for name, found in losses.items():

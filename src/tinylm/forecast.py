@@ -19,7 +19,7 @@ from tinylm.training.speed import Pace
 
 SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
 """Written after each validation, and to see what the finished model copies."""
-LEAVING_SECONDS = 0.7
+LEAVING_SECONDS = 0.1
 """For the last checkpoint, the folder, and the end of the process."""
 SAVING_SHARE = 0.01
 KEPT_BYTES = 40_000_000

@@ -152,3 +152,14 @@ def write_to_full_disk(*arguments: object) -> subprocess.CompletedProcess[str]:
     with open("/dev/full", "w", encoding="utf-8") as full:
         return subprocess.run([sys.executable, "-m", "tinylm", *map(str, arguments)], stdout=full,
                               stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+
+
+def test_a_process_that_ends_at_once_has_told_all_and_left_nothing(tmp_path: Path) -> None:
+    """Ids that had no place to be kept lie in a temporary folder, which is removed at the end of the process."""
+    (tmp_path / "no folder").write_text("")
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TINYLM_CACHE": str(tmp_path / "no folder"), "TMPDIR": str(tmp_path / "temporary")}
+    done = subprocess.run([sys.executable, "-m", "tinylm", "train", "hello", "--steps", "2", "--out", "run", "--json"],
+                          cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=100)
+    assert json.loads(done.stdout)["step"] == 2
+    assert list((tmp_path / "temporary").glob("tinylm-*")) == []
