@@ -15,6 +15,7 @@ from tinylm.config import PRESETS, ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.decoder import EngineDecoder
 from tinylm.generation.engine.engine import Engine, Stream
+from tinylm.generation.engine.pace import Pace
 from tinylm.generation.engine.weights import quantised, weights_of
 from tinylm.model.transformer import TinyLM
 
@@ -74,22 +75,44 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     assert decoder.forgotten > 0
 
 
+@pytest.fixture
+def on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little there is to do, where an engine may have several."""
+    monkeypatch.setattr(Pace, "cores", lambda pace, *_: pace._most)
+
+
+@pytest.mark.usefixtures("on_all_cores")
+@pytest.mark.parametrize("cores", [1, 2, 3])
 @pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("values", SHAPES, ids=str)
-def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], storage: str) -> None:
-    """One by one, in blocks, beside other texts, on one core or two: the same bytes."""
+def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], storage: str,
+                                                              cores: int) -> None:
+    """One by one, in blocks, beside other texts, on one core, two or three: the same bytes."""
     config = shape(**values)
     model, ids = make_model(config), make_ids(config, 3, 40).tolist()
-    one, two = engine(model, storage=storage), engine(model, storage=storage, cores=2)
+    one, several = engine(model, storage=storage, cores=1), engine(model, storage=storage, cores=cores)
     expected = [at_once(one, row) for row in ids]
     streams = [Stream(config) for _ in ids]
-    two.read([streams[0]] * 7, ids[0][:7], 1)
-    two.read([streams[1]] * 3, ids[1][:3], 1)
+    several.read([streams[0]] * 7, ids[0][:7], 1)
+    several.read([streams[1]] * 3, ids[1][:3], 1)
     for step in range(25):
         lengths = [stream.length for stream in streams]
-        logits = two.read(streams, [row[length] for row, length in zip(ids, lengths, strict=True)], 3)
+        logits = several.read(streams, [row[length] for row, length in zip(ids, lengths, strict=True)], 3)
         for row, length in enumerate(lengths):
             assert np.array_equal(logits[row], expected[row][length]), (step, row)
+
+
+@pytest.mark.usefixtures("on_all_cores")
+@pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
+def test_nor_does_it_for_any_config_depend_on_the_cores(storage: str) -> None:
+    @settings(derandomize=True, deadline=None, max_examples=40)
+    @given(config=any_config, cores=st.integers(2, 4))
+    def check(config: ModelConfig, cores: int) -> None:
+        model, ids = make_model(config), make_ids(config, 1, config.context_length)[0].tolist()
+        one, several = (engine(model, storage=storage, cores=number) for number in (1, cores))
+        assert np.array_equal(at_once(one, ids), at_once(several, ids), equal_nan=True)
+
+    check()
 
 
 def of_8_bits(matrix: torch.Tensor) -> torch.Tensor:
