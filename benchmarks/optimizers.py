@@ -27,6 +27,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "cosine decay": {"decay": "cosine"},
     "no decay": {"decay": "constant"},
     "a quarter of the warm-up": {"warmup_steps": 5},
+    "AdamW alone at 0.001": {"optimizer": "adamw", "learning_rate": 0.001},
     "AdamW alone at 0.002": {"optimizer": "adamw", "learning_rate": 0.002},
     "AdamW alone at 0.004": {"optimizer": "adamw", "learning_rate": 0.004},
     "AdamW alone at 0.008": {"optimizer": "adamw", "learning_rate": 0.008},
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if unknown := set(arguments.settings) - set(SETTINGS):
+        raise SystemExit(f"There is no setting {', '.join(map(repr, sorted(unknown)))}; there are: "
+                         f"{', '.join(SETTINGS)}")
     chosen = [name for name in SETTINGS if not SETTINGS[name] or not arguments.settings or name in arguments.settings]
     losses: dict[str, list[float]] = {name: [] for name in chosen}
     with fresh(compiled=True) as (folder, environment):

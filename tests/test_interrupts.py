@@ -3,7 +3,9 @@ imports: faults/test_signals.py."""
 
 import ctypes
 import signal
+import sys
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +33,7 @@ def pressing(times: int, module: str, file: str = "a.py") -> tuple[Callable[[], 
     return names["press"], names["finished"]
 
 
-def is_interrupted(action: Callable[[], None]) -> bool:
+def is_interrupted(action: Callable[[], object]) -> bool:
     """In it, or in the system call that waits after it."""
     try:
         with interruptible():
@@ -61,8 +63,46 @@ def test_in_an_import_or_the_compiler_the_first_waits_and_the_second_takes_effec
     assert bool(finished) is not is_at_once
 
 
+class Mortal:
+    """Which does one last thing."""
+
+    def __init__(self, last: Callable[[], None]) -> None:
+        self.last = last
+
+    def __del__(self) -> None:
+        self.last()
+
+
+def let_one_be_collected(press: Callable[[], None]) -> None:
+    one = Mortal(lambda: None)
+    watched = weakref.ref(one, lambda _: press())
+    del one
+    assert watched() is None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("die", [Mortal, let_one_be_collected])
+def test_one_that_is_lost_while_an_object_dies_comes_again(times: int, die: Callable[[Callable[[], None]], object],
+                                                           ) -> None:
+    press, finished = pressing(times, "any")
+    began = time.monotonic()
+    assert is_interrupted(lambda: is_interrupted(lambda: die(press)) and signal.raise_signal(signal.SIGINT))
+    assert not finished, "it was not raised in there at all"
+    assert time.monotonic() - began < WAITING
+
+
+def test_other_errors_that_nobody_can_catch_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+    with interruptible():
+        Mortal(lambda: int("no number"))  # type: ignore[arg-type, return-value]
+    assert told == [ValueError]
+
+
 def test_nothing_is_left_behind() -> None:
-    before = signal.getsignal(signal.SIGINT)
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
     with interruptible():
         assert signal.getsignal(signal.SIGINT) is not before
+        assert sys.unraisablehook is not hook
     assert signal.getsignal(signal.SIGINT) is before
+    assert sys.unraisablehook is hook

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +12,18 @@ from types import FrameType
 
 AGAIN = 0.05
 """Seconds after which one that came at a bad moment comes again."""
-LLVM = ("llvmlite.",)
-COMPILER = ("numba.", *LLVM)
+UNSAFE = ("llvmlite.", __name__)
+"""Code that C has called, or our own hook: what is raised in it is lost, and what it was doing is left half done."""
+SLOW = ("numba.", *UNSAFE)
+"""And code that goes on for seconds, with which the second one need not have patience."""
 
 
 @contextmanager
 def interruptible(*signals: int) -> Iterator[None]:
     """Within the block these signals raise KeyboardInterrupt, but not in the midst of an import or of compiling: raised
     in code that C or C++ has called, it would be lost there, or end the process. It waits until that is over. A second
-    one takes effect at once, or as soon as LLVM has done its part of the compiling, which takes parts of a second.
+    one takes effect at once, or as soon as LLVM has done its part of the compiling, which takes parts of a second. One
+    that is lost all the same, since it was raised while Python took an object apart, comes again.
 
     Args:
         signals: none: SIGINT. In another thread than the main one nothing changes: signals never come there.
@@ -28,6 +32,7 @@ def interruptible(*signals: int) -> Iterator[None]:
         yield
         return
     handler = _Handler()
+    sys.unraisablehook = handler.lost
     before = {number: signal.signal(number, handler) for number in signals or (signal.SIGINT,)}
     try:
         yield
@@ -37,18 +42,30 @@ def interruptible(*signals: int) -> Iterator[None]:
         handler.stop()
         for number, earlier in before.items():
             signal.signal(number, earlier)
+        sys.unraisablehook = handler.hook
 
 
 class _Handler:
     def __init__(self) -> None:
+        self.hook = sys.unraisablehook
         self._waiting: threading.Timer | None = None
         self._comes_again = self._was_second = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         again, self._comes_again = self._comes_again, False
         self._was_second |= self.stop() and not again
-        if not _runs_for(frame, LLVM if self._was_second else COMPILER, importing=not self._was_second):
+        if not _runs_for(frame, UNSAFE if self._was_second else SLOW, importing=not self._was_second):
             raise KeyboardInterrupt
+        self._come_again(number)
+
+    def lost(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """In place of sys.unraisablehook, which tells of errors in `__del__` and in what a weak reference calls."""
+        if unraisable.exc_type is KeyboardInterrupt:
+            self._come_again(signal.SIGINT)
+        else:
+            self.hook(unraisable)
+
+    def _come_again(self, number: int) -> None:
         self._waiting = threading.Timer(AGAIN, self._again, (number,))
         self._waiting.daemon = True
         self._waiting.start()

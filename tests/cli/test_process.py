@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -152,6 +153,20 @@ def write_to_full_disk(*arguments: object) -> subprocess.CompletedProcess[str]:
     with open("/dev/full", "w", encoding="utf-8") as full:
         return subprocess.run([sys.executable, "-m", "tinylm", *map(str, arguments)], stdout=full,
                               stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_an_output_that_is_closed_is_like_one_that_nobody_reads(tinylm: Command, tmp_path: Path, closed: str) -> None:
+    """And the files that are written hold nothing that was meant for it."""
+    words = (sys.executable, "-m", "tinylm", "train", "hello", "--preset", "notebook", "--epochs", "9", "--out")
+    for name, ending in (("open", ""), ("closed", closed)):
+        ended = subprocess.run(f"{shlex.join((*words, str(tmp_path / name)))} {ending}", shell=True,
+                               capture_output=True, text=True, timeout=100, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("open", "closed")]
+    assert weights[0] == weights[1]
+    assert tinylm("predict", tmp_path / "closed", "how").code == 0
+    assert os.system(f"{shlex.join((*words[:3], 'predict', str(tmp_path / 'none'), 'how'))} {closed}") >> 8 == 2
 
 
 def test_a_process_that_ends_at_once_has_told_all_and_left_nothing(tmp_path: Path) -> None:

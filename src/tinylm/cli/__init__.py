@@ -77,12 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _guarded(list(arguments))
-    try:
-        code = _guarded(sys.argv[1:])
-    finally:  # one that comes while Python tidies up ends the process there and then, without a traceback
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-    _leave(code)
+    for number in (signal.SIGINT, signal.SIGTERM):  # one that comes before or after the command itself, while nothing
+        signal.signal(number, signal.SIG_DFL)  # is half made, ends the process there and then, without a traceback
+    _open_what_is_closed()
+    _leave(_guarded(sys.argv[1:]))
+
+
+def _open_what_is_closed() -> None:
+    """In `tinylm train book.txt >&-` the next file that is opened would take the place of the output: what any library
+    then prints would be written into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _leave(code: int) -> NoReturn:

@@ -21,7 +21,7 @@ from tinylm.compiled.numbers import sigmoid
 from tinylm.generation.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
 from tinylm.generation.engine.meeting import meet
 from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
-from tinylm.generation.engine.products import first_panel, lead_back, product, share
+from tinylm.generation.engine.products import lead_back, panels_of, product, share
 from tinylm.generation.engine.tiles import LANES
 from tinylm.generation.logits import choose
 
@@ -175,8 +175,8 @@ def think(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
     product(layer.up, work, worker, source, work.width, work.hidden, work.hidden_width)
     if model.mlp == SWIGLU:
         product(layer.gate, work, worker, source, work.width, work.gate, work.hidden_width)
-    first = first_panel(layer.up, worker, work.workers) * LANES
-    last = min(first_panel(layer.up, worker + 1, work.workers) * LANES, model.d_mlp)
+    first, last = panels_of(worker, layer.up, work)
+    first, last = first * LANES, min(last * LANES, model.d_mlp)
     for n in range(work.rows):
         offset = 4 * (n * work.hidden_width + first)
         hidden, count = floats(work.hidden + offset, 1, max(0, last - first))[0], max(0, last - first)
@@ -210,7 +210,7 @@ def _add_bias(x: Any, bias: Any) -> None:
 def read_out(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> None:
     """The worker's share of the logits (N - first_out, V). What is not finite is told at `finite`."""
     rows, head = work.rows - work.first_out, model.head
-    first, last = first_panel(head, worker, work.workers), first_panel(head, worker + 1, work.workers)
+    first, last = panels_of(worker, head, work)
     found, source = logits_at(work, step), normed + 4 * work.first_out * work.width
     share(head, 0, head.inputs, rows, first, last, source, work.width, found, work.logits_width)
     first, count = first * LANES, max(0, min(last * LANES, model.vocab_size) - first * LANES)

@@ -19,17 +19,17 @@ _one_float32, _one_bfloat16, _one_int8 = (tile(kind, 1, ALONE) for kind in KINDS
 
 
 @part
-def first_panel(matrix: Any, worker: Any, workers: Any) -> Any:
-    """Where a worker's share of the panels begins; it ends where the next one's begins. Pairs stay together."""
+def panels_of(worker: Any, matrix: Any, work: Any) -> Any:
+    """Where a worker's share of a matrix's panels begins and ends. Pairs stay together."""
     together = TOGETHER[matrix.kind]
-    return matrix.panels // together * worker // workers * together
+    count = matrix.panels // together
+    return count * worker // work.workers * together, count * (worker + 1) // work.workers * together
 
 
 @part
 def product(matrix: Any, work: Any, worker: Any, x: Any, x_step: Any, out: Any, out_step: Any) -> None:
     """The worker's share of out (rows, outputs) = x (rows, inputs) @ matrix. `x`, `out`: addresses."""
-    first = first_panel(matrix, worker, work.workers)
-    last = first_panel(matrix, worker + 1, work.workers)
+    first, last = panels_of(worker, matrix, work)
     share(matrix, 0, matrix.inputs, work.rows, first, last, x, x_step, out, out_step)
 
 
@@ -44,8 +44,7 @@ def lead_back(matrix: Any, work: Any, worker: Any, met: Any, has_half: Any, x: A
         _half(matrix, work, worker, 0, matrix.panels, x, x_step, out)
     else:
         met = meet(work, worker, met)
-        first = first_panel(matrix, worker, work.workers)
-        last = first_panel(matrix, worker + 1, work.workers)
+        first, last = panels_of(worker, matrix, work)
         for number in range(2):
             _half(matrix, work, number, first, last, x, x_step, out)
     return meet(work, worker, met)
