@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tinylm
+from tinylm.errors import TinyLMError
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -46,3 +49,13 @@ def book_run(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tinylm.train(book, size="0.1M", tokenizer="char", steps=30, out=folder, quiet=True,
                  config={"model": {"context_length": 32}})
     return folder
+
+
+def refusal(folder: Path, change: Callable[[dict[str, Any]], object]) -> str:
+    """Why a folder is not loaded once its config is changed."""
+    values = json.loads((folder / "config.json").read_text())
+    change(values)
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(TinyLMError) as error:
+        tinylm.load(folder)
+    return str(error.value)

@@ -1,6 +1,5 @@
 """The model folder: whole or not at all, and read with suspicion."""
 
-import json
 import os
 import shutil
 
@@ -9,6 +8,8 @@ import pytest
 import tinylm
 from tinylm import bundle
 from tinylm.errors import TinyLMError
+
+from .conftest import refusal
 
 
 @pytest.fixture
@@ -98,17 +99,8 @@ def test_a_missing_file_is_named(folder, name):
         tinylm.load(folder)
 
 
-def changed(folder, change):
-    values = json.loads((folder / "config.json").read_text())
-    change(values)
-    (folder / "config.json").write_text(json.dumps(values))
-    with pytest.raises(TinyLMError) as error:
-        tinylm.load(folder)
-    return str(error.value)
-
-
 def test_files_that_do_not_belong_together_are_noticed(folder):
-    assert "down_proj" in changed(folder, lambda values: values["model"].update(d_mlp=65))
+    assert "down_proj" in refusal(folder, lambda values: values["model"].update(d_mlp=65))
 
 
 @pytest.mark.parametrize("change", [
@@ -118,11 +110,11 @@ def test_files_that_do_not_belong_together_are_noticed(folder):
     lambda values: values.update(extra={}), lambda values: values["train"].update(steps=3),
 ])
 def test_a_config_that_cannot_be_is_refused(folder, change):
-    assert changed(folder, change)
+    assert refusal(folder, change)
 
 
 def test_a_newer_format_is_refused_by_name(folder):
-    assert "newer tinylm" in changed(folder, lambda values: values.update(format=99))
+    assert "newer tinylm" in refusal(folder, lambda values: values.update(format=99))
 
 
 def test_the_card_says_what_it_was_made_from_and_how_well_it_does(book_run):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import tinylm
-from tinylm.errors import TinyLMError
+
+from .conftest import refusal
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FOLDERS = sorted(path.parent for path in FIXTURES.glob("models/*/*/config.json"))
@@ -42,15 +43,6 @@ def test_an_old_folder_answers_as_it_did(maker, folder):
         for before, after in zip(then["next"], now["next"], strict=True):
             assert (after["id"], after["token"]) == (before["id"], before["token"])
             assert after["probability"] == pytest.approx(before["probability"], abs=1e-5)
-
-
-def refusal(folder, change):
-    values = json.loads((folder / "config.json").read_text())
-    change(values)
-    (folder / "config.json").write_text(json.dumps(values))
-    with pytest.raises(TinyLMError) as error:
-        tinylm.load(folder)
-    return str(error.value)
 
 
 def test_a_newer_format_is_named(folder):

@@ -32,6 +32,7 @@ from tinylm.inspection.records import read_events
 from tinylm.inspection.repeats import repeated_share, stretch_tokens, unknown_share
 from tinylm.journal import Journal
 from tinylm.lm import LanguageModel
+from tinylm.model.dropout import without_dropout
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, prepare
@@ -281,9 +282,8 @@ class _Run:
 
     def _sampled(self, event: Event) -> Iterator[Sampled]:
         if isinstance(event, Validated):
-            self.lm.model.eval()
-            text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
-            self.lm.model.train()
+            with without_dropout(self.lm.model):
+                text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
             copied = self.copies.measure(text)
             yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 

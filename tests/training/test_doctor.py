@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from tinylm.config import ModelConfig, TrainConfig
 from tinylm.inspection.records import read_events
@@ -21,17 +20,11 @@ from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BEGAN = Began(parameters=100_000, vocab_size=65, context_length=64, train_tokens=90_000, train_bytes=91_000,
               validation_tokens=10_000, validation_bytes=10_100, baselines={"unigram": 4.6, "ngram": 2.5}, repeated=0.0,
               unknown=0.0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def part(length, seed):

@@ -25,6 +25,8 @@ from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPE = {"vocab_size": 50, "context_length": 24, "d_model": 32, "n_layers": 2, "n_heads": 4}
 FAMILY = {
     "the default": {}, "grouped queries, squared relu": {"n_kv_heads": 2, "mlp": "squared_relu"},
@@ -33,14 +35,6 @@ FAMILY = {
     "tied embeddings": {"tied_embeddings": True}, "one wide head": {"n_heads": 1},
     "odd widths": {"d_model": 30, "n_heads": 5, "d_mlp": 37},
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread_of_torchs():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make(seed=0, **changed) -> TinyLM:

@@ -20,6 +20,8 @@ from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 GOLDEN = Path(__file__).parent / "golden_curve.txt"
 MODEL = ModelConfig(vocab_size=30, d_model=32, n_layers=2, n_heads=2, context_length=16)
 
@@ -37,14 +39,6 @@ def training(steps=20, validate=None, should_stop=lambda: False, model=MODEL, co
     rows = Rows(part(), layout="windows", context_length=16, seed=config.seed)
     return Training(net, make_optimizers(net, config, compute), rows, config, StepHorizon(steps), validate, should_stop,
                     compute)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])

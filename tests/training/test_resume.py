@@ -25,6 +25,8 @@ from tinylm.training.loop import STEPS_TO_RECOVER, Training
 from tinylm.training.optimizer import make_optimizers, moments
 from tinylm.training.schedule import StepHorizon
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 MODEL = ModelConfig(vocab_size=30, d_model=16, n_layers=2, n_heads=2, context_length=8)
 STEPS = 12
@@ -62,14 +64,6 @@ def everything(run):
     """All bytes of a run's tensors."""
     named = {**dict(run.model.named_parameters()), **moments(run.model, run.optimizers)}
     return {name: tensor.detach().numpy().tobytes() for name, tensor in named.items()}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

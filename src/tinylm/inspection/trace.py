@@ -5,13 +5,13 @@ Axis letters: B batch, T positions, D d_model, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
+from tinylm.model.dropout import without_dropout
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 
@@ -28,7 +28,7 @@ def trace(model: TinyLM, ids: Sequence[int] | Tensor) -> dict[str, Tensor]:
         TinyLMError: no ids, or ids that are not in the vocabulary.
     """
     batch = _as_batch(ids, model)
-    with _resting(model), torch.no_grad(), capture(model) as activations:
+    with without_dropout(model), torch.no_grad(), capture(model) as activations:
         model(batch)
     return activations
 
@@ -55,14 +55,3 @@ def _as_batch(ids: Sequence[int] | Tensor, model: TinyLM) -> Tensor:
     if batch.min() < 0 or batch.max() >= size:
         raise TinyLMError(f"ids must be from 0 to {size - 1}, but they go from {batch.min()} to {batch.max()}")
     return batch
-
-
-@contextmanager
-def _resting(model: TinyLM) -> Iterator[None]:
-    """Within the block, nothing is dropped."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

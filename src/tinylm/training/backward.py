@@ -7,8 +7,7 @@ listen to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from tinylm.compiled.workers import Workers
 from tinylm.config import ModelConfig
+from tinylm.model.dropout import dropout_from
 from tinylm.model.threads import cores_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.training.device import device_name
@@ -103,7 +103,7 @@ class Backward:
         """
         if self._fast and not _somebody_listens(self._model):
             return self._fast(inputs, targets, n_targets, dropout_seed)
-        with _dropout_from(dropout_seed, self._model), self._autocast(inputs.device.type):
+        with dropout_from(dropout_seed, self._model), self._autocast(inputs.device.type):
             loss = total_loss(self._model(inputs), targets)
         (loss / n_targets).backward()
         return loss.detach()
@@ -124,21 +124,3 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
 def _somebody_listens(model: nn.Module) -> bool:
     heard = isinstance(model, TinyLM) and model.switchboard.listener is not None
     return heard or any(parameter._backward_hooks for parameter in model.parameters())
-
-
-@contextmanager
-def _dropout_from(seed: int, model: nn.Module) -> Iterator[None]:
-    """Dropout draws from torch's global generator: seeded here, and put back as it was."""
-    if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
-        yield
-    elif next(model.parameters()).device.type == "cpu":  # torch.manual_seed would ask every other kind of device, too
-        before = torch.default_generator.get_state()
-        torch.default_generator.manual_seed(seed)
-        try:
-            yield
-        finally:
-            torch.default_generator.set_state(before)
-    else:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield

@@ -7,12 +7,13 @@ does so; then the loss. If all of these are finite, the backward pass made it, w
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from tinylm.model.dropout import without_dropout
 from tinylm.model.taps import listen
 from tinylm.model.transformer import TinyLM
 from tinylm.training.loss import Batch, total_loss
@@ -66,7 +67,7 @@ def _forward(model: nn.Module, batches: Sequence[Batch]) -> str:
             found.append(f"the activations {name}")
         return activation
 
-    with _without_dropout(model), listen(model, look) if isinstance(model, TinyLM) else nullcontext():
+    with without_dropout(model), listen(model, look) if isinstance(model, TinyLM) else nullcontext():
         for inputs, targets in batches:
             loss = total_loss(model(inputs), targets)
             if not found and not all_finite([loss]):
@@ -112,20 +113,10 @@ def _uses(model: nn.Module, batches: Sequence[Batch]) -> list[str]:
 
     hooks = [module.register_forward_hook(called) for module in model.modules()]
     try:
-        with _without_dropout(model):
+        with without_dropout(model):
             for inputs, _ in batches[:1]:
                 model(inputs[:1])
     finally:
         for hook in hooks:
             hook.remove()
     return [name for name in names.values() if name not in uses] + uses
-
-
-@contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tinylm.model.dropout import without_dropout
 from tinylm.text.rows import IGNORE, Batch
 from tinylm.training.loss import total_loss
 
@@ -35,17 +36,13 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, device: torch.device
     Raises:
         Interrupted: `should_stop()` became true between two batches.
     """
-    was_training = model.training
-    model.eval()
     nats, tokens = 0.0, 0
-    try:
+    with without_dropout(model):
         for inputs, targets in batches:
             if should_stop():
                 raise Interrupted
             nats += loss_of(inputs, targets) if loss_of else _loss(model, inputs, targets, device)
             tokens += int((targets != IGNORE).sum())
-    finally:
-        model.train(was_training)
     return nats, tokens
 
 
