@@ -62,7 +62,7 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
 
 def bits_per_byte(engine: Engine, part: Part) -> float:
     """In windows of the context, each token once."""
-    from tinylm.generation.engine.engine import Stream
+    from tinylm.generation.engine.streams import Stream
     from tinylm.text.rows import IGNORE, Rows
 
     nats = 0.0

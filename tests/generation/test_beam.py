@@ -12,7 +12,7 @@ import tinylm
 from tests.generation.twins import TOKENIZERS, llama_of, make_lm
 from tinylm.errors import TinyLMError
 from tinylm.generation.decode import TorchReader
-from tinylm.generation.engine.engine import Stream
+from tinylm.generation.engine.streams import Stream
 from tinylm.model.threads import torch_threads
 
 LONG = {"context_length": 64}

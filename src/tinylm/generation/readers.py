@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.engine import BLOCK, Engine, Run, Stream
+from tinylm.generation.engine.engine import BLOCK, Engine, Run
+from tinylm.generation.engine.streams import Stream
 from tinylm.generation.logits import Logits
 from tinylm.generation.sampler import Sampler
 

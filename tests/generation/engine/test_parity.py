@@ -14,8 +14,9 @@ from tests.family import make_ids, make_model
 from tinylm.config import PRESETS, ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.engine import Engine, Stream
+from tinylm.generation.engine.engine import Engine
 from tinylm.generation.engine.pace import Pace
+from tinylm.generation.engine.streams import Stream
 from tinylm.generation.engine.weights import quantised, weights_of
 from tinylm.model.transformer import TinyLM
 

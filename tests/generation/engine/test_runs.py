@@ -10,8 +10,9 @@ from tinylm.config import ModelConfig, SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.engine import Engine, Stream
+from tinylm.generation.engine.engine import Engine
 from tinylm.generation.engine.pace import AGAIN, CALL, SHARE, Pace
+from tinylm.generation.engine.streams import Stream
 from tinylm.generation.engine.weights import weights_of
 from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import Window

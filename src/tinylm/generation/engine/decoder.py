@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tinylm.generation.engine.choices import Choices
-from tinylm.generation.engine.engine import BLOCK, Engine, Stream
+from tinylm.generation.engine.engine import BLOCK, Engine
+from tinylm.generation.engine.streams import Stream
 from tinylm.generation.logits import Logits
 from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import Window

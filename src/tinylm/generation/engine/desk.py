@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from tinylm.config import ModelConfig
 from tinylm.generation.engine.meeting import LINE, give_way
 from tinylm.generation.engine.memory import WORK, address, room, up
+from tinylm.generation.engine.streams import Stream
 from tinylm.generation.engine.tiles import LANES, ROWS
 from tinylm.generation.window import not_finite
-
-if TYPE_CHECKING:
-    from tinylm.generation.engine.engine import Stream
 
 Floats = NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""A model ready to compute, the streams it writes, and one call for some new positions of some of them."""
+"""A model ready to compute, and one call for some new positions of some of the streams that it writes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.desk import Desk
 from tinylm.generation.engine.forward import forward
-from tinylm.generation.engine.memory import CHOICE, room, up
+from tinylm.generation.engine.memory import CHOICE
 from tinylm.generation.engine.pace import Pace, available_cores
-from tinylm.generation.engine.tiles import LANES, ROWS
+from tinylm.generation.engine.streams import Stream
+from tinylm.generation.engine.tiles import ROWS
 from tinylm.generation.engine.weights import Floats, Layout, Weights
 from tinylm.generation.sampler import Sampler
 
 BLOCK = 128
 """Positions of one call. The weights are read once for all of these, so more would take memory and no less time."""
-FIRST_ROOM = 512
-"""Positions that a stream has room for at first; it doubles when it is full."""
 GROUP = 8
 """Texts that a core writes together: enough for its products, few enough for its caches to hold what they said; ..."""
 CACHED = 4_000_000
@@ -32,36 +31,6 @@ CACHED = 4_000_000
 MOST_LOGITS = 1 << 20
 """Of a group's run, which keeps them: more would push everything else out of the caches."""
 NO_CHOICES = np.zeros(0, CHOICE)
-
-
-class Stream:
-    """The keys and values of one text (layout: attention.py). `length`: positions in it."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        self._config, self.length = config, 0
-        self._make(min(FIRST_ROOM, up(config.context_length, LANES)))
-
-    def _make(self, size: int) -> None:
-        heads, width = self._config.n_layers * self._config.n_kv_heads, self._config.d_head
-        self.room = size
-        self.keys = room((heads, size // LANES, width, LANES), np.float32)
-        self.values = room((heads, -(-width // LANES), size, LANES), np.float32)
-
-    def copy(self) -> Stream:
-        """The same text once more, to go on in another way."""
-        twin, panels = Stream(self._config), up(self.length, LANES) // LANES
-        twin.make_room(self.length)
-        twin.length = self.length
-        twin.keys[:, :panels] = self.keys[:, :panels]
-        twin.values[:, :, :self.length] = self.values[:, :, :self.length]
-        return twin
-
-    def make_room(self, length: int) -> None:
-        """For so many positions in all."""
-        if length > self.room:
-            keys, values, before = self.keys, self.values, self.room
-            self._make(max(up(length, LANES), 2 * before))
-            self.keys[:, :before // LANES], self.values[:, :, :before] = keys, values
 
 
 class Run(NamedTuple):
