@@ -12,7 +12,9 @@ from typing import Any, TypeVar, cast
 
 from llvmlite import binding
 from numba import njit
+from numba.core.caching import FunctionCache
 from numba.core.compiler import Compiler
+from numba.core.runtime import rtsys
 
 from tinylm.compiled import numbers
 from tinylm.compiled.numbers import FASTMATH
@@ -40,6 +42,16 @@ class _Apart(Compiler):
         return super().define_pipelines()
 
 
+class _Kept(FunctionCache):
+    """What an earlier program has compiled. numba would first load all that it knows of compiling, which takes as long
+    as all else before a program's first token, and is not needed to call what is machine code already."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)  # which that code calls
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
 def kernel(function: Kernel, shared: str = SHARED) -> Kernel:
     """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap.
 
@@ -49,7 +61,7 @@ def kernel(function: Kernel, shared: str = SHARED) -> Kernel:
     function.__qualname__ += f"-{shared}"
     compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_Apart)(function)
     with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
-        compiled.enable_caching()
+        compiled._cache = _Kept(function)
     return cast(Kernel, compiled)
 
 

@@ -1,0 +1,65 @@
+"""What one program has compiled the next one loads, and no more than that."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+KERNEL = """
+from tinylm.compiled.compiling import kernel, part
+
+@part
+def half(x):
+    return x * 0.5
+
+@kernel
+def half_of_all(array):
+    total = half(array[0])
+    for i in range(1, array.size):
+        total += half(array[i])
+    return total
+"""
+CALL = """
+import sys
+
+import numpy as np
+from kernels import half_of_all
+
+for kind in sys.argv[1:]:
+    print(half_of_all(np.ones(5, kind)), end=" ")
+counts = half_of_all.stats
+print(sum(counts.cache_hits.values()), sum(counts.cache_misses.values()), "numba.np.linalg" in sys.modules)
+"""
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Calls the kernel, in a program of its own, with arrays of these types. Returns what came of it, how often it was
+    loaded and how often compiled, and whether numba's rules for compiling were loaded."""
+    (tmp_path / "kernels.py").write_text(KERNEL)
+
+    def run(*kinds):
+        done = subprocess.run([sys.executable, "-c", CALL, *kinds], cwd=tmp_path, capture_output=True, text=True,
+                              check=True, timeout=100,
+                              env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "PYTHONPATH": "."})
+        return done.stdout.split()
+
+    return run
+
+
+def test_what_is_compiled_is_loaded_without_the_compiler(call):
+    assert call("float64") == ["2.5", "0", "1", "True"]
+    assert call("float64") == ["2.5", "1", "0", "False"]
+
+
+def test_a_program_that_has_loaded_can_still_compile(call):
+    call("float64")
+    assert call("float64", "float32", "int64") == ["2.5", "2.5", "2.5", "1", "2", "True"]
+    assert call("float64", "float32", "int64") == ["2.5", "2.5", "2.5", "3", "0", "False"]
+
+
+def test_what_was_changed_is_compiled_again(call, tmp_path):
+    call("float64")
+    (tmp_path / "kernels.py").write_text(KERNEL.replace("x * 0.5", "x * 0.25"))
+    assert call("float64") == ["1.25", "0", "1", "True"]
