@@ -1,6 +1,6 @@
 """Greedy tokens a second of a model with random weights, beside generate of transformers on a Llama of that size, which
-has 32 bits always. A first text does not count; then one of so many tokens is timed, from an empty prompt; or several
-texts together, whose tokens all count.
+has 32 bits always. Each writes four texts, from an empty prompt, of which the quickest counts; the peer two of them on
+one core and two on all. Or several texts together, four times, whose tokens all count.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ if TYPE_CHECKING:
     from tinylm.generation.engine.engine import Engine
 
 
+TEXTS = 4
+
+
 def tinylm_writes(options: argparse.Namespace) -> float:
     """Seconds."""
     from tinylm.config import SampleConfig
 
     engine = make_engine(options.size, options.storage)
     sample = SampleConfig(greedy=True, max_tokens=options.tokens)
-    for _ in range(2):
+    taken = []
+    for _ in range(TEXTS):
         began = time.perf_counter()
         texts = [write_one(engine, sample)] if options.streams == 1 else write_several(engine, sample, options.streams)
-        seconds = time.perf_counter() - began
-    assert [len(ids) for ids in texts] == [options.tokens] * options.streams
-    return seconds
+        taken.append(time.perf_counter() - began)
+        assert [len(ids) for ids in texts] == [options.tokens] * options.streams
+    return min(taken)
 
 
 def write_one(engine: Engine, sample: SampleConfig) -> list[int]:
