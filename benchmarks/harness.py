@@ -64,6 +64,13 @@ def process(module: str, *arguments: object, environment: Mapping[str, str] | No
     return Done(seconds, done.stdout)
 
 
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall clock of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
 class Measured(NamedTuple):
     """Wall clock of a process from its start to its end, and the most memory that it held."""
 

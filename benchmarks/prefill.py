@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 
-from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, process, tell
+from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, process, seconds_of, tell
 from benchmarks.shapes import SHAPES, add_size, make_engine
 
 READINGS = 6
@@ -20,13 +19,12 @@ def tinylm_reads(size: str, tokens: int) -> float:
     """Seconds."""
     from tinylm.generation.engine.decoder import EngineDecoder
 
-    engine, taken = make_engine(size), []
-    for _ in range(READINGS):
-        began = time.perf_counter()
-        decoder = EngineDecoder(engine, _prompt(size, tokens))
-        taken.append(time.perf_counter() - began)
-    assert decoder.forgotten == 0
-    return min(taken[1:])
+    engine = make_engine(size)
+
+    def read() -> None:
+        assert EngineDecoder(engine, _prompt(size, tokens)).forgotten == 0
+
+    return min([seconds_of(read) for _ in range(READINGS)][1:])
 
 
 def peer_reads(size: str, tokens: int) -> float:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, process, tell
+from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, process, seconds_of, tell
 from benchmarks.shapes import SHAPES, STORAGES, add_size, make_engine
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 
 TEXTS = 4
+"""As many as `quickest` has of the peer."""
 
 
 def tinylm_writes(options: argparse.Namespace) -> float:
@@ -27,13 +27,12 @@ def tinylm_writes(options: argparse.Namespace) -> float:
 
     engine = make_engine(options.size, options.storage)
     sample = SampleConfig(greedy=True, max_tokens=options.tokens)
-    taken = []
-    for _ in range(TEXTS):
-        began = time.perf_counter()
+
+    def write() -> None:
         texts = [write_one(engine, sample)] if options.streams == 1 else write_several(engine, sample, options.streams)
-        taken.append(time.perf_counter() - began)
         assert [len(ids) for ids in texts] == [options.tokens] * options.streams
-    return min(taken)
+
+    return min(seconds_of(write) for _ in range(TEXTS))
 
 
 def write_one(engine: Engine, sample: SampleConfig) -> list[int]:

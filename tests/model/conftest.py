@@ -8,15 +8,14 @@ import pytest
 import torch
 
 from tests import family
+from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
 
 
 @pytest.fixture(autouse=True, scope="package")
 def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")
