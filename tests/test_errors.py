@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from pathlib import Path
+
 import pytest
 
-from tinylm.errors import TinyLMError, did_you_mean, nearest
+from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 
 
 @pytest.mark.parametrize(("parts", "message"), [
@@ -42,3 +46,12 @@ def test_did_you_mean_or_the_whole_list():
     known = iter(["train", "plan", "generate"])
     assert did_you_mean("trian", known) == "Did you mean 'train'?"
     assert did_you_mean("xyz", ["train", "plan"]) == "Choose one of: train, plan"
+
+
+@pytest.mark.parametrize(("text", "end"), [
+    ("It was", ["It was"]), ("-The", ["--", "-The"]), ("it's \"$HOME\"", ["it's \"$HOME\""]),
+])
+@pytest.mark.skipif(os.name == "nt", reason="cmd.exe quotes in another way")
+def test_a_command_can_be_typed_as_it_is_printed(text, end):
+    words = shlex.split(command("generate", Path("-my [old] 'book'"), "--seed", 1, text=text))
+    assert words == ["tinylm", "generate", "./-my [old] 'book'", "--seed", "1", *end]

@@ -7,7 +7,10 @@ A broken assumption of our own is an `assert`, and shows its traceback.
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class TinyLMError(ValueError):
@@ -37,6 +40,31 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     close = nearest(word, known)
     return f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}"
+
+
+def command(name: str, *words: object, text: str | None = None) -> str:
+    """A command of tinylm as a person can type it here, each word quoted for the shell of this system.
+
+    Args:
+        words: options and arguments in order; a `Path` that begins with a dash is written as ./-name, so that no
+            program takes it for an option.
+        text: the last argument, such as a prompt; after `--` if it begins with a dash.
+
+    >>> command("generate", Path("runs/my book"), "--seed", 1, text="It was")
+    "tinylm generate 'runs/my book' --seed 1 'It was'"
+    """
+    line = ["tinylm", name, *(_as_path(word) if isinstance(word, Path) else str(word) for word in words)]
+    if text is not None:
+        line += ["--", text] if text.startswith("-") else [text]
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline(line)
+    return shlex.join(line)
+
+
+def _as_path(path: Path) -> str:
+    return os.path.join(os.curdir, path) if str(path).startswith("-") else str(path)
 
 
 def _sentence(text: str) -> str:

@@ -27,7 +27,8 @@ from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, measure_baselines, texts
-from tinylm.text.corpus import BUILT_IN, Corpus, open_corpus
+from tinylm.text.built_in import BUILT_IN
+from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
 from tinylm.text import decoding
-from tinylm.text.corpus import BUILT_IN, HELLO, Corpus, open_corpus
+from tinylm.text.built_in import BUILT_IN, HELLO
+from tinylm.text.corpus import Corpus, open_corpus
 
 Write = Callable[[str, bytes | str], Path]
 

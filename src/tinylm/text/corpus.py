@@ -11,35 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
-import json
 import os
 import re
 import shutil
 import sys
-import sysconfig
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tinylm.errors import TinyLMError, did_you_mean, nearest
-from tinylm.text.decoding import PACKED, is_text, read_text
-
-Documents = Literal["text", "line", "jsonl"]
-"""What one document is: a whole file, a line, or a jsonl record."""
+from tinylm.text.built_in import BUILT_IN
+from tinylm.text.records import LONGEST, read_lines, read_records
+from tinylm.text.sources import Documents, Options, Source, file_source, folder_sources
 
 PIECE = 1 << 20
 """A document longer than this many characters is delivered in pieces of about this length."""
-LONGEST = 16 << 20
-"""The longest word, line or jsonl record in characters: what must fit in memory at once."""
-
-HELLO = ("hello , how are you ?", "hello , how is your day ?", "how are you ?", "how is your day ?")
-"""The four sentences of the teaching notebook, in its order."""
-
 WHITESPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """The inside of a character class: what GPT-2's pattern means by \\s (Python's \\s has \\x1c-\\x1f besides)."""
 
@@ -71,26 +59,10 @@ class CorpusStats(NamedTuple):
     """Its distinct characters, sorted."""
 
 
-class _Options(NamedTuple):
-    """The choices of `open_corpus`."""
-
-    documents: str
-    text_field: str
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One file, or something like it: its name for people, what a document is in it, and a way to read it again."""
-
-    where: str
-    documents: Documents
-    chunks: Callable[[], Iterator[str]]
-
-
 class Corpus:
     """A text made of documents, read from its start as often as wanted. Made by `open_corpus`."""
 
-    def __init__(self, name: str, sources: list[_Source], opened_as: _Options) -> None:
+    def __init__(self, name: str, sources: list[Source], opened_as: Options) -> None:
         kinds = {source.documents for source in sources}
         self.name = name
         self.documents: Documents = kinds.pop() if len(kinds) == 1 else "text"
@@ -110,12 +82,12 @@ class Corpus:
             for number, text in self._short_documents(source):
                 yield from _cut([text], source.where, number)
 
-    def _short_documents(self, source: _Source) -> Iterator[tuple[int, str]]:
+    def _short_documents(self, source: Source) -> Iterator[tuple[int, str]]:
         """(line number, text) of each."""
-        lines = _lines(source.chunks(), source.where)
+        lines = read_lines(source.chunks(), source.where)
         if source.documents == "line":
             return lines
-        return _records(lines, self._opened_as.text_field, source.where)
+        return read_records(lines, self._opened_as.text_field, source.where)
 
     def stats(self) -> CorpusStats:
         """Sizes, alphabet and fingerprint: the first call reads the whole text, later ones remember.
@@ -148,13 +120,13 @@ def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str 
     if documents not in ("auto", "text", "line", "jsonl"):
         raise TinyLMError(f"there is no kind of documents {documents!r}", where="documents",
                           remedy=did_you_mean(documents, ("auto", "text", "line", "jsonl")))
-    corpus = _open(str(source), _Options(documents, text_field))
+    corpus = _open(str(source), Options(documents, text_field))
     if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")
     return corpus
 
 
-def _open(source: str, options: _Options) -> Corpus:
+def _open(source: str, options: Options) -> Corpus:
     if source == "-":
         return _spooled(_standard_input(), Path("standard input"), options)
     if source in BUILT_IN:
@@ -162,9 +134,9 @@ def _open(source: str, options: _Options) -> Corpus:
     path = Path(source)
     try:
         if source and path.is_dir():
-            return Corpus(path.resolve().name, _folder(path, options.documents), options)
+            return Corpus(path.resolve().name, folder_sources(path, options.documents), options)
         if path.is_file():
-            return Corpus(path.name, [_file(path, options.documents)], options)
+            return Corpus(path.name, [file_source(path, options.documents)], options)
         if source and path.exists():  # a pipe: it can be read only once
             with open(path, "rb") as pipe:
                 return _spooled(pipe, path, options)
@@ -184,82 +156,20 @@ def _missing(source: str) -> TinyLMError:
 # ---- sources
 
 
-def _file(path: Path, documents: str, where: str = "") -> _Source:
-    return _Source(where or str(path), _kind(path, documents), partial(read_text, path, where or str(path)))
-
-
-def _kind(path: Path, documents: str) -> Documents:
-    if documents != "auto":
-        return documents  # type: ignore[return-value]  # open_corpus has checked it
-    return "jsonl" if _is_jsonl(path) else "text"
-
-
-def _is_jsonl(path: Path) -> bool:
-    name = path.with_suffix("") if path.suffix.lower() in PACKED else path
-    return name.suffix.lower() in (".jsonl", ".ndjson")
-
-
-def _folder(folder: Path, documents: str) -> list[_Source]:
-    """The text files below a folder, sorted by path. Hidden files and files that are no text are passed over."""
-    paths = [path for path in _walk(folder) if documents != "jsonl" or _is_jsonl(path)]
-    sources = [_file(path, documents) for path in paths if is_text(path)]
-    if not sources:
-        kind = ".jsonl or .ndjson" if documents == "jsonl" else "text"
-        raise TinyLMError(f"this folder holds no {kind} files", where=str(folder),
-                          remedy="Give a folder with such files, or one file")
-    return sources
-
-
-def _walk(folder: Path, without: Iterable[str] = ()) -> list[Path]:
-    found: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in without]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in found if path.is_file())
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
 def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise TinyLMError("there is no standard input", remedy="Give a file instead of -")
     return getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
 
 
-def _spooled(stream: BinaryIO, path: Path, options: _Options) -> Corpus:
+def _spooled(stream: BinaryIO, path: Path, options: Options) -> Corpus:
     """A corpus of what can be read only once: copied to a temporary file, which goes when the corpus does."""
     handle, copied = tempfile.mkstemp(prefix="tinylm-", suffix=path.suffix)
     with open(handle, "wb") as copy:
         shutil.copyfileobj(stream, copy)
-    corpus = Corpus(path.name, [_file(Path(copied), options.documents, where=str(path))], options)
+    corpus = Corpus(path.name, [file_source(Path(copied), options.documents, where=str(path))], options)
     weakref.finalize(corpus, Path(copied).unlink, missing_ok=True)
     return corpus
-
-
-def _hello(documents: str) -> list[_Source]:
-    kind: Documents = "line" if documents == "auto" else documents  # type: ignore[assignment]
-    return [_Source("hello", kind, lambda: iter(["\n".join(HELLO) + "\n"]))]
-
-
-def _python_reference(documents: str) -> list[_Source]:
-    from pydoc_data.topics import topics
-
-    text = "\n".join(topics[name] for name in sorted(topics))
-    return [_Source("python-reference", _kind(Path(), documents), lambda: iter([text]))]
-
-
-def _python_stdlib(documents: str) -> list[_Source]:
-    folder = Path(sysconfig.get_path("stdlib"))
-    others = ("site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__")
-    paths = [path for path in _walk(folder, without=others) if path.suffix == ".py" and path.stat().st_size]
-    return [_file(path, documents) for path in paths]
-
-
-BUILT_IN: dict[str, Callable[[str], list[_Source]]] = {
-    "hello": _hello, "python-reference": _python_reference, "python-stdlib": _python_stdlib,
-}
 
 
 # ---- documents
@@ -287,51 +197,6 @@ def _cut(chunks: Iterable[str], where: str, only_line: int | None = None) -> Ite
                               remedy="Is this text? A tokenizer needs spaces or line ends here and there")
     if held:
         yield Piece(held, True, where, line, in_one_line)
-
-
-def _lines(chunks: Iterable[str], where: str) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end), passing over lines of nothing but white space."""
-    rest, number = "", 0
-    for chunk in itertools.chain(chunks, ["\n"]):
-        *lines, rest = (rest + chunk).split("\n")
-        for line in lines:
-            number += 1
-            if line and not line.isspace():
-                yield number, line.removesuffix("\r")
-        if len(rest) > LONGEST:
-            raise TinyLMError(f"a line of over {LONGEST >> 20} million characters",
-                              where=f"{where}, line {number + 1}",
-                              remedy="If a line is not a document of its own: --documents text")
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _records(lines: Iterable[tuple[int, str]], field: str, where: str) -> Iterator[tuple[int, str]]:
-    for number, line in lines:
-        text = _record_text(line, field, f"{where}, line {number}")
-        if text:
-            yield number, text
-
-
-def _record_text(line: str, field: str, where: str) -> str:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise TinyLMError(f"is not valid JSON: {error.msg} at character {error.pos + 1}", where=where) from None
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets a thousand deep
-        raise TinyLMError(f"is not JSON that can be read: {error}", where=where) from None
-    if not isinstance(record, dict) or field not in record:
-        fields = f"its fields are: {', '.join(record)}" if isinstance(record, dict) else "it is not a JSON object"
-        raise TinyLMError(f"has no field {field!r}; {fields}", where=where,
-                          remedy="Name the field that holds the text: --set data.text_field=NAME")
-    text = record[field]
-    if not isinstance(text, str):
-        raise TinyLMError(f"the field {field!r} is not a string", where=where)
-    if _SURROGATE.search(text):  # JSON can write one, UTF-8 cannot
-        raise TinyLMError(f"the field {field!r} has half of a surrogate pair", where=where,
-                          remedy="Write the character as UTF-8, or both of its \\u halves")
-    return text
 
 
 class Fingerprint:
