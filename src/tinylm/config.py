@@ -176,6 +176,7 @@ class SampleConfig(Section):
     """How the next id is chosen. The filters apply in the order of the fields (generation/logits.py)."""
 
     max_tokens: int = Field(100, ge=0)
+    min_tokens: int = Field(0, ge=0, le=LARGEST, description="<eos> is not chosen before so many")
     overflow: Literal["slide", "error"] = Field(
         "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
     force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")

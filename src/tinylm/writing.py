@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tinylm.generation.completion import (
 )
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
+from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.generation.readers import Reader
     from tinylm.model.transformer import TinyLM
 
+Prompts = str | list[int] | Sequence[str] | Sequence[list[int]]
+"""A text, ids, or a list of either."""
 MOST_TEXTS, MOST_CACHE = 64, 1 << 30
 """Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
 
@@ -42,6 +45,11 @@ class Prediction(NamedTuple):
     id: int
     token: str
     probability: float
+
+
+def is_one(prompt: Prompts) -> TypeGuard[str | list[int]]:
+    """True for one prompt, false for a list of prompts."""
+    return isinstance(prompt, str) or is_ids(prompt)
 
 
 class Writing:
@@ -95,52 +103,52 @@ class Writing:
         return [Prediction(id, self.tokenizer.token(id), float(shares[id])) for id in likeliest(logits, top)]
 
     @overload
-    def generate(self, prompt: str = "", *, samples: None = None, **settings: Any) -> str: ...
+    def generate(self, prompt: str | list[int] = "", *, samples: None = None, **settings: Any) -> str: ...
 
     @overload
-    def generate(self, prompt: str | Sequence[str] = "", *, samples: int | None = None,
-                 **settings: Any) -> list[str]: ...
+    def generate(self, prompt: Prompts = "", *, samples: int | None = None, **settings: Any) -> list[str]: ...
 
-    def generate(self, prompt: str | Sequence[str] = "", *, samples: int | None = None,
-                 **settings: Any) -> str | list[str]:
+    def generate(self, prompt: Prompts = "", *, samples: int | None = None, **settings: Any) -> str | list[str]:
         """The text that the model writes after the prompt; a list of texts for a list of prompts, or for `samples`.
 
         Args:
+            prompt: a text; or ids, such as `tokenizer.encode` gives: an `<eos>` at their end is left out, since a
+                model begins another text after it.
             samples: so many texts for each prompt, one prompt after another. The first has the seed, each further one
                 the next number; of beams they are the best that were found. What is written together is what would be
                 written one by one.
-            settings: fields of SampleConfig: max_tokens, overflow, force, greedy, ban, logit_bias, repetition_penalty,
-                frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p, beams,
-                length_penalty, early_stopping, stop, seed. What is not given is as in the model's own config.
+            settings: fields of SampleConfig: max_tokens, min_tokens, overflow, force, greedy, ban, logit_bias,
+                repetition_penalty, frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p,
+                beams, length_penalty, early_stopping, stop, seed. What is not given is as in the model's own config.
 
         Raises:
             TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
         """
-        if isinstance(prompt, str) and samples is None:
+        if samples is None and is_one(prompt):
             return self.complete(prompt, **settings).text
         return [each.text for each in self.complete(prompt, samples=samples, **settings)]
 
-    def stream(self, prompt: str = "", **settings: Any) -> Iterator[str]:
+    def stream(self, prompt: str | list[int] = "", **settings: Any) -> Iterator[str]:
         """The same text piece by piece, as it comes. Settings and errors: as `generate`."""
         yield from self.complete_stepwise(prompt, **settings)
 
     @overload
-    def complete(self, prompt: str = "", *, samples: None = None, logprobs: int | None = None,
+    def complete(self, prompt: str | list[int] = "", *, samples: None = None, logprobs: int | None = None,
                  **settings: Any) -> Completion: ...
 
     @overload
-    def complete(self, prompt: str | Sequence[str] = "", *, samples: int | None = None, logprobs: int | None = None,
+    def complete(self, prompt: Prompts = "", *, samples: int | None = None, logprobs: int | None = None,
                  **settings: Any) -> list[Completion]: ...
 
-    def complete(self, prompt: str | Sequence[str] = "", *, samples: int | None = None, logprobs: int | None = None,
+    def complete(self, prompt: Prompts = "", *, samples: int | None = None, logprobs: int | None = None,
                  **settings: Any) -> Completion | list[Completion]:
         """The same with ids, the reason why it stopped, and the seed. Samples, settings and errors: as `generate`.
 
         Args:
             logprobs: notes the log-probability of each token, and so many of the likeliest in its place.
         """
-        if not isinstance(prompt, str) or samples is not None:
-            prompts = [prompt] if isinstance(prompt, str) else prompt
+        if not is_one(prompt) or samples is not None:
+            prompts: Any = [prompt] if is_one(prompt) else prompt
             return self._complete_together(self._tasks(prompts, 1 if samples is None else samples, logprobs, settings))
         steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
         while True:
@@ -150,7 +158,7 @@ class Writing:
                 completion: Completion = end.value
                 return completion
 
-    def complete_stepwise(self, prompt: str = "", *, logprobs: int | None = None,
+    def complete_stepwise(self, prompt: str | list[int] = "", *, logprobs: int | None = None,
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
         task, = self.tasks(prompt, logprobs=logprobs, **settings)
@@ -160,7 +168,7 @@ class Writing:
     def tasks(self, prompt: str | list[int] = "", *, samples: int = 1, logprobs: int | None = None,
               **settings: Any) -> list[Task]:
         """Texts to write, for `write`: the `writer` of a task knows at any time what has been written. Arguments and
-        errors: as `complete`; a prompt may be ids that begin with `<bos>`."""
+        errors: as `complete`."""
         return self._tasks([prompt], samples, logprobs, settings)
 
     def sample_config(self, **settings: Any) -> SampleConfig:
@@ -205,8 +213,8 @@ class Writing:
     def _of_prompt(self, prompt: str | list[int], samples: int, logprobs: int | None, config: SampleConfig,
                    bias: Logits, forced: list[int]) -> Iterator[Task]:
         """What a beam search has found is written as if it were forced."""
-        ids = self.tokenizer.encode_prompt(prompt) if isinstance(prompt, str) else prompt
-        shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(prompt)
+        ids = self._ids_of(prompt)
+        shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
         founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, found in enumerate(founds):
             seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
@@ -214,6 +222,12 @@ class Writing:
             if found:
                 config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids
             yield Task(ids, config, seed, bias, forced, writer)
+
+    def _ids_of(self, prompt: str | Sequence[int]) -> list[int]:
+        """The ids to go on from. Raises: TinyLMError: as `complete`."""
+        if isinstance(prompt, str):
+            return self.tokenizer.encode_prompt(prompt)
+        return prompt_ids(self.tokenizer, prompt).ids
 
     def _search(self, ids: list[int], count: int, config: SampleConfig, bias: Logits,
                 forced: list[int]) -> list[Found]:

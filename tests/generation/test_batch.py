@@ -276,3 +276,23 @@ def test_where_nothing_may_be_forgotten_a_long_prompt_is_refused() -> None:
         Batch(EngineReader(ENGINE), VOCAB, EOS).add(prompt(24), config, seed=0)
     with pytest.raises(TinyLMError, match="the prompt has 25 tokens"):
         next(generate_ids(EngineDecoder(ENGINE, prompt(24)), config, eos_id=EOS, seed=0))
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_no_text_ends_before_min_tokens(kind: str) -> None:
+    """Whether it is written in runs or step by step, alone or beside one without a least; and it may end right then."""
+    ends = np.zeros(VOCAB, np.float32)
+    ends[EOS] = 50.0
+    for least in (0, 1, 2, 7, 30):
+        config = SampleConfig(max_tokens=40, min_tokens=least, greedy=True)
+        for most in (1, 64):
+            batch = Batch(READERS[kind][0](), VOCAB, EOS)
+            texts = [batch.add(prompt(5), config, seed=0, bias=ends) for _ in range(2)]
+            other = batch.add(prompt(5), SampleConfig(max_tokens=40), seed=0, bias=ends)
+            finish(batch, most)
+            assert [len(text.new) for text in texts] == [least + 1] * 2
+            assert [text.stopped_by for text in texts] == ["eos"] * 2
+            assert len(other.new) == 1
+        one = list(generate_ids(READERS[kind][1](prompt(5)), config, eos_id=EOS, seed=0, bias=ends))
+        assert one == texts[0].new
+    assert ends[EOS] == 50.0

@@ -143,3 +143,15 @@ def test_a_copy_of_a_stream_goes_on_by_itself() -> None:
         again = Stream(engine.config)
         engine.read([again] * (length + 3), [*ids[:length], 5, 6, 7], 1)
         assert np.array_equal(engine.read([twin], [8], 1).copy(), engine.read([again], [8], 1))
+
+
+@pytest.mark.parametrize("least", [1, 4, 12])
+def test_no_text_ends_before_min_tokens(least: int) -> None:
+    """Nor in transformers, with the same texts and scores."""
+    key = ("char", 3.0)
+    ours = MODELS[key].complete(PROMPTS["char"], samples=2, beams=3, min_tokens=least, max_tokens=14,
+                                early_stopping=True)
+    expected = by_transformers(key, PROMPTS["char"], 2, num_beams=3, min_new_tokens=least, max_new_tokens=14,
+                               early_stopping=True)
+    assert [each.ids for each in ours] == [ids for ids, _ in expected]
+    assert all(len(each.ids) > least or len(each.ids) == 14 for each in ours)

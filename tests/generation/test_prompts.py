@@ -92,3 +92,22 @@ def test_a_prompt_longer_than_the_model_sees_is_refused_if_asked() -> None:
     whole = lm.complete("a" * 20, overflow="error", ban=("#2",))
     assert (len(whole.ids), whole.stopped_by, whole.forgotten) == (4, "length", 0)
     assert lm.complete("a" * 50, max_tokens=1).forgotten > 0
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_ids_are_a_prompt_as_their_text_is(kind: str) -> None:
+    """With the `<eos>` of `encode`, without `<bos>`, alone and among others."""
+    lm, settings = MODELS[kind], {"max_tokens": 9, "seed": 3}
+    text = "how are" if kind != "word" else "the cat"
+    expected, whole = lm.generate(text, **settings), lm.tokenizer.encode(text)
+    for ids in (whole, whole[:-1], whole[1:], lm.tokenizer.encode_text(text)):
+        assert lm.generate(ids, **settings) == "".join(lm.stream(ids, **settings)) == expected
+        assert lm.complete(ids, **settings).prompt == text
+        assert lm.generate([ids, text], **settings) == [expected] * 2
+    assert lm.generate(whole, samples=2, **settings) == lm.generate(text, samples=2, **settings)
+
+
+def test_an_id_that_is_none_is_named() -> None:
+    for prompt in ([1, 9999], [1, -1]):
+        with pytest.raises(TinyLMError, match="there is no id"):
+            MODELS["char"].generate(prompt)

@@ -131,7 +131,7 @@ WRONG: dict[str, list[str]] = {
     "prompt": ["1", "{}", "true", "[[]]", "[true]", "[1.5]", "[-1]", "[999999]", "[[999999]]", '["a", 1]', "[[1], 2]",
                "[null]", "[[[1]]]", '[["a"]]', "[1" + "0" * 30 + "]", '"\\ud800"', '["a", "\\udfff"]',
                '"☃ is not in its alphabet"', "[" + ",".join(['"a"'] * 5_000) + "]"],
-    "max_tokens": [*NOT_A_NUMBER, "-1", "1.5", "9223372036854775808"],
+    "max_tokens": [*NOT_A_NUMBER, "-2", "1.5", "9223372036854775808"],
     "temperature": [*NOT_A_NUMBER, "-0.1", "-1e300"],
     "top_p": [*NOT_A_NUMBER, "-0.1", "1.1"],
     "n": [*NOT_A_NUMBER, "0", "-1", "1.5", "1000000"],
@@ -146,7 +146,7 @@ WRONG: dict[str, list[str]] = {
                    '{"0x3": 1}'],
     "presence_penalty": [*NOT_A_NUMBER, "-2.1", "2.1"],
     "frequency_penalty": [*NOT_A_NUMBER, "-2.1", "2.1"],
-    "top_k": [*NOT_A_NUMBER, "-1", "1.5"],
+    "top_k": [*NOT_A_NUMBER, "-2", "1.5"],
     "min_p": [*NOT_A_NUMBER, "-0.1", "1.1"],
     "repetition_penalty": [*NOT_A_NUMBER, "0", "-1"],
 }

@@ -40,7 +40,7 @@ def test_all_of_them_together_are_certain(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("fields", "param"), [({"top": 0}, "top"), ({"top": 1001}, "top"),
-            ({"prompt": [-1]}, "prompt"), ({"prompt": "☃"}, "prompt"), ({"prompt": [10**6]}, "prompt"),
+            ({"prompt": [-1]}, "prompt.0"), ({"prompt": "☃"}, "prompt"), ({"prompt": [10**6]}, "prompt.0"),
             ({"prompt": ["a"]}, "prompt"), ({"temperature": 1}, "temperature")], ids=str)
 def test_what_cannot_be_is_named(server: Server, fields: dict[str, Any], param: str) -> None:
     reply = server.ask("/v1/next", {"model": server.model, **fields})

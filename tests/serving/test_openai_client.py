@@ -261,9 +261,9 @@ def test_the_client_for_asyncio(with_key: Server) -> None:
 # ---- errors
 
 
-@pytest.mark.parametrize(("wrong", "param"), [({"max_tokens": -1}, "max_tokens"), ({"temperature": -1}, "temperature"),
+@pytest.mark.parametrize(("wrong", "param"), [({"max_tokens": -2}, "max_tokens"), ({"temperature": -1}, "temperature"),
             ({"n": 0}, "n"), ({"top_p": 2}, "top_p"), ({"logprobs": 6}, "logprobs"),
-            ({"logit_bias": {"x": 1}}, "logit_bias"), ({"stop": ["a"] * 5}, "stop"),
+            ({"logit_bias": {"x": 1}}, "logit_bias.x"), ({"stop": ["a"] * 5}, "stop"),
             ({"extra_body": {"no_such": 1}}, "no_such"), ({"prompt": "☃"}, "prompt"),
             ({"presence_penalty": 3}, "presence_penalty")], ids=str)
 def test_bad_requests(create: Callable[..., Any], wrong: dict[str, Any], param: str) -> None:

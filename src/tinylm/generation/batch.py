@@ -121,7 +121,8 @@ class Batch:
 
     def _write(self, texts: Sequence[Text], most: int) -> Sequence[Run | None]:
         """What each goes on with, up to where it ends or slides; None for those that are to be read instead."""
-        left = [min(most, text.most - len(text.new), self.reader.limit - len(text.view) + 1) for text in texts]
+        left = [min(text.sampler.ahead(most), text.most - len(text.new), self.reader.limit - len(text.view) + 1)
+                for text in texts]
         if max(left, default=1) == 1 or any(text.unread > 1 for text in texts):
             return [None] * len(texts)
         return self.reader.write([text.past for text in texts], [text.view[-1] for text in texts],

@@ -69,10 +69,13 @@ def beam_search(reader: Reader, ids: Sequence[int], config: SampleConfig, *, eos
     most = most_tokens(config, ids, reader.limit)
     if most == 0:
         return [Found([], 0.0)]
+    ends_not_yet = bias.copy()
+    ends_not_yet[eos_id] = -np.inf
     view = View(ids, reader.limit)
     running, ended = [Beam(view, reader.begin(), [], 0.0, list(view.view))], list[Found]()
     for length in range(1, most + 1):
-        scores = [_scores(logits, length, bias, forced) for logits in _read(reader, running)]
+        allowed = ends_not_yet if length <= config.min_tokens else bias
+        scores = [_scores(logits, length, allowed, forced) for logits in _read(reader, running)]
         going_on: list[Next] = []
         for rank, each in enumerate(_best(running, scores, 2 * config.beams)):
             if each.id != eos_id and length < most:

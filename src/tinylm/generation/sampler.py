@@ -31,6 +31,7 @@ class Sampler:
         forced: the first ids, of `forced_ids`.
 
     Attributes:
+        bias: (V,), of the next id: that of `bias_of`, and -inf for `<eos>` while there are fewer than `min_tokens`.
         place: how many ids it has chosen.
         counts: (V,), how often each id has occurred.
     """
@@ -38,7 +39,11 @@ class Sampler:
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
                  forced: Sequence[int] = ()) -> None:
         self.settings = Settings(*(getattr(config, name) for name in Settings._fields))
-        self.bias, self._seed, self.forced, self.place = bias, seed, forced, 0
+        self.bias, self._bias, self._seed, self.forced, self.place = bias, bias, seed, forced, 0
+        self._least = config.min_tokens
+        if self._least:
+            self.bias = bias.copy()
+            self.bias[Tokenizer.eos_id] = -np.inf
         self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
     def next(self, logits: Logits) -> int:
@@ -56,6 +61,10 @@ class Sampler:
         self.counts[id] += 1
         return id
 
+    def ahead(self, most: int) -> int:
+        """How many of so many next ids have the same bias: at least one."""
+        return min(most, self._least - self.place) if self.place < self._least else most
+
     def uniforms(self, count: int) -> NDArray[np.float64]:
         """The numbers (count,) that decide the next ids, for whoever chooses them all in one call."""
         return uniform(self._seed, np.arange(self.place, self.place + count, dtype=np.uint64))
@@ -70,6 +79,8 @@ class Sampler:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
         self.place += len(ids)
+        if self.place >= self._least:
+            self.bias = self._bias
         return id
 
 

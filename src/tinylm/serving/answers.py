@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -41,6 +41,7 @@ class Completion(TypedDict):
     system_fingerprint: str
     choices: list[Choice]
     usage: Usage
+    warnings: NotRequired[list[str]]
 
 
 class Model(TypedDict):
@@ -66,6 +67,7 @@ class Next(TypedDict):
     prompt: str
     ids: list[int]
     next: list[Token]
+    warnings: NotRequired[list[str]]
 
 
 class ErrorBody(TypedDict):

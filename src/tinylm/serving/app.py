@@ -19,9 +19,10 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinylm.errors import TinyLMError
-from tinylm.serving import openapi
+from tinylm.serving import openapi, paths
 from tinylm.serving.answers import Model
-from tinylm.serving.completions import Answer, prepare, with_bos
+from tinylm.serving.beginnings import begin
+from tinylm.serving.completions import Answer, prepare
 from tinylm.serving.errors import ApiError, of_settings, server_error
 from tinylm.serving.guard import Door, Guard
 from tinylm.serving.limits import Limits
@@ -71,7 +72,8 @@ class Api:
             "/v1/completions": self.completions, "/v1/chat/completions": self.chat, "/v1/next": self.next}
         routes = [*(Route(path, do, methods=["GET"]) for path, do in get.items()),
                   *(Route(path, do, methods=["POST"]) for path, do in post.items())]
-        self.router = Router(routes, redirect_slashes=False, default=_nothing_there)
+        self._methods = {**dict.fromkeys(get, "GET"), **dict.fromkeys(post, "POST")}
+        self.router = Router(routes, redirect_slashes=False, default=self._nothing_there)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self  # starlette's routes then raise what is wrong, and do not answer themselves
@@ -80,9 +82,10 @@ class Api:
         except ApiError as error:
             await send_error(error, send)
         except HTTPException as error:
-            allowed = dict(error.headers or {})
-            said = f"This path takes {allowed.get('Allow', 'other methods')}"
-            await send_error(ApiError(error.status_code, said, code="method_not_allowed", headers=allowed), send)
+            await send_error(paths.wrong_method(scope, dict(error.headers or {})), send)
+
+    async def _nothing_there(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise paths.nothing_at(scope, self._methods)
 
     # ---- the models
 
@@ -117,16 +120,15 @@ class Api:
 
     async def next(self, request: Request) -> Response:
         asked, served, exchange, _ = await self._take(request, NextRequest)
-        tokenizer, prompt = served.lm.tokenizer, asked.prompt or ""
+        begun = begin(served.lm.tokenizer, asked.prompt or "", "prompt")
         try:
-            given = tokenizer.encode_text(prompt) if isinstance(prompt, str) else prompt
-            text = prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
-            ids = with_bos(given, tokenizer.bos_id)
             async with wanted(request.receive, exchange.until):
-                found = await served.scheduler.share(served.lm.predict_stepwise(ids, asked.top))
+                found = await served.scheduler.share(served.lm.predict_stepwise(begun.ids, asked.top))
         except TinyLMError as error:
             raise of_settings(error, param="prompt") from None
-        return Json({"model": served.id, "prompt": text, "ids": ids, "next": [each._asdict() for each in found]})
+        warnings = {"warnings": begun.warnings} if begun.warnings else {}
+        return Json({"model": served.id, "prompt": begun.text, "ids": begun.ids,
+                     "next": [each._asdict() for each in found], **warnings})
 
     async def chat(self, request: Request) -> Response:
         _, served, _, _ = await self._take(request, ChatRequest)
@@ -159,11 +161,6 @@ class Api:
                  "form-action 'none'"
         page = openapi.page(openapi.document(self._limits, self._shelf))
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
-
-
-async def _nothing_there(scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise ApiError(404, f"There is nothing at {quoted(scope['path'])}. The page at / lists what there is",
-                   code="not_found")
 
 
 class Watch:

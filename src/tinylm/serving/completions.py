@@ -12,35 +12,38 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.completion import Task, TokenLogprobs
 from tinylm.lm import LanguageModel
 from tinylm.serving.answers import Choice, Logprobs, LogprobsOfText, usage
+from tinylm.serving.beginnings import begin
 from tinylm.serving.errors import ApiError, of_settings
 from tinylm.serving.limits import Limits
 from tinylm.serving.orders import News, Order
 from tinylm.serving.requests import CompletionRequest
 from tinylm.serving.responses import event
 from tinylm.serving.shelf import Served
+from tinylm.serving.wording import wrong
 
 MOST_SCORED = 1 << 16
 """Tokens of a request whose probabilities are told."""
-_AS_THEY_ARE = ("max_tokens", "top_p", "presence_penalty", "frequency_penalty", "top_k", "min_p", "typical_p",
-                "repetition_penalty")
+_AS_THEY_ARE = ("min_tokens", "presence_penalty", "frequency_penalty", "min_p", "typical_p", "repetition_penalty")
 
 
 class Asked(NamedTuple):
-    """A prompt: its ids as they were given, and as the model reads them; its text; the texts that it wants."""
+    """A prompt: its ids without a `<bos>` that was put before them, and as the model reads them; its text; the texts
+    that it wants; what was left out of it, in words."""
 
     given: list[int]
     ids: list[int]
     text: str
     tasks: list[Task]
+    warnings: list[str]
 
 
 def prepare(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> list[Asked]:
     """Raises: ApiError: settings that cannot be, or what the tokenizer does not know."""
     settings = _settings(lm, request, limits)
-    try:
-        asked = [_asked(lm, prompt, request.n or 1, request.logprobs, settings) for prompt in _prompts(request)]
-    except TinyLMError as error:
-        raise of_settings(error, param="prompt") from None
+    if (request.best_of or 1) > (request.n or 1):
+        raise wrong("best_of", f"these would be more texts than n, which is {request.n or 1}, and the best of more are "
+                               "not chosen here. Ask for n of them and choose")
+    asked = [_asked(lm, prompt, field, request, settings) for field, prompt in _prompts(request.prompt)]
     if request.logprobs is not None:
         _check_scored(asked, request)
     return asked
@@ -54,42 +57,56 @@ def _check_scored(asked: list[Asked], request: CompletionRequest) -> None:
                        param="logprobs", code="invalid_value")
 
 
-def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
-    prompt = request.prompt
-    if prompt is None:
-        return [""]
-    if isinstance(prompt, str):
-        return [prompt]
-    return [prompt] if isinstance(prompt[0], int) else prompt
+def _prompts(given: Any) -> list[tuple[str, str | list[int]]]:
+    """Each prompt with its name in the request."""
+    if isinstance(given, list) and not isinstance(given[0], int):
+        return [(f"prompt.{place}", prompt) for place, prompt in enumerate(given)]
+    return [("prompt", given or "")]
 
 
-def _asked(lm: LanguageModel, prompt: str | list[int], n: int, top: int | None, settings: dict[str, Any]) -> Asked:
-    tokenizer = lm.tokenizer
-    given = tokenizer.encode_text(prompt) if isinstance(prompt, str) else prompt
-    text = prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
-    ids = with_bos(given, tokenizer.bos_id)
-    return Asked(given, ids, text, lm.tasks(ids, samples=n, logprobs=top, **settings))
-
-
-def with_bos(ids: list[int], bos_id: int) -> list[int]:
-    """A text begins with <bos>, as every row of the training did."""
-    return ids if ids[:1] == [bos_id] else [bos_id, *ids]
+def _asked(lm: LanguageModel, prompt: str | list[int], field: str, request: CompletionRequest,
+           settings: dict[str, Any]) -> Asked:
+    begun = begin(lm.tokenizer, prompt, field)
+    try:
+        tasks = lm.tasks(begun.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
+    except TinyLMError as error:
+        raise of_settings(error, param=field) from None
+    return Asked(begun.given, begun.ids, begun.text, tasks, begun.warnings)
 
 
 def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> dict[str, Any]:
     """Of `LanguageModel.tasks`."""
     if (request.max_tokens or 0) > limits.max_tokens:
-        raise ApiError(400, f"max_tokens: this server writes {limits.max_tokens:,} tokens at most", param="max_tokens")
+        raise wrong("max_tokens", f"this server writes {limits.max_tokens:,} tokens at most")
     settings = {name: value for name in _AS_THEY_ARE if (value := getattr(request, name)) is not None}
-    settings.setdefault("max_tokens", min(lm.config.sample.max_tokens, limits.max_tokens))
+    wanted = lm.config.sample.max_tokens if request.max_tokens is None else request.max_tokens
+    settings["max_tokens"] = limits.max_tokens if wanted == -1 else min(wanted, limits.max_tokens)
+    if request.top_k is not None:
+        settings["top_k"] = max(0, request.top_k)
+    if request.top_p:
+        settings["top_p"] = request.top_p
     if request.temperature is not None:
         settings["greedy"] = request.temperature == 0
         settings.update({"temperature": request.temperature} if request.temperature else {})
+    if request.top_p == 0 or request.do_sample is False:
+        settings["greedy"] = True
     if request.logit_bias:
         settings["logit_bias"] = {f"#{id}": number for id, number in request.logit_bias.items()}
+        _check_ids(lm, request.logit_bias)
+    if request.ignore_eos:
+        settings["ban"] = (*lm.config.sample.ban, f"#{lm.tokenizer.eos_id}")
     if request.stop is not None:
-        settings["stop"] = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop)
-    return {**settings, "seed": request.seed, "beams": 1}  # beams are no stream of tokens
+        stops = [request.stop] if isinstance(request.stop, str) else request.stop
+        settings["stop"] = tuple(stop for stop in stops if stop)
+    seed = None if request.seed == -1 else request.seed
+    return {**settings, "seed": seed, "beams": 1}  # beams are no stream of tokens
+
+
+def _check_ids(lm: LanguageModel, bias: dict[str, float]) -> None:
+    most = lm.tokenizer.vocab_size - 1
+    for id in bias:
+        if int(id) > most:
+            raise wrong(f"logit_bias.{id}", f"is no id of this model: they go from 0 to {most}")
 
 
 class Answer:
@@ -108,6 +125,8 @@ class Answer:
         self._per_prompt = len(self._tasks) // len(asked)
         self._head = {"id": f"cmpl-{secrets.token_hex(12)}", "object": "text_completion", "created": int(time.time()),
                       "model": served.id, "system_fingerprint": served.version}
+        if warnings := [*dict.fromkeys(warning for each in asked for warning in each.warnings)]:
+            self._head["warnings"] = warnings
         self._tokens, self._pending = [0] * len(self._tasks), len(self._tasks)
         self._order: Order | None = None
         self.prompt_tokens = sum(len(each.given) for each in asked)

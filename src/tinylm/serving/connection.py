@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -15,6 +16,8 @@ from tinylm.serving.guard import POLICY, SAFE
 from tinylm.serving.limits import HEADER_BYTES, Limits
 from tinylm.serving.responses import dumps
 
+_TLS = b"\x16\x03"
+"""How a client that was given an https:// address begins."""
 _TOLD = {408: "The request did not come in time", 431: "The headers are too long",
          503: "All connections are taken. Try again in a moment"}
 
@@ -23,15 +26,16 @@ class Connection(H11Protocol):
     """
     Args:
         limits: how many connections there are, and how long each may take to deliver a request.
+        tell: takes a line for whoever keeps the server.
         others: as uvicorn gives them.
 
     Attributes:
         waits_since: when it began to owe us a request, by the clock of the event loop; None while it does not.
     """
 
-    def __init__(self, limits: Limits, **others: Any) -> None:
+    def __init__(self, limits: Limits, tell: Callable[[str], None], **others: Any) -> None:
         super().__init__(**others)
-        self._limits = limits
+        self._limits, self._tell = limits, tell
         self._deadline: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self.waits_since: float | None = None
@@ -47,6 +51,10 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """In slices, so that headers of any length are found too long before they are whole."""
         self._wait_for_request()
+        if self.cycle is None and data.startswith(_TLS):
+            self._tell("connection  a client speaks TLS, and this server does not: its URL begins with http://, not "
+                       "https://")
+            self._refuse(400, "This server speaks HTTP without TLS: the URL begins with http://, not https://")
         for start in range(0, len(data), HEADER_BYTES):
             if not self.transport.is_closing():
                 super().data_received(data[start:start + HEADER_BYTES])

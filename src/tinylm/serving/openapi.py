@@ -6,12 +6,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
 from tinylm import __version__
-from tinylm.serving import answers
+from tinylm.serving import answers, neighbours
 from tinylm.serving.limits import Limits
 from tinylm.serving.requests import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
 from tinylm.serving.shelf import Shelf
@@ -33,7 +34,8 @@ def document(limits: Limits, shelf: Shelf) -> dict[str, Any]:
     schemas, ids = _schemas(), shelf.ids()
     for kind in _REQUESTS:
         schemas[kind.__name__]["properties"]["model"]["enum"] = ids
-    schemas["CompletionRequest"]["properties"]["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
+    fields = schemas["CompletionRequest"]["properties"]
+    fields["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
     if len(ids) == 1:
         for served in shelf.loaded():
             _bound_ids(schemas, served.lm.tokenizer.vocab_size)
@@ -53,6 +55,12 @@ def _schemas() -> dict[str, Any]:
     for kind in _REQUESTS:
         schema = kind.model_json_schema(ref_template=_REFERENCE)
         found |= schema.pop("$defs", {}) | {kind.__name__: schema}
+    fields = found["CompletionRequest"]["properties"]
+    for name, field in fields.items():
+        if others := neighbours.other_names(name):
+            about = field.get("description", "")
+            field["description"] = f"{about}{'; ' if about else ''}also as {', '.join(others)}"
+    fields |= neighbours.schema()
     for shape in _ANSWERS:
         schema = TypeAdapter(shape).json_schema(ref_template=_REFERENCE)
         found |= schema.pop("$defs", {}) | {shape.__name__: schema}
@@ -167,7 +175,11 @@ def _kind(field: dict[str, Any]) -> str:
     """Of a field, in few words."""
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_kind(each) for each in field["anyOf"] if each.get("type") != "null"))
-    kind = str(field.get("type", field.get("$ref", "").rpartition("/")[2] or field.get("const", "")))
+    if "enum" in field:
+        return " or ".join(json.dumps(value) for value in field["enum"] if value is not None) or "null"
+    if "const" in field:
+        return json.dumps(field["const"])
+    kind = str(field.get("type", field.get("$ref", "").rpartition("/")[2]))
     if kind == "array":
         return f"list of {_kind(field.get('items', {}))}".rstrip()
     least = field.get("minimum", field.get("exclusiveMinimum"))

@@ -10,23 +10,44 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from tinylm.errors import did_you_mean
+from tinylm.serving import neighbours
 from tinylm.serving.errors import ApiError
 from tinylm.serving.limits import BODY_BYTES
+from tinylm.serving.requests import CompletionRequest
+from tinylm.serving.wording import refused
 from tinylm.untrusted import quoted
 
 Asked = TypeVar("Asked", bound=BaseModel)
+JSON = "application/json"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_IN_A_FILE = "A file holds it in any shell: curl -d @body.json"
+_HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\s*$"), "It is empty"),
+    (re.compile(r"\s*'"), "It begins with an apostrophe, which the command line of Windows takes as a letter: there "
+                          f"one writes -d \"{{\\\"model\\\": ...}}\". {_IN_A_FILE}"),
+    (re.compile(r'\s*\{\s*\\'), f"A backslash stands before a quotation mark: the shell left it in. {_IN_A_FILE}"),
+    (re.compile(r"\s*\{\s*'"), "JSON has quotation marks, and no apostrophes, around names and texts"),
+    (re.compile(r"\s*\{\s*[A-Za-z_]\w*\s*[:}]"), "Its names have no quotation marks: PowerShell of Windows takes them "
+                                                 f"away. {_IN_A_FILE}"),
+    (re.compile(r"\s*[A-Za-z_]\w*=[^{]*"), "It looks like a form: curl takes JSON with -d '{\"model\": ...}'"),
+    (re.compile(r".*[:\[,]\s*(True|False|None)\b", re.DOTALL), "JSON writes true, false and null"),
+    (re.compile(r".*,\s*[}\]]", re.DOTALL), "JSON has no comma before the end of a list or an object"),
+)
+"""How a body begins, or what is in it, and what has probably become of it; the first that fits is said."""
+_HINT_WITHIN = 10_000
+"""Characters of a body in which a cause is looked for."""
+_UTF_16 = "is UTF-16: save it as UTF-8 (PowerShell: Out-File -Encoding utf8)"
+_MARKS = ((b"\x1f\x8b", "is compressed (gzip): send it as it is"), (b"\xff\xfe", _UTF_16), (b"\xfe\xff", _UTF_16),
+          (b"{\0", _UTF_16), (b"\0{", _UTF_16))
+"""How bytes begin that are no JSON in UTF-8, and what they are."""
 
 
 async def read_body(request: Request) -> bytes:
     """Raises: ApiError: it is too large, or not called JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ApiError(415, "The body has to be JSON, with the header Content-Type: application/json",
-                       code="unsupported_media_type")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiError(415, "The body has to come as it is, without a Content-Encoding", code="unsupported_media_type")
+    _check_kind(request.headers.get("content-type", ""))
+    if (coding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+        raise ApiError(415, "The body has to come as it is, without a Content-Encoding; this one's is "
+                            f"{quoted(coding)!r}", code="unsupported_media_type")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length[:20]) > BODY_BYTES:
         raise _too_large()
@@ -36,6 +57,17 @@ async def read_body(request: Request) -> bytes:
         if len(data) > BODY_BYTES:
             raise _too_large()
     return bytes(data)
+
+
+def _check_kind(header: str) -> None:
+    kind = header.partition(";")[0].strip().lower()
+    if kind == JSON:
+        return
+    called = f"this one is called {quoted(kind)}" if kind else "this one has no Content-Type"
+    if kind == "application/x-www-form-urlencoded":
+        called += ", as curl calls it unless told otherwise with -H"
+    raise ApiError(415, f"The body has to be JSON, with the header Content-Type: {JSON}; {called}",
+                   code="unsupported_media_type")
 
 
 def _too_large() -> ApiError:
@@ -49,22 +81,31 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
         raise ApiError(400, "The body has to be a JSON object, in braces")
     if _SURROGATE.search(body):
         _check_unicode(values)
+    names: dict[str, str] = {}
+    known = [*kind.model_fields]
+    if issubclass(kind, CompletionRequest):
+        values, names = neighbours.understood(values)
+        known += neighbours.NAMES
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _of_field(error, list(kind.model_fields)) from None
+        raise refused(kind, error, values, names, known) from None
 
 
 def _json(body: bytes) -> Any:
+    if known := next((said for mark, said in _MARKS if body.startswith(mark)), ""):
+        raise ApiError(400, f"The body {known}")
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_doubles, parse_float=_number,
-                          parse_constant=_no_number)
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ApiError(400, f"The body is not UTF-8: byte {error.start} cannot be") from None
+    try:
+        return json.loads(text, object_pairs_hook=_without_doubles, parse_float=_number, parse_constant=_no_number)
     except RecursionError:
         raise ApiError(400, "The body is nested too deeply") from None
     except ValueError as error:
-        raise ApiError(400, f"The body is not valid JSON: {quoted(error)}") from None
+        hint = next((hint for looks, hint in _HINTS if looks.match(text[:_HINT_WITHIN])), "")
+        raise ApiError(400, f"The body is not valid JSON: {quoted(error)}. {hint}".rstrip()) from None
 
 
 def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -93,18 +134,3 @@ def _check_unicode(values: dict[str, Any]) -> None:
         except UnicodeEncodeError:
             raise ApiError(400, "The text is not valid Unicode: it holds half of a surrogate pair",
                            param=quoted(name)) from None
-
-
-def _of_field(error: ValidationError, known: list[str]) -> ApiError:
-    """The first thing that is wrong, with the field named."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    path = [str(part) for part in first["loc"] if not isinstance(part, str) or part.isidentifier()]
-    name = quoted(path[0]) if path else None
-    if first["type"] == "extra_forbidden":
-        name = quoted(first["loc"][-1])
-        return ApiError(400, f"There is no field {name!r}. {did_you_mean(name, known)}", param=name,
-                        code="unknown_parameter")
-    if first["type"] == "missing":
-        return ApiError(400, f"The field {name!r} is missing", param=name, code="missing_required_parameter")
-    said = quoted(first["msg"].removeprefix("Value error, "))
-    return ApiError(400, f"{name}: {said}", param=name, code="invalid_value")

@@ -5,84 +5,157 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from tinylm.config import LARGEST, LARGEST_SEED
+from tinylm.serving.wording import AT, kind_of, wrong_type
 
 MOST_PROMPTS, MOST_CHOICES, MOST_STOPS, MOST_LOGPROBS, MOST_TOP = 64, 16, 4, 5, 1000
+LONGEST_STOP = 500
+LARGEST_ID = LARGEST - 1
+"""What no other bound is: where a model is known, it is replaced by its own."""
+Mistake = tuple[list[int], str]
+"""Where in a value something is wrong, and what."""
 
 
-def _said(message: str) -> WrapValidator:
-    """One sentence in place of what each branch of a union has to say."""
+def _told(mistake: Callable[[Any], Mistake]) -> WrapValidator:
+    """One sentence about one place, instead of what each branch of a union has to say."""
     def check(value: Any, inner: Callable[[Any], Any]) -> Any:
         try:
             return inner(value)
         except ValidationError:
-            raise ValueError(message) from None
+            at, said = mistake(value)
+        raise PydanticCustomError("misplaced", "{said}", {"said": said, AT: at})
 
     return WrapValidator(check)
+
+
+def _in_prompt(value: Any) -> Mistake:
+    if not isinstance(value, list):
+        return [], wrong_type("a text, a list of texts, a list of ids, or a list of such lists", value)
+    if value and isinstance(value[0], int) and not isinstance(value[0], bool):
+        return _in_ids(value)
+    if not 1 <= len(value) <= MOST_PROMPTS:
+        return [], f"must be 1 to {MOST_PROMPTS} prompts, and these are {len(value):,}"
+    texts = isinstance(value[0], str)
+    for place, each in enumerate(value):
+        if texts and not isinstance(each, str):
+            return [place], f"must be a text, as the first prompt is, and is {kind_of(each)}"
+        if not texts and not isinstance(each, list):
+            return [place], wrong_type("a text, an id, or a list of ids", each) if place == 0 else (
+                f"must be a list of ids, as the first prompt is, and is {kind_of(each)}")
+        if not texts and (mistake := _in_ids(each))[1]:
+            return [place, *mistake[0]], mistake[1]
+    return [], "must be a text, a list of texts, a list of ids, or a list of such lists"
+
+
+def _in_one(value: Any) -> Mistake:
+    if not isinstance(value, list):
+        return [], wrong_type("a text or a list of ids", value)
+    if value and isinstance(value[0], list | str):
+        return [], "must be one text or the ids of one: several prompts are for /v1/completions"
+    return _in_ids(value)
+
+
+def _in_ids(value: list[Any]) -> Mistake:
+    if not value:
+        return [], "is a list without ids"
+    for place, id in enumerate(value):
+        if isinstance(id, bool) or not isinstance(id, int):
+            return [place], f"must be an id, which is an integer, and is {kind_of(id)}"
+        if not 0 <= id <= LARGEST_ID:
+            return [place], "is no id of any model: ids begin at 0, and their number is that of the vocabulary"
+    return [], ""
+
+
+def _in_stop(value: Any) -> Mistake:
+    if not isinstance(value, list | str):
+        return [], wrong_type("a text or a list of texts", value)
+    if isinstance(value, list) and len(value) > MOST_STOPS:
+        return [], f"must be {MOST_STOPS} texts at most, and these are {len(value):,}"
+    for place, each in enumerate(value if isinstance(value, list) else [value]):
+        at = [place] if isinstance(value, list) else []
+        if not isinstance(each, str):
+            return at, wrong_type("a text", each)
+        if len(each) > LONGEST_STOP:
+            return at, f"must have {LONGEST_STOP} characters at most, and has {len(each):,}"
+    return [], "must be a text or a list of texts"
 
 
 class _Asked(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
 
-LARGEST_ID = LARGEST - 1
-"""What no other bound is: where a model is known, it is replaced by its own."""
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 ID_AS_TEXT = r"^(0|[1-9][0-9]{0,9})$"
 IdAsText = Annotated[str, StringConstraints(pattern=ID_AS_TEXT)]
 Ids = Annotated[list[Id], Field(min_length=1)]
 Prompt = Annotated[
     str | Annotated[list[str], Field(min_length=1, max_length=MOST_PROMPTS)] | Ids
-    | Annotated[list[Ids], Field(min_length=1, max_length=MOST_PROMPTS)],
-    _said(f"should be a text, a list of texts, a list of ids, or a list of such lists; of ids, none below 0; at most "
-          f"{MOST_PROMPTS} prompts, and no empty list")]
-Stop = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    | Annotated[list[Ids], Field(min_length=1, max_length=MOST_PROMPTS)], _told(_in_prompt)]
+StopText = Annotated[str, StringConstraints(max_length=LONGEST_STOP)]
+Stop = Annotated[StopText | Annotated[list[StopText], Field(max_length=MOST_STOPS)], _told(_in_stop)]
 Model = Annotated[str, Field(min_length=1, max_length=255, description="the name of a model: /v1/models lists them")]
+Logprobs = Annotated[Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | Literal[False] | None,
+                     AfterValidator(lambda count: None if count is False else count)]
+BestOf = Annotated[Annotated[int, Field(ge=1)], WithJsonSchema({"const": 1})]
 
 
 class StreamOptions(_Asked):
     include_usage: bool | None = Field(None, description="a last chunk says how many tokens there were")
     include_obfuscation: bool | None = Field(None, description="taken, and of no effect")
+    continuous_usage_stats: Literal[False] | None = Field(None, description="not offered: the last chunk counts")
 
 
 class CompletionRequest(_Asked):
-    """Texts that go on from prompts. What is not given is as in the model's own config."""
+    """Texts that go on from prompts. What is not given, or null, is as in the model's own config."""
 
     model: Model
-    prompt: Prompt | None = Field(None, description="none: a text from nothing. <bos> is put before ids that lack it")
-    max_tokens: Annotated[int, Field(ge=0)] | None = Field(None, description="of each text, at most")
+    prompt: Prompt | None = Field(None, description="none: a text from nothing. <bos> is put before ids that lack it, "
+                                                    "and an <eos> at their end left out")
+    max_tokens: Annotated[int, Field(ge=-1)] | None = Field(None, description="of each text, at most; -1: as many as "
+                                                                              "the server allows")
+    min_tokens: Annotated[int, Field(ge=0, le=LARGEST)] | None = Field(None, description="<eos> comes no sooner")
+    ignore_eos: bool | None = Field(None, description="<eos> never comes")
     n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] | None = Field(None, description="texts for each prompt; text i "
                                                                                      "has the seed + i")
+    best_of: BestOf | None = Field(None, description="1, or anything up to n: the best of more texts than n is not "
+                                                     "offered. Ask for n and choose")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     echo: bool | None = Field(None, description="the prompt comes before the text")
-    logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | None = Field(
-        None, description="how likely each token was, and so many of the likeliest in its place")
-    stop: Annotated[Stop | Annotated[list[Stop], Field(max_length=MOST_STOPS)],
-                    _said(f"should be a text or at most {MOST_STOPS} texts, each of 1 to 500 characters")] | None = None
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(None, description="the same gives the same text")
+    logprobs: Logprobs = Field(None, description="how likely each token was, and so many of the likeliest in its place")
+    stop: Stop | None = Field(None, description="texts that end the text and are left out of it; an empty one is none")
+    seed: Annotated[int, Field(ge=-1, le=LARGEST_SEED)] | None = Field(None, description="the same gives the same "
+                                                                                         "text; -1: another each time")
+    do_sample: bool | None = Field(None, description="false: always the likeliest")
     temperature: Annotated[float, Field(ge=0, le=100)] | None = Field(None, description="0: always the likeliest")
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="0: always the likeliest; 1: all")
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[IdAsText, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
         None, description="added to logits, by id")
-    top_k: Annotated[int, Field(ge=0, le=LARGEST)] | None = Field(None, description="0: all")
+    top_k: Annotated[int, Field(ge=-1, le=LARGEST)] | None = Field(None, description="0 or -1: all")
     min_p: Annotated[float, Field(ge=0, lt=1)] | None = None
     typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = Field(None, description="1: none")
-    best_of: Literal[1] | None = Field(None, description="not offered: ask for n and choose")
-    suffix: None = Field(None, description="not offered: these models write on, and do not fill in")
-    user: str | None = Field(None, description="taken, and of no effect")
 
 
 class NextRequest(_Asked):
     """What may come next, and how likely."""
 
     model: Model
-    prompt: Annotated[str | Ids, _said("should be a text or a list of ids, none below 0")] | None = None
+    prompt: Annotated[str | Ids, _told(_in_one)] | None = None
     top: Annotated[int, Field(ge=1, le=MOST_TOP)] = Field(5, description="so many tokens, the likeliest first")
 
 

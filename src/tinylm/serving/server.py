@@ -97,7 +97,7 @@ async def _serve(run: str, place: Place, limits: Limits, storage: Storage, socke
     names = [address.name_of(each) for each in bound if not address.is_any(each)]
     hosts = Hosts([*names, *place.allowed_hosts], [port], any(map(address.is_any, bound)))
     door = Door(hosts, frozenset(place.allowed_origins), place.key)
-    server = Server(limits, shelf)
+    server = Server(limits, shelf, log)
     server.config.app = build(shelf, limits, door, log, lambda: len(server.server_state.connections))
     shown = "127.0.0.1" if address.is_any(bound[0]) else address.name_of(bound[0])
     server.on_start = partial(ready, f"http://{shown}:{port}", shelf.ids())
@@ -134,10 +134,10 @@ class Server(uvicorn.Server):
         on_start: called when it listens.
     """
 
-    def __init__(self, limits: Limits, shelf: Shelf) -> None:
+    def __init__(self, limits: Limits, shelf: Shelf, log: Log) -> None:
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         super().__init__(uvicorn.Config(
-            "", http=partial(Connection, limits), ws="none", lifespan="off", loop="asyncio",  # type: ignore[arg-type]
+            "", http=partial(Connection, limits, log), ws="none", lifespan="off", loop="asyncio",  # type: ignore[arg-type]
             log_config=None, access_log=False, proxy_headers=False, server_header=False, backlog=address.BACKLOG,
             timeout_keep_alive=KEEP_ALIVE, h11_max_incomplete_event_size=HEADER_BYTES))
         self._limits, self._shelf = limits, shelf

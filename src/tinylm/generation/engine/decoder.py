@@ -43,11 +43,12 @@ class EngineDecoder(Window):
 
     def write(self, sampler: Sampler, most: int, eos_id: int) -> Iterator[int]:
         """In runs of several ids a call; of the last run nobody may see the end."""
-        choices, unread = Choices([sampler], eos_id), list[int]()
+        unread = list[int]()
         while most > 0:
             if unread and self.extend(unread[0]):
                 self.logits, unread = self.read(self.view), []
-            ids, logits = self._run(choices, unread, min(most, self._steps, self.limit - len(self.view) + 1))
+            steps = min(sampler.ahead(most), self._steps, self.limit - len(self.view) + 1)
+            ids, logits = self._run(Choices([sampler], eos_id), unread, steps)
             for step, id in enumerate(ids):
                 if step > 0:
                     self.extend(ids[step - 1])

@@ -1,0 +1,49 @@
+"""A prompt, as text or as ids, turned into what a model goes on from; its mistakes are named down to the place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tinylm.errors import TinyLMError
+from tinylm.serving.errors import of_settings
+from tinylm.serving.wording import wrong
+from tinylm.text.prompts import prompt_ids
+from tinylm.text.tokenizer import Tokenizer
+
+
+class Beginning(NamedTuple):
+    """The beginning of a text.
+
+    Attributes:
+        given: the ids that were given, or the text's; without those that were left out.
+        ids: `given`, with `<bos>` before it.
+        text: what they say.
+        warnings: what was left out, in sentences.
+    """
+
+    given: list[int]
+    ids: list[int]
+    text: str
+    warnings: list[str]
+
+
+def begin(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> Beginning:
+    """
+    Args:
+        field: the name of the prompt in the request, such as `prompt.3`.
+
+    Raises:
+        ApiError: what the tokenizer does not know.
+    """
+    if isinstance(prompt, str):
+        try:
+            given = tokenizer.encode_text(prompt)
+        except TinyLMError as error:
+            raise of_settings(error, param=field) from None
+        return Beginning(given, [tokenizer.bos_id, *given], prompt, [])
+    unknown = next((place for place, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
+    if unknown is not None:
+        raise wrong(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "
+                                          f"{tokenizer.vocab_size - 1}")
+    found = prompt_ids(tokenizer, prompt)
+    return Beginning(found.given, found.ids, tokenizer.decode(found.ids), found.left_out)

@@ -1,0 +1,170 @@
+"""Fields of other servers, so that their clients can connect: vLLM, llama.cpp, text-generation-webui, KoboldAI, TGI.
+
+Each is in one of four tables. `SAME`: another name of a field of ours. `NO_EFFECT`: a hint, or a detail of something
+that is off; any value is taken. `ONLY`: taken where it asks for what happens anyway, else refused with the reason.
+`OF_PENALTIES`: taken where it asks for what happens anyway, or no penalty is set. A test holds docs/SERVING.md to them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from tinylm.serving.wording import wrong
+
+SAME = {
+    "max_completion_tokens": "max_tokens", "max_new_tokens": "max_tokens", "n_predict": "max_tokens",
+    "num_predict": "max_tokens", "min_new_tokens": "min_tokens",
+    "repeat_penalty": "repetition_penalty", "rep_pen": "repetition_penalty", "typical": "typical_p",
+    "stopping_strings": "stop", "stop_sequence": "stop", "stop_sequences": "stop", "ban_eos_token": "ignore_eos",
+    "sampler_seed": "seed",
+}
+NO_EFFECT = {
+    "whoever asks, and how the work is done": (
+        "user", "safety_identifier", "metadata", "store", "service_tier", "prompt_cache_key", "request_id", "priority",
+        "cache_prompt", "cache_salt", "id_slot", "slot_id", "timings_per_token", "return_progress", "quiet",
+        "guided_decoding_backend"),
+    "details of what is off": (
+        "mirostat_tau", "mirostat_eta", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers",
+        "xtc_threshold", "dynatemp_exponent", "dynatemp_low", "dynatemp_high", "smoothing_curve", "length_penalty",
+        "early_stopping", "rep_pen_slope", "spaces_between_special_tokens"),
+}
+
+
+class Only(NamedTuple):
+    """Values of a field that are taken beside null, and why others are not."""
+
+    values: tuple[Any, ...]
+    reason: str
+
+
+_NO_GRAMMAR = "a text cannot be held to a form; give examples in the prompt, and a stop text"
+_NO_SAMPLER = "this way to choose tokens is not offered; temperature, top_k, top_p, min_p and typical_p are"
+_ALWAYS_BOS = "every text of these models begins with <bos>"
+_NO_SPECIALS = "<bos> and <eos> are never shown in a text"
+_NO_CUT = "a prompt is read whole, and its front forgotten where the model sees less; shorten it yourself"
+_NO_BAN = "tokens are banned by a logit_bias of -100"
+_NO_ORDER = "the filters have one order: temperature, top_k, top_p, min_p, typical_p"
+_NO_PROBABILITIES = "probabilities are told by 'logprobs', those of the prompt by 'echo' with it"
+ONLY = {
+    **dict.fromkeys(("grammar", "grammar_string", "guided_regex", "guided_grammar"), Only(("",), _NO_GRAMMAR)),
+    **dict.fromkeys(("json_schema", "guided_json", "guided_whitespace_pattern", "structured_outputs"),
+                    Only((), _NO_GRAMMAR)),
+    "guided_choice": Only(([],), _NO_GRAMMAR),
+    "response_format": Only(({"type": "text"},), _NO_GRAMMAR),
+    **dict.fromkeys(("mirostat", "mirostat_mode", "top_a", "dry_multiplier", "xtc_probability", "dynatemp_range",
+                     "smoothing_factor", "penalty_alpha", "no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff",
+                     "min_keep"), Only((0,), _NO_SAMPLER)),
+    **dict.fromkeys(("tfs", "tfs_z", "encoder_repetition_penalty", "guidance_scale"), Only((1,), _NO_SAMPLER)),
+    "top_n_sigma": Only((-1, 0), _NO_SAMPLER),
+    "dynamic_temperature": Only((False,), _NO_SAMPLER),
+    "negative_prompt": Only(("",), _NO_SAMPLER),
+    "logits_processors": Only(([],), _NO_SAMPLER),
+    **dict.fromkeys(("samplers", "sampler_order", "sampler_priority"), Only((), _NO_ORDER)),
+    "temperature_last": Only((False,), _NO_ORDER),
+    "use_beam_search": Only((False,), "beams are for the command line: tinylm generate --beams"),
+    "num_beams": Only((1,), "beams are for the command line: tinylm generate --beams"),
+    "suffix": Only(("",), "these models write on from a prompt, and do not fill in before a suffix"),
+    "stop_token_ids": Only(([], [2]), "a text ends with <eos>, id 2, alone; name other ends by their text, in 'stop'"),
+    "include_stop_str_in_output": Only((False,), "a stop text is left out of the text"),
+    "trim_stop": Only((True,), "a stop text is left out of the text"),
+    "add_special_tokens": Only((True,), _ALWAYS_BOS), "add_bos_token": Only((True,), _ALWAYS_BOS),
+    "skip_special_tokens": Only((True,), _NO_SPECIALS),
+    "return_tokens_as_token_ids": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    "return_token_ids": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    "return_tokens": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    "truncate_prompt_tokens": Only((-1,), _NO_CUT), "n_keep": Only((0,), _NO_CUT), "n_discard": Only((0,), _NO_CUT),
+    "allowed_token_ids": Only(([],), _NO_BAN), "bad_words": Only(([],), _NO_BAN),
+    "banned_tokens": Only(([], ""), _NO_BAN),
+    "prompt_logprobs": Only((False,), _NO_PROBABILITIES), "n_probs": Only((0,), _NO_PROBABILITIES),
+    "post_sampling_probs": Only((False,), _NO_PROBABILITIES),
+    "image_data": Only(([],), "these models read text alone"),
+    "prompt_embeds": Only((), "a prompt is a text or ids"),
+    "lora": Only(([],), "a model is served as its folder is"),
+    "t_max_predict_ms": Only((0,), "the time of a request is for whoever keeps the server: --seconds"),
+    "max_tokens_second": Only((0,), "the pace is for whoever reads"),
+    "auto_max_new_tokens": Only((False,), "say max_tokens; -1 is as many as the server allows"),
+}
+OF_PENALTIES: dict[str, Any] = {"repeat_last_n": -1, "rep_pen_range": 0, "repetition_penalty_range": 0,
+                                "penalize_nl": True}
+"""What each says where it asks for what happens anyway: penalties count the whole text, line ends included."""
+NAMES = (*SAME, *(name for names in NO_EFFECT.values() for name in names), *ONLY, *OF_PENALTIES)
+
+
+class Understood(NamedTuple):
+    """Fields under their names here, and the names that the client used for those which it called otherwise."""
+
+    values: dict[str, Any]
+    names: dict[str, str]
+
+
+def understood(given: dict[str, Any]) -> Understood:
+    """The fields of a request for completions, without those of other servers.
+
+    Raises:
+        ApiError: a field asks for what is not offered, or two names of one field contradict each other.
+    """
+    hints = {name for names in NO_EFFECT.values() for name in names}
+    values = {name: value for name, value in given.items() if name not in hints}
+    for name, only in ONLY.items():
+        _check_only(name, values.pop(name, None), only)
+    names: dict[str, str] = {}
+    for other, name in SAME.items():
+        value = values.pop(other, None)
+        if value is not None:
+            names.setdefault(name, other if values.get(name) is None else name)
+            _check_same(names[name], values.get(name), other, value)
+            values[name] = value
+    _check_penalties(values)
+    return Understood(values, names)
+
+
+def _check_only(name: str, value: Any, only: Only) -> None:
+    if value is None or any(_equal(value, each) for each in only.values):
+        return
+    allowed = [json.dumps(each) for each in only.values]
+    remedy = f"Leave it out, or give {' or '.join(allowed)}" if allowed else "Leave it out"
+    raise wrong(name, f"{only.reason}. {remedy}")
+
+
+def _check_same(name: str, before: Any, other: str, value: Any) -> None:
+    if before is not None and not (_is_plain(before) and _is_plain(value) and _equal(before, value)):
+        raise wrong(other, f"is another name of {name}, and they do not say the same. Give one of them")
+
+
+def _is_plain(value: Any) -> bool:
+    """True for a value without depth, which can be compared at once."""
+    return not isinstance(value, dict | list) or (
+        isinstance(value, list) and not any(isinstance(each, dict | list) for each in value))
+
+
+def _check_penalties(values: dict[str, Any]) -> None:
+    """Removes the fields that say which tokens a penalty counts."""
+    has_penalty = any(values.get(name) not in (None, none) for name, none in
+                      (("repetition_penalty", 1), ("presence_penalty", 0), ("frequency_penalty", 0)))
+    for name, whole in OF_PENALTIES.items():
+        value = values.pop(name, None)
+        if has_penalty and value is not None and not _equal(value, whole):
+            raise wrong(name, f"penalties count the whole text, line ends included. Leave it out, or give "
+                              f"{json.dumps(whole)}")
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """True if both are the same JSON: true is not 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def schema() -> dict[str, Any]:
+    """Properties for the OpenAPI document: what is taken, and what it is for. Other names of fields of ours stand in
+    the descriptions of those."""
+    found: dict[str, Any] = {}
+    for about, names in NO_EFFECT.items():
+        found |= {name: {"description": f"taken, and of no effect: {about}"} for name in names}
+    for name, only in ONLY.items():
+        found[name] = {"enum": [None, *only.values], "description": f"nothing else: {only.reason}"}
+    return found
+
+
+def other_names(field: str) -> list[str]:
+    """What other servers call a field of ours."""
+    return [other for other, name in SAME.items() if name == field]

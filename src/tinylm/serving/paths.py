@@ -1,0 +1,74 @@
+"""Addresses that clients ask by mistake, and the one that each of them meant: the base URL ends in /v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import Scope
+
+from tinylm.serving.errors import ApiError
+from tinylm.untrusted import quoted
+
+BASE = "/v1"
+_COMPLETIONS, _CHAT, _MODELS = "/v1/completions", "/v1/chat/completions", "/v1/models"
+ELSEWHERE = {
+    "/api/generate": ("Ollama", _COMPLETIONS), "/api/chat": ("Ollama", _CHAT), "/api/tags": ("Ollama", _MODELS),
+    "/api/show": ("Ollama", _MODELS), "/completion": ("llama.cpp", _COMPLETIONS),
+    "/infill": ("llama.cpp", _COMPLETIONS), "/props": ("llama.cpp", _MODELS),
+    "/health": ("llama.cpp and vLLM", "/healthz"),
+    "/v1/health": ("llama.cpp and vLLM", "/healthz"),
+    "/api/v1/generate": ("KoboldAI", _COMPLETIONS), "/api/v1/model": ("KoboldAI", _MODELS),
+    "/api/extra/generate/stream": ("KoboldAI", _COMPLETIONS), "/generate": ("TGI", _COMPLETIONS),
+    "/generate_stream": ("TGI", _COMPLETIONS), "/v1/chat": ("others", _CHAT), "/v1/messages": ("Anthropic", _CHAT),
+    "/v1/complete": ("Anthropic", _COMPLETIONS), "/v1/responses": ("OpenAI", _COMPLETIONS),
+    "/v1/edits": ("OpenAI", _COMPLETIONS), "/tokenize": ("vLLM and llama.cpp", "/v1/next"),
+}
+"""Paths of other servers, whose they are, and what comes nearest to each here."""
+
+
+def nothing_at(scope: Scope, methods: Mapping[str, str]) -> ApiError:
+    """The error for a path that is none of ours.
+
+    Args:
+        methods: the method of each path, as routes write them.
+    """
+    base, path = _base(scope), scope["path"]
+    tidy = "/" + "/".join(part for part in path.split("/") if part)
+    if set(tidy.lower().split("/")) == {"", "v1"}:
+        said = f"{base}{BASE} is the base URL, to which a client adds what it asks: {base}{_MODELS}, for one"
+    elif whose := ELSEWHERE.get(tidy.lower()):
+        said = (f"That path is one of {whose[0]}; here {methods[whose[1]]} {base}{whose[1]} comes nearest to it, and "
+                f"the base URL for clients of OpenAI's API is {base}{BASE}")
+    elif meant := _meant(tidy, methods):
+        said = f"This is at {base}{meant}, and the base URL for clients is {base}{BASE}"
+    else:
+        said = f"The base URL for clients is {base}{BASE}, and the page {base}/docs lists what there is"
+    return ApiError(404, f"There is nothing at {quoted(path)}. {said}", code="not_found")
+
+
+def wrong_method(scope: Scope, headers: dict[str, str]) -> ApiError:
+    """The error for a path of ours that is asked in another way. `headers`: `Allow` names the right methods."""
+    allowed = [method for method in headers.get("Allow", "").split(", ") if method and method != "HEAD"]
+    right = " or ".join(allowed) or "another method"
+    body = " with a body of JSON" if allowed == ["POST"] else ""
+    asks = f" To write a text, POST to {_base(scope)}{_COMPLETIONS}" if scope["path"] in ("/", "/docs") else ""
+    return ApiError(405, f"{scope['path']} is asked by {right}{body}, and this was {quoted(scope['method'])}.{asks}",
+                    code="method_not_allowed", headers=headers)
+
+
+def _meant(tidy: str, methods: Mapping[str, str]) -> str | None:
+    """The path of ours that differs in slashes, case or how often it says /v1; none if there is no such one."""
+    parts = tidy.split("/")[1:]
+    rest = parts[next((place for place, part in enumerate(parts) if part.lower() != "v1"), len(parts)):]
+    if rest[0].lower() == "engines" and len(rest) > 2:  # OpenAI's of old: /v1/engines/MODEL/completions
+        rest = rest[2:]
+    for path in (f"{BASE}/{'/'.join(rest)}", "/" + "/".join(rest)):
+        if path.lower() in methods:
+            return path.lower()
+    return f"{BASE}/models/{quoted(rest[1])}" if len(rest) == 2 and rest[0].lower() == "models" else None
+
+
+def _base(scope: Scope) -> str:
+    """As the client knows us, by a Host that the guard has let in."""
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return f"http://{host}"

@@ -1,0 +1,58 @@
+"""Prompts given as ids, for a model to go on from: without the special tokens that would end or pad the text.
+
+`tokenizer.encode`, `tinylm tokenize` and the library `tokenizers` make `<bos>` text `<eos>` of a text, and after
+`<eos>` a model begins another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tinylm.text.tokenizer import Tokenizer
+
+
+class PromptIds(NamedTuple):
+    """A prompt's ids.
+
+    Attributes:
+        given: what is left of the ids as they came.
+        ids: `given`, with `<bos>` before it where it lacks that.
+        left_out: a sentence for each kind of special token that was left out.
+    """
+
+    given: list[int]
+    ids: list[int]
+    left_out: list[str]
+
+
+def prompt_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> PromptIds:
+    """The ids of a text to go on with: without `<eos>` and `<pad>` at the end, and without `<pad>` and all but one
+    `<bos>` at the beginning.
+
+    Raises:
+        TinyLMError: an id outside the vocabulary.
+    """
+    for extreme in (min(ids, default=0), max(ids, default=0)):
+        tokenizer.token(extreme)
+    front, back = (tokenizer.pad_id, tokenizer.bos_id), (tokenizer.pad_id, tokenizer.eos_id)
+    start = next((place for place, id in enumerate(ids) if id not in front), len(ids))
+    end = next((place for place in range(len(ids), start, -1) if ids[place - 1] not in back), start)
+    before, after = ids[:start], ids[end:]
+    begins = [tokenizer.bos_id] if tokenizer.bos_id in before else []
+    text = list(ids[start:end])
+    left_out = []
+    if tokenizer.eos_id in after:
+        left_out.append("The ids of the prompt ended in <eos>, after which a model begins another text: it was left "
+                        "out, and the text goes on")
+    if tokenizer.pad_id in (*before, *after):
+        left_out.append("The ids of the prompt were filled up with <pad>, which stands for nothing: it was left out")
+    if before.count(tokenizer.bos_id) > 1:
+        left_out.append("The ids of the prompt began with <bos> more than once: one was kept")
+    return PromptIds([*begins, *text], [tokenizer.bos_id, *text], left_out)
+
+
+def is_ids(prompt: object) -> bool:
+    """True for a list of ids, which is one prompt; false for a text, and for a list of prompts."""
+    return isinstance(prompt, Sequence) and not isinstance(prompt, str) and len(prompt) > 0 and all(
+        isinstance(id, int) and not isinstance(id, bool) for id in prompt)

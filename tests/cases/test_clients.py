@@ -1,0 +1,402 @@
+"""Kind Q: clients of other servers, fields that mean what happens anyway, mistakes in fields, URLs and bodies, and ids
+as a prompt. Each is tried on the real server, and an error is read as a person reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
+
+import tokenizers
+
+import tinylm
+from tests.serving import models
+from tests.serving.server import BIAS, Reply, Server, read_until, until
+
+COMPLETIONS = "/v1/completions"
+USUAL = {"max_tokens": 8, "seed": 7}
+EOS_ALWAYS = {"2": 100}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.characters(tmp_path_factory.mktemp("clients") / "characters")
+
+
+@pytest.fixture(scope="module")
+def lm(folder: Path) -> tinylm.LanguageModel:
+    return tinylm.load(folder)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with Server(folder, "--max-tokens", 300) as server:
+        yield server
+        assert "Traceback" not in server.log
+
+
+def text(server: Server, prompt: Any = "ab", **fields: Any) -> str:
+    """The text of a request, which has to be answered."""
+    written: str = server.complete(prompt, **{**USUAL, **fields})["choices"][0]["text"]
+    return written
+
+
+def refusal(server: Server, **fields: Any) -> dict[str, Any]:
+    """The error of a request, which has to be one of the client's."""
+    reply = server.ask(COMPLETIONS, server.fields(**{"prompt": "ab", **USUAL, **fields}))
+    assert reply.status == 400, reply
+    return reply.error
+
+
+# ---- fields that ask for what happens anyway
+
+SAME_TEXT: dict[str, dict[str, Any]] = {
+    "case_57 best_of as n": {"n": 2, "best_of": 2},
+    "case_57 best_of below n": {"n": 2, "best_of": 1},
+    "case_58 empty suffix": {"suffix": ""},
+    "case_58 null suffix": {"suffix": None},
+    "case_59 min_tokens": {"min_tokens": 0},
+    "case_59 ignore_eos": {"ignore_eos": False},
+    "case_59 n_predict": {"n_predict": 8, "max_tokens": None},
+    "case_59 n_predict as max_tokens": {"n_predict": 8},
+    "case_59 cache_prompt": {"cache_prompt": True},
+    "case_59 stopping_strings": {"stopping_strings": ["☃"]},
+    "case_59 metadata": {"metadata": {"run": "x"}},
+    "a whole number with a point": {"max_tokens": 8.0},
+    "top_k off as in vLLM": {"top_k": -1},
+    "logprobs false": {"logprobs": False},
+    "no stop texts": {"stop": ""},
+    "no stop texts in a list": {"stop": [""]},
+    "an empty list of stop texts": {"stop": []},
+    "LangChain": {"n": 1, "best_of": 1, "logit_bias": {}, "frequency_penalty": 0, "presence_penalty": 0, "top_p": 1,
+                  "stop": None, "user": None, "logprobs": None},
+    "LiteLLM": {"store": False, "metadata": {}, "service_tier": "auto", "stream_options": None, "user": "somebody"},
+    "vLLM": {"use_beam_search": False, "length_penalty": 1.0, "early_stopping": False, "stop_token_ids": [2],
+             "skip_special_tokens": True, "spaces_between_special_tokens": True, "include_stop_str_in_output": False,
+             "add_special_tokens": True, "prompt_logprobs": None, "truncate_prompt_tokens": None, "priority": 0,
+             "guided_json": None, "guided_choice": None, "min_p": 0.0, "repetition_penalty": 1.0, "request_id": "r1"},
+    "llama.cpp": {"n_predict": 8, "repeat_penalty": 1.0, "repeat_last_n": 64, "penalize_nl": False, "mirostat": 0,
+                  "mirostat_tau": 5.0, "mirostat_eta": 0.1, "tfs_z": 1.0, "typical_p": 1.0, "grammar": "", "n_probs": 0,
+                  "min_keep": 0, "n_keep": 0, "image_data": [], "cache_prompt": True, "id_slot": -1, "top_k": 0,
+                  "dry_multiplier": 0.0, "dry_sequence_breakers": ["\n"], "xtc_probability": 0.0, "samplers": None},
+    "text-generation-webui": {"max_new_tokens": 8, "do_sample": True, "typical": 1, "top_a": 0, "guidance_scale": 1,
+                              "negative_prompt": "", "ban_eos_token": False, "add_bos_token": True, "num_beams": 1,
+                              "penalty_alpha": 0, "repetition_penalty_range": 1024, "mirostat_mode": 0,
+                              "no_repeat_ngram_size": 0},
+    "KoboldAI": {"rep_pen": 1.0, "rep_pen_range": 320, "stop_sequence": ["☃"], "sampler_order": None, "tfs": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def plain(server: Server) -> str:
+    return text(server)
+
+
+@pytest.mark.parametrize("name", SAME_TEXT)
+def test_fields_that_ask_for_what_happens_anyway_are_taken(server: Server, plain: str, name: str) -> None:
+    assert text(server, **SAME_TEXT[name]) == plain
+
+
+def test_every_optional_field_may_be_null(server: Server, plain: str) -> None:
+    fields = server.ask("/openapi.json").json["components"]["schemas"]["CompletionRequest"]["properties"]
+    nulls = dict.fromkeys(set(fields) - {"model", "prompt", "max_tokens", "seed"})
+    assert len(nulls) > 80
+    assert text(server, **nulls) == plain
+    assert server.complete(None, **nulls)["choices"][0]["finish_reason"] in ("stop", "length")
+
+
+# ---- fields that change the text are honoured, under whatever name
+
+
+def test_a_seed_of_minus_one_is_another_each_time(server: Server) -> None:
+    assert len({text(server, seed=-1, max_tokens=30) for _ in range(4)}) > 1
+
+
+@pytest.mark.parametrize("fields", [{"max_tokens": -1}, {"max_tokens": None, "n_predict": -1}], ids=str)
+def test_as_many_tokens_as_the_server_allows(server: Server, fields: dict[str, Any]) -> None:
+    assert server.complete(logit_bias=BIAS, **fields)["usage"]["completion_tokens"] == 300
+
+
+@pytest.mark.parametrize("name", ["max_completion_tokens", "max_new_tokens", "n_predict", "num_predict"])
+def test_other_names_of_max_tokens(server: Server, name: str) -> None:
+    assert server.complete(logit_bias=BIAS, **{name: 3})["usage"]["completion_tokens"] == 3
+
+
+@pytest.mark.parametrize("fields", [{"temperature": 0}, {"top_p": 0}, {"do_sample": False}, {"top_k": 1}], ids=str)
+def test_ways_to_say_always_the_likeliest(server: Server, lm: tinylm.LanguageModel, fields: dict[str, Any]) -> None:
+    assert text(server, **fields) == lm.generate("ab", max_tokens=8, greedy=True)
+
+
+def test_other_names_of_penalties_stops_and_filters(server: Server, lm: tinylm.LanguageModel, plain: str) -> None:
+    expected = lm.generate("ab", repetition_penalty=1.4, typical_p=0.6, **USUAL)
+    assert text(server, repeat_penalty=1.4, typical=0.6) == text(server, rep_pen=1.4, typical_p=0.6) == expected
+    assert text(server, stopping_strings=[plain[4]]) == text(server, stop_sequence=plain[4]) == plain[:4]
+    assert text(server, stop=["", plain[4]]) == plain[:4]
+
+
+def test_case_59_no_end_before_min_tokens(server: Server, lm: tinylm.LanguageModel) -> None:
+    """With a bias that would end every text at once."""
+    asked = {"max_tokens": 40, "logit_bias": EOS_ALWAYS}
+    assert server.complete(**asked)["usage"]["completion_tokens"] == 1
+    for least in (1, 2, 30):
+        told = server.complete(**asked, min_tokens=least)
+        assert told["usage"]["completion_tokens"] == least + 1
+        assert told["choices"][0]["finish_reason"] == "stop"
+    assert text(server, min_new_tokens=30, **asked) == lm.generate(
+        "ab", **{**USUAL, "max_tokens": 40, "min_tokens": 30, "logit_bias": {"#2": 100}})
+    assert server.complete(min_tokens=99, **asked)["choices"][0]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("name", ["ignore_eos", "ban_eos_token"])
+def test_case_59_no_end_at_all(server: Server, name: str) -> None:
+    asked = {"max_tokens": 40, "logit_bias": EOS_ALWAYS, name: True}
+    assert server.complete(**asked)["usage"]["completion_tokens"] == 40
+    assert sum(len(event["choices"][0]["text"]) for event in server.stream(**asked)) == 40
+
+
+# ---- fields that would change the text, and cannot
+
+REFUSED = [({"n": 2, "best_of": 3}, "best_of", "more texts than n"), ({"best_of": 2}, "best_of", "n, which is 1"),
+           ({"suffix": "the end"}, "suffix", "do not fill in"), ({"mirostat": 2}, "mirostat", "top_p"),
+           ({"grammar": "root ::= [a-z]"}, "grammar", "held to a form"), ({"json_schema": {}}, "json_schema", "form"),
+           ({"guided_regex": "a+"}, "guided_regex", "form"), ({"guided_choice": ["a"]}, "guided_choice", "form"),
+           ({"response_format": {"type": "json_object"}}, "response_format", "form"),
+           ({"use_beam_search": True}, "use_beam_search", "--beams"),
+           ({"stop_token_ids": [5]}, "stop_token_ids", "'stop'"),
+           ({"add_special_tokens": False}, "add_special_tokens", "<bos>"), ({"top_a": 0.2}, "top_a", "min_p"),
+           ({"samplers": ["top_k"]}, "samplers", "one order"), ({"n_probs": 3}, "n_probs", "logprobs"),
+           ({"repeat_last_n": 64, "repeat_penalty": 1.2}, "repeat_last_n", "whole text"),
+           ({"penalize_nl": False, "presence_penalty": 1}, "penalize_nl", "line ends"),
+           ({"truncate_prompt_tokens": 5}, "truncate_prompt_tokens", "shorten it"),
+           ({"n_predict": 3}, "n_predict", "another name of max_tokens"),
+           ({"mirostat": False}, "mirostat", "give 0")]
+
+
+@pytest.mark.parametrize(("fields", "param", "said"), REFUSED, ids=lambda value: str(value)[:50])
+def test_what_would_change_the_text_is_refused_with_the_reason(server: Server, fields: dict[str, Any], param: str,
+                                                               said: str) -> None:
+    error = refusal(server, **fields)
+    assert error["param"] == param
+    assert error["message"].startswith(f"{param}: ")
+    assert said in error["message"]
+
+
+# ---- the wrong type or value: the field and its entry, in words of JSON
+
+PYTHON = ("None", "True", "False", "Input should", "dictionary", "valid ", "int_", "literal")
+WRONG: dict[str, tuple[Any, str, str]] = {
+    "a number in quotes": ({"max_tokens": "5"}, "max_tokens", "an integer, and is a text. Write 5 without quotes"),
+    "half a token": ({"max_tokens": 5.5}, "max_tokens", "an integer"),
+    "by another name": ({"max_tokens": None, "n_predict": "5"}, "n_predict", "an integer, and is a text"),
+    "a word for a number": ({"temperature": "hot"}, "temperature", "a number, and is a text"),
+    "a list for a number": ({"top_p": [1]}, "top_p", "a number, and is a list"),
+    "a truth for a number": ({"logprobs": True}, "logprobs", "an integer, and is true or false"),
+    "a truth in quotes": ({"stream": "true"}, "stream", "true or false, and is a text. Write true without quotes"),
+    "a number for a truth": ({"echo": 1}, "echo", "true or false, and is a number"),
+    "too many": ({"n": 17}, "n", "16 or less"), "too few": ({"n": 0}, "n", "1 or more"),
+    "too much": ({"top_p": 2}, "top_p", "1 or less"), "too little": ({"min_p": -1}, "min_p", "0 or more"),
+    "a penalty": ({"presence_penalty": 2.5}, "presence_penalty", "2 or less"),
+    "a number for a prompt": ({"prompt": 3}, "prompt", "a text, a list of texts, a list of ids"),
+    "no prompts": ({"prompt": []}, "prompt", "1 to 64 prompts"),
+    "a number among prompts": ({"prompt": ["a", "b", "c", 3]}, "prompt.3", "a text, as the first prompt is"),
+    "null among prompts": ({"prompt": ["a", None]}, "prompt.1", "and is null"),
+    "a fraction among ids": ({"prompt": [70, 2.5]}, "prompt.1", "an integer"),
+    "an id below 0": ({"prompt": [[70], [70, -1]]}, "prompt.1.1", "ids begin at 0"),
+    "an id that is none": ({"prompt": [1, 70, 999]}, "prompt.2", "999 is no id of this model: they go from 0 to 107"),
+    "an id that is none in a second prompt": ({"prompt": [[70], [999]]}, "prompt.1.0", "999"),
+    "an unknown character": ({"prompt": ["a", "b☃"]}, "prompt.1", "'☃' (character 2)"),
+    "a bias of a word": ({"logit_bias": {"abc": 1}}, "logit_bias.abc", "the number of a token"),
+    "a bias beyond the vocabulary": ({"logit_bias": {"999": 1}}, "logit_bias.999", "0 to 107"),
+    "a bias too large": ({"logit_bias": {"3": 101}}, "logit_bias.3", "100 or less"),
+    "a bias of a text": ({"logit_bias": {"3": "x"}}, "logit_bias.3", "a number, and is a text"),
+    "a list of biases": ({"logit_bias": [1]}, "logit_bias", "an object, and is a list"),
+    "an option of streams": ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "true or false"),
+    "an unknown option": ({"stream_options": {"include_use": True}}, "stream_options.include_use", "'include_usage'"),
+    "a stop that is no text": ({"stop": ["a", 1]}, "stop.1", "a text, and is a number"),
+    "a long stop": ({"stop": "x" * 501}, "stop", "500 characters"),
+    "many stops": ({"stop": [*"abcde"]}, "stop", "4 texts"),
+    "a misspelling": ({"temprature": 1}, "temprature", "'temperature'"),
+    "Ollama's options": ({"options": {"temperature": 1}}, "options", "beside the prompt"),
+    "a chat": ({"messages": []}, "messages", "/v1/chat/completions"),
+    "several that are unknown": ({"foo_bar": 1, "max_tokns": 2}, "foo_bar", "'max_tokens'"),
+    "one that is like none": ({"zz9": 1}, "zz9", "/docs lists"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_errors_name_the_field_down_to_its_entry(server: Server, name: str) -> None:
+    fields, param, said = WRONG[name]
+    error = refusal(server, **fields)
+    assert error["param"] == param
+    assert param in error["message"]
+    assert said in error["message"]
+    assert not [word for word in PYTHON if word in error["message"]]
+
+
+def test_what_is_missing_is_named_with_where_to_find_it(server: Server) -> None:
+    error = server.ask(COMPLETIONS, {"prompt": "a"}).error
+    assert (error["param"], error["code"]) == ("model", "missing_required_parameter")
+    assert "/v1/models" in error["message"]
+
+
+# ---- the wrong URL
+
+MEANT = {
+    "/models": "/v1/models", "/v1/models/": "/v1/models", "//v1/models": "/v1/models", "/v1//models": "/v1/models",
+    "/completions": COMPLETIONS, "/v1/completions/": COMPLETIONS, "/v1/v1/completions": COMPLETIONS,
+    "/V1/Completions": COMPLETIONS, "/chat/completions": "/v1/chat/completions", "/next": "/v1/next",
+    "/v1/engines/characters/completions": COMPLETIONS, "/models/characters": "/v1/models/characters",
+    "/v1/healthz": "/healthz", "/v1/docs": "/docs", "/v1/metrics/": "/metrics",
+    "/api/generate": COMPLETIONS, "/api/chat": "/v1/chat/completions", "/api/tags": "/v1/models",
+    "/completion": COMPLETIONS, "/api/v1/generate": COMPLETIONS, "/generate": COMPLETIONS, "/health": "/healthz",
+    "/v1": "/v1/models", "/v1/": "/v1/models", "/v1/embeddings": "/docs", "/favicon.ico": "/docs",
+}
+
+
+@pytest.mark.parametrize("path", MEANT, ids=lambda path: f"case_62 {path}")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_wrong_url_is_told_the_right_one(server: Server, path: str, method: str) -> None:
+    reply = server.ask(path, {} if method == "POST" else None, method=method)
+    assert reply.status == 404
+    urls = {word.rstrip(",.") for word in reply.error["message"].split() if word.startswith("http://")}
+    assert {f"{server.url}/v1", f"{server.url}{MEANT[path]}"} <= urls
+
+
+@pytest.mark.parametrize(("method", "path", "right"), [
+    ("GET", COMPLETIONS, "POST"), ("PUT", "/v1/next", "POST"), ("DELETE", "/v1/models/characters", "GET"),
+    ("POST", "/v1/models", "GET"), ("OPTIONS", COMPLETIONS, "POST")])
+def test_case_62_a_wrong_method_is_told_the_right_one(server: Server, method: str, path: str, right: str) -> None:
+    reply = server.ask(path, method=method)
+    assert reply.status == 405
+    assert right in reply.headers["allow"]
+    assert f"{path} is asked by {right}" in reply.error["message"]
+    assert method in reply.error["message"]
+
+
+def test_a_post_to_the_page_is_told_where_texts_are_written(server: Server) -> None:
+    assert f"{server.url}{COMPLETIONS}" in server.ask("/", {}).error["message"]
+
+
+def test_https_to_this_server_is_told_in_its_log(server: Server) -> None:
+    """At once, and not after the seconds that a request may take to come."""
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(64, 96))
+    with server.open() as connection:
+        connection.sendall(hello)
+        assert b"http://" in read_until(connection, b"\0never")
+    until(lambda: "https://" in server.log)
+
+
+# ---- the wrong body
+
+FINE = {"model": "characters", "prompt": "a", "max_tokens": 1}
+WINDOWS = json.dumps(FINE).replace('"', "")
+BODIES: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "It is empty"),
+    "apostrophes of cmd.exe": (b"'{\"model\":\"x\"}'", "curl -d @body.json"),
+    "half of it, after cmd.exe": (b"'{model:", "apostrophe"),
+    "no quotes, after PowerShell": (WINDOWS.encode(), "PowerShell"),
+    "backslashes": (b'{\\"model\\": \\"x\\"}', "backslash"),
+    "a dict of Python": (str(FINE).encode(), "quotation marks"),
+    "words of Python": (b'{"echo": True}', "true, false and null"),
+    "a comma too many": (b'{"model": "x",}', "no comma"),
+    "a comma too few": (b'{"model": "x"\n"prompt": "a"}', "line 2 column 1"),
+    "a form": (b"model=x&prompt=a", "form"),
+    "a list": (b"[]", "in braces"),
+    "UTF-16 of PowerShell": (json.dumps(FINE).encode("utf-16"), "UTF-16"),
+    "UTF-16 without a mark": (json.dumps(FINE).encode("utf-16-le"), "UTF-16"),
+    "gzip": (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
+    "Latin-1": (b'{"prompt": "caf\xe9"}', "byte 15"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_that_is_no_json_is_told_its_likely_cause(server: Server, name: str) -> None:
+    body, said = BODIES[name]
+    reply = server.ask(COMPLETIONS, body)
+    assert reply.status == 400
+    assert said in reply.error["message"]
+
+
+def test_a_body_with_a_byte_order_mark_is_read(server: Server) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(FINE).encode()
+    assert server.ask(COMPLETIONS, body, headers={"Content-Type": "application/json; charset=UTF-8"}).status == 200
+
+
+@pytest.mark.parametrize(("headers", "said"), [
+    ({"Content-Type": "application/x-www-form-urlencoded"}, "unless told otherwise with -H"),
+    ({"Content-Type": "multipart/form-data; boundary=x"}, "multipart/form-data"),
+    ({"Content-Type": ""}, "no Content-Type"),
+    ({"Content-Type": "text/plain"}, "text/plain"), ({"Content-Encoding": "gzip"}, "'gzip'")], ids=str)
+def test_a_body_that_is_called_something_else_is_told_so(server: Server, headers: dict[str, str], said: str) -> None:
+    reply = server.ask(COMPLETIONS, json.dumps(FINE).encode(), headers=headers)
+    assert reply.status == 415
+    assert said in reply.error["message"]
+
+
+# ---- ids as a prompt
+
+
+def remarks(reply: Reply) -> str:
+    """What an answer says of its prompt."""
+    assert reply.status == 200, reply
+    return " ".join(reply.json.get("warnings", []))
+
+
+def ids_of(folder: Path, lm: tinylm.LanguageModel, how: str) -> list[int]:
+    if how == "tokenizers":
+        library = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        ids: list[int] = library.encode("ab").ids
+        return ids
+    return {"encode": lm.tokenizer.encode("ab"), "padded": [0, 0, *lm.tokenizer.encode("ab"), 0],
+            "twice": [1, *lm.tokenizer.encode("ab")], "no bos": lm.tokenizer.encode("ab")[1:]}[how]
+
+
+@pytest.mark.parametrize("how", ["encode", "tokenizers", "padded", "twice", "no bos"], ids=lambda how: f"case_63 {how}")
+def test_ids_that_end_in_eos_are_gone_on_from_and_that_is_said(server: Server, folder: Path, lm: tinylm.LanguageModel,
+                                                             plain: str, how: str) -> None:
+    ids = ids_of(folder, lm, how)
+    assert ids[-1] == 2 or how == "padded"
+    reply = server.ask(COMPLETIONS, server.fields(ids, **USUAL))
+    assert reply.json["choices"][0]["text"] == plain == lm.generate(ids, **USUAL)
+    assert "ended in <eos>" in remarks(reply)
+    assert ("<pad>" in remarks(reply), "more than once" in remarks(reply)) == (how == "padded", how == "twice")
+    assert server.stream(ids, **USUAL)[0]["warnings"] == reply.json["warnings"]
+
+
+def test_case_63_what_tokenize_prints_is_a_prompt(server: Server, folder: Path, plain: str, tinylm: Any) -> None:
+    ids = tinylm("tokenize", folder, "ab", "--json").json["ids"]
+    assert text(server, ids) == plain
+
+
+def test_case_63_the_other_door_says_the_same(server: Server, lm: tinylm.LanguageModel) -> None:
+    reply = server.ask("/v1/next", {"model": "characters", "prompt": lm.tokenizer.encode("ab")})
+    assert "ended in <eos>" in remarks(reply)
+    assert reply.json["ids"] == lm.tokenizer.encode_prompt("ab")
+
+
+def test_ids_without_an_end_have_no_remark(server: Server, lm: tinylm.LanguageModel) -> None:
+    for ids in (lm.tokenizer.encode_prompt("ab"), lm.tokenizer.encode_text("ab"), [1, 70, 2, 1, 20]):
+        assert "warnings" not in server.complete(ids, **USUAL)
+
+
+# ---- a whole client
+
+
+def test_the_client_of_openai_shows_the_remark_and_the_field(server: Server, lm: tinylm.LanguageModel) -> None:
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        told = client.completions.create(model="characters", prompt=lm.tokenizer.encode("ab"), max_tokens=2, n=2,
+                                         best_of=2, suffix="", extra_body={"min_tokens": 1, "top_k": -1})
+        assert "ended in <eos>" in told.model_extra["warnings"][0]
+        with pytest.raises(openai.BadRequestError) as wrong:
+            client.completions.create(model="characters", prompt=["a", 3])
+        assert wrong.value.param == "prompt.1"
+    with openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as client, \
+            pytest.raises(openai.NotFoundError) as nothing:
+        client.completions.create(model="characters", prompt="a")
+    assert f"{server.url}/v1" in nothing.value.message
