@@ -13,7 +13,8 @@ A_B = Tokenizer.train("char", ["ab"])
 
 @pytest.mark.parametrize(("ids", "given", "said"), [
     ([1, 3, 4], [1, 3, 4], []), ([3, 4], [3, 4], []), ([1, 3, 4, 2], [1, 3, 4], ["<eos>"]),
-    ([3, 4, 2], [3, 4], ["<eos>"]), ([1, 3, 2, 1, 4], [1, 3, 2, 1, 4], []), ([1, 3, 2, 1, 4, 2], [1, 3, 2, 1, 4], ["<eos>"]),
+    ([3, 4, 2], [3, 4], ["<eos>"]), ([1, 3, 2, 1, 4], [1, 3, 2, 1, 4], []),
+    ([1, 3, 2, 1, 4, 2], [1, 3, 2, 1, 4], ["<eos>"]),
     ([0, 0, 1, 3], [1, 3], ["<pad>"]), ([1, 3, 2, 0, 0], [1, 3], ["<eos>", "<pad>"]), ([1, 3, 0], [1, 3], ["<pad>"]),
     ([1, 1, 3], [1, 3], ["more than once"]), ([1, 2], [1], ["<eos>"]), ([2], [], ["<eos>"]), ([1], [1], []),
     ([1, 3, 2, 2], [1, 3], ["<eos>"]), ([], [], [])], ids=str)
@@ -25,7 +26,8 @@ def test_a_text_goes_on(ids: list[int], given: list[int], said: list[str]) -> No
     assert all(word in sentence for word, sentence in zip(said, found.left_out, strict=True))
 
 
-@pytest.mark.parametrize(("prompt", "holds"), [([1, 2], True), ((3,), True), ("ab", False), ("", False), ([], False),
-                                               (["a"], False), ([[1]], False), ([True], False), ([1, "a"], False)], ids=str)
+@pytest.mark.parametrize(("prompt", "holds"), [
+    ([1, 2], True), ((3,), True), ("ab", False), ("", False), ([], False), (["a"], False), ([[1]], False),
+    ([True], False), ([1, "a"], False)], ids=str)
 def test_one_prompt_of_ids_is_told_from_a_list_of_prompts(prompt: object, holds: bool) -> None:
     assert is_ids(prompt) is holds

@@ -62,7 +62,7 @@ class Sampler:
         return id
 
     def ahead(self, most: int) -> int:
-        """How many of so many next ids have the same bias: at least one."""
+        """The number of next ids that share a bias, at least one and at most `most`."""
         return min(most, self._least - self.place) if self.place < self._least else most
 
     def uniforms(self, count: int) -> NDArray[np.float64]:

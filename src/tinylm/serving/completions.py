@@ -58,7 +58,7 @@ def _check_scored(asked: list[Asked], request: CompletionRequest) -> None:
 
 
 def _prompts(given: Any) -> list[tuple[str, str | list[int]]]:
-    """Each prompt with its name in the request."""
+    """The prompts, each with its name in the request."""
     if isinstance(given, list) and not isinstance(given[0], int):
         return [(f"prompt.{place}", prompt) for place, prompt in enumerate(given)]
     return [("prompt", given or "")]
@@ -75,7 +75,7 @@ def _asked(lm: LanguageModel, prompt: str | list[int], field: str, request: Comp
 
 
 def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> dict[str, Any]:
-    """Of `LanguageModel.tasks`."""
+    """Settings for `LanguageModel.tasks`."""
     if (request.max_tokens or 0) > limits.max_tokens:
         raise wrong("max_tokens", f"this server writes {limits.max_tokens:,} tokens at most")
     settings = {name: value for name in _AS_THEY_ARE if (value := getattr(request, name)) is not None}

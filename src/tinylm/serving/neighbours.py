@@ -166,5 +166,5 @@ def schema() -> dict[str, Any]:
 
 
 def other_names(field: str) -> list[str]:
-    """What other servers call a field of ours."""
+    """The names that other servers have for a field of ours."""
     return [other for other, name in SAME.items() if name == field]

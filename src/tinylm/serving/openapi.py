@@ -60,6 +60,9 @@ def _schemas() -> dict[str, Any]:
         if others := neighbours.other_names(name):
             about = field.get("description", "")
             field["description"] = f"{about}{'; ' if about else ''}also as {', '.join(others)}"
+    fields["repetition_penalty"]["description"] += (
+        f". Penalties count the whole text: {', '.join(neighbours.OF_PENALTIES)} are taken where they say so, or where "
+        "there is no penalty")
     fields |= neighbours.schema()
     for shape in _ANSWERS:
         schema = TypeAdapter(shape).json_schema(ref_template=_REFERENCE)

@@ -69,6 +69,6 @@ def _meant(tidy: str, methods: Mapping[str, str]) -> str | None:
 
 
 def _base(scope: Scope) -> str:
-    """As the client knows us, by a Host that the guard has let in."""
+    """The URL of this server by the name that the client has for it: a Host that the guard has let in."""
     host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
     return f"http://{host}"

@@ -29,7 +29,7 @@ Mistake = tuple[list[int], str]
 
 
 def _told(mistake: Callable[[Any], Mistake]) -> WrapValidator:
-    """One sentence about one place, instead of what each branch of a union has to say."""
+    """A validator that tells one sentence about one place, instead of what each branch of a union has to say."""
     def check(value: Any, inner: Callable[[Any], Any]) -> Any:
         try:
             return inner(value)

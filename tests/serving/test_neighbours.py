@@ -1,0 +1,88 @@
+"""The tables of other servers' fields: each field in one of them, in the OpenAPI document and in docs/SERVING.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinylm.serving import neighbours, openapi
+from tinylm.serving.errors import ApiError
+from tinylm.serving.reading import parse
+from tinylm.serving.requests import CompletionRequest
+
+ASKED = {"model": "m", "prompt": "a"}
+PAGE = (Path(__file__).parents[2] / "docs" / "SERVING.md").read_text(encoding="utf-8")
+ANYTHING = [None, True, False, 0, 1, -1, 2.5, "", "x", [], [1], ["a"], {}, {"a": 1}, [[["a"]]]]
+
+
+def parsed(**fields: Any) -> CompletionRequest:
+    return parse(CompletionRequest, json.dumps({**ASKED, **fields}).encode())
+
+
+def test_each_field_has_one_meaning() -> None:
+    names = [*neighbours.NAMES, *CompletionRequest.model_fields]
+    assert len(names) == len({*names})
+    assert {*neighbours.SAME.values()} <= {*CompletionRequest.model_fields}
+
+
+@pytest.mark.parametrize("name", [*neighbours.NAMES, *CompletionRequest.model_fields])
+def test_each_is_documented(name: str) -> None:
+    assert re.search(rf"`{name}[`.]", PAGE), "docs/SERVING.md does not tell of it"
+    schema = openapi._schemas()["CompletionRequest"]["properties"]
+    assert name in schema or any(name in re.findall(r"[\w]+", field.get("description", ""))
+                                 for field in schema.values())
+
+
+@pytest.mark.parametrize("name", neighbours.ONLY)
+def test_what_is_documented_as_taken_is_taken_and_nothing_else(name: str) -> None:
+    allowed = [None, *neighbours.ONLY[name].values]
+    for value in [*ANYTHING, *allowed]:
+        if any(json.dumps(value) == json.dumps(each) for each in allowed):
+            assert parsed(**{name: value}) == parsed()
+            continue
+        with pytest.raises(ApiError) as told:
+            parsed(**{name: value})
+        assert told.value.param == name
+        for each in neighbours.ONLY[name].values:
+            assert json.dumps(each) in str(told.value)
+
+
+@pytest.mark.parametrize("name", [name for names in neighbours.NO_EFFECT.values() for name in names])
+def test_hints_have_no_effect(name: str) -> None:
+    assert all(parsed(**{name: value}) == parsed() for value in ANYTHING)
+
+
+@pytest.mark.parametrize("name", neighbours.SAME)
+def test_other_names_are_held_to_the_same(name: str) -> None:
+    """With the client's own name in the error."""
+    own = neighbours.SAME[name]
+    for value in ANYTHING:
+        try:
+            expected = parsed(**{own: value})
+        except ApiError as refused:
+            with pytest.raises(ApiError) as told:
+                parsed(**{name: value})
+            assert str(told.value) == str(refused).replace(own, name)
+            assert told.value.param == (refused.param or "").replace(own, name)
+        else:
+            assert parsed(**{name: value}) == parsed(**{name: value, own: value}) == expected
+
+
+def test_two_names_may_not_contradict_each_other() -> None:
+    for values in ({"stop": "a", "stop_sequence": "b"}, {"max_new_tokens": 3, "n_predict": 4},
+                   {"seed": 1, "sampler_seed": 2}, {"ignore_eos": True, "ban_eos_token": 1}, {"stop": [[["a"]]], "stopping_strings": [[["a"]]]}):
+        with pytest.raises(ApiError) as told:
+            parsed(**values)
+        assert told.value.param in values
+
+
+def test_deep_values_are_refused_and_not_followed() -> None:
+    deep = "[" * 900 + "]" * 900
+    for name in (*neighbours.SAME, *neighbours.ONLY, *neighbours.OF_PENALTIES):
+        more = ', "presence_penalty": 1, "max_tokens": [[1]], "stop": [[1]]'
+        with pytest.raises(ApiError):
+            parse(CompletionRequest, f'{{"model": "m", "{name}": {deep}{more}}}'.encode())
