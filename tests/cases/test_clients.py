@@ -156,7 +156,7 @@ def test_case_59_no_end_before_min_tokens(server: Server, lm: tinylm.LanguageMod
 def test_case_59_no_end_at_all(server: Server, name: str) -> None:
     asked = {"max_tokens": 40, "logit_bias": EOS_ALWAYS, name: True}
     assert server.complete(**asked)["usage"]["completion_tokens"] == 40
-    assert sum(len(event["choices"][0]["text"]) for event in server.stream(**asked)) == 40
+    assert server.stream(**asked, stream_options={"include_usage": True})[-1]["usage"]["completion_tokens"] == 40
 
 
 # ---- fields that would change the text, and cannot
@@ -216,6 +216,8 @@ WRONG: dict[str, tuple[Any, str, str]] = {
     "a bias of a text": ({"logit_bias": {"3": "x"}}, "logit_bias.3", "a number, and is a text"),
     "a list of biases": ({"logit_bias": [1]}, "logit_bias", "an object, and is a list"),
     "an option of streams": ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "true or false"),
+    "an option that is off": ({"stream_options": {"continuous_usage_stats": True}},
+                              "stream_options.continuous_usage_stats", "must be false"),
     "an unknown option": ({"stream_options": {"include_use": True}}, "stream_options.include_use", "'include_usage'"),
     "a stop that is no text": ({"stop": ["a", 1]}, "stop.1", "a text, and is a number"),
     "a long stop": ({"stop": "x" * 501}, "stop", "500 characters"),

@@ -9,6 +9,7 @@ from typing import Any
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, metavar="N", help="most new tokens")
+    parser.add_argument("--min-tokens", type=int, metavar="N", help="the text does not end before so many")
     parser.add_argument("--overflow", choices=("slide", "error"),
                         help="longer than the model sees: forget the front (slide, the default), or refuse")
     parser.add_argument("--force", action="append", metavar="TEXT",

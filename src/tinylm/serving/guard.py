@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")
 POLICY = (b"content-security-policy",
           b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 Headers = list[tuple[bytes, bytes]]
+_HEADER_NAMES = re.compile(r"[a-z0-9-]{1,60}( ?, ?[a-z0-9-]{1,60}){0,40}")
 
 
 class Hosts:
@@ -98,7 +100,7 @@ class Guard:
             self._check_host(headers)
             self._check_origin(headers, origin)
             if extra and scope["method"] == "OPTIONS":
-                await _preflight(send_safely)
+                await _preflight(headers, send_safely)
                 return
             if scope["path"] != OPEN_PATH:
                 self._check_key(headers)
@@ -162,8 +164,11 @@ def _only(headers: Headers, name: bytes) -> str | None:
     return found[0].decode("latin-1") if len(found) == 1 else None
 
 
-async def _preflight(send: Send) -> None:
+async def _preflight(asked: Headers, send: Send) -> None:
+    """Allows a page of an allowed site the headers that it asks for: the clients of OpenAI have some of their own."""
+    wanted = (_only(asked, b"access-control-request-headers") or "").lower()
+    names = wanted if _HEADER_NAMES.fullmatch(wanted) else "authorization, content-type"
     headers = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", b"600"),
-               (b"access-control-allow-headers", b"authorization, content-type")]
+               (b"access-control-allow-headers", names.encode())]
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

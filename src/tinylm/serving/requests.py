@@ -92,6 +92,12 @@ def _in_stop(value: Any) -> Mistake:
     return [], "must be a text or a list of texts"
 
 
+def _off(value: bool) -> bool:
+    if value:
+        raise ValueError("must be false: it is not offered")
+    return value
+
+
 class _Asked(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
@@ -108,13 +114,14 @@ Stop = Annotated[StopText | Annotated[list[StopText], Field(max_length=MOST_STOP
 Model = Annotated[str, Field(min_length=1, max_length=255, description="the name of a model: /v1/models lists them")]
 Logprobs = Annotated[Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | Literal[False] | None,
                      AfterValidator(lambda count: None if count is False else count)]
+Off = Annotated[bool, AfterValidator(_off), WithJsonSchema({"const": False})]
 BestOf = Annotated[Annotated[int, Field(ge=1)], WithJsonSchema({"const": 1})]
 
 
 class StreamOptions(_Asked):
     include_usage: bool | None = Field(None, description="a last chunk says how many tokens there were")
     include_obfuscation: bool | None = Field(None, description="taken, and of no effect")
-    continuous_usage_stats: Literal[False] | None = Field(None, description="not offered: the last chunk counts")
+    continuous_usage_stats: Off | None = Field(None, description="not offered: the last chunk counts")
 
 
 class CompletionRequest(_Asked):
