@@ -127,7 +127,7 @@ def test_a_stream_comes_as_it_is_written(server: Server) -> None:
 
 
 def test_what_goes_wrong_before_the_first_token_is_no_stream(server: Server) -> None:
-    for wrong in ({"prompt": "☃"}, {"max_tokens": -1}, {"model": "no-such"}):
+    for wrong in ({"prompt": "☃"}, {"max_tokens": -2}, {"model": "no-such"}):
         reply = server.ask("/v1/completions", {**server.fields(stream=True), **wrong})
         assert reply.status in (400, 404)
         assert reply.headers["content-type"].startswith("application/json")
