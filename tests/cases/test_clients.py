@@ -4,6 +4,9 @@ as a prompt. Each is tried on the real server, and an error is read as a person 
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import tokenizers
 import tinylm
 from tests.serving import models
 from tests.serving.server import BIAS, Reply, Server, read_until, until
+from tinylm.cli.serve import as_curl
 
 COMPLETIONS = "/v1/completions"
 USUAL = {"max_tokens": 8, "seed": 7}
@@ -248,6 +252,15 @@ def test_what_is_missing_is_named_with_where_to_find_it(server: Server) -> None:
 
 # ---- the wrong URL
 
+
+@pytest.mark.parametrize("host", ["host.docker.internal:8000", "my-laptop.local", "0.0.0.0:8000"])
+def test_a_name_that_is_not_known_is_told_with_the_option_that_allows_it(server: Server, host: str) -> None:
+    reply = server.ask("/v1/models", headers={"Host": host})
+    assert reply.status == 421
+    assert reply.error["message"].endswith(f"--allow-host {host}")
+
+
+
 MEANT = {
     "/models": "/v1/models", "/v1/models/": "/v1/models", "//v1/models": "/v1/models", "/v1//models": "/v1/models",
     "/completions": COMPLETIONS, "/v1/completions/": COMPLETIONS, "/v1/v1/completions": COMPLETIONS,
@@ -338,6 +351,23 @@ def test_a_body_that_is_called_something_else_is_told_so(server: Server, headers
     reply = server.ask(COMPLETIONS, json.dumps(FINE).encode(), headers=headers)
     assert reply.status == 415
     assert said in reply.error["message"]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_command_that_serve_prints_works_as_typed(server: Server) -> None:
+    printed = as_curl(f"{server.url}{COMPLETIONS}", "characters", False, windows=False)
+    done = subprocess.run(["sh", "-c", f"{printed} --silent"], capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["model"] == "characters"
+
+
+@pytest.mark.parametrize("model", ["characters", "it's [v2]", 'a "book"', "日本 $HOME `ls`"])
+def test_the_command_that_serve_prints_is_quoted_for_the_shell(model: str) -> None:
+    words = shlex.split(as_curl("http://x/v1/completions", model, True, windows=False))
+    assert json.loads(words[-1])["model"] == model
+    line = as_curl("http://x/v1/completions", model, True, windows=True)
+    assert line.startswith('curl.exe http://x/v1/completions -H "Content-Type: application/json" -H "Authorization: ')
+    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50}, ensure_ascii=False)
+    assert line.endswith(" -d " + subprocess.list2cmdline([body]))
 
 
 # ---- ids as a prompt

@@ -65,9 +65,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
-    header = f' -H "Authorization: Bearer ${KEY}"' if asks_for_key else ""
     for_whom = "whoever has the key" if asks_for_key else "this machine alone"
+    asked = as_curl(f"{url}/v1/completions", models[0], asks_for_key, windows=os.name == "nt")
     print(f"serving    {url}/v1   for {for_whom}; Ctrl-C stops\n"
           f"models     {', '.join(models)}\n"
-          f"try        curl {url}/v1/completions -H 'Content-Type: application/json'{header} \\\n"
-          f"             -d '{{\"model\": \"{models[0]}\", \"prompt\": \"\", \"max_tokens\": 50}}'", flush=True)
+          f"try        {asked}", flush=True)
+
+
+def as_curl(url: str, model: str, asks_for_key: bool, *, windows: bool) -> str:
+    """A command line that asks for a text, quoted for a POSIX shell or for cmd.exe; the key is read from the
+    environment."""
+    import json
+    import shlex
+    from subprocess import list2cmdline
+
+    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50}, ensure_ascii=False)
+    if windows:
+        key = ["-H", f"Authorization: Bearer %{KEY}%"] if asks_for_key else []
+        return list2cmdline(["curl.exe", url, "-H", "Content-Type: application/json", *key, "-d", body])
+    header = f' -H "Authorization: Bearer ${KEY}"' if asks_for_key else ""
+    return f"curl {url} -H 'Content-Type: application/json'{header} \\\n             -d {shlex.quote(body)}"

@@ -27,6 +27,7 @@ SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")
 POLICY = (b"content-security-policy",
           b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 Headers = list[tuple[bytes, bytes]]
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _HEADER_NAMES = re.compile(r"[a-z0-9-]{1,60}( ?, ?[a-z0-9-]{1,60}){0,40}")
 
 
@@ -112,8 +113,11 @@ class Guard:
     def _check_host(self, headers: Headers) -> None:
         host = _only(headers, b"host")
         if host is None or host not in self._door.hosts:
-            raise ApiError(421, "This server does not answer to that Host: it knows the address that it listens at, "
-                                "and the names given with --allow-host", code="host_not_allowed")
+            name = host if host and _HOST.fullmatch(host) else "NAME"
+            raise ApiError(421, "This server does not answer to that Host: it knows localhost with its port, the "
+                                "address that it listens at, and the names given with --allow-host. Ask one of these, "
+                                f"or, where the Host is a name of this machine, start it with --allow-host {name}",
+                           code="host_not_allowed")
 
     def _check_origin(self, headers: Headers, origin: str | None) -> None:
         """A browser names the page that asks; whoever is no browser names none."""

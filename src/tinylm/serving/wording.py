@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -119,9 +118,8 @@ def _path(error: ErrorDetails, values: Any) -> list[str]:
 
 def _fields_of(kind: type[BaseModel], field: str) -> Iterable[str]:
     """The names inside a field that is an object."""
-    schema = kind.model_json_schema()
-    return next((each["properties"] for name, each in schema.get("$defs", {}).items()
-                 if f"{name}\"" in json.dumps(schema["properties"].get(field, {}))), ())
+    inner = get_args(kind.model_fields[field].annotation)
+    return next((each.model_fields for each in inner if isinstance(each, type) and issubclass(each, BaseModel)), ())
 
 
 def _unknown(paths: list[list[str]], known: Iterable[str]) -> ApiError:
