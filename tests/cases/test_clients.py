@@ -18,11 +18,11 @@ pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 import tokenizers
 
 import tinylm
+from tests.cases.clients import BODIES, COMPLETIONS, FINE, MEANT, REFUSED, SAME_TEXT, WRONG
 from tests.serving import models
 from tests.serving.server import BIAS, Reply, Server, read_until, until
 from tinylm.cli.serve import as_curl
 
-COMPLETIONS = "/v1/completions"
 USUAL = {"max_tokens": 8, "seed": 7}
 EOS_ALWAYS = {"2": 100}
 
@@ -58,43 +58,6 @@ def refusal(server: Server, **fields: Any) -> dict[str, Any]:
 
 
 # ---- fields that ask for what happens anyway
-
-SAME_TEXT: dict[str, dict[str, Any]] = {
-    "case_57 best_of as n": {"n": 2, "best_of": 2},
-    "case_57 best_of below n": {"n": 2, "best_of": 1},
-    "case_58 empty suffix": {"suffix": ""},
-    "case_58 null suffix": {"suffix": None},
-    "case_59 min_tokens": {"min_tokens": 0},
-    "case_59 ignore_eos": {"ignore_eos": False},
-    "case_59 n_predict": {"n_predict": 8, "max_tokens": None},
-    "case_59 n_predict as max_tokens": {"n_predict": 8},
-    "case_59 cache_prompt": {"cache_prompt": True},
-    "case_59 stopping_strings": {"stopping_strings": ["☃"]},
-    "case_59 metadata": {"metadata": {"run": "x"}},
-    "a whole number with a point": {"max_tokens": 8.0},
-    "top_k off as in vLLM": {"top_k": -1},
-    "logprobs false": {"logprobs": False},
-    "no stop texts": {"stop": ""},
-    "no stop texts in a list": {"stop": [""]},
-    "an empty list of stop texts": {"stop": []},
-    "LangChain": {"n": 1, "best_of": 1, "logit_bias": {}, "frequency_penalty": 0, "presence_penalty": 0, "top_p": 1,
-                  "stop": None, "user": None, "logprobs": None},
-    "LiteLLM": {"store": False, "metadata": {}, "service_tier": "auto", "stream_options": None, "user": "somebody"},
-    "vLLM": {"use_beam_search": False, "length_penalty": 1.0, "early_stopping": False, "stop_token_ids": [2],
-             "skip_special_tokens": True, "spaces_between_special_tokens": True, "include_stop_str_in_output": False,
-             "add_special_tokens": True, "prompt_logprobs": None, "truncate_prompt_tokens": None, "priority": 0,
-             "guided_json": None, "guided_choice": None, "min_p": 0.0, "repetition_penalty": 1.0, "request_id": "r1"},
-    "llama.cpp": {"n_predict": 8, "repeat_penalty": 1.0, "repeat_last_n": 64, "penalize_nl": False, "mirostat": 0,
-                  "mirostat_tau": 5.0, "mirostat_eta": 0.1, "tfs_z": 1.0, "typical_p": 1.0, "grammar": "", "n_probs": 0,
-                  "min_keep": 0, "n_keep": 0, "image_data": [], "cache_prompt": True, "id_slot": -1, "top_k": 0,
-                  "dry_multiplier": 0.0, "dry_sequence_breakers": ["\n"], "xtc_probability": 0.0, "samplers": None},
-    "text-generation-webui": {"max_new_tokens": 8, "do_sample": True, "typical": 1, "top_a": 0, "guidance_scale": 1,
-                              "negative_prompt": "", "ban_eos_token": False, "add_bos_token": True, "num_beams": 1,
-                              "penalty_alpha": 0, "repetition_penalty_range": 1024, "mirostat_mode": 0,
-                              "no_repeat_ngram_size": 0},
-    "KoboldAI": {"rep_pen": 1.0, "rep_pen_range": 320, "stop_sequence": ["☃"], "sampler_order": None, "tfs": 1},
-}
-
 
 @pytest.fixture(scope="module")
 def plain(server: Server) -> str:
@@ -165,22 +128,6 @@ def test_case_59_no_end_at_all(server: Server, name: str) -> None:
 
 # ---- fields that would change the text, and cannot
 
-REFUSED = [({"n": 2, "best_of": 3}, "best_of", "more texts than n"), ({"best_of": 2}, "best_of", "n, which is 1"),
-           ({"suffix": "the end"}, "suffix", "do not fill in"), ({"mirostat": 2}, "mirostat", "top_p"),
-           ({"grammar": "root ::= [a-z]"}, "grammar", "held to a form"), ({"json_schema": {}}, "json_schema", "form"),
-           ({"guided_regex": "a+"}, "guided_regex", "form"), ({"guided_choice": ["a"]}, "guided_choice", "form"),
-           ({"response_format": {"type": "json_object"}}, "response_format", "form"),
-           ({"use_beam_search": True}, "use_beam_search", "--beams"),
-           ({"stop_token_ids": [5]}, "stop_token_ids", "'stop'"),
-           ({"add_special_tokens": False}, "add_special_tokens", "<bos>"), ({"top_a": 0.2}, "top_a", "min_p"),
-           ({"samplers": ["top_k"]}, "samplers", "one order"), ({"n_probs": 3}, "n_probs", "logprobs"),
-           ({"repeat_last_n": 64, "repeat_penalty": 1.2}, "repeat_last_n", "whole text"),
-           ({"penalize_nl": False, "presence_penalty": 1}, "penalize_nl", "line ends"),
-           ({"truncate_prompt_tokens": 5}, "truncate_prompt_tokens", "shorten it"),
-           ({"n_predict": 3}, "n_predict", "another name of max_tokens"),
-           ({"mirostat": False}, "mirostat", "give 0")]
-
-
 @pytest.mark.parametrize(("fields", "param", "said"), REFUSED, ids=lambda value: str(value)[:50])
 def test_what_would_change_the_text_is_refused_with_the_reason(server: Server, fields: dict[str, Any], param: str,
                                                                said: str) -> None:
@@ -193,47 +140,6 @@ def test_what_would_change_the_text_is_refused_with_the_reason(server: Server, f
 # ---- the wrong type or value: the field and its entry, in words of JSON
 
 PYTHON = ("None", "True", "False", "Input should", "dictionary", "valid ", "int_", "literal")
-WRONG: dict[str, tuple[Any, str, str]] = {
-    "a number in quotes": ({"max_tokens": "5"}, "max_tokens", "an integer, and is a text. Write 5 without quotes"),
-    "half a token": ({"max_tokens": 5.5}, "max_tokens", "an integer"),
-    "by another name": ({"max_tokens": None, "n_predict": "5"}, "n_predict", "an integer, and is a text"),
-    "a word for a number": ({"temperature": "hot"}, "temperature", "a number, and is a text"),
-    "a list for a number": ({"top_p": [1]}, "top_p", "a number, and is a list"),
-    "a truth for a number": ({"logprobs": True}, "logprobs", "an integer, and is true or false"),
-    "a truth in quotes": ({"stream": "true"}, "stream", "true or false, and is a text. Write true without quotes"),
-    "a number for a truth": ({"echo": 1}, "echo", "true or false, and is a number"),
-    "too many": ({"n": 17}, "n", "16 or less"), "too few": ({"n": 0}, "n", "1 or more"),
-    "too much": ({"top_p": 2}, "top_p", "1 or less"), "too little": ({"min_p": -1}, "min_p", "0 or more"),
-    "a penalty": ({"presence_penalty": 2.5}, "presence_penalty", "2 or less"),
-    "a number for a prompt": ({"prompt": 3}, "prompt", "a text, a list of texts, a list of ids"),
-    "no prompts": ({"prompt": []}, "prompt", "1 to 64 prompts"),
-    "a number among prompts": ({"prompt": ["a", "b", "c", 3]}, "prompt.3", "a text, as the first prompt is"),
-    "null among prompts": ({"prompt": ["a", None]}, "prompt.1", "and is null"),
-    "a fraction among ids": ({"prompt": [70, 2.5]}, "prompt.1", "an integer"),
-    "an id below 0": ({"prompt": [[70], [70, -1]]}, "prompt.1.1", "ids begin at 0"),
-    "an id that is none": ({"prompt": [1, 70, 999]}, "prompt.2", "999 is no id of this model: they go from 0 to 107"),
-    "an id that is none in a second prompt": ({"prompt": [[70], [999]]}, "prompt.1.0", "999"),
-    "an unknown character": ({"prompt": ["a", "b☃"]}, "prompt.1", "'☃' (character 2)"),
-    "a bias of a word": ({"logit_bias": {"abc": 1}}, "logit_bias.abc", "the number of a token"),
-    "a bias beyond the vocabulary": ({"logit_bias": {"999": 1}}, "logit_bias.999", "0 to 107"),
-    "a bias too large": ({"logit_bias": {"3": 101}}, "logit_bias.3", "100 or less"),
-    "a bias of a text": ({"logit_bias": {"3": "x"}}, "logit_bias.3", "a number, and is a text"),
-    "a list of biases": ({"logit_bias": [1]}, "logit_bias", "an object, and is a list"),
-    "an option of streams": ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "true or false"),
-    "an option that is off": ({"stream_options": {"continuous_usage_stats": True}},
-                              "stream_options.continuous_usage_stats", "must be false"),
-    "an unknown option": ({"stream_options": {"include_use": True}}, "stream_options.include_use", "'include_usage'"),
-    "a stop that is no text": ({"stop": ["a", 1]}, "stop.1", "a text, and is a number"),
-    "a long stop": ({"stop": "x" * 501}, "stop", "500 characters"),
-    "many stops": ({"stop": [*"abcde"]}, "stop", "4 texts"),
-    "a misspelling": ({"temprature": 1}, "temprature", "'temperature'"),
-    "Ollama's options": ({"options": {"temperature": 1}}, "options", "beside the prompt"),
-    "a chat": ({"messages": []}, "messages", "/v1/chat/completions"),
-    "several that are unknown": ({"foo_bar": 1, "max_tokns": 2}, "foo_bar", "'max_tokens'"),
-    "one that is like none": ({"zz9": 1}, "zz9", "/docs lists"),
-}
-
-
 @pytest.mark.parametrize("name", WRONG)
 def test_errors_name_the_field_down_to_its_entry(server: Server, name: str) -> None:
     fields, param, said = WRONG[name]
@@ -259,18 +165,6 @@ def test_a_name_that_is_not_known_is_told_with_the_option_that_allows_it(server:
     assert reply.status == 421
     assert reply.error["message"].endswith(f"--allow-host {host}")
 
-
-
-MEANT = {
-    "/models": "/v1/models", "/v1/models/": "/v1/models", "//v1/models": "/v1/models", "/v1//models": "/v1/models",
-    "/completions": COMPLETIONS, "/v1/completions/": COMPLETIONS, "/v1/v1/completions": COMPLETIONS,
-    "/V1/Completions": COMPLETIONS, "/chat/completions": "/v1/chat/completions", "/next": "/v1/next",
-    "/v1/engines/characters/completions": COMPLETIONS, "/models/characters": "/v1/models/characters",
-    "/v1/healthz": "/healthz", "/v1/docs": "/docs", "/v1/metrics/": "/metrics",
-    "/api/generate": COMPLETIONS, "/api/chat": "/v1/chat/completions", "/api/tags": "/v1/models",
-    "/completion": COMPLETIONS, "/api/v1/generate": COMPLETIONS, "/generate": COMPLETIONS, "/health": "/healthz",
-    "/v1": "/v1/models", "/v1/": "/v1/models", "/v1/embeddings": "/docs", "/favicon.ico": "/docs",
-}
 
 
 @pytest.mark.parametrize("path", MEANT, ids=lambda path: f"case_62 {path}")
@@ -307,27 +201,6 @@ def test_https_to_this_server_is_told_in_its_log(server: Server) -> None:
 
 
 # ---- the wrong body
-
-FINE = {"model": "characters", "prompt": "a", "max_tokens": 1}
-WINDOWS = json.dumps(FINE).replace('"', "")
-BODIES: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "It is empty"),
-    "apostrophes of cmd.exe": (b"'{\"model\":\"x\"}'", "curl -d @body.json"),
-    "half of it, after cmd.exe": (b"'{model:", "apostrophe"),
-    "no quotes, after PowerShell": (WINDOWS.encode(), "PowerShell"),
-    "backslashes": (b'{\\"model\\": \\"x\\"}', "backslash"),
-    "a dict of Python": (str(FINE).encode(), "quotation marks"),
-    "words of Python": (b'{"echo": True}', "true, false and null"),
-    "a comma too many": (b'{"model": "x",}', "no comma"),
-    "a comma too few": (b'{"model": "x"\n"prompt": "a"}', "line 2 column 1"),
-    "a form": (b"model=x&prompt=a", "form"),
-    "a list": (b"[]", "in braces"),
-    "UTF-16 of PowerShell": (json.dumps(FINE).encode("utf-16"), "UTF-16"),
-    "UTF-16 without a mark": (json.dumps(FINE).encode("utf-16-le"), "UTF-16"),
-    "gzip": (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
-    "Latin-1": (b'{"prompt": "caf\xe9"}', "byte 15"),
-}
-
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_that_is_no_json_is_told_its_likely_cause(server: Server, name: str) -> None:

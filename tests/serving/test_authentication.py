@@ -16,8 +16,8 @@ OTHERS = ["/", "/v1", "/v1/", "/v1//models", "/V1/MODELS", "/v1/models/", "/v1/m
           "/healthz%2f..%2fv1%2fmodels", "/healthz;/v1/models", "/healthz?/v1/models", "/healthz%00/v1/models",
           "/%76%31/models", "/v1/models?key=" + KEY, "/static/../v1/models", "/docs", "/favicon.ico", "*",
           "/healthz/v1/models", "/v1/models%20", "/v1/models%0a", "/models", "/completions", "/v1/v1/models",
-          "/v1/engines/characters/completions", "/api/generate", "/health", "/v1/healthz", "//healthz", "/v1/../healthz",
-          "/HEALTHZ", "/healthz//", "/healthz/../completions"]
+          "/v1/engines/characters/completions", "/api/generate", "/health", "/v1/healthz", "//healthz",
+          "/v1/../healthz", "/HEALTHZ", "/healthz//", "/healthz/../completions"]
 """Paths by which one has come past a key elsewhere."""
 OPEN = {"/healthz"}
 """What may be asked without a key: it says whether the server runs, and no more."""

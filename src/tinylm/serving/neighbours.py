@@ -73,6 +73,8 @@ ONLY = {
     "return_tokens_as_token_ids": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
     "return_token_ids": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
     "return_tokens": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    **dict.fromkeys(("truncation_length", "max_context_length", "num_ctx"), Only((), _NO_CUT)),
+    "min_length": Only((0,), "it counts the prompt, too; say min_tokens, which counts new tokens alone"),
     "truncate_prompt_tokens": Only((-1,), _NO_CUT), "n_keep": Only((0,), _NO_CUT), "n_discard": Only((0,), _NO_CUT),
     "allowed_token_ids": Only(([],), _NO_BAN), "bad_words": Only(([],), _NO_BAN),
     "banned_tokens": Only(([], ""), _NO_BAN),

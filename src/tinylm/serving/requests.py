@@ -24,6 +24,7 @@ MOST_PROMPTS, MOST_CHOICES, MOST_STOPS, MOST_LOGPROBS, MOST_TOP = 64, 16, 4, 5, 
 LONGEST_STOP = 500
 LARGEST_ID = LARGEST - 1
 """What no other bound is: where a model is known, it is replaced by its own."""
+_PROMPTS = "a string, an array of strings, an array of ids, or an array of such arrays"
 Mistake = tuple[list[int], str]
 """Where in a value something is wrong, and what."""
 
@@ -42,7 +43,7 @@ def _told(mistake: Callable[[Any], Mistake]) -> WrapValidator:
 
 def _in_prompt(value: Any) -> Mistake:
     if not isinstance(value, list):
-        return [], wrong_type("a text, a list of texts, a list of ids, or a list of such lists", value)
+        return [], wrong_type(_PROMPTS, value)
     if value and isinstance(value[0], int) and not isinstance(value[0], bool):
         return _in_ids(value)
     if not 1 <= len(value) <= MOST_PROMPTS:
@@ -50,18 +51,18 @@ def _in_prompt(value: Any) -> Mistake:
     texts = isinstance(value[0], str)
     for place, each in enumerate(value):
         if texts and not isinstance(each, str):
-            return [place], f"must be a text, as the first prompt is, and is {kind_of(each)}"
+            return [place], f"must be a string, as the first prompt is, and is {kind_of(each)}"
         if not texts and not isinstance(each, list):
-            return [place], wrong_type("a text, an id, or a list of ids", each) if place == 0 else (
-                f"must be a list of ids, as the first prompt is, and is {kind_of(each)}")
+            return [place], wrong_type("a string, an id, or an array of ids", each) if place == 0 else (
+                f"must be an array of ids, as the first prompt is, and is {kind_of(each)}")
         if not texts and (mistake := _in_ids(each))[1]:
             return [place, *mistake[0]], mistake[1]
-    return [], "must be a text, a list of texts, a list of ids, or a list of such lists"
+    return [], f"must be {_PROMPTS}"
 
 
 def _in_one(value: Any) -> Mistake:
     if not isinstance(value, list):
-        return [], wrong_type("a text or a list of ids", value)
+        return [], wrong_type("a string or an array of ids", value)
     if value and isinstance(value[0], list | str):
         return [], "must be one text or the ids of one: several prompts are for /v1/completions"
     return _in_ids(value)
@@ -69,7 +70,7 @@ def _in_one(value: Any) -> Mistake:
 
 def _in_ids(value: list[Any]) -> Mistake:
     if not value:
-        return [], "is a list without ids"
+        return [], "is an array without ids"
     for place, id in enumerate(value):
         if isinstance(id, bool) or not isinstance(id, int):
             return [place], f"must be an id, which is an integer, and is {kind_of(id)}"
@@ -80,16 +81,16 @@ def _in_ids(value: list[Any]) -> Mistake:
 
 def _in_stop(value: Any) -> Mistake:
     if not isinstance(value, list | str):
-        return [], wrong_type("a text or a list of texts", value)
+        return [], wrong_type("a string or an array of strings", value)
     if isinstance(value, list) and len(value) > MOST_STOPS:
-        return [], f"must be {MOST_STOPS} texts at most, and these are {len(value):,}"
+        return [], f"must be {MOST_STOPS} strings at most, and these are {len(value):,}"
     for place, each in enumerate(value if isinstance(value, list) else [value]):
         at = [place] if isinstance(value, list) else []
         if not isinstance(each, str):
-            return at, wrong_type("a text", each)
+            return at, wrong_type("a string", each)
         if len(each) > LONGEST_STOP:
             return at, f"must have {LONGEST_STOP} characters at most, and has {len(each):,}"
-    return [], "must be a text or a list of texts"
+    return [], "must be a string or an array of strings"
 
 
 def _off(value: bool) -> bool:

@@ -17,11 +17,11 @@ AT = "at"
 """The key under which a validator of our own says where in the field the mistake is: a list of names and numbers."""
 _MOST_NAMED = 5
 _WORD = re.compile(r"-?[0-9]+(\.[0-9]+)?|true|false|null")
-_KINDS = ((bool, "true or false"), (int, "a number"), (float, "a number with decimals"), (str, "a text"),
-          (list, "a list"), (dict, "an object"))
+_KINDS = ((int, "a number"), (float, "a number with decimals"), (str, "a string"), (list, "an array"),
+          (dict, "an object"))
 _WRONG_TYPE = {"int_type": "an integer", "int_from_float": "an integer", "float_type": "a number",
-               "bool_type": "true or false", "string_type": "a text", "list_type": "a list", "dict_type": "an object",
-               "model_type": "an object", "model_attributes_type": "an object", "none_required": "null"}
+               "bool_type": "true or false", "string_type": "a string", "list_type": "an array",
+               "dict_type": "an object", "model_type": "an object", "model_attributes_type": "an object", "none_required": "null"}
 _WRONG_VALUE = {"greater_than_equal": "must be {ge} or more", "less_than_equal": "must be {le} or less",
                 "greater_than": "must be more than {gt}", "less_than": "must be less than {lt}",
                 "string_too_short": "must have {min_length} character or more",
@@ -43,7 +43,9 @@ _MEANT = {
 
 
 def kind_of(value: Any) -> str:
-    """The type of a JSON value, with its article."""
+    """The type of a JSON value, with its article; of true, false and null the value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return next((said for kind, said in _KINDS if isinstance(value, kind)), "null")
 
 
@@ -92,7 +94,7 @@ def _said(error: ErrorDetails) -> str:
     if kind in _WRONG_VALUE:
         return _WRONG_VALUE[kind].format(**context)
     if kind == "string_pattern_mismatch":
-        return "must be the number of a token as text, such as \"17\""
+        return "must be the id of a token in quotes, such as \"17\""
     if kind == "literal_error":
         return f"must be {_as_json(str(context['expected']))}"
     return quoted(error["msg"].removeprefix("Value error, "))
@@ -130,6 +132,8 @@ def _unknown(paths: list[list[str]], known: Iterable[str]) -> ApiError:
     said = f"There is no field {shown}" if len(names) == 1 else f"There are no fields {shown}"
     known = list(known)
     meant = [_meant(path[-1], known) for path in paths[:_MOST_NAMED]]
+    if len(known) < _MOST_NAMED and not any(meant):
+        meant = [f"The fields there are {', '.join(known)}"]
     remedy = " ".join(dict.fromkeys(f"{each}." if each[-1] != "?" else each for each in meant if each))
     return ApiError(400, f"{said}. {remedy or 'The page at /docs lists the fields; leave others out.'}", param=names[0],
                     code="unknown_parameter")
