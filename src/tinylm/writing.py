@@ -70,15 +70,18 @@ class Writing:
 
         return bundle.make_model(self.config.model, self._weights).to(choose_device(self._device)).eval()
 
-    def predict(self, prompt: str, top: int = 5) -> list[Prediction]:
+    def predict(self, prompt: str | list[int], top: int = 5) -> list[Prediction]:
         """The most likely next tokens, best first.
+
+        Args:
+            prompt: a text, or ids, as in `generate`.
 
         Raises:
             TinyLMError: words or characters that the tokenizer does not know.
         """
         if top < 1:
             raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
-        return self._predictions(self.read(self.tokenizer.encode_prompt(prompt)).logits, top)
+        return self._predictions(self.read(self._ids_of(prompt)).logits, top)
 
     def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
         """The same after these ids, which begin with `<bos>`: a generator that takes a break after each piece of work.

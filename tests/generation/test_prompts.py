@@ -104,6 +104,7 @@ def test_ids_are_a_prompt_as_their_text_is(kind: str) -> None:
         assert lm.generate(ids, **settings) == "".join(lm.stream(ids, **settings)) == expected
         assert lm.complete(ids, **settings).prompt == text
         assert lm.generate([ids, text], **settings) == [expected] * 2
+        assert lm.predict(ids) == lm.predict(text)
     assert lm.generate(whole, samples=2, **settings) == lm.generate(text, samples=2, **settings)
 
 

@@ -45,6 +45,17 @@ def test_each_is_documented(name: str) -> None:
                                  for field in schema.values())
 
 
+@pytest.mark.parametrize("name", CompletionRequest.model_fields)
+def test_errors_of_our_own_fields_are_in_words_of_json(name: str) -> None:
+    """Whatever stands in the field: taken, or refused with the field and in no words of Python or pydantic."""
+    for value in [*ANYTHING, 10**30, -7, "x" * 600, {"3": None}, {"3": 1000}, [None], [[1], []], [[]], "5", "true"]:
+        said, param = outcome(**{name: value})
+        if param:
+            assert param.split(".")[0] == name
+            assert param in said
+            assert not re.search(r"None|True|False|Input|[a-z]_type|dict|\bliteral", said), said
+
+
 @pytest.mark.parametrize("name", neighbours.ONLY)
 def test_what_is_documented_as_taken_is_taken_and_nothing_else(name: str) -> None:
     allowed = [None, *neighbours.ONLY[name].values]

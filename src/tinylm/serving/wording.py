@@ -16,18 +16,18 @@ from tinylm.untrusted import quoted
 AT = "at"
 """The key under which a validator of our own says where in the field the mistake is: a list of names and numbers."""
 _MOST_NAMED = 5
-_WORD = re.compile(r"-?[0-9]+(\.[0-9]+)?|true|false|null")
+_UNQUOTED = {"an integer": re.compile(r"-?[0-9]{1,15}"), "a number": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?"),
+             "true or false": re.compile("true|false")}
+"""Strings that are values of another type as soon as their quotes are gone."""
 _KINDS = ((int, "a number"), (float, "a number with decimals"), (str, "a string"), (list, "an array"),
           (dict, "an object"))
 _WRONG_TYPE = {"int_type": "an integer", "int_from_float": "an integer", "float_type": "a number",
                "bool_type": "true or false", "string_type": "a string", "list_type": "an array",
-               "dict_type": "an object", "model_type": "an object", "model_attributes_type": "an object", "none_required": "null"}
+               "dict_type": "an object", "model_type": "an object", "model_attributes_type": "an object"}
 _WRONG_VALUE = {"greater_than_equal": "must be {ge} or more", "less_than_equal": "must be {le} or less",
                 "greater_than": "must be more than {gt}", "less_than": "must be less than {lt}",
                 "string_too_short": "must have {min_length} character or more",
                 "string_too_long": "must have {max_length} characters at most",
-                "too_short": "must have {min_length} entry or more",
-                "too_long": "must have {max_length} entries at most",
                 "finite_number": "must be a finite number"}
 _MEANT = {
     "messages": "Messages are for /v1/chat/completions; here the text stands in 'prompt'",
@@ -50,9 +50,9 @@ def kind_of(value: Any) -> str:
 
 
 def wrong_type(expected: str, value: Any) -> str:
-    """A sentence about a value of the wrong type; a number in quotes is shown without them."""
+    """The rest of a sentence about a value of the wrong type; a number in quotes is shown without them."""
     said = f"must be {expected}, and is {kind_of(value)}"
-    if isinstance(value, str) and expected != "null" and _WORD.fullmatch(value):
+    if isinstance(value, str) and expected in _UNQUOTED and _UNQUOTED[expected].fullmatch(value):
         said += f". Write {quoted(value)} without quotes"
     return said
 
@@ -95,14 +95,7 @@ def _said(error: ErrorDetails) -> str:
         return _WRONG_VALUE[kind].format(**context)
     if kind == "string_pattern_mismatch":
         return "must be the id of a token in quotes, such as \"17\""
-    if kind == "literal_error":
-        return f"must be {_as_json(str(context['expected']))}"
     return quoted(error["msg"].removeprefix("Value error, "))
-
-
-def _as_json(expected: str) -> str:
-    """pydantic's list of literals, which are Python's."""
-    return expected.replace("False", "false").replace("True", "true").replace("None", "null").replace("'", '"')
 
 
 def _path(error: ErrorDetails, values: Any) -> list[str]:
