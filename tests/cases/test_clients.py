@@ -200,6 +200,18 @@ def test_https_to_this_server_is_told_in_its_log(server: Server) -> None:
     until(lambda: "https://" in server.log)
 
 
+@pytest.mark.parametrize(("option", "value", "right"), [
+    ("--allow-origin", "https://example.org/", "https://example.org"), ("--allow-origin", "example.org", "https://"),
+    ("--allow-origin", "https://Example.org", "small letters"), ("--allow-origin", "*", "https://"),
+    ("--allow-host", "http://models.lan", "NAME:PORT"), ("--allow-host", "models.lan/v1", "NAME:PORT")])
+def test_names_that_could_never_fit_are_refused_when_it_starts(folder: Path, tinylm: Any, option: str, value: str,
+                                                               right: str) -> None:
+    said = tinylm("serve", folder, "--port", "0", option, value)
+    assert said.code == 2
+    assert option in said.err
+    assert right in said.err
+
+
 # ---- the wrong body
 
 @pytest.mark.parametrize("name", BODIES)
@@ -271,6 +283,7 @@ def test_ids_that_end_in_eos_are_gone_on_from_and_that_is_said(server: Server, f
     assert "ended in <eos>" in remarks(reply)
     assert ("<pad>" in remarks(reply), "more than once" in remarks(reply)) == (how == "padded", how == "twice")
     assert server.stream(ids, **USUAL)[0]["warnings"] == reply.json["warnings"]
+    until(lambda: "tokens  warned  " in server.log)
 
 
 def test_case_63_what_tokenize_prints_is_a_prompt(server: Server, folder: Path, plain: str, tinylm: Any) -> None:

@@ -214,6 +214,7 @@ class Watch:
             self._metrics.prompt_tokens[model] += answer.prompt_tokens
             self._metrics.completion_tokens[model] += answer.completion_tokens
             tokens = f"{model}  {answer.prompt_tokens} + {answer.completion_tokens} tokens  "
+            tokens += "warned  " if answer.warnings else ""
         shown = route if route != "unknown" else quoted(scope["path"][:100])
         self._log(f"{time.strftime('%H:%M:%S')}  {method} {shown}  {exchange.status}  {tokens}{1000 * seconds:.0f} ms")
 

@@ -117,6 +117,7 @@ class Answer:
 
     Attributes:
         prompt_tokens, completion_tokens: so far; each prompt is counted once.
+        warnings: what was left out of the prompts, in sentences.
     """
 
     def __init__(self, served: Served, request: CompletionRequest, asked: list[Asked]) -> None:
@@ -125,8 +126,9 @@ class Answer:
         self._per_prompt = len(self._tasks) // len(asked)
         self._head = {"id": f"cmpl-{secrets.token_hex(12)}", "object": "text_completion", "created": int(time.time()),
                       "model": served.id, "system_fingerprint": served.version}
-        if warnings := [*dict.fromkeys(warning for each in asked for warning in each.warnings)]:
-            self._head["warnings"] = warnings
+        self.warnings = [*dict.fromkeys(warning for each in asked for warning in each.warnings)]
+        if self.warnings:
+            self._head["warnings"] = self.warnings
         self._tokens, self._pending = [0] * len(self._tasks), len(self._tasks)
         self._order: Order | None = None
         self.prompt_tokens = sum(len(each.given) for each in asked)

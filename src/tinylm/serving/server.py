@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -29,6 +30,7 @@ from tinylm.serving.shelf import Shelf
 
 KEEP_ALIVE = 30
 """Seconds that an idle connection is kept."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:-]+|null")
 LEAST_KEY = 8
 """Characters of a key; any program could guess a shorter one."""
 
@@ -40,6 +42,9 @@ class Place:
     Attributes:
         allowed_hosts: further names of this server, `name` or `name:port`.
         allowed_origins: web sites whose pages may ask, such as `https://example.org`.
+
+    Raises:
+        TinyLMError: a host or an origin that is written in another way, and so would never fit.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +52,17 @@ class Place:
     key: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.allowed_hosts:
+            if not name or set(name) & set("/*@ "):
+                raise TinyLMError(f"{name!r} is no name of a server", where="--allow-host",
+                                  remedy="Write NAME or NAME:PORT, without http:// and without a path")
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise TinyLMError(f"{origin!r} is no origin of pages", where="--allow-origin",
+                                  remedy="Write it as browsers send it, without a path and in small letters, such as "
+                                         "https://example.org or http://localhost:3000")
 
 
 def serve(run: str, place: Place, limits: Limits, ready: Callable[[str, Sequence[str]], None],
