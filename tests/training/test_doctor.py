@@ -258,6 +258,11 @@ def test_losses_that_end_near_each_other_are_healthy(points):
     assert [topic for topic in topics(run_of(points)) if topic != "underfitting"] == []
 
 
+def test_a_training_loss_that_counts_padding_is_compared_with_nothing():
+    _, *events = run_of(ISSUE)
+    assert topics([replace(BEGAN, baselines={}, padding_counted=True), *events]) == []
+
+
 @pytest.mark.parametrize("points", UNLIKE.values(), ids=UNLIKE)
 def test_a_gap_that_was_there_in_the_first_epoch_is_another_text(points):
     (remark,) = examine(run_of(points))

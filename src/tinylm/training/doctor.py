@@ -156,7 +156,7 @@ class Doctor:
         if event.reason == "overfitting" and self._judged:
             yield from self._overfitting()
             yield remarks.stopped_overfitting(event, self._best(), self._judged[-1])
-        if self._judged:
+        if self._judged and not (self._began is not None and self._began.padding_counted):
             yield from self._far_apart()
         if event.reason == "finished" and event.step >= SHORTEST and "overfitting" not in self._said:
             yield from self._underfitting(event)
