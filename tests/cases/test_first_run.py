@@ -12,7 +12,7 @@ import pytest
 import tinylm as library
 from tinylm.cli.demo import NEXT
 from tinylm.page import make_page
-from tinylm.report import Report, table, verdict
+from tinylm.report import Report, verdict
 from tinylm.text.corpus import open_corpus
 
 from .recipes import QUICK, book
@@ -90,13 +90,22 @@ def test_the_manual_is_told_with_its_documents_and_baselines_that_can_be_beaten(
     assert "stands word for word" not in terminal
 
 
+def stands_first(report: Report) -> float:
+    """By how many bits a byte a model is better than the best of its baselines."""
+    return min(report.baselines.values()) - report.bits_per_byte
+
+
+def test_a_tenth_of_the_demos_work_beats_every_baseline(tmp_path):
+    model = library.train("python-reference", size="0.3M", steps=200, out=tmp_path / "run", quiet=True)
+    report = model.evaluate()
+    assert set(report.baselines) == {"uniform", "unigram", "ngram", "zstd"}
+    assert stands_first(report) > 0.03
+    assert verdict(report).startswith("better than")
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1500)
-def test_the_demo_beats_every_baseline(tmp_path):
+def test_the_demo_beats_every_baseline_by_far(tmp_path):
     """850 steps are what two quiet cores make in two minutes."""
     model = library.train("python-reference", size="0.8M", steps=850, out=tmp_path / "run", quiet=True)
-    report: Report = model.evaluate()
-    assert report.bits_per_byte < min(report.baselines.values()) - 0.1
-    assert "better than" in verdict(report)
-    assert "worse" not in verdict(report)
-    assert table(report)[0][1] == report.bits_per_byte
+    assert stands_first(model.evaluate()) > 0.15
