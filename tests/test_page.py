@@ -152,6 +152,18 @@ def test_what_the_doctor_says(tmp_path: Path) -> None:
         assert remark.remedy[1:] in page.text
 
 
+def test_a_gap_between_the_losses_is_never_said_to_look_right(tmp_path: Path) -> None:
+    """A run that is not over is not said to be well, and one that is over gets its remark."""
+    events = [BEGAN, *(step(number, 4.0 / number ** 0.5) for number in range(1, 101)), Validated(100, 2.4, True)]
+    so_far = read(run_folder(tmp_path, events)).line
+    assert "None so far" in so_far
+    assert "looks wrong" not in so_far
+    told = read(run_folder(tmp_path, [*events, Finished(100, "finished", 100, 2.4, 6400)])).line
+    assert "The model is overfitting: it learns the text" in told
+    assert "looks wrong" not in told
+    assert "None: nothing in the records of this run looks wrong." in read(run_folder(tmp_path)).line
+
+
 # ---- runs with less on record
 
 

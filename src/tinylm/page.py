@@ -164,7 +164,7 @@ def _sections(config: RunConfig, history: History, report: Report | None, remark
               samples: Sequence[Sampled]) -> Iterable[str]:
     yield _section("Loss", _place("loss", "The loss at each step, and on the text held out") + "<p>" +
                    " ".join(shown(sentence) for sentence in _story(config, history)) + "</p>")
-    yield _section("The doctor’s remarks", _remarks(remarks))
+    yield _section("The doctor’s remarks", _remarks(remarks, history.finished is not None))
     if report is not None:
         yield _section("Beside plain counting", _bars(report))
     if samples:
@@ -206,9 +206,11 @@ def _story(config: RunConfig, history: History) -> Iterable[str]:
     yield f"The model has the weights of step {finished.best_step:,}."
 
 
-def _remarks(remarks: Sequence[Remark]) -> str:
+def _remarks(remarks: Sequence[Remark], over: bool) -> str:
     if not remarks:
-        return '<p class="soft">None: nothing in the records of this run looks wrong.</p>'
+        none = ("None: nothing in the records of this run looks wrong." if over else
+                "None so far. Whether the model overfits, or has learned too little, is judged at the end of the run.")
+        return f'<p class="soft">{none}</p>'
     items = (f"<li><b>{shown(_sentence(each.text))}</b><br>{shown(_sentence(each.remedy))}"
              f'<br><span class="soft">{shown(each.topic)}{f", step {each.step:,}" if each.step else ""}</span></li>'
              for each in remarks)

@@ -264,7 +264,8 @@ class _Run:
             context_length=config.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes,
             validation_tokens=held_out.n_tokens if held_out else 0,
             validation_bytes=held_out.n_bytes if held_out else 0, baselines=self.job.baselines.bits_per_byte,
-            repeated=repeated, unknown=unknown, ngram_order=self.job.baselines.ngram_order)
+            repeated=repeated, unknown=unknown, ngram_order=self.job.baselines.ngram_order,
+            padding_counted=self.job.config.train.loss_on_padding)
 
     def _tell(self, event: Event) -> None:
         for each in (event, *self._sampled(event)):

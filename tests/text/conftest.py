@@ -19,7 +19,7 @@ settings.load_profile("tinylm")
 
 @pytest.fixture(scope="session")
 def reference_text() -> str:
-    """About half a megabyte of English that every Python carries."""
+    """About a quarter of a megabyte of English that every Python carries."""
     return "".join(piece.text for piece in open_corpus("python-reference").pieces())
 
 

@@ -48,8 +48,8 @@ def test_flowing_text_holds_out_its_last_tenth_of_characters(write: Write) -> No
     assert split.description == f"validation is the last {len(LINES) - cut:,} of {len(LINES):,} characters"
 
 
-def test_the_reference_is_cut_where_python_slices_it(reference_text: str) -> None:
-    split = split_corpus(open_corpus("python-reference"))
+def test_a_long_text_is_cut_where_python_slices_it(write: Write, reference_text: str) -> None:
+    split = split_corpus(open_corpus(write("reference.txt", reference_text)))
     cut = int(0.9 * len(reference_text))
     assert (text_of(split.train), text_of(split.validation)) == (reference_text[:cut], reference_text[cut:])
 

@@ -198,6 +198,95 @@ def test_a_run_that_was_still_learning_fast():
     assert topics(ended(1.5, validations=[(100, 2.2), (500, 1.5)])) == [], "nothing is known of the last quarter"
 
 
+# ---- training and validation loss that end far apart
+
+ISSUE = [(0.3, 4.9, 4.8), (0.9, 4.2, 4.22), (3, 3.3, 4.06), (6, 2.6, 4.01), (9, 2.0, 4.04), (11, 1.69, 4.07)]
+"""(epoch, training loss, validation loss): a run of which the doctor once said that nothing looked wrong."""
+BY_HEART = {
+    "the issue": ISSUE,
+    "validation still falls": [(0.5, 3.0, 3.0), (4, 2.0, 2.4), (8, 1.2, 2.3), (12, 0.9, 2.2), (16, 0.7, 2.1)],
+    "validation is flat": [(0.4, 2.5, 2.5), (5, 1.9, 2.3), (10, 1.4, 2.3), (20, 1.0, 2.3)],
+    "validated once": [(40, 0.3, 2.9)],
+    "validated twice": [(1.0, 2.5, 2.6), (30, 0.9, 2.7)],
+    "read often between validations": [(5, 1.2, 1.9), (10, 0.8, 1.9), (15, 0.5, 1.95)],
+}
+HEALTHY = {
+    "characters": [(0.5, 2.4, 2.3), (5, 1.4, 1.5), (10, 1.04, 1.14)],
+    "BPE of a short text": [(0.9, 3.8, 3.86), (4, 2.7, 3.4), (8, 1.86, 3.21)],
+    "early steps lag behind": [(0.2, 4.1, 3.2), (0.9, 2.5, 2.1), (5, 1.5, 1.6)],
+    "a text that is nearly known": [(0.5, 0.9, 0.8), (5, 0.02, 0.15)],
+    "one epoch": [(0.5, 4.5, 4.5), (0.9, 4.27, 4.26)],
+    "another chapter": [(0.7, 2.4, 2.58), (2, 2.07, 2.38)],
+    "dropout": [(1, 2.9, 2.6), (30, 1.52, 1.81)],
+}
+UNLIKE = {
+    "another alphabet's letters": [(0.3, 2.4, 5.0), (0.7, 2.1, 5.4), (1.4, 1.8, 5.7)],
+    "within an epoch": [(0.2, 4.5, 4.6), (0.8, 2.6, 4.7)],
+    "and read often": [(0.3, 2.6, 4.2), (0.9, 2.3, 4.7), (4, 1.9, 5.0), (9, 1.5, 5.1)],
+}
+
+
+def run_of(points, reason="finished"):
+    """The events of a run with 40 steps at each training loss, then a validation."""
+    events, step = [replace(BEGAN, baselines={})], 0
+    for epoch, training_loss, validation_loss in points:
+        for _ in range(40):
+            step += 1
+            events.append(Stepped(step, training_loss, 1e-3, 1.0, {}, 64 * step, epoch))
+        events.append(Validated(step, validation_loss, False))
+    best = min(validation_loss for _, _, validation_loss in points)
+    return [*events, Finished(step, reason, step, best, 64 * step)]
+
+
+@pytest.mark.parametrize("points", BY_HEART.values(), ids=BY_HEART)
+def test_a_gap_that_grew_is_overfitting_whatever_the_validation_loss_did(points):
+    (remark,) = examine(run_of(points))
+    assert remark.topic == "overfitting"
+    assert "is overfitting: it learns the text" in remark.text
+    assert f"{points[-1][1]:.3f}" in remark.text
+    assert f"{points[-1][2]:.3f}" in remark.text
+    assert "a smaller --size" in remark.remedy
+
+
+@pytest.mark.parametrize("reason", ["until", "interrupted"])
+def test_a_gap_is_told_however_the_run_ended(reason):
+    assert topics(run_of(ISSUE, reason)) == ["overfitting"]
+
+
+@pytest.mark.parametrize("points", HEALTHY.values(), ids=HEALTHY)
+def test_losses_that_end_near_each_other_are_healthy(points):
+    assert [topic for topic in topics(run_of(points)) if topic != "underfitting"] == []
+
+
+def test_a_training_loss_that_counts_padding_is_compared_with_nothing():
+    _, *events = run_of(ISSUE)
+    assert topics([replace(BEGAN, baselines={}, padding_counted=True), *events]) == []
+
+
+@pytest.mark.parametrize("points", UNLIKE.values(), ids=UNLIKE)
+def test_a_gap_that_was_there_in_the_first_epoch_is_another_text(points):
+    (remark,) = examine(run_of(points))
+    assert remark.topic == "unlike"
+    assert "the validation text is unlike the training text" in remark.text
+    assert "--validation FILE" in remark.remedy
+
+
+def test_overfitting_is_told_once():
+    rising = [(n, 4 / n, loss) for n, loss in enumerate(RISING, start=2)]
+    (remark,) = examine(run_of(rising))
+    assert "is being learned by heart" in remark.text
+    assert remark.text.endswith("the model is overfitting")
+    assert topics(run_of(rising, "overfitting")) == ["overfitting", "stopped"]
+
+
+def test_a_real_run_validated_only_at_its_end():
+    run = training(260, length=300, model={"d_model": 48, "d_mlp": 96}, batch_size=8, evaluate_every=260)
+    events = list(run.events())
+    assert len([event for event in events if isinstance(event, Validated)]) <= 2
+    (remark,) = examine(events)
+    assert (remark.topic, remark.step) == ("overfitting", 260)
+
+
 # ---- the text
 
 @pytest.mark.parametrize(("facts", "topic", "evidence"), [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from tinylm.text.manual import passages
 from tinylm.text.sources import Documents, Source, file_source, kind_of, walk
 
 HELLO = ("hello , how are you ?", "hello , how is your day ?", "how are you ?", "how is your day ?")
@@ -20,8 +22,8 @@ def _hello(documents: str) -> list[Source]:
 def _python_reference(documents: str) -> list[Source]:
     from pydoc_data.topics import topics
 
-    text = "\n".join(topics[name] for name in sorted(topics))
-    return [Source("python-reference", kind_of(Path(), documents), lambda: iter([text]))]
+    kind = kind_of(Path(), documents)
+    return [Source("python-reference", kind, partial(iter, [passage])) for passage in passages(topics)]
 
 
 def _python_stdlib(documents: str) -> list[Source]:

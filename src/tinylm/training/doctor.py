@@ -28,8 +28,14 @@ STILL_STEPS, STILL_SHARE = 100, 0.01
 """A loss that fell by less than this share in so many steps after warm-up does not move."""
 SHORTEST = 50
 """Steps of a run below which it is no wonder that it has not learned enough."""
-STILL_FALLING = 0.08
-"""Share by which the validation loss falls in the last quarter of a run that was too short."""
+STILL_FALLING = 0.12
+"""Share by which the validation loss falls in the last quarter of a run that was too short. Where the learning rate
+decays to zero, as it does by default, 8.5% are healthy."""
+LARGE_GAP, UNLIKE_GAP = 0.5, 0.3
+"""Shares of the validation loss by which the training loss lies below it: at the end of a run that learned its text by
+heart, and in the first epoch where the two texts differ. What was read once cannot have been learned by heart."""
+LEAST_GAP = 0.2
+"""Nats a token that such a gap has at least."""
 MARGIN = 0.02
 """Bits a byte by which a model must be worse than n-grams for it to be said."""
 REPEATED, UNKNOWN = 0.2, 0.05
@@ -129,15 +135,16 @@ class Doctor:
             yield (remarks.rose if moved_up else remarks.does_not_move)(event.step, curve, self._peak)
 
     def _validated(self, event: Validated) -> Iterator[Remark]:
-        self._judged.append(Judged(event.step, event.loss, self._curve.level))
+        epoch = self._newest.epoch if self._newest is not None else 0.0
+        self._judged.append(Judged(event.step, event.loss, self._curve.level, epoch))
         if overfits([each.loss for each in self._judged], PATIENCE - 2):
             yield from self._overfitting()
 
     def _overfitting(self) -> Iterator[Remark]:
         """It is that only if the training loss falls on: where both rise, something else is wrong."""
         best, now = self._best(), self._judged[-1]
-        if now.training_loss < best.training_loss and self._newest is not None:
-            yield remarks.overfitting(best, now, self._newest.epoch)
+        if now.training_loss < best.training_loss:
+            yield remarks.overfitting(best, now)
 
     def _best(self) -> Judged:
         return min(self._judged, key=lambda each: each.loss)
@@ -145,11 +152,22 @@ class Doctor:
     def _finished(self, event: Finished) -> Iterator[Remark]:
         if event.reason == "not finite":
             yield remarks.ended_not_finite(event, self._peak)
-        elif event.reason == "overfitting" and self._judged:
+            return
+        if event.reason == "overfitting" and self._judged:
             yield from self._overfitting()
             yield remarks.stopped_overfitting(event, self._best(), self._judged[-1])
-        elif event.reason == "finished" and event.step >= SHORTEST and "overfitting" not in self._said:
+        if self._judged and not (self._began is not None and self._began.padding_counted):
+            yield from self._far_apart()
+        if event.reason == "finished" and event.step >= SHORTEST and "overfitting" not in self._said:
             yield from self._underfitting(event)
+
+    def _far_apart(self) -> Iterator[Remark]:
+        """Yields a remark on a training loss far below the validation loss, whatever the latter did on the way."""
+        now, fresh = self._judged[-1], [each for each in self._judged if each.epoch <= 1]
+        if fresh and _is_gap(fresh[-1], UNLIKE_GAP):
+            yield remarks.unlike(fresh[-1], now)
+        elif _is_gap(now, LARGE_GAP):
+            yield remarks.large_gap(self._best(), now)
 
     def _underfitting(self, event: Finished) -> Iterator[Remark]:
         began = self._began
@@ -161,6 +179,10 @@ class Doctor:
         before = [each for each in self._judged if 0.7 * event.step <= each.step <= 0.8 * event.step]
         if before and self._judged[-1].loss < (1 - STILL_FALLING) * before[0].loss:
             yield remarks.still_falling(event, before[0], self._judged[-1])
+
+
+def _is_gap(judged: Judged, share: float) -> bool:
+    return judged.gap >= share and judged.loss - judged.training_loss >= LEAST_GAP
 
 
 def _text(began: Began) -> Iterator[Remark]:

@@ -17,7 +17,8 @@ class Began:
     Bytes are those of the texts in UTF-8; `validation_tokens` is 0 where nothing was held out. `baselines` are bits a
     byte of the judged text (report.py), where `ngram` counted runs of `ngram_order` tokens. `repeated` is the share of
     the validation text that stands in the training text word for word, in stretches of some 64 bytes or more; `unknown`
-    the share of its tokens that are `<unk>`.
+    the share of its tokens that are `<unk>`. `padding_counted`: the loss of a step includes padding, which is easy, so
+    it cannot be compared with the validation loss.
     """
 
     kind: ClassVar[str] = "begin"
@@ -32,6 +33,7 @@ class Began:
     repeated: float
     unknown: float
     ngram_order: int = 0
+    padding_counted: bool = False
 
 
 @dataclass(frozen=True)

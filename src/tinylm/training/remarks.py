@@ -14,8 +14,8 @@ class Remark:
 
     Attributes:
         step: when; 0 before the first.
-        topic: "overfitting", "underfitting", "loss", "spike", "gradient", "not finite", "stopped", "repeated" or
-            "tokenizer".
+        topic: "overfitting", "underfitting", "unlike", "loss", "spike", "gradient", "not finite", "stopped", "repeated"
+            or "tokenizer".
         text: what is wrong and how it shows, a sentence without its full stop.
         remedy: what would help, likewise.
     """
@@ -100,14 +100,35 @@ def gradient(step: int, odd: OddGradient, learning_rate: float) -> Remark:
         "--set model.norm_position=pre --set model.init=scaled")
 
 
-def overfitting(best: Judged, now: Judged, epoch: float) -> Remark:
+def overfitting(best: Judged, now: Judged) -> Remark:
     return Remark(
         now.step, "overfitting",
-        f"the text, read {epoch:.0f} times by now, is being learned by heart: since step {best.step:,} the training "
-        f"loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, but the validation loss has risen "
-        f"from {best.loss:.3f} to {now.loss:.3f}",
-        f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or a higher "
-        "train.weight_decay or model.dropout than config.json has")
+        f"the text, read {now.epoch:.0f} times by now, is being learned by heart: since step {best.step:,} the "
+        f"training loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, but the validation loss "
+        f"has risen from {best.loss:.3f} to {now.loss:.3f}: the model is overfitting",
+        _kept(best))
+
+
+def large_gap(best: Judged, now: Judged) -> Remark:
+    return Remark(
+        now.step, "overfitting",
+        f"the model is overfitting: it learns the text, read {now.epoch:.0f} times by now, by heart; the training loss "
+        f"ended at {now.training_loss:.3f}, and the validation loss at {now.loss:.3f}",
+        _kept(best))
+
+
+def _kept(best: Judged) -> str:
+    return (f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or a higher "
+            "train.weight_decay or model.dropout than config.json has")
+
+
+def unlike(fresh: Judged, now: Judged) -> Remark:
+    ended = f"; they ended at {now.training_loss:.3f} and {now.loss:.3f}" if now.step > fresh.step else ""
+    return Remark(
+        now.step, "unlike",
+        f"the validation text is unlike the training text: at step {fresh.step:,}, before any text was read twice, the "
+        f"training loss was {fresh.training_loss:.3f} and the validation loss {fresh.loss:.3f}{ended}",
+        "Judge on text of the same kind, with --validation FILE; without it the end of the text is held out")
 
 
 def stopped_overfitting(finished: Finished, best: Judged, now: Judged) -> Remark:

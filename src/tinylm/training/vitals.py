@@ -64,11 +64,18 @@ class LossCurve:
 
 
 class Judged(NamedTuple):
-    """A validation, and the level of the training loss before it."""
+    """A validation, and the level of the training loss before it, both in nats a token; `epoch` counts how often the
+    text had been read."""
 
     step: int
     loss: float
     training_loss: float
+    epoch: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """The share by which the training loss lies below the validation loss: 0.5 where it is half of it."""
+        return (self.loss - self.training_loss) / self.loss if self.loss > 0 else 0.0
 
 
 SETTLING = 20
