@@ -122,6 +122,9 @@ class DataConfig(Section):
     documents: Literal["auto", "text", "line", "jsonl"] = Field(
         "auto", description="what one document is: a whole file, a line, or a jsonl record")
     text_field: str = Field("text", description="the field of a jsonl record that holds the text")
+    encoding: str = Field("auto", description="of files without a byte order mark, as Python names it; auto: UTF-8")
+    line_ends: Literal["normalize", "keep"] = Field(
+        "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
     vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")

@@ -14,6 +14,7 @@ from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
+from tinylm.text.sources import Options
 from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.writing import Writing
@@ -102,11 +103,11 @@ class LanguageModel(Writing):
             name = "validation" if dataset.validation else "train"
             report = self._judge(judged.ids, name, measure_baselines(train, judged, self.tokenizer.vocab_size))
         else:
-            corpus = open_corpus(source, documents=data.documents, text_field=data.text_field)
+            corpus = open_corpus(source, Options.of(data))
             split = split_corpus(corpus, 0.0)
             judged = Text(build_dataset(split, self.tokenizer).train, split.train)
             report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))
-        return replace(report, copying=self.copying())
+        return replace(report, copying=self.copying(), notes=tuple(split.notes()))
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
         from tinylm.report import judge
@@ -158,7 +159,7 @@ class LanguageModel(Writing):
         if not data.source or data.source == "-":
             raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
                               remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
-        corpus = open_corpus(data.source, documents=data.documents, text_field=data.text_field)
+        corpus = open_corpus(data.source, Options.of(data))
         _check_same_text(corpus, data.fingerprint)
         return split_corpus(corpus, data.validation)
 

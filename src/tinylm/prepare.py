@@ -31,6 +31,7 @@ from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import IGNORE, Rows
+from tinylm.text.sources import Options
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
@@ -119,7 +120,7 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     if must_compile(smallest(chosen["model"]), device):
         tell("compiling  for this processor, once: about ten seconds")
         beforehand.start()
-    corpus = open_corpus(source, documents=data.get("documents", "auto"), text_field=data.get("text_field", "text"))
+    corpus = open_corpus(source, Options.of(DataConfig(**data)))
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
@@ -133,6 +134,7 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
                                 unknown_token=config.unknown_token)
     text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
+             *(f"note       {sentence}" for sentence in split.notes()),
              f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}"]
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         return _plan(text, chosen, device, notes, started, tell)

@@ -12,6 +12,7 @@ from tinylm.prepare import Job, describe
 from tinylm.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
+from tinylm.text.sources import Options
 from tinylm.text.split import split_corpus
 from tinylm.training.device import choose_device
 
@@ -21,7 +22,7 @@ MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
 
 
 def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tuple[Job, list[str]]:
-    """The job of a run as its folder has it, and what has been changed in it, for people.
+    """The job of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
         given: choices made now; where one differs from the run's own it must be one that may change.
@@ -37,7 +38,7 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     if source is None and data.source == "-":
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
                           remedy=f"tinylm train - --resume --out {folder} < TEXT")
-    corpus = open_corpus(source or data.source, documents=data.documents, text_field=data.text_field)
+    corpus = open_corpus(source or data.source, Options.of(data))
     if corpus.stats().fingerprint != data.fingerprint:
         raise TinyLMError("this is not the text that the run began with", where=corpus.name,
                           remedy="Restore it, name the place where it is now as SOURCE, or train anew with --force")
@@ -45,7 +46,7 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     dataset = build_dataset(split, tokenizer)
     job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
               measure_baselines(*texts(split, dataset), tokenizer.vocab_size), choose_device(config.train.device))
-    return job, changes
+    return job, [*(f"note       {sentence}" for sentence in split.notes()), *changes]
 
 
 def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
 from tinylm.text import decoding
+from tinylm.text import records as records_module
 from tinylm.text.built_in import BUILT_IN, HELLO
 from tinylm.text.corpus import Corpus, open_corpus
 
@@ -68,8 +69,17 @@ def test_a_built_in_name_means_the_same_in_every_folder(write: Write, monkeypatc
 
 def test_a_file_is_one_document_kept_as_it_is(write: Write) -> None:
     text = "one\r\ntwo\n\n three\t\n"
-    corpus = open_corpus(write("a.txt", text))
-    assert (corpus.documents, documents_of(corpus)) == ("text", [text])
+    corpus = open_corpus(write("a.txt", text), line_ends="keep")
+    assert (corpus.documents, documents_of(corpus), corpus.notes()) == ("text", [text], [])
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
+def test_line_ends_of_other_systems(write: Write, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(decoding, "_CHUNK", chunk)
+    corpus = open_corpus(write("a.txt", "one\r\ntwo\n\rthree\r\r\nfour\f\x85\u2028\r"))
+    assert documents_of(corpus) == ["one\ntwo\n\nthree\n\nfour\f\x85\u2028\n"]
+    assert corpus.notes() == ["2 line ends of Windows (CRLF) and 3 line ends of old Macs (CR) read as \\n; "
+                              "--set data.line_ends=keep keeps them"]
 
 
 def test_lines(write: Write) -> None:
@@ -113,7 +123,7 @@ def test_a_folder_is_its_text_files_in_order(write: Write, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_encodings(write: Write, encoding: str) -> None:
-    text = "Grüße, 世界 😀\r\n" * 1000
+    text = "Grüße, 世界 😀\n" * 1000
     assert documents_of(open_corpus(write("a.txt", text.encode(encoding)))) == [text]
     big_endian = codecs.BOM_UTF16_BE + text.encode("utf-16-be")
     assert documents_of(open_corpus(write("b.txt", big_endian))) == [text]
@@ -243,7 +253,8 @@ def test_the_remedy_for_a_wrong_encoding_works(write: Write) -> None:
 def test_a_word_without_end(write: Write, monkeypatch: pytest.MonkeyPatch, documents: str) -> None:
     for module, name in ((corpus_module, "PIECE"), (decoding, "_CHUNK")):
         monkeypatch.setattr(module, name, 1 << 10)
-    monkeypatch.setattr(corpus_module, "LONGEST", 1 << 14)
+    for module in (corpus_module, records_module):
+        monkeypatch.setattr(module, "LONGEST", 1 << 14)
     read: list[int] = []
 
     def plain(file: io.BufferedReader) -> Iterator[bytes]:
@@ -303,7 +314,7 @@ def test_a_piece_knows_its_file_and_line(write: Write, monkeypatch: pytest.Monke
     write("folder/a.txt", "one two\nthree\r\nfour five")
     folder = write("folder/b.jsonl", '{"text": "six\\nseven"}\n\n{"text": "eleven\\nnine"}\n').parent
     assert places(open_corpus(folder)) == [
-        ("one two", "a.txt", 1), ("\nthree", "a.txt", 1), ("\r\nfour", "a.txt", 2), (" five", "a.txt", 3),
+        ("one two", "a.txt", 1), ("\nthree", "a.txt", 1), ("\nfour five", "a.txt", 2),
         ("six\nseven", "b.jsonl", 1), ("eleven", "b.jsonl", 3), ("\nnine", "b.jsonl", 3)]
     lines = write("lines.txt", "one\n\ntwo\r\n")
     assert places(open_corpus(lines, documents="line")) == [("one", "lines.txt", 1), ("two", "lines.txt", 3)]

@@ -18,14 +18,17 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from tinylm.errors import TinyLMError, did_you_mean, nearest
 from tinylm.text.built_in import BUILT_IN
+from tinylm.text.line_ends import LineEnds
 from tinylm.text.records import LONGEST, read_lines, read_records
-from tinylm.text.sources import Documents, Options, Source, file_source, folder_sources
+from tinylm.text.sources import Documents, Options, Source, Tally, file_source, folder_sources
 
+_DEFAULT = Options()
 PIECE = 1 << 20
 """A document longer than this many characters is delivered in pieces of about this length."""
 WHITESPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -68,6 +71,7 @@ class Corpus:
         self.documents: Documents = kinds.pop() if len(kinds) == 1 else "text"
         self._sources, self._opened_as = sources, opened_as
         self._stats: CorpusStats | None = None
+        self._found: list[str] = []
 
     def pieces(self) -> Iterator[Piece]:
         """The text in order, cut only where no tokenizer's result depends on it.
@@ -75,19 +79,29 @@ class Corpus:
         Raises:
             TinyLMError: undecodable bytes, a broken archive or record, a word or line of over 16 million characters.
         """
+        return self._pieces(Tally())
+
+    def _pieces(self, tally: Tally) -> Iterator[Piece]:
         for source in self._sources:
             if source.documents == "text":
-                yield from _cut(source.chunks(), source.where)
+                yield from _cut(self._chunks(source, tally.line_ends), source.where)
                 continue
-            for number, text in self._short_documents(source):
+            for number, text in self._short_documents(source, tally):
                 yield from _cut([text], source.where, number)
 
-    def _short_documents(self, source: Source) -> Iterator[tuple[int, str]]:
+    def _chunks(self, source: Source, line_ends: LineEnds) -> Iterator[str]:
+        keeps = self._opened_as.line_ends == "keep"
+        return source.chunks() if keeps else line_ends.normalised_chunks(source.chunks())
+
+    def _short_documents(self, source: Source, tally: Tally) -> Iterator[tuple[int, str]]:
         """(line number, text) of each."""
-        lines = read_lines(source.chunks(), source.where)
         if source.documents == "line":
-            return lines
-        return read_records(lines, self._opened_as.text_field, source.where)
+            return read_lines(self._chunks(source, tally.line_ends), source.where)
+        lines = read_lines(self._chunks(source, LineEnds()), source.where)  # between records, they are of no text
+        records = read_records(lines, self._opened_as.text_field, source.where)
+        if self._opened_as.line_ends == "keep":
+            return records
+        return ((number, tally.line_ends.normalised(text)) for number, text in records)
 
     def stats(self) -> CorpusStats:
         """Sizes, alphabet and fingerprint: the first call reads the whole text, later ones remember.
@@ -96,31 +110,44 @@ class Corpus:
             TinyLMError: as `pieces`, and when there is nothing but white space.
         """
         if self._stats is None:
-            self._stats = _measure(self.pieces(), self.name)
+            tally = Tally()
+            self._stats = _measure(self._pieces(tally), self.name)
+            self._found = tally.sentences()
         return self._stats
+
+    def notes(self) -> list[str]:
+        """Sentences for people about how the text was read: what was normalised or passed over, with counts.
+
+        Raises:
+            TinyLMError: as `stats`, which reads the text if nobody has yet.
+        """
+        notes = list(dict.fromkeys(source.note for source in self._sources if source.note))
+        if self.stats().documents == 1 and self.documents == "line":
+            notes.append("the text is a single line, so it is one document: --documents text reads flowing text")
+        return [*notes, *self._found]
 
     def another(self, source: str | Path) -> Corpus:
         """Opens another source with the same options, such as a file to validate on. Raises: as `open_corpus`."""
-        return open_corpus(source, **self._opened_as._asdict())
+        return open_corpus(source, self._opened_as)
 
 
-def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str = "text") -> Corpus:
+def open_corpus(source: str | Path, options: Options = _DEFAULT, **chosen: str) -> Corpus:
     """Opens a text to train on.
 
     Args:
         source: a path; `-` for standard input; or a built-in text: `hello`, `python-reference`, `python-stdlib`, which
             mean the same in every folder (a file of such a name is `./hello`).
-        documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
-            `text_field`; "auto": by the file's name, and lines for `hello`.
-        text_field: the field of a jsonl record that holds the text.
+        options: how it is read; by default as `Options()` says.
+        chosen: single options by name, over `options`.
 
     Raises:
         TinyLMError: it does not exist, cannot be read, is empty, is not text, or is in an unknown encoding.
     """
-    if documents not in ("auto", "text", "line", "jsonl"):
-        raise TinyLMError(f"there is no kind of documents {documents!r}", where="documents",
-                          remedy=did_you_mean(documents, ("auto", "text", "line", "jsonl")))
-    corpus = _open(str(source), Options(documents, text_field))
+    options = replace(options, **chosen)
+    if options.documents not in ("auto", "text", "line", "jsonl"):
+        raise TinyLMError(f"there is no kind of documents {options.documents!r}", where="documents",
+                          remedy=did_you_mean(options.documents, ("auto", "text", "line", "jsonl")))
+    corpus = _open(str(source), options)
     if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")
     return corpus
@@ -130,13 +157,13 @@ def _open(source: str, options: Options) -> Corpus:
     if source == "-":
         return _spooled(_standard_input(), Path("standard input"), options)
     if source in BUILT_IN:
-        return Corpus(source, BUILT_IN[source](options.documents), options)
+        return Corpus(source, BUILT_IN[source](options), options)
     path = Path(source)
     try:
         if source and path.is_dir():
-            return Corpus(path.resolve().name, folder_sources(path, options.documents), options)
+            return Corpus(path.resolve().name, folder_sources(path, options), options)
         if path.is_file():
-            return Corpus(path.name, [file_source(path, options.documents)], options)
+            return Corpus(path.name, [file_source(path, options)], options)
         if source and path.exists():  # a pipe: it can be read only once
             with open(path, "rb") as pipe:
                 return _spooled(pipe, path, options)
@@ -167,7 +194,7 @@ def _spooled(stream: BinaryIO, path: Path, options: Options) -> Corpus:
     handle, copied = tempfile.mkstemp(prefix="tinylm-", suffix=path.suffix)
     with open(handle, "wb") as copy:
         shutil.copyfileobj(stream, copy)
-    corpus = Corpus(path.name, [file_source(Path(copied), options.documents, where=str(path))], options)
+    corpus = Corpus(path.name, [file_source(Path(copied), options, where=str(path))], options)
     weakref.finalize(corpus, Path(copied).unlink, missing_ok=True)
     return corpus
 

@@ -4,36 +4,77 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from tinylm.errors import TinyLMError
 from tinylm.text.decoding import PACKED, is_text, read_text
+from tinylm.text.line_ends import LineEnds
+
+if TYPE_CHECKING:  # pydantic takes a while to import
+    from tinylm.config import DataConfig
 
 Documents = Literal["text", "line", "jsonl"]
 """What one document is: a whole file, a line, or a jsonl record."""
 
 
-class Options(NamedTuple):
-    """The choices of `open_corpus`."""
+@dataclass(frozen=True)
+class Options:
+    """How texts are opened: the same for the text to train on, one to validate on, and one to evaluate on.
 
-    documents: str
-    text_field: str
+    Attributes:
+        documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
+            `text_field`; "auto": by the file's name, and lines for `hello`.
+        text_field: the field of a jsonl record that holds the text.
+        encoding: of files without a byte order mark; "auto" is UTF-8.
+        line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
+    """
+
+    documents: str = "auto"
+    text_field: str = "text"
+    encoding: str = "auto"
+    line_ends: str = "normalize"
+
+    @classmethod
+    def of(cls, data: DataConfig) -> Options:
+        """The options that a config has chosen."""
+        return cls(**{field.name: getattr(data, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file, or something like it: its name for people, what a document is in it, and a way to read it again."""
+    """One file, or something like it: its name for people, what a document is in it, and a way to read it again.
+
+    Attributes:
+        note: what a person should know of how it is read; empty for plain text.
+    """
 
     where: str
     documents: Documents
     chunks: Callable[[], Iterator[str]]
+    note: str = ""
 
 
-def file_source(path: Path, documents: str, where: str = "") -> Source:
-    return Source(where or str(path), kind_of(path, documents), partial(read_text, path, where or str(path)))
+class Tally:
+    """What one pass over a text changed or passed over, counted for people."""
+
+    def __init__(self) -> None:
+        self.line_ends = LineEnds()
+
+    def sentences(self) -> list[str]:
+        return [sentence for sentence in (self.line_ends.sentence(),) if sentence]
+
+
+def file_source(path: Path, options: Options, where: str = "") -> Source:
+    """The source for one file. The place where a reader for its format is chosen, by its name and first bytes.
+
+    Args:
+        where: the file's name for people; empty: its path.
+    """
+    where = where or str(path)
+    return Source(where, kind_of(path, options.documents), partial(read_text, path, where))
 
 
 def kind_of(path: Path, documents: str) -> Documents:
@@ -47,10 +88,11 @@ def _is_jsonl(path: Path) -> bool:
     return name.suffix.lower() in (".jsonl", ".ndjson")
 
 
-def folder_sources(folder: Path, documents: str) -> list[Source]:
+def folder_sources(folder: Path, options: Options) -> list[Source]:
     """The text files below a folder, sorted by path. Hidden files and files that are no text are passed over."""
+    documents = options.documents
     paths = [path for path in walk(folder) if documents != "jsonl" or _is_jsonl(path)]
-    sources = [file_source(path, documents) for path in paths if is_text(path)]
+    sources = [file_source(path, options) for path in paths if is_text(path)]
     if not sources:
         kind = ".jsonl or .ndjson" if documents == "jsonl" else "text"
         raise TinyLMError(f"this folder holds no {kind} files", where=str(folder),
