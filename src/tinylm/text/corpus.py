@@ -24,6 +24,7 @@ from typing import BinaryIO, NamedTuple
 
 from tinylm.errors import TinyLMError, did_you_mean, nearest
 from tinylm.text.built_in import BUILT_IN
+from tinylm.text.encodings import checked_encoding
 from tinylm.text.line_ends import LineEnds
 from tinylm.text.records import LONGEST, read_lines, read_records
 from tinylm.text.sources import Documents, Options, Source, Tally, file_source, folder_sources
@@ -147,6 +148,8 @@ def open_corpus(source: str | Path, options: Options = _DEFAULT, **chosen: str) 
     if options.documents not in ("auto", "text", "line", "jsonl"):
         raise TinyLMError(f"there is no kind of documents {options.documents!r}", where="documents",
                           remedy=did_you_mean(options.documents, ("auto", "text", "line", "jsonl")))
+    if options.encoding != "auto":
+        checked_encoding(options.encoding)
     corpus = _open(str(source), options)
     if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")

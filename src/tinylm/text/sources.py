@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.text.decoding import PACKED, is_text, read_text
+from tinylm.text.decoding import read_text, settled_encoding, why_no_text
 from tinylm.text.line_ends import LineEnds
+from tinylm.text.packed import without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
     from tinylm.config import DataConfig
@@ -74,7 +75,9 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
         where: the file's name for people; empty: its path.
     """
     where = where or str(path)
-    return Source(where, kind_of(path, options.documents), partial(read_text, path, where))
+    encoding = settled_encoding(path, where, options.encoding)
+    note = f"{where} is UTF-8, and read as such, not as {options.encoding}" if encoding != options.encoding else ""
+    return Source(where, kind_of(path, options.documents), partial(read_text, path, where, encoding), note)
 
 
 def kind_of(path: Path, documents: str) -> Documents:
@@ -84,15 +87,14 @@ def kind_of(path: Path, documents: str) -> Documents:
 
 
 def _is_jsonl(path: Path) -> bool:
-    name = path.with_suffix("") if path.suffix.lower() in PACKED else path
-    return name.suffix.lower() in (".jsonl", ".ndjson")
+    return without_packing(path).suffix.lower() in (".jsonl", ".ndjson")
 
 
 def folder_sources(folder: Path, options: Options) -> list[Source]:
     """The text files below a folder, sorted by path. Hidden files and files that are no text are passed over."""
     documents = options.documents
     paths = [path for path in walk(folder) if documents != "jsonl" or _is_jsonl(path)]
-    sources = [file_source(path, options) for path in paths if is_text(path)]
+    sources = [file_source(path, options) for path in paths if not why_no_text(path, options.encoding)]
     if not sources:
         kind = ".jsonl or .ndjson" if documents == "jsonl" else "text"
         raise TinyLMError(f"this folder holds no {kind} files", where=str(folder),
