@@ -25,9 +25,10 @@ from typing import BinaryIO, NamedTuple
 from tinylm.errors import TinyLMError, did_you_mean, nearest
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.encodings import checked_encoding
+from tinylm.text.folders import select_texts
 from tinylm.text.line_ends import LineEnds
 from tinylm.text.records import LONGEST, read_lines, read_records
-from tinylm.text.sources import Documents, Options, Source, Tally, file_source, folder_sources
+from tinylm.text.sources import Documents, Options, Source, Tally, file_source
 
 _DEFAULT = Options()
 PIECE = 1 << 20
@@ -66,11 +67,11 @@ class CorpusStats(NamedTuple):
 class Corpus:
     """A text made of documents, read from its start as often as wanted. Made by `open_corpus`."""
 
-    def __init__(self, name: str, sources: list[Source], opened_as: Options) -> None:
+    def __init__(self, name: str, sources: list[Source], opened_as: Options, notes: Iterable[str] = ()) -> None:
         kinds = {source.documents for source in sources}
         self.name = name
         self.documents: Documents = kinds.pop() if len(kinds) == 1 else "text"
-        self._sources, self._opened_as = sources, opened_as
+        self._sources, self._opened_as, self._notes = sources, opened_as, list(notes)
         self._stats: CorpusStats | None = None
         self._found: list[str] = []
 
@@ -122,7 +123,8 @@ class Corpus:
         Raises:
             TinyLMError: as `stats`, which reads the text if nobody has yet.
         """
-        notes = list(dict.fromkeys(source.note for source in self._sources if source.note))
+        notes = [*self._notes]
+        notes += dict.fromkeys(source.note for source in self._sources if source.note)
         if self.stats().documents == 1 and self.documents == "line":
             notes.append("the text is a single line, so it is one document: --documents text reads flowing text")
         return [*notes, *self._found]
@@ -164,7 +166,8 @@ def _open(source: str, options: Options) -> Corpus:
     path = Path(source)
     try:
         if source and path.is_dir():
-            return Corpus(path.resolve().name, folder_sources(path, options), options)
+            sources, notes = select_texts(path, options)
+            return Corpus(path.resolve().name, sources, options, notes)
         if path.is_file():
             return Corpus(path.name, [file_source(path, options)], options)
         if source and path.exists():  # a pipe: it can be read only once

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tinylm.errors import TinyLMError
-from tinylm.text.decoding import read_text, settled_encoding, why_no_text
+from tinylm.text.decoding import read_text, settled_encoding
 from tinylm.text.line_ends import LineEnds
 from tinylm.text.packed import without_packing
 
@@ -50,12 +49,14 @@ class Source:
 
     Attributes:
         note: what a person should know of how it is read; empty for plain text.
+        is_plain: the file is the text, decoded; False where a reader of a format extracts it.
     """
 
     where: str
     documents: Documents
     chunks: Callable[[], Iterator[str]]
     note: str = ""
+    is_plain: bool = True
 
 
 class Tally:
@@ -83,23 +84,12 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
 def kind_of(path: Path, documents: str) -> Documents:
     if documents != "auto":
         return documents  # type: ignore[return-value]  # open_corpus has checked it
-    return "jsonl" if _is_jsonl(path) else "text"
+    return "jsonl" if is_jsonl(path) else "text"
 
 
-def _is_jsonl(path: Path) -> bool:
+def is_jsonl(path: Path) -> bool:
+    """True if a file is named as JSON lines are."""
     return without_packing(path).suffix.lower() in (".jsonl", ".ndjson")
-
-
-def folder_sources(folder: Path, options: Options) -> list[Source]:
-    """The text files below a folder, sorted by path. Hidden files and files that are no text are passed over."""
-    documents = options.documents
-    paths = [path for path in walk(folder) if documents != "jsonl" or _is_jsonl(path)]
-    sources = [file_source(path, options) for path in paths if not why_no_text(path, options.encoding)]
-    if not sources:
-        kind = ".jsonl or .ndjson" if documents == "jsonl" else "text"
-        raise TinyLMError(f"this folder holds no {kind} files", where=str(folder),
-                          remedy="Give a folder with such files, or one file")
-    return sources
 
 
 def walk(folder: Path, without: Iterable[str] = ()) -> list[Path]:
