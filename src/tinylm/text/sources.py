@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tinylm.errors import TinyLMError
 from tinylm.text.decoding import read_text, settled_encoding
 from tinylm.text.line_ends import LineEnds
+from tinylm.text.missing import not_a_source
 from tinylm.text.packed import without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
@@ -28,7 +31,7 @@ class Options:
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
             `text_field`; "auto": by the file's name, and lines for `hello`.
         text_field: the field of a jsonl record that holds the text.
-        encoding: of files without a byte order mark; "auto" is UTF-8.
+        encoding: of files that are not UTF-8 and have no byte order mark; "auto": there are none.
         line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
     """
 
@@ -41,6 +44,48 @@ class Options:
     def of(cls, data: DataConfig) -> Options:
         """The options that a config has chosen."""
         return cls(**{field.name: getattr(data, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts that a program holds in memory, as a source. Each string is a document."""
+
+    strings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: str | Iterable[str]) -> Texts:
+        """Raises: TinyLMError: one of them is no string, or cannot be written as UTF-8."""
+        if isinstance(texts, bytes | bytearray) or not isinstance(texts, Iterable):
+            raise TinyLMError(f"must be strings, but they are of type {type(texts).__name__}", where="texts")
+        strings = (texts,) if isinstance(texts, str) else tuple(texts)
+        for number, text in enumerate(strings):
+            if not isinstance(text, str):
+                raise TinyLMError(f"must be a string, but it is of type {type(text).__name__}",
+                                  where=f"texts[{number}]")
+            if at := re.search("[\ud800-\udfff\0]", text):
+                what = "a NUL character" if at[0] == "\0" else "half of a surrogate pair"
+                raise TinyLMError(f"has {what} at character {at.start()}", where=f"texts[{number}]",
+                                  remedy="Take it out")
+        return cls(strings)
+
+
+Given = str | Path | Texts
+"""What a person points at."""
+
+
+def chosen_source(source: Given | None, texts: str | Iterable[str] | None) -> Given | None:
+    """The source, or the texts that a program gives in its place.
+
+    Raises:
+        TinyLMError: both are given, or the source is something else, such as a list of texts.
+    """
+    if source is not None and not isinstance(source, str | os.PathLike | Texts):
+        raise not_a_source(source)
+    if texts is None:
+        return source
+    if source is not None:
+        raise TinyLMError("a source and texts are both given", where="texts", remedy="Give one of them")
+    return Texts.of(texts)
 
 
 @dataclass(frozen=True)
