@@ -100,6 +100,11 @@ def test_what_says_nothing_is_not_guessed_at(put: Put) -> None:
     assert error.remedy == "Its bytes do not tell its encoding. If you know it: --encoding NAME"
 
 
+def test_what_is_quoted_of_a_text_drives_no_terminal(put: Put) -> None:
+    error = refusal(put("a.txt", ("müde Füße \x1b[31m und \x9b31m süße Äpfel\n" * 30).encode("latin-1")))
+    assert str(error).isprintable()
+
+
 def test_the_place_counts_lines_and_bytes(put: Put) -> None:
     before = "plain line\n" * 200_000
     error = refusal(put("late.txt", before.encode() + FRENCH.encode("cp1252")))

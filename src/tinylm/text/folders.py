@@ -13,6 +13,7 @@ from tinylm.errors import TinyLMError, command
 from tinylm.text.decoding import read_text, settled_encoding, why_no_text
 from tinylm.text.packed import without_packing
 from tinylm.text.sources import Options, Source, file_source, is_jsonl
+from tinylm.untrusted import quoted
 
 PROGRAM_KINDS = frozenset((
     ".svg", ".css", ".scss", ".less", ".map", ".xsd", ".xsl", ".xml", ".json", ".plist", ".ini", ".cfg", ".conf",
@@ -163,8 +164,8 @@ class _Finder:
         self._passed_folders.setdefault(f"cannot be read ({error.strerror})", []).append(Path(error.filename))
 
     def _names(self, paths: list[Path]) -> str:
-        names = [os.path.relpath(path, self._root) for path in paths]
-        return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+        names = [quoted(os.path.relpath(path, self._root)) for path in paths[:NAMES_SHOWN]]
+        return ", ".join(names) + (", ..." if len(paths) > NAMES_SHOWN else "")
 
 
 def _why_not_entered(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tinylm.errors import TinyLMError, shell_word
 from tinylm.text.encodings import COMMON, WIDE, likely_encodings, spoken
 from tinylm.text.packed import CHUNK, PACKED
+from tinylm.untrusted import quoted
 
 MOST_SURVEYED = 64
 """Chunks of a text that are looked through once it has turned out not to be UTF-8."""
@@ -123,7 +124,7 @@ def _excerpt(sample: bytes, name: str) -> str:
     """Some words around the first characters beyond ASCII, as the encoding reads them."""
     text = sample.decode(name, "replace")
     at = next((index for index, character in enumerate(text) if not character.isascii()), 0)
-    return " ".join(text[max(0, at - 12):at + 20].split())
+    return quoted(" ".join(text[max(0, at - 12):at + 20].split()))
 
 
 def _without_the_end(failure: Failure, where: str, *, is_certain: bool) -> str:
