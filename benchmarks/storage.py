@@ -49,10 +49,11 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
     from tinylm.generation.engine.engine import Engine
     from tinylm.text.corpus import open_corpus
     from tinylm.text.dataset import build_dataset
+    from tinylm.text.sources import Options
     from tinylm.text.split import split_corpus
 
     config = bundle.read_config(folder)
-    corpus = open_corpus(text, documents=config.data.documents, text_field=config.data.text_field)
+    corpus = open_corpus(text, Options.of(config.data))
     part = build_dataset(split_corpus(corpus, config.data.validation), bundle.read_tokenizer(folder)).validation
     assert part is not None, "nothing of this text is held out"
     weights = bundle.read_weights(folder, config.model)

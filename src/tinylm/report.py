@@ -51,7 +51,8 @@ class Baselines:
 class Report:
     """`loss` in nats a token; `bits_per_byte` and the baselines in bits a byte of the text, which compares across
     tokenizers. `ngram_order`: see `Baselines`. `copying`: what stands in the training text of some texts that the model
-    wrote; None where nobody looked, or where the training text is not there."""
+    wrote; None where nobody looked, or where the training text is not there. `notes`: how the text was read, in
+    sentences."""
 
     split: str
     loss: float
@@ -62,6 +63,7 @@ class Report:
     baselines: dict[str, float]
     ngram_order: int = 0
     copying: Copied | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

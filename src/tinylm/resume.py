@@ -8,10 +8,12 @@ from typing import Any
 from tinylm import bundle
 from tinylm.config import Partial, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
+from tinylm.paths import IN_MEMORY
 from tinylm.prepare import Job, describe
 from tinylm.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
+from tinylm.text.sources import Given, Options
 from tinylm.text.split import split_corpus
 from tinylm.training.device import choose_device
 
@@ -20,8 +22,8 @@ MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 
-def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tuple[Job, list[str]]:
-    """The job of a run as its folder has it, and what has been changed in it, for people.
+def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[Job, list[str]]:
+    """The job of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
         given: choices made now; where one differs from the run's own it must be one that may change.
@@ -37,7 +39,11 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     if source is None and data.source == "-":
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
                           remedy=f"tinylm train - --resume --out {folder} < TEXT")
-    corpus = open_corpus(source or data.source, documents=data.documents, text_field=data.text_field)
+    if source is None and data.source == IN_MEMORY:
+        raise TinyLMError("its texts were in memory, and have to be given again", where=str(folder),
+                          remedy="--resume cannot find them; in Python: "
+                                 f"tinylm.train(texts=..., resume=True, out={str(folder)!r})")
+    corpus = open_corpus(source or data.source, Options.of(data))
     if corpus.stats().fingerprint != data.fingerprint:
         raise TinyLMError("this is not the text that the run began with", where=corpus.name,
                           remedy="Restore it, name the place where it is now as SOURCE, or train anew with --force")
@@ -45,7 +51,7 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     dataset = build_dataset(split, tokenizer)
     job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
               measure_baselines(*texts(split, dataset), tokenizer.vocab_size), choose_device(config.train.device))
-    return job, changes
+    return job, [*(f"note       {sentence}" for sentence in split.notes()), *changes]
 
 
 def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json
+from tinylm.cli.output import add_json, columns, note, print_json
 
 EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 
@@ -20,6 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.report import say_copied, standings, verdict
 
     report = tinylm.load(arguments.run).evaluate(arguments.source)
+    for sentence in report.notes:
+        note(f"note: {sentence}")
     if arguments.json:
         print_json(report.to_dict())
         return 0

@@ -33,6 +33,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--documents", choices=("auto", "text", "line", "jsonl"),
                         help="what one document is: a file, a line, or a jsonl record")
     parser.add_argument("--text-field", metavar="NAME", help="the field of a jsonl record with the text")
+    parser.add_argument("--encoding", metavar="NAME",
+                        help="of files without a byte order mark, e.g. windows-1252 or gb18030 (default: UTF-8)")
     parser.add_argument("--validation", metavar="SHARE|FILE", type=_share_or_path,
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
@@ -59,8 +61,8 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
     layers = [read_toml(arguments.config)] if arguments.config else []
     layers += [parse_setting(setting) for setting in arguments.set]
-    names = ("tokenizer", "vocab_size", "documents", "text_field", "validation", "minutes", "steps", "epochs", "until",
-             "seed", "device")
+    names = ("tokenizer", "vocab_size", "documents", "text_field", "encoding", "validation", "minutes", "steps",
+             "epochs", "until", "seed", "device")
     return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
                    **{name: getattr(arguments, name) for name in names})
 

@@ -8,31 +8,31 @@ from functools import partial
 from pathlib import Path
 
 from tinylm.text.manual import passages
-from tinylm.text.sources import Documents, Source, file_source, kind_of, walk
+from tinylm.text.sources import Documents, Options, Source, file_source, kind_of, walk
 
 HELLO = ("hello , how are you ?", "hello , how is your day ?", "how are you ?", "how is your day ?")
 """The four sentences of the teaching notebook, in its order."""
 
 
-def _hello(documents: str) -> list[Source]:
-    kind: Documents = "line" if documents == "auto" else documents  # type: ignore[assignment]
+def _hello(options: Options) -> list[Source]:
+    kind: Documents = "line" if options.documents == "auto" else options.documents  # type: ignore[assignment]
     return [Source("hello", kind, lambda: iter(["\n".join(HELLO) + "\n"]))]
 
 
-def _python_reference(documents: str) -> list[Source]:
+def _python_reference(options: Options) -> list[Source]:
     from pydoc_data.topics import topics
 
-    kind = kind_of(Path(), documents)
+    kind = kind_of(Path(), options.documents)
     return [Source("python-reference", kind, partial(iter, [passage])) for passage in passages(topics)]
 
 
-def _python_stdlib(documents: str) -> list[Source]:
+def _python_stdlib(options: Options) -> list[Source]:
     folder = Path(sysconfig.get_path("stdlib"))
     others = ("site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__")
     paths = [path for path in walk(folder, without=others) if path.suffix == ".py" and path.stat().st_size]
-    return [file_source(path, documents) for path in paths]
+    return [file_source(path, options) for path in paths]
 
 
-BUILT_IN: dict[str, Callable[[str], list[Source]]] = {
+BUILT_IN: dict[str, Callable[[Options], list[Source]]] = {
     "hello": _hello, "python-reference": _python_reference, "python-stdlib": _python_stdlib,
 }

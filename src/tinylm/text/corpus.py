@@ -18,14 +18,22 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tinylm.errors import TinyLMError, did_you_mean, nearest
+from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
+from tinylm.text.encodings import checked_encoding
+from tinylm.text.folders import select_texts
+from tinylm.text.line_ends import LineEnds
+from tinylm.text.missing import is_a_text, missing, not_a_source
 from tinylm.text.records import LONGEST, read_lines, read_records
-from tinylm.text.sources import Documents, Options, Source, file_source, folder_sources
+from tinylm.text.sources import Documents, Given, Options, Source, Tally, Texts, file_source
 
+_DEFAULT = Options()
 PIECE = 1 << 20
 """A document longer than this many characters is delivered in pieces of about this length."""
 WHITESPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -62,12 +70,13 @@ class CorpusStats(NamedTuple):
 class Corpus:
     """A text made of documents, read from its start as often as wanted. Made by `open_corpus`."""
 
-    def __init__(self, name: str, sources: list[Source], opened_as: Options) -> None:
+    def __init__(self, name: str, sources: list[Source], opened_as: Options, notes: Iterable[str] = ()) -> None:
         kinds = {source.documents for source in sources}
         self.name = name
         self.documents: Documents = kinds.pop() if len(kinds) == 1 else "text"
-        self._sources, self._opened_as = sources, opened_as
+        self._sources, self._opened_as, self._notes = sources, opened_as, list(notes)
         self._stats: CorpusStats | None = None
+        self._found: list[str] = []
 
     def pieces(self) -> Iterator[Piece]:
         """The text in order, cut only where no tokenizer's result depends on it.
@@ -75,19 +84,29 @@ class Corpus:
         Raises:
             TinyLMError: undecodable bytes, a broken archive or record, a word or line of over 16 million characters.
         """
+        return self._pieces(Tally())
+
+    def _pieces(self, tally: Tally) -> Iterator[Piece]:
         for source in self._sources:
             if source.documents == "text":
-                yield from _cut(source.chunks(), source.where)
+                yield from _cut(self._chunks(source, tally.line_ends), source.where)
                 continue
-            for number, text in self._short_documents(source):
+            for number, text in self._short_documents(source, tally):
                 yield from _cut([text], source.where, number)
 
-    def _short_documents(self, source: Source) -> Iterator[tuple[int, str]]:
+    def _chunks(self, source: Source, line_ends: LineEnds) -> Iterator[str]:
+        keeps = self._opened_as.line_ends == "keep"
+        return source.chunks() if keeps else line_ends.normalised_chunks(source.chunks())
+
+    def _short_documents(self, source: Source, tally: Tally) -> Iterator[tuple[int, str]]:
         """(line number, text) of each."""
-        lines = read_lines(source.chunks(), source.where)
         if source.documents == "line":
-            return lines
-        return read_records(lines, self._opened_as.text_field, source.where)
+            return read_lines(self._chunks(source, tally.line_ends), source.where)
+        lines = read_lines(self._chunks(source, LineEnds()), source.where)  # between records, they are of no text
+        records = read_records(lines, self._opened_as.text_field, source.where)
+        if self._opened_as.line_ends == "keep":
+            return records
+        return ((number, tally.line_ends.normalised(text)) for number, text in records)
 
     def stats(self) -> CorpusStats:
         """Sizes, alphabet and fingerprint: the first call reads the whole text, later ones remember.
@@ -96,61 +115,75 @@ class Corpus:
             TinyLMError: as `pieces`, and when there is nothing but white space.
         """
         if self._stats is None:
-            self._stats = _measure(self.pieces(), self.name)
+            tally = Tally()
+            self._stats = _measure(self._pieces(tally), self.name)
+            self._found = tally.sentences()
         return self._stats
 
-    def another(self, source: str | Path) -> Corpus:
+    def notes(self) -> list[str]:
+        """Sentences for people about how the text was read: what was normalised or passed over, with counts.
+
+        Raises:
+            TinyLMError: as `stats`, which reads the text if nobody has yet.
+        """
+        notes = [*self._notes]
+        notes += dict.fromkeys(source.note for source in self._sources if source.note)
+        if self.stats().documents == 1 and self.documents == "line":
+            notes.append("the text is a single line, so it is one document: --documents text reads flowing text")
+        return [*notes, *self._found]
+
+    def another(self, source: Given) -> Corpus:
         """Opens another source with the same options, such as a file to validate on. Raises: as `open_corpus`."""
-        return open_corpus(source, **self._opened_as._asdict())
+        return open_corpus(source, self._opened_as)
 
 
-def open_corpus(source: str | Path, *, documents: str = "auto", text_field: str = "text") -> Corpus:
+def open_corpus(source: Given, options: Options = _DEFAULT, **chosen: str) -> Corpus:
     """Opens a text to train on.
 
     Args:
-        source: a path; `-` for standard input; or a built-in text: `hello`, `python-reference`, `python-stdlib`, which
-            mean the same in every folder (a file of such a name is `./hello`).
-        documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
-            `text_field`; "auto": by the file's name, and lines for `hello`.
-        text_field: the field of a jsonl record that holds the text.
+        source: a path; `-` for standard input; a built-in text: `hello`, `python-reference`, `python-stdlib`, which
+            mean the same in every folder (a file of such a name is `./hello`); or texts in memory.
+        options: how it is read; by default as `Options()` says.
+        chosen: single options by name, over `options`.
 
     Raises:
         TinyLMError: it does not exist, cannot be read, is empty, is not text, or is in an unknown encoding.
     """
-    if documents not in ("auto", "text", "line", "jsonl"):
-        raise TinyLMError(f"there is no kind of documents {documents!r}", where="documents",
-                          remedy=did_you_mean(documents, ("auto", "text", "line", "jsonl")))
-    corpus = _open(str(source), Options(documents, text_field))
+    options = replace(options, **chosen)
+    if options.documents not in ("auto", "text", "line", "jsonl"):
+        raise TinyLMError(f"there is no kind of documents {options.documents!r}", where="documents",
+                          remedy=did_you_mean(options.documents, ("auto", "text", "line", "jsonl")))
+    if options.encoding != "auto":
+        checked_encoding(options.encoding)
+    corpus = _open(source, options)
     if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")
     return corpus
 
 
-def _open(source: str, options: Options) -> Corpus:
+def _open(source: Given, options: Options) -> Corpus:
+    if isinstance(source, Texts):
+        return _in_memory(source, options)
+    if not isinstance(source, str | os.PathLike):
+        raise not_a_source(source)
     if source == "-":
         return _spooled(_standard_input(), Path("standard input"), options)
     if source in BUILT_IN:
-        return Corpus(source, BUILT_IN[source](options.documents), options)
-    path = Path(source)
+        return Corpus(str(source), BUILT_IN[str(source)](options), options)
+    path = given_path(source)
     try:
-        if source and path.is_dir():
-            return Corpus(path.resolve().name, folder_sources(path, options.documents), options)
+        if str(source) and path.is_dir():
+            sources, notes = select_texts(path, options)
+            return Corpus(path.resolve().name, sources, options, notes)
         if path.is_file():
-            return Corpus(path.name, [file_source(path, options.documents)], options)
-        if source and path.exists():  # a pipe: it can be read only once
+            return Corpus(path.name, [file_source(path, options)], options)
+        if str(source) and path.exists():  # a pipe: it can be read only once
             with open(path, "rb") as pipe:
                 return _spooled(pipe, path, options)
     except OSError as error:
-        raise TinyLMError(f"cannot be read ({error.strerror})", where=source) from None
-    raise _missing(source)
-
-
-def _missing(source: str) -> TinyLMError:
-    path = Path(source)
-    names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
-    close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, BUILT_IN)
-    remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(BUILT_IN)}"
-    return TinyLMError("there is no such file or folder", where=source or "an empty name", remedy=remedy)
+        if not is_a_text(str(source)):
+            raise TinyLMError(f"cannot be read ({error.strerror})", where=str(source)) from None
+    raise missing(str(source), BUILT_IN)
 
 
 # ---- sources
@@ -167,8 +200,23 @@ def _spooled(stream: BinaryIO, path: Path, options: Options) -> Corpus:
     handle, copied = tempfile.mkstemp(prefix="tinylm-", suffix=path.suffix)
     with open(handle, "wb") as copy:
         shutil.copyfileobj(stream, copy)
-    corpus = Corpus(path.name, [file_source(Path(copied), options.documents, where=str(path))], options)
+    corpus = Corpus(path.name, [file_source(Path(copied), options, where=str(path))], options)
     weakref.finalize(corpus, Path(copied).unlink, missing_ok=True)
+    return corpus
+
+
+def _in_memory(texts: Texts, options: Options) -> Corpus:
+    """A corpus of strings. Several of them are documents that stand by themselves, as records do."""
+    if options.documents not in ("auto", "text", "line"):
+        raise TinyLMError(f"texts in memory are documents themselves, and no {options.documents}", where="documents",
+                          remedy='Leave it out, or give documents="line" for a document a line')
+    kind: Documents = "line" if options.documents == "line" else "text"
+    sources = [Source(f"texts[{number}]", kind, partial(iter, [text])) for number, text in enumerate(texts.strings)]
+    empty = sum(not text for text in texts.strings)
+    corpus = Corpus(IN_MEMORY, sources, options,
+                    [f"{empty:,} of {len(sources):,} texts are empty, and no documents"] if empty else [])
+    if len(sources) > 1 and options.documents == "auto":
+        corpus.documents = "jsonl"
     return corpus
 
 

@@ -65,6 +65,14 @@ class Split:
         slices = [self.train, *([self.validation] if self.validation else [])]
         return "".join(sorted(set().union(*(part.corpus.stats().alphabet for part in slices))))
 
+    def notes(self) -> list[str]:
+        """`Corpus.notes` of the text, and of another source to validate on, which is named."""
+        notes = self.train.corpus.notes()
+        if self.validation and self.validation.corpus is not self.train.corpus:
+            other = self.validation.corpus
+            notes += [f"{other.name}: {sentence}" for sentence in other.notes()]
+        return notes
+
 
 def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     """Holds out the end of a corpus, or takes another source.
