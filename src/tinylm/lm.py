@@ -171,7 +171,7 @@ class LanguageModel(Writing):
         """Every activation by its name (docs/NAMES.md) for `<bos>` and the text: T = 1 + its tokens, B = 1."""
         from tinylm.inspection import trace
 
-        return trace.trace(self.model, self.tokenizer.encode_prompt(text))
+        return trace.trace(self.model, self.encode_prompt(text))
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -22,7 +23,7 @@ from tinylm.generation.completion import (
 )
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
-from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer import Tokenizer, Typed
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
     from tinylm.generation.batch import Batch
@@ -34,6 +35,10 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
 
 MOST_TEXTS, MOST_CACHE = 64, 1 << 30
 """Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
+
+
+class NearFormWarning(UserWarning):
+    """A text was read in another spelling than it was given, which looks the same."""
 
 
 class Prediction(NamedTuple):
@@ -66,11 +71,16 @@ class Writing:
         """The most likely next tokens, best first.
 
         Raises:
-            TinyLMError: words or characters that the tokenizer does not know.
+            TinyLMError: words or characters that the tokenizer does not know, in no near form either. A near form is
+                taken with a `NearFormWarning`, here and in all that takes texts.
         """
         if top < 1:
             raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
-        return self._predictions(self.read(self.tokenizer.encode_prompt(prompt)).logits, top)
+        return self._predictions(self.read(self.encode_prompt(prompt)).logits, top)
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """`<bos>` and the ids of a text that a person typed. Warns and raises: as `predict`."""
+        return self.tokenizer.encode_prompt(_warned(self.tokenizer.typed(prompt)))
 
     def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
         """The same after these ids, which begin with `<bos>`: a generator that takes a break after each piece of work.
@@ -192,20 +202,23 @@ class Writing:
         from tinylm.compiled.compiling import announce  # with the compiler: reading does without
         from tinylm.generation.logits import COMPILING, choose
         from tinylm.generation.sampler import bias_of, forced_ids
+        from tinylm.generation.typed import typed_settings
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
             announce(choose, COMPILING)
         for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
             if count < least:
                 raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
-        config = self.sample_config(**settings)
+        config, read = typed_settings(self.sample_config(**settings), self.tokenizer)
+        for each in read:
+            _warned(each)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
         return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
 
     def _of_prompt(self, prompt: str | list[int], samples: int, logprobs: int | None, config: SampleConfig,
                    bias: Logits, forced: list[int]) -> Iterator[Task]:
         """What a beam search has found is written as if it were forced."""
-        ids = self.tokenizer.encode_prompt(prompt) if isinstance(prompt, str) else prompt
+        ids = self.encode_prompt(prompt) if isinstance(prompt, str) else prompt
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(prompt)
         founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, found in enumerate(founds):
@@ -294,3 +307,10 @@ class Writing:
         assert self._weights is not None
         announce(forward, "the engine for this processor, once: about 10 seconds")
         return Engine(self.config.model, self._weights, self.storage)
+
+
+def _warned(typed: Typed) -> str:
+    """The text as it was read, having warned of what was replaced in it."""
+    for replaced in typed.replaced:
+        warnings.warn(replaced, NearFormWarning, stacklevel=4)
+    return typed.text

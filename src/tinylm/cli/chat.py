@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import columns, note
 from tinylm.cli.sampling import add_settings, add_storage, settings_of
+from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -95,7 +96,7 @@ class Chat:
         from tinylm.untrusted import harmless
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.tasks(ids, **self.settings)
+        task, = self.lm.tasks(ids, **read_settings(self.lm, self.settings))
         try:
             for piece in self.lm.write(task):
                 print(harmless(piece), end="", flush=True)
@@ -117,7 +118,7 @@ class Chat:
         """Begins a line of its own, if there is something before it and the tokenizer knows line breaks."""
         from tinylm.errors import TinyLMError
 
-        tokenizer = self.lm.tokenizer
+        tokenizer, line = self.lm.tokenizer, read_typed(self.lm.tokenizer, line)
         if line and len(self.ids) > 1 and not tokenizer.decode(self.ids[-1:]).endswith("\n"):
             for joint in ("\n", " "):
                 with suppress(TinyLMError):

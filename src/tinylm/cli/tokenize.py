@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.output import add_json, columns, print_json
+from tinylm.cli.typed import read_typed
 
 EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
 
@@ -21,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     read_config(arguments.run)  # says clearly when RUN is no model folder
     tokenizer = read_tokenizer(arguments.run)
-    ids = tokenizer.encode(arguments.text)
+    ids = tokenizer.encode(read_typed(tokenizer, arguments.text))
     tokens = tokenizer.tokens(ids)
     if arguments.json:
         print_json({"tokens": tokens, "ids": ids})

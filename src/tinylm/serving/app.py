@@ -119,7 +119,7 @@ class Api:
         asked, served, exchange, _ = await self._take(request, NextRequest)
         tokenizer, prompt = served.lm.tokenizer, asked.prompt or ""
         try:
-            given = tokenizer.encode_text(prompt) if isinstance(prompt, str) else prompt
+            given = tokenizer.encode_typed(prompt) if isinstance(prompt, str) else prompt
             text = prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
             ids = with_bos(given, tokenizer.bos_id)
             async with wanted(request.receive, exchange.until):

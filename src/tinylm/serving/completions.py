@@ -65,7 +65,7 @@ def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
 
 def _asked(lm: LanguageModel, prompt: str | list[int], n: int, top: int | None, settings: dict[str, Any]) -> Asked:
     tokenizer = lm.tokenizer
-    given = tokenizer.encode_text(prompt) if isinstance(prompt, str) else prompt
+    given = tokenizer.encode_typed(prompt) if isinstance(prompt, str) else prompt
     text = prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
     ids = with_bos(given, tokenizer.bos_id)
     return Asked(given, ids, text, lm.tasks(ids, samples=n, logprobs=top, **settings))

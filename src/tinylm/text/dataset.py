@@ -30,7 +30,7 @@ from tinylm.errors import TinyLMError
 from tinylm.memory import give_back
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.split import Slice, Split
-from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer import Tokenizer, UnknownText
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -198,7 +198,8 @@ def _encoded(part: Slice, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> Iterato
             for piece, ids in zip(pieces, found.result(), strict=False):
                 if isinstance(ids, TinyLMError):
                     where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
-                    raise TinyLMError(ids.what, where=where, remedy=ids.remedy)
+                    remedy = ids.of_training if isinstance(ids, UnknownText) else ids.remedy
+                    raise TinyLMError(ids.what, where=where, remedy=remedy)
                 yield piece, ids
                 place += len(piece.text)
 
