@@ -9,7 +9,7 @@ from pathlib import Path
 from tinylm.config import RunConfig, TrainConfig
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied
-from tinylm.report import Report, say_copied, standings, verdict
+from tinylm.report import Report, cautions, say_copied, standings, verdict
 from tinylm.training.events import Finished
 
 _CARD = """\
@@ -37,7 +37,7 @@ On the {split} text of {tokens:,} tokens the loss is {loss:.4f} nats a token (pe
 |---|---:|---:|
 {table}
 
-The model is {verdict}.
+The model is {verdict}.{cautions}
 
 {remarks}{copying}{samples}## What it is not
 It knows nothing but the patterns of this text. It states falsehoods as easily as truths, and may repeat passages of the
@@ -75,7 +75,7 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
         bits_per_byte=report.bits_per_byte,
         table="\n".join(f"| {row.name} | {row.nats_per_token:.4f} | {row.bits_per_byte:.3f} |"
                         for row in standings(report)),
-        verdict=verdict(report),
+        verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
         remarks=_section("What was noticed", [f"- {remark}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
         samples=_section("What it writes", _quoted([text for text in (*samples, sample) if text])),

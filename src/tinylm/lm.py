@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from torch import Tensor
 
     from tinylm.model.transformer import TinyLM
-    from tinylm.report import Baselines, Report
+    from tinylm.report import Baselines, Report, Text
+    from tinylm.text.left_out import LeftOut
 
 STORAGES = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
@@ -88,25 +89,30 @@ class LanguageModel(Writing):
 
         Args:
             source: a text; None is the validation text of the training run (or the training text, where nothing was
-                held out).
+                held out). What the tokenizer does not know of another text is counted and charged
+                (`Report.left_out`), and the model reads on as if it were not there.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm.report import Text, measure_baselines, texts
+        from tinylm.report import Text, baselines_of_run
+        from tinylm.text.left_out import KnownAlone, best_form, measure
 
         data = self.config.data
         if source is None:
             split = self._training_split()
             dataset = build_dataset(split, self.tokenizer)
-            train, judged = texts(split, dataset)
             name = "validation" if dataset.validation else "train"
-            report = self._judge(judged.ids, name, measure_baselines(train, judged, self.tokenizer.vocab_size))
+            report = self._judge(dataset.validation or dataset.train, name,
+                                 baselines_of_run(split, dataset, self.tokenizer))
         else:
             corpus = open_corpus(source, Options.of(data))
             split = split_corpus(corpus, 0.0)
-            judged = Text(build_dataset(split, self.tokenizer).train, split.train)
-            report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))
+            form = best_form(split.train, self.tokenizer)
+            dataset = build_dataset(split, KnownAlone(self.tokenizer, form), least=1)
+            judged = Text(dataset.train, split.train)
+            left_out = measure(split.train, self.tokenizer, form)
+            report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged, left_out))
         return replace(report, copying=self.copying(), notes=tuple(split.notes()))
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
@@ -118,7 +124,7 @@ class LanguageModel(Writing):
                               remedy="The model is damaged: restore its folder from a copy, or train again")
         return report
 
-    def _baselines_of_training(self, other: Any) -> Baselines:
+    def _baselines_of_training(self, other: Text, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
         from tinylm.report import Baselines, Text, measure_baselines
 
@@ -126,9 +132,9 @@ class LanguageModel(Writing):
             split = self._training_split()
             train = Text(build_dataset(split, self.tokenizer).train, split.train)
         except TinyLMError:
-            counted = measure_baselines(other, other, self.tokenizer.vocab_size)
-            return Baselines({"uniform": counted.bits_per_byte["uniform"]})
-        return measure_baselines(train, other, self.tokenizer.vocab_size)
+            counted = measure_baselines(other, other, self.tokenizer.vocab_size, left_out)
+            return Baselines({"uniform": counted.bits_per_byte["uniform"]}, left_out=left_out)
+        return measure_baselines(train, other, self.tokenizer.vocab_size, left_out)
 
     def copied(self, text: str) -> Copied:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second

@@ -37,7 +37,7 @@ from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
-from tinylm.report import Report, judge, say_copied, table, verdict
+from tinylm.report import Report, cautions, judge, say_copied, table, verdict
 from tinylm.resume import reopen
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
@@ -264,7 +264,8 @@ class _Run:
             context_length=config.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes,
             validation_tokens=held_out.n_tokens if held_out else 0,
             validation_bytes=held_out.n_bytes if held_out else 0, baselines=self.job.baselines.bits_per_byte,
-            repeated=repeated, unknown=unknown, ngram_order=self.job.baselines.ngram_order)
+            repeated=repeated, unknown=unknown, ngram_order=self.job.baselines.ngram_order,
+            left_out_bits=self.job.baselines.left_out.bits)
 
     def _tell(self, event: Event) -> None:
         for each in (event, *self._sampled(event)):
@@ -288,9 +289,9 @@ class _Run:
             yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 
     def _display(self) -> Display:
-        part = self.job.dataset.validation
-        return Display(self.console, self.horizon,
-                       (lambda loss: bits_per_byte(loss * part.n_tokens, part.n_bytes)) if part else None)
+        part, left_out = self.job.dataset.validation, self.job.baselines.left_out
+        return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
+            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None)
 
     # ---- judging and writing
 
@@ -365,6 +366,7 @@ def _closing_lines(outcome: Outcome) -> list[str]:
 def _judgement(report: Report) -> list[str]:
     beside = ", ".join(f"{name} {value:.2f}" for name, value in table(report))
     return [f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
+            *(f"Note: {caution}." for caution in cautions(report)),
             f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
             *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.report import say_copied, standings, verdict
+    from tinylm.report import cautions, say_copied, standings, verdict
 
     report = tinylm.load(arguments.run).evaluate(arguments.source)
     for sentence in report.notes:
@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report.to_dict())
         return 0
     print(f"On the {report.split} text ({report.tokens:,} tokens, {report.bytes:,} bytes):")
+    print("".join(f"  {caution}\n" for caution in cautions(report)), end="")
     print(f"  loss {report.loss:.4f} nats a token, perplexity {report.perplexity:.2f}, "
           f"{report.bits_per_byte:.3f} bits a byte")
     print("\n".join(f"  {line}" for line in columns(

@@ -32,6 +32,7 @@ from tinylm.text.vocabulary import (
     entry_bytes,
     file_format,
     parse_file,
+    word_parts,
     word_vocab,
 )
 from tinylm.untrusted import quoted, read_whole
@@ -205,6 +206,16 @@ class Tokenizer:
                    for each in _listed(reading.unknown, "word", lambda word: _near_to(self.near.near(word)))]
         return Typed(reading.text, _replacements(reading.replaced), unknown)
 
+    def knows(self, units: Iterable[str]) -> bool:
+        """True if all of these characters, or words, have ids of their own."""
+        if self.kind == "word":
+            return all(part in self._vocab for unit in units for part in word_parts(unit))
+        return self.kind == "bpe" or self._vocab.keys() >= set(units)
+
+    def encode_known(self, text: str) -> Ids:
+        """The ids of what is known of a text: unknown characters have none, and unknown words `<unk>` or none."""
+        return self._encode.known_alone(checked_text(text))
+
     def encode_typed(self, text: str) -> list[int]:
         """The ids of what a person typed, alone. Raises: TinyLMError: as `typed`."""
         return self.encode_text(self.typed(text).text)
@@ -228,7 +239,7 @@ class Tokenizer:
         told = _listed(places, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
         return UnknownText(
             f"not in the vocabulary: {_joined(told, places)}",
-            remedy=f"Leave it out, {other}, or with --set data.unknown_token=true in place of that",
+            remedy=f"Leave it out, {other}; with --set data.unknown_token=true, unknown words are read as <unk>",
             of_training="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
                         "--set data.unknown_token=true")
 
