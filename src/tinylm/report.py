@@ -217,8 +217,8 @@ def say_left_out(left_out: LeftOut, n_bytes: int) -> list[str]:
     if spaces:
         parts.append(f"words alone are predicted, without {spaces}")
     if left_out.bits:
-        parts.append(f"the bits a byte include {left_out.bits / max(1, n_bytes):.3f} for what the tokens leave out, loss "
-                     "and perplexity nothing")
+        parts.append(f"the bits a byte include {left_out.bits / max(1, n_bytes):.3f} for what the tokens leave out, "
+                     "loss and perplexity nothing")
     read = f"the text was read in Unicode's form {left_out.form}, of which the model knows more"
     return [*([read] if left_out.form else []), *(["; ".join(parts)] if parts else [])]
 

@@ -198,7 +198,8 @@ def white_space(left: LeftOut) -> str:
 def share_unknown(left: LeftOut) -> str:
     """`12 of 61,234 characters (0.02%)`."""
     share = 100 * left.unknown / max(1, left.units)
-    return f"{left.unknown:,} of {left.units:,} {left.unit} ({share:.2g}%)"
+    told = "over 99" if 99 < share < 100 else f"{share:.0f}" if share >= 10 else f"{share:.2g}"
+    return f"{left.unknown:,} of {left.units:,} {left.unit} ({told}%)"
 
 
 def _count(number: int, one: str, many: str = "") -> str:
