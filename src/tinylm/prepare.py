@@ -30,7 +30,7 @@ from tinylm.report import Baselines, baselines_of_run
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
-from tinylm.text.left_out import measure, white_space
+from tinylm.text.left_out import left_out_by_words, white_space
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.sources import Options
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
@@ -250,7 +250,7 @@ def _tokens(dataset: Dataset) -> str:
 
 def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:
     """What words alone do not keep of the text to train on."""
-    lost = white_space(measure(split.train, tokenizer)) if tokenizer.kind == "word" else ""
+    lost = white_space(left_out_by_words(split.train)) if tokenizer.kind == "word" else ""
     return [f"note       words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
 
 

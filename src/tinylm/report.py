@@ -179,6 +179,15 @@ def standings(report: Report) -> list[Standing]:
                   key=lambda row: row.bits_per_byte)
 
 
+def figure(value: float, places: int) -> str:
+    """A number with so many decimals; one that is less than the last of them is not told as 0.
+
+    >>> figure(0.25, 3), figure(0.00002, 3), figure(0.0, 3)
+    ('0.250', '2e-05', '0.000')
+    """
+    return f"{value:.1g}" if 0 < value < 0.5 * 10**-places else f"{value:.{places}f}"
+
+
 def table(report: Report) -> list[tuple[str, float]]:
     """The same in bits a byte alone."""
     return [(row.name, row.bits_per_byte) for row in standings(report)]

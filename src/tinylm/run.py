@@ -37,7 +37,7 @@ from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
-from tinylm.report import Report, cautions, judge, say_copied, table, verdict
+from tinylm.report import Report, cautions, figure, judge, say_copied, table, verdict
 from tinylm.resume import reopen
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
@@ -364,8 +364,9 @@ def _closing_lines(outcome: Outcome) -> list[str]:
 
 
 def _judgement(report: Report) -> list[str]:
-    beside = ", ".join(f"{name} {value:.2f}" for name, value in table(report))
-    return [f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
+    beside = ", ".join(f"{name} {figure(value, 2)}" for name, value in table(report))
+    return [f"On the {report.split} text: loss {figure(report.loss, 4)} nats a token, "
+            f"{figure(report.bits_per_byte, 3)} bits a byte.",
             *(f"Note: {caution}." for caution in cautions(report)),
             f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
             *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]

@@ -56,6 +56,7 @@ class Writing:
                  device: str, storage: Storage) -> None:
         """Either the module or its weights are given."""
         self.config, self.tokenizer, self.storage = config, tokenizer, storage
+        tokenizer.line_ends = config.data.line_ends
         self._weights, self._device = weights, device
         if model is not None:
             self.model = model.eval()

@@ -94,9 +94,9 @@ def test_words_in_another_case_or_with_punctuation_are_named() -> None:
         ["how"], ["you ?", "you"], ["Rose"], ["Rose"], []]
 
 
-def test_bytes_have_plain_line_ends_unless_the_text_had_others() -> None:
-    assert NearLineEnds(keeps=False).read("a\r\nb\rc").text == "a\nb\nc"
-    assert NearLineEnds(keeps=True).read("a\r\nb") == ("a\r\nb", {}, {})
+def test_bytes_have_plain_line_ends() -> None:
+    assert NearLineEnds().read("a\r\nb\rc") == ("a\nb\nc", {("\r\n", "\n"): 1, ("\r", "\n"): 1}, {})
+    assert NearLineEnds().read("a\nb") == ("a\nb", {}, {})
 
 
 @pytest.mark.parametrize(("text", "expected"), [

@@ -55,8 +55,7 @@ class Chat:
     """
 
     def __init__(self, lm: LanguageModel, settings: dict[str, Any]) -> None:
-        self.lm, self.settings = lm, settings
-        self._checked(settings)
+        self.lm, self.settings = lm, read_settings(lm, settings)
         self.reset()
 
     def reset(self) -> None:
@@ -96,7 +95,7 @@ class Chat:
         from tinylm.untrusted import harmless
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.tasks(ids, **read_settings(self.lm, self.settings))
+        task, = self.lm.tasks(ids, **self.settings)
         try:
             for piece in self.lm.write(task):
                 print(harmless(piece), end="", flush=True)
@@ -151,8 +150,8 @@ class Chat:
             changed = {**self.settings, name: given}
             if name == "temperature":
                 changed["greedy"] = False
-            now = self._checked(changed)
-            self.settings = changed
+            self.settings = read_settings(self.lm, changed)
+            now = self._checked(self.settings)
         print(f"  {name}  {json.dumps(now[name], ensure_ascii=False)}")
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:

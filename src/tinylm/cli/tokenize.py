@@ -20,8 +20,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.bundle import read_config, read_tokenizer
     from tinylm.untrusted import harmless
 
-    read_config(arguments.run)  # says clearly when RUN is no model folder
+    config = read_config(arguments.run)  # says clearly when RUN is no model folder
     tokenizer = read_tokenizer(arguments.run)
+    tokenizer.line_ends = config.data.line_ends
     ids = tokenizer.encode(read_typed(tokenizer, arguments.text))
     tokens = tokenizer.tokens(ids)
     if arguments.json:

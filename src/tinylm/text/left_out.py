@@ -20,7 +20,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tinylm.text.encoders import Ids
@@ -97,13 +97,19 @@ def measure(text: Slice, tokenizer: Tokenizer, form: Form = "") -> LeftOut:
     examples = tuple(unit for unit, _ in unknown.most_common(_EXAMPLES))
     if tokenizer.kind == "char":
         return LeftOut(bits, "characters", units, unknown.total(), examples, form=form)
+    spaces = left_out_by_words(text)
+    return replace(spaces, bits=bits + spaces.bits, units=units, unknown=unknown.total(), examples=examples, form=form)
+
+
+def left_out_by_words(text: Slice) -> LeftOut:
+    """The white space that words leave out of a text, without unknown words."""
     gaps, places = _gaps(text)
     breaks = {gap: len(_LINE_BREAK.findall(gap)) for gap in gaps}
     return LeftOut(
-        bits + _places(places, gaps.total()) + _contents(gaps), "words", units, unknown.total(), examples,
+        _places(places, gaps.total()) + _contents(gaps), "words",
         line_breaks=sum(breaks[gap] * times for gap, times in gaps.items()),
         indents=sum(times for gap, times in gaps.items() if breaks[gap] and not _LINE_BREAK.match(gap[-1])),
-        other_spaces=sum(times for gap, times in gaps.items() if not breaks[gap]), form=form)
+        other_spaces=sum(times for gap, times in gaps.items() if not breaks[gap]))
 
 
 def best_form(text: Slice, tokenizer: Tokenizer) -> Form:

@@ -85,7 +85,8 @@ class NearCharacters:
 
     def near(self, character: str) -> list[str]:
         """Known characters that a person may have meant, at most three of them."""
-        others = [*_GROUP.get(character, ""), character.lower(), character.upper(), character.casefold(),
+        cases = (case for case in (character.lower(), character.upper()) if len(case) == 1)
+        others = [*_GROUP.get(character, ""), *cases, character.casefold(),
                   unicodedata.normalize("NFD", character)[0], unicodedata.normalize("NFKC", character),
                   *self._by_look.get(_look(character), ())]
         return [other for other in dict.fromkeys(others) if other and self._known.issuperset(other)][:_NEAR]
@@ -172,18 +173,11 @@ class NearWords:
 
 
 class NearLineEnds:
-    """Reads a text with plain line ends: bytes are all known, but CR is none that the model has met.
-
-    Args:
-        keeps: the training text had them.
-    """
-
-    def __init__(self, keeps: bool) -> None:
-        self._keeps = keeps
+    """Reads a text with plain line ends, for a model that knows all bytes and has never met a CR."""
 
     def read(self, text: str) -> Reading:
         """The text with each CRLF or CR as a line feed."""
-        found = [] if self._keeps else re.findall("\r\n?", text)
+        found = re.findall("\r\n?", text)
         replaced = Counter((end, "\n") for end in found)
         return Reading(re.sub("\r\n?", "\n", text) if found else text, replaced, {})
 

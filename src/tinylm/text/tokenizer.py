@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.text.corpus import CorpusStats
 from tinylm.text.encoders import Ids, make_encoder
-from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, named
+from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, named
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
     SPECIALS,
@@ -97,8 +97,14 @@ class Typed(NamedTuple):
 
 
 class Tokenizer:
-    """Text <-> ids. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`; never changes afterwards."""
+    """Text <-> ids. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`.
 
+    Attributes:
+        line_ends: "normalize": the training text was read with plain line ends, and so is what a person types (of
+            characters and words, the vocabulary tells that by itself). All else never changes.
+    """
+
+    line_ends: Literal["normalize", "keep"] = "keep"
     pad_id, bos_id, eos_id = 0, 1, 2
 
     def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = ()) -> None:
@@ -199,7 +205,8 @@ class Tokenizer:
         Raises:
             TinyLMError: words or characters without such a form, each with its place and what is near to it.
         """
-        reading = self.near.read(checked_text(text))
+        keeps = self.kind == "bpe" and self.line_ends == "keep"
+        reading = Reading(checked_text(text), {}, {}) if keeps else self.near.read(checked_text(text))
         if reading.unknown and self.unk_id is None:
             raise self._unknown(reading.unknown)
         unknown = [f"{each} is unknown to this model, and read as <unk>"
@@ -225,8 +232,7 @@ class Tokenizer:
         """Finds the near forms of what the tokenizer does not know."""
         entries = list(self._vocab)[len(SPECIALS):]
         if self.kind == "bpe":
-            return NearLineEnds(keeps=len(entries) == 256 or any(b"\r" in data[1:] or data[:1] == b"\r" != data
-                                                                 for data in self._bytes))
+            return NearLineEnds()
         return NearWords(self._vocab) if self.kind == "word" else NearCharacters(entries)
 
     def _unknown(self, places: Mapping[str, int]) -> UnknownText:
