@@ -106,7 +106,7 @@ def texts(split: Split, dataset: Dataset) -> tuple[Text, Text]:
 
 
 def baselines_of_run(split: Split, dataset: Dataset, tokenizer: Tokenizer) -> Baselines:
-    """What counting and compressing reach on the text that a run is judged by."""
+    """The baselines of the text that a run is judged by."""
     train, judged = texts(split, dataset)
     return measure_baselines(train, judged, tokenizer.vocab_size, measure(judged.text, tokenizer))
 
@@ -212,13 +212,13 @@ def verdict(report: Report) -> str:
 
 
 def cautions(report: Report) -> list[str]:
-    """What there is to know about the numbers before they are compared, in sentences: what the tokens leave out, and a
-    text that is too short to judge by."""
+    """Sentences to read before the numbers of a report are compared: on what the tokens leave out, and on a text that
+    is too short to judge by."""
     return [*say_left_out(report.left_out, report.bytes), *_few_tokens(report)]
 
 
 def say_left_out(left_out: LeftOut, n_bytes: int) -> list[str]:
-    """What the tokens of a text leave out, and what the bits a byte charge for it."""
+    """Sentences on what the tokens of a text leave out, and on the bits a byte that are charged for it."""
     parts, spaces = [], white_space(left_out)
     if left_out.unknown:
         examples = ", ".join(map(repr, left_out.examples)) + (", .." if len(left_out.examples) > 4 else "")

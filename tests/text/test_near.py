@@ -55,6 +55,8 @@ NAMED = {
     "an apostrophe at the beginning of a word": ("'", LATIN + "‘’", ["’", "‘"]),
     "a power": ("²", "0123", ["2"]),
     "sharp s": ("ß", LATIN, ["ss"]),
+    "a Latin letter for a Cyrillic one": ("a", "абв ", ["а"]),
+    "digits of another script": ("٣", "0123 ", ["3"]),
     "nothing is near": ("世", LATIN, []),
 }
 
@@ -63,8 +65,8 @@ NAMED = {
 def test_what_is_another_text_is_named_and_not_taken(case: str) -> None:
     character, alphabet, near = NAMED[case]
     characters = NearCharacters(alphabet)
-    reading = characters.read(f"a {character}b")
-    assert reading.text == f"a {character}b"
+    reading = characters.read(f"b {character}b")
+    assert reading.text == f"b {character}b"
     assert reading.unknown[character] == 3
     assert characters.near(character) == near
 
@@ -101,7 +103,7 @@ def test_bytes_have_plain_line_ends() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("e\u0301", "'e' + U+0301"), ("é", "'é'"), ("’", "'’' (U+2019)"), ("\xa0", "U+00A0"), ("\r\n", "'\\r\\n'"),
-    ("ａ", "'ａ' (U+FF41)"), ("😀", "'😀'"), ("how", "'how'"),
+    ("ａ", "'ａ' (U+FF41)"), ("😀", "'😀'"), ("а", "'а' (U+0430)"), ("how", "'how'"),
 ])
 def test_characters_that_look_alike_are_told_by_their_code_points(text: str, expected: str) -> None:
     assert named(text) == expected

@@ -27,7 +27,7 @@ def typed_settings(config: SampleConfig, tokenizer: Tokenizer) -> tuple[SampleCo
 
 
 def _typed(texts: Iterable[str], tokenizer: Tokenizer) -> list[Typed]:
-    """How each text was read; what names a token as `#id` is left as it is."""
+    """Reads each text; one that names a token as `#id` stays as it is."""
     return [Typed(text, [], []) if text[:1] == "#" and text[1:].isdigit() else tokenizer.typed(text) for text in texts]
 
 

@@ -72,7 +72,7 @@ class Dataset:
 
 
 class Encoding(Protocol):
-    """What a tokenizer is here: a `Tokenizer`, or one for a text that it does not know the whole of."""
+    """A tokenizer as far as it is needed here: a `Tokenizer`, or a `KnownAlone` for a text with unknown parts."""
 
     eos_id: int
 

@@ -1,4 +1,4 @@
-"""What the ids of a text leave out, and how many bits it takes to tell.
+"""Measures what the ids of a text leave out, and how many bits it takes to tell.
 
 Words are ids joined by single spaces: line breaks, indents and the spelling of `<unk>` are gone. A tokenizer of
 characters or of words without `<unk>` leaves out what it does not know, where another text is judged. A loss over the
@@ -36,7 +36,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What the ids of a text leave out.
+    """A count of what the ids of a text leave out.
 
     Attributes:
         bits: it takes to tell what was left out.
@@ -76,14 +76,14 @@ class KnownAlone:
         self.fingerprint = f"{tokenizer.fingerprint}, what is known of {form or 'the text'}"
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
-        """As `Tokenizer.encoder`."""
+        """Makes the encoder of a text of so many bytes, as `Tokenizer.encoder` does."""
         if self._tokenizer.kind == "bpe":
             return self._tokenizer.encoder(n_bytes)
         return lambda text: self._tokenizer.encode_known(_in_form(text, self._form))
 
 
 def measure(text: Slice, tokenizer: Tokenizer, form: Form = "") -> LeftOut:
-    """What the ids of a text leave out: a pass over the text for words, and for characters where some are unknown.
+    """Counts what the ids of a text leave out, in a pass over it for words, and for characters if some are unknown.
 
     Args:
         form: the normal form in which the text is read, of `best_form`.

@@ -29,6 +29,10 @@ _ALIKE = ("'\u2019\u2018\u201b\u02bc\u2032\xb4`", '"\u201c\u201d\u201e\u201f\u20
           " \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t")
 """Characters that stand for each other: apostrophes and single quotes, double quotes, dashes, spaces."""
 _GROUP = {character: group for group in _ALIKE for character in group}
+_LOOKALIKES = ("AАΑ", "BВΒ", "CС", "EЕΕ", "HНΗ", "IІΙ", "JЈ", "KКΚ", "MМΜ", "NΝ", "OОΟ", "PРΡ", "SЅ", "TТΤ", "XХΧ",
+               "YΥ", "ZΖ", "aа", "cс", "eе", "iі", "jј", "oоο", "pр", "sѕ", "vν", "xх", "yу")
+"""Latin, Cyrillic and Greek letters that look the same and are not."""
+_LOOKALIKE = {character: group for group in _LOOKALIKES for character in group}
 _PAIRS = ("\u2018\u2019", "\u201c\u201d", "\u201e\u201c")
 """Opening and closing quotes, in English and in German."""
 _PLAIN = {"\t": " ", "\u2010": "-", "\u2011": "-", "\xb4": "'", "\u2033": '"'}
@@ -86,9 +90,9 @@ class NearCharacters:
     def near(self, character: str) -> list[str]:
         """Known characters that a person may have meant, at most three of them."""
         cases = (case for case in (character.lower(), character.upper()) if len(case) == 1)
-        others = [*_GROUP.get(character, ""), *cases, character.casefold(),
+        others = [*_GROUP.get(character, ""), *_LOOKALIKE.get(character, ""), *cases, character.casefold(),
                   unicodedata.normalize("NFD", character)[0], unicodedata.normalize("NFKC", character),
-                  *self._by_look.get(_look(character), ())]
+                  str(unicodedata.decimal(character, "")), *self._by_look.get(_look(character), ())]
         return [other for other in dict.fromkeys(others) if other and self._known.issuperset(other)][:_NEAR]
 
     def _clusters(self, text: str) -> Iterator[str]:
@@ -198,7 +202,8 @@ def named(text: str) -> str:
     hidden = [each for each in text if _is_mark(each) or not (each.isascii() or each.isprintable())]
     if hidden and len(text) <= 1 + MOST_MARKS:
         return " + ".join(_code(each) if each in hidden else repr(each) for each in text)
-    if not text.isascii() and (text in _GROUP or (len(text) == 1 and unicodedata.normalize("NFKC", text) != text)):
+    alike = text in _GROUP or text in _LOOKALIKE or (len(text) == 1 and unicodedata.normalize("NFKC", text) != text)
+    if alike and not text.isascii():
         return f"{text!r} ({_code(text)})"
     return repr(text)
 
@@ -208,14 +213,14 @@ def _code(character: str) -> str:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether a character belongs to the one before it: an accent, a vowel sign, the second half of a Hangul syllable,
+    """True if a character belongs to the one before it: an accent, a vowel sign, the second half of a Hangul syllable,
     the voice mark of half-width katakana."""
     return not character.isascii() and (unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
                                         or character in "\uff9e\uff9f") and character not in _INVISIBLE
 
 
 def _equivalents(cluster: str) -> Iterator[str]:
-    """All canonical equivalents of a letter with its marks, composed first: in the middle, some marks stay apart."""
+    """Yields the canonical equivalents of a letter with its marks: composed, apart, and with some marks apart."""
     yield unicodedata.normalize("NFC", cluster)
     apart = unicodedata.normalize("NFD", cluster)
     yield apart

@@ -199,8 +199,8 @@ class Tokenizer:
         return [self._encode(checked_text(text)) for text in texts]
 
     def typed(self, text: str) -> Typed:
-        """What a person typed, with near forms in the place of what the tokenizer does not know: `é` as one character
-        or two, curly quotes or straight ones, spaces, line ends. `encode` and the like take a text as it is.
+        """Reads what a person typed, with near forms in the place of what the tokenizer does not know: `é` as one
+        character or two, curly quotes or straight ones, spaces, line ends. `encode` and the like take a text as it is.
 
         Raises:
             TinyLMError: words or characters without such a form, each with its place and what is near to it.
