@@ -127,7 +127,7 @@ def _beside_counting(history: History) -> Report | None:
     return Report(split="validation", loss=loss, perplexity=_perplexity(loss),
                   bits_per_byte=loss * ratio + history.left_out_bits, tokens=began.validation_tokens,
                   bytes=began.validation_bytes, baselines=counted,
-                  ngram_order=began.ngram_order, left_out=LeftOut(began.left_out_bits))
+                  ngram_order=began.ngram_order, left_out=LeftOut(history.left_out_bits * began.validation_bytes))
 
 
 def _perplexity(loss: float) -> float:

@@ -152,6 +152,7 @@ class Writing:
         """
         if not isinstance(prompt, str) or samples is not None:
             prompts = [prompt] if isinstance(prompt, str) else prompt
+            self._warn_of(settings)
             return self._complete_together(self._tasks(prompts, 1 if samples is None else samples, logprobs, settings))
         steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
         while True:
@@ -164,6 +165,7 @@ class Writing:
     def complete_stepwise(self, prompt: str = "", *, logprobs: int | None = None,
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
+        self._warn_of(settings)
         task, = self.tasks(prompt, logprobs=logprobs, **settings)
         yield from self.write(task)
         return task.writer.completion()
@@ -173,6 +175,14 @@ class Writing:
         """Texts to write, for `write`: the `writer` of a task knows at any time what has been written. Arguments and
         errors: as `complete`; a prompt may be ids that begin with `<bos>`."""
         return self._tasks([prompt], samples, logprobs, settings)
+
+    def _warn_of(self, settings: dict[str, Any]) -> None:
+        """Warns of texts in settings that are read in another spelling; who calls `tasks` says it in a way of its own.
+        """
+        from tinylm.generation.typed import typed_settings
+
+        for each in typed_settings(self.sample_config(**settings), self.tokenizer)[1]:
+            _warned(each)
 
     def sample_config(self, **settings: Any) -> SampleConfig:
         """The model's own way to choose ids, with these settings changed. Raises: TinyLMError: unknown settings, or a
@@ -210,9 +220,7 @@ class Writing:
         for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
             if count < least:
                 raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
-        config, read = typed_settings(self.sample_config(**settings), self.tokenizer)
-        for each in read:
-            _warned(each)
+        config, _ = typed_settings(self.sample_config(**settings), self.tokenizer)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
         return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
 

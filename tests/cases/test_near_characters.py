@@ -119,6 +119,19 @@ def test_in_a_program_a_replaced_form_is_a_warning(runs) -> None:
         lm.generate("ß")
 
 
+def test_the_server_reads_a_prompt_as_the_commands_do(runs) -> None:
+    from tinylm.serving.completions import prepare
+    from tinylm.serving.errors import ApiError
+    from tinylm.serving.limits import Limits
+    from tinylm.serving.requests import CompletionRequest
+
+    lm = product.load(runs["nfd"])
+    asked, = prepare(lm, CompletionRequest(model="nfd", prompt="thé", stop="ü"), Limits())
+    assert asked.ids == lm.tokenizer.encode_prompt("the\u0301")
+    with pytest.raises(ApiError, match="near to 'ss'"):
+        prepare(lm, CompletionRequest(model="nfd", prompt="ß"), Limits())
+
+
 def test_a_chat_notes_it_and_goes_on(tinylm, runs, monkeypatch) -> None:
     lines = iter(["thé", "ß", "The", "/quit"])
     monkeypatch.setattr("builtins.input", lambda _: next(lines))

@@ -99,8 +99,9 @@ class History:
 
     @property
     def left_out_bits(self) -> float:
-        """Bits a byte for what the tokens of that text leave out."""
-        return self.began.left_out_bits / max(1, self._judged()[1]) if self.began else 0.0
+        """Bits a byte for what the tokens of that text leave out; 0 where the records are damaged."""
+        bits = self.began.left_out_bits if self.began else 0.0
+        return bits / max(1, self._judged()[1]) if 0 <= bits < LARGEST else 0.0
 
     def _judged(self) -> tuple[int, int]:
         """Tokens and bytes of the text that is judged."""
