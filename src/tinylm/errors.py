@@ -63,6 +63,16 @@ def command(name: str, *words: object, text: str | None = None) -> str:
     return shlex.join(line)
 
 
+def shell_word(path: str | Path) -> str:
+    """A path as one word of a command line of this system, for commands of other programs."""
+    word = _as_path(Path(path))
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline([word])
+    return shlex.quote(word)
+
+
 def _as_path(path: Path) -> str:
     return os.path.join(os.curdir, path) if str(path).startswith("-") else str(path)
 

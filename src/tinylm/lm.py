@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,9 +13,10 @@ from tinylm.config import RunConfig, Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
+from tinylm.paths import IN_MEMORY, given_path
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
-from tinylm.text.sources import Options
+from tinylm.text.sources import Given, Options, Texts, chosen_source
 from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.writing import Writing
@@ -29,6 +31,8 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
 STORAGES = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
+_OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
+             "well it reads anything else")
 
 
 class LanguageModel(Writing):
@@ -40,6 +44,7 @@ class LanguageModel(Writing):
         tokenizer: text <-> ids.
         config: all choices that made it.
         folder: where it lies on the disk, if it does.
+        training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
         storage: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so have
             `evaluate` and `trace`, which ask that.
     """
@@ -50,6 +55,7 @@ class LanguageModel(Writing):
         super().__init__(config, tokenizer, model, weights, device, storage)
         self.folder = folder
         self._copy_index: CopyIndex | None = None
+        self.training_corpus: Corpus | None = None
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
@@ -67,6 +73,7 @@ class LanguageModel(Writing):
         if storage not in STORAGES:
             raise TinyLMError(f"there is no storage {storage!r}", where="storage",
                               remedy=did_you_mean(str(storage), STORAGES))
+        folder = given_path(folder)
         config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
@@ -77,13 +84,13 @@ class LanguageModel(Writing):
             from tinylm.training.device import choose_device
 
             device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=Path(folder), weights=weights, device=device, storage=storage)
+        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=storage)
         lm.check_storage()
         return lm
 
     # ---- judging and looking inside
 
-    def evaluate(self, source: str | Path | None = None) -> Report:
+    def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None) -> Report:
         """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
         nothing is copied from the training text.
 
@@ -91,15 +98,16 @@ class LanguageModel(Writing):
             source: a text; None is the validation text of the training run (or the training text, where nothing was
                 held out). What the tokenizer does not know of another text is counted and charged
                 (`Report.left_out`), and the model reads on as if it were not there.
+            texts: strings instead of a source. Those that the model was trained on count as its training text.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm.report import Text, baselines_of_run
-        from tinylm.text.left_out import KnownAlone, best_form, measure
+        from tinylm.report import baselines_of_run
 
         data = self.config.data
-        if source is None:
+        source = chosen_source(source, texts)
+        if source is None or (isinstance(source, Texts) and self._was_trained_on(source)):
             split = self._training_split()
             dataset = build_dataset(split, self.tokenizer)
             name = "validation" if dataset.validation else "train"
@@ -108,12 +116,27 @@ class LanguageModel(Writing):
         else:
             corpus = open_corpus(source, Options.of(data))
             split = split_corpus(corpus, 0.0)
-            form = best_form(split.train, self.tokenizer)
-            dataset = build_dataset(split, KnownAlone(self.tokenizer, form), least=1)
-            judged = Text(dataset.train, split.train)
-            left_out = measure(split.train, self.tokenizer, form)
-            report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged, left_out))
-        return replace(report, copying=self.copying(), notes=tuple(split.notes()))
+            report = self._judge_other(split, corpus.name)
+        own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
+        return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
+
+    def _judge_other(self, split: Split, name: str) -> Report:
+        """The report on a text that the tokenizer may not know the whole of."""
+        from tinylm.report import Text, measure_baselines
+        from tinylm.text.left_out import KnownAlone, best_form, measure
+
+        form = best_form(split.train, self.tokenizer)
+        part = build_dataset(split, KnownAlone(self.tokenizer, form), least=1).train
+        left_out = measure(split.train, self.tokenizer, form)
+        judged = Text(part, split.train)
+        if self._is_training_text(split):  # counting and compressing would know it by heart, too
+            counted = measure_baselines(judged, judged, self.tokenizer.vocab_size, left_out)
+        else:
+            counted = self._baselines_of_training(judged, left_out)
+        return self._judge(part, name, counted)
+
+    def _is_training_text(self, split: Split) -> bool:
+        return split.train.corpus.stats().fingerprint == self.config.data.fingerprint
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
         from tinylm.report import judge
@@ -162,12 +185,28 @@ class LanguageModel(Writing):
 
     def _training_split(self) -> Split:
         data = self.config.data
+        if self.training_corpus:
+            return split_corpus(self.training_corpus, data.validation)
+        if data.source == IN_MEMORY:
+            raise TinyLMError("it was trained on texts in memory, which have to be given again",
+                              where=str(self.folder or "model"),
+                              remedy="In Python: lm.evaluate(texts=...); or name a text to evaluate on: "
+                                     "tinylm evaluate RUN SOURCE")
         if not data.source or data.source == "-":
             raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
                               remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
         corpus = open_corpus(data.source, Options.of(data))
         _check_same_text(corpus, data.fingerprint)
         return split_corpus(corpus, data.validation)
+
+    def _was_trained_on(self, texts: Texts) -> bool:
+        """True if these are the texts in memory that the model was trained on, which are then kept."""
+        data = self.config.data
+        corpus = open_corpus(texts, Options.of(data))
+        if data.source != IN_MEMORY or corpus.stats().fingerprint != data.fingerprint:
+            return False
+        self.training_corpus = corpus
+        return True
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
@@ -192,7 +231,7 @@ class LanguageModel(Writing):
             self.write_into(temporary)
             if self.folder:
                 bundle.copy_records(self.folder, temporary)
-        self.folder = Path(folder)
+        self.folder = given_path(folder)
         return self.folder
 
     def write_into(self, folder: Path) -> None:

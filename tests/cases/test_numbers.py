@@ -112,6 +112,15 @@ def test_all_white_space_that_words_lose_is_named(tinylm, tmp_path, case: str) -
     assert lost.replace("50 ", "") in planned.out
 
 
+def test_the_training_text_is_no_new_text(tinylm, said, place) -> None:
+    _, folder = said["char"]
+    judged = tinylm("evaluate", folder, place / "char.txt")
+    assert judged.code == 0
+    assert "note: this is the text that the model was trained on" in judged.err
+    assert "zstd" not in judged.out, "which would have all of it in its dictionary"
+    assert "trained on, so" not in tinylm("evaluate", folder).err
+
+
 def test_words_of_lines_lose_nothing(tinylm, tmp_path) -> None:
     path = write(tmp_path, "lines.txt", "rose is red\nviolets are blue\n" * 100)
     planned = tinylm("plan", path, *QUICK, "--tokenizer", "word", "--set", "data.documents=line")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.text.decoding import PACKED, is_text, read_text
+from tinylm.text.decoding import read_text, settled_encoding
 from tinylm.text.line_ends import LineEnds
+from tinylm.text.missing import not_a_source
+from tinylm.text.packed import without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
     from tinylm.config import DataConfig
@@ -22,13 +25,13 @@ Documents = Literal["text", "line", "jsonl"]
 
 @dataclass(frozen=True)
 class Options:
-    """How texts are opened: the same for the text to train on, one to validate on, and one to evaluate on.
+    """The way in which texts are opened: the same for the text to train on, one to validate on, and one to evaluate on.
 
     Attributes:
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
             `text_field`; "auto": by the file's name, and lines for `hello`.
         text_field: the field of a jsonl record that holds the text.
-        encoding: of files without a byte order mark; "auto" is UTF-8.
+        encoding: of files that are not UTF-8 and have no byte order mark; "auto": there are none.
         line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
     """
 
@@ -44,21 +47,65 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Texts that a program holds in memory, as a source. Each string is a document."""
+
+    strings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: str | Iterable[str]) -> Texts:
+        """Raises: TinyLMError: one of them is no string, or cannot be written as UTF-8."""
+        if isinstance(texts, bytes | bytearray) or not isinstance(texts, Iterable):
+            raise TinyLMError(f"must be strings, but they are of type {type(texts).__name__}", where="texts")
+        strings = (texts,) if isinstance(texts, str) else tuple(texts)
+        for number, text in enumerate(strings):
+            if not isinstance(text, str):
+                raise TinyLMError(f"must be a string, but it is of type {type(text).__name__}",
+                                  where=f"texts[{number}]")
+            if at := re.search("[\ud800-\udfff\0]", text):
+                what = "a NUL character" if at[0] == "\0" else "half of a surrogate pair"
+                raise TinyLMError(f"has {what} at character {at.start()}", where=f"texts[{number}]",
+                                  remedy="Take it out")
+        return cls(strings)
+
+
+Given = str | Path | Texts
+"""What a person points at."""
+
+
+def chosen_source(source: Given | None, texts: str | Iterable[str] | None) -> Given | None:
+    """The source, or the texts that a program gives in its place.
+
+    Raises:
+        TinyLMError: both are given, or the source is something else, such as a list of texts.
+    """
+    if source is not None and not isinstance(source, str | os.PathLike | Texts):
+        raise not_a_source(source)
+    if texts is None:
+        return source
+    if source is not None:
+        raise TinyLMError("a source and texts are both given", where="texts", remedy="Give one of them")
+    return Texts.of(texts)
+
+
+@dataclass(frozen=True)
 class Source:
     """One file, or something like it: its name for people, what a document is in it, and a way to read it again.
 
     Attributes:
         note: what a person should know of how it is read; empty for plain text.
+        is_plain: the file is the text, decoded; False where a reader of a format extracts it.
     """
 
     where: str
     documents: Documents
     chunks: Callable[[], Iterator[str]]
     note: str = ""
+    is_plain: bool = True
 
 
 class Tally:
-    """What one pass over a text changed or passed over, counted for people."""
+    """Counts of what one pass over a text changed or passed over, for people."""
 
     def __init__(self) -> None:
         self.line_ends = LineEnds()
@@ -74,30 +121,20 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
         where: the file's name for people; empty: its path.
     """
     where = where or str(path)
-    return Source(where, kind_of(path, options.documents), partial(read_text, path, where))
+    encoding = settled_encoding(path, where, options.encoding)
+    note = f"{where} is UTF-8, and read as such, not as {options.encoding}" if encoding != options.encoding else ""
+    return Source(where, kind_of(path, options.documents), partial(read_text, path, where, encoding), note)
 
 
 def kind_of(path: Path, documents: str) -> Documents:
     if documents != "auto":
         return documents  # type: ignore[return-value]  # open_corpus has checked it
-    return "jsonl" if _is_jsonl(path) else "text"
+    return "jsonl" if is_jsonl(path) else "text"
 
 
-def _is_jsonl(path: Path) -> bool:
-    name = path.with_suffix("") if path.suffix.lower() in PACKED else path
-    return name.suffix.lower() in (".jsonl", ".ndjson")
-
-
-def folder_sources(folder: Path, options: Options) -> list[Source]:
-    """The text files below a folder, sorted by path. Hidden files and files that are no text are passed over."""
-    documents = options.documents
-    paths = [path for path in walk(folder) if documents != "jsonl" or _is_jsonl(path)]
-    sources = [file_source(path, options) for path in paths if is_text(path)]
-    if not sources:
-        kind = ".jsonl or .ndjson" if documents == "jsonl" else "text"
-        raise TinyLMError(f"this folder holds no {kind} files", where=str(folder),
-                          remedy="Give a folder with such files, or one file")
-    return sources
+def is_jsonl(path: Path) -> bool:
+    """True if a file is named as JSON lines are."""
+    return without_packing(path).suffix.lower() in (".jsonl", ".ndjson")
 
 
 def walk(folder: Path, without: Iterable[str] = ()) -> list[Path]:

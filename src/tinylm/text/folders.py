@@ -1,0 +1,202 @@
+"""The texts below a folder: which files are taken, and what is passed over for which reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from tinylm.errors import TinyLMError, command
+from tinylm.text.decoding import read_text, settled_encoding, why_no_text
+from tinylm.text.packed import without_packing
+from tinylm.text.sources import Options, Source, file_source, is_jsonl
+
+PROGRAM_KINDS = frozenset((
+    ".svg", ".css", ".scss", ".less", ".map", ".xsd", ".xsl", ".xml", ".json", ".plist", ".ini", ".cfg", ".conf",
+    ".config", ".toml", ".yaml", ".yml", ".properties", ".lock", ".url", ".lnk", ".desktop", ".webloc", ".pem", ".crt",
+    ".key", ".csproj", ".sln", ".iml", ".bak", ".tmp", ".swp"))
+"""Suffixes of markup and settings that programs wrote for programs."""
+PROGRAM_FOLDERS = frozenset(("node_modules", "__pycache__", "site-packages", "__MACOSX"))
+NAMES_SHOWN = 3
+"""Files named for each reason."""
+
+
+class Selection(NamedTuple):
+    """The texts of a folder in the order of their paths, and sentences for people about the choice."""
+
+    sources: list[Source]
+    notes: list[str]
+
+
+def select_texts(folder: Path, options: Options) -> Selection:
+    """The text files below a folder, sorted by path.
+
+    Taken: files that hold text, by their content, with any suffix or none, packed or not; links to files and folders
+    are followed, each once. Passed over: model folders of tinylm, hidden files and folders, virtual environments,
+    `PROGRAM_FOLDERS`, pictures and other files that are no text, texts in an encoding that neither a mark nor
+    `options.encoding` tells, empty files, files and folders that cannot be read, and `PROGRAM_KINDS` where the folder
+    holds other texts.
+
+    Raises:
+        TinyLMError: there is no text among them, or the folder is a model folder.
+    """
+    if is_model_folder(folder):
+        raise TinyLMError("is a model folder, and no text", where=str(folder),
+                          remedy=f"To go on with its training: {command('train', '--resume', '--out', folder)}")
+    found, for_programs = _Finder(folder), list[Path]()
+    sources: list[Source] = []
+    for path in sorted(found.files):
+        if options.documents == "jsonl" and not is_jsonl(path):
+            found.pass_over(path, "not named .jsonl or .ndjson")
+        elif _is_for_programs(path):
+            for_programs.append(path)
+        else:
+            sources += found.taken(path, options)
+    if sources:
+        for path in for_programs:
+            found.pass_over(path, "markup or settings of programs")
+    else:
+        sources = [source for path in for_programs for source in found.taken(path, options)]
+    if not sources:
+        kind = ".jsonl or .ndjson" if options.documents == "jsonl" else "text"
+        raise TinyLMError(f"this folder holds no {kind} files", where=str(folder), remedy=". ".join(
+            [*found.sentences(options), "Give a folder with such files, or one file"]))
+    return Selection(sources, [_taken(sources), *found.sentences(options)])
+
+
+def is_model_folder(folder: Path) -> bool:
+    """True for what a run of tinylm wrote, finished or not."""
+    return (folder / "config.json").is_file() and any(
+        (folder / name).exists() for name in ("tokenizer.json", "model.safetensors", "checkpoints"))
+
+
+def _is_for_programs(path: Path) -> bool:
+    path = without_packing(path)
+    return path.suffix.lower() in PROGRAM_KINDS or path.name.lower().endswith(".min.js") or path.name.endswith("~")
+
+
+class _Finder:
+    """The files below a folder, and what is passed over there, by reason."""
+
+    def __init__(self, root: Path) -> None:
+        self.files: list[Path] = []
+        self._root, self._real_root = root, os.path.realpath(root)
+        self._passed: dict[str, list[Path]] = {}
+        self._passed_folders: dict[str, list[Path]] = {}
+        self._seen: set[str] = {self._real_root}
+        for parent, folders, files in os.walk(root, onerror=self._unreadable, followlinks=True):
+            folders[:] = [name for name in sorted(folders) if self._enters(Path(parent, name))]
+            for name in sorted(files):
+                self._find(Path(parent, name))
+
+    def taken(self, path: Path, options: Options) -> list[Source]:
+        """The source for a file, if it holds text; else nothing, and the reason is kept."""
+        try:
+            source = file_source(path, options)
+            encoding = settled_encoding(path, source.where, options.encoding)
+            reason = why_no_text(path, encoding) if source.is_plain else _why_unread(source)
+        except TinyLMError as error:
+            reason = error.what
+        if reason:
+            self.pass_over(path, reason)
+        return [] if reason else [source]
+
+    def pass_over(self, path: Path, reason: str) -> None:
+        label = re.sub(r"^is (an? )?|, and no text$|[:(].*$", "", reason).strip()
+        self._passed.setdefault(label, []).append(path)
+
+    def sentences(self, options: Options) -> list[str]:
+        """Files and folders that were passed over: reasons, the most frequent first, with counts and some names."""
+        said = []
+        for kind, passed in (("file", self._passed), ("folder", self._passed_folders)):
+            if count := sum(map(len, passed.values())):
+                groups = sorted(passed.items(), key=lambda group: -len(group[1]))
+                said.append(f"passed over {count:,} {kind}{'s' * (count != 1)}: " + "; ".join(
+                    f"{reason}: {len(paths):,} ({self._names(paths)}{_way_to_read(paths[0], reason, options)})"
+                    for reason, paths in groups))
+        return said
+
+    def _enters(self, folder: Path) -> bool:
+        real = os.path.realpath(folder)
+        reason = _why_not_entered(folder)
+        if not reason and _is_below(self._real_root, real):
+            reason = "link to a folder that holds this one"
+        elif not reason and (real in self._seen or (os.path.islink(folder) and _is_below(real, self._real_root))):
+            reason = "link to a folder that is read anyway"
+        if reason:
+            self._passed_folders.setdefault(reason, []).append(folder)
+        else:
+            self._seen.add(real)
+        return not reason
+
+    def _find(self, path: Path) -> None:
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            broken = os.path.islink(path) and not path.exists()
+            self.pass_over(path, "link that leads nowhere" if broken else f"cannot be read ({error.strerror})")
+            return
+        if path.name.startswith("."):
+            self.pass_over(path, "hidden")
+        elif not stat.S_ISREG(mode):
+            self.pass_over(path, "no regular file")
+        elif os.path.islink(path) and self._is_read_anyway(path):
+            self.pass_over(path, "link to a file that is read anyway")
+        else:
+            self.files.append(path)
+
+    def _is_read_anyway(self, link: Path) -> bool:
+        """True if the link leads to a file below the folder, or where another link has led."""
+        real = os.path.realpath(link)
+        inside = _is_below(real, self._real_root)
+        hidden = inside and any(part.startswith(".") for part in Path(real).relative_to(self._real_root).parts)
+        known = real in self._seen
+        self._seen.add(real)
+        return known or (inside and not hidden)
+
+    def _unreadable(self, error: OSError) -> None:
+        if os.path.realpath(error.filename) == self._real_root:
+            raise error
+        self._passed_folders.setdefault(f"cannot be read ({error.strerror})", []).append(Path(error.filename))
+
+    def _names(self, paths: list[Path]) -> str:
+        names = [os.path.relpath(path, self._root) for path in paths]
+        return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+
+
+def _why_not_entered(folder: Path) -> str:
+    if folder.name.startswith("."):
+        return "hidden"
+    if folder.name in PROGRAM_FOLDERS:
+        return "part of programs"
+    if (folder / "pyvenv.cfg").is_file():
+        return "virtual environment of Python"
+    return "model folder of tinylm" if is_model_folder(folder) else ""
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
+def _why_unread(source: Source) -> str:
+    return "" if next(source.chunks(), "") else "is empty"
+
+
+def _way_to_read(path: Path, reason: str, options: Options) -> str:
+    """The option that reads the first of some texts in an encoding that nothing tells; else empty."""
+    if not reason.startswith(("not UTF-8", "looks like UTF-")):
+        return ""
+    try:
+        next(read_text(path, str(path), options.encoding), "")
+    except TinyLMError as error:
+        if found := re.search(r"--encoding [\w-]+", error.remedy):
+            return f"; {found[0]} reads {'it' if reason.startswith('looks') else 'the first, most likely'}"
+    return ""
+
+
+def _taken(sources: list[Source]) -> str:
+    counts = Counter(Path(source.where).suffix.lower() or "without a suffix" for source in sources)
+    return "took " + ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())

@@ -1,0 +1,148 @@
+"""Bytes that are not in the encoding that they should be in: what is wrong with them, and what they more likely are."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from tinylm.errors import TinyLMError, shell_word
+from tinylm.text.encodings import COMMON, WIDE, likely_encodings, spoken
+from tinylm.text.packed import CHUNK, PACKED
+
+MOST_SURVEYED = 64
+"""Chunks of a text that are looked through once it has turned out not to be UTF-8."""
+SAMPLE = 1 << 15
+"""Bytes that the likely encodings are told from."""
+
+
+class Failure(NamedTuple):
+    """A byte that cannot be decoded: the error, its place in the file, and whether the file ends there."""
+
+    error: UnicodeDecodeError
+    byte: int
+    line: int
+    encoding: str
+    at_end: bool
+
+    @property
+    def place(self) -> str:
+        return f"byte {self.byte} is 0x{self.error.object[self.error.start]:02X}, in line {self.line}"
+
+
+def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: str) -> TinyLMError:
+    """The refusal of a text that is not in its encoding.
+
+    Args:
+        read: reads the file again, to look through it.
+    """
+    is_wide, survey = failure.encoding in WIDE, _survey(read())
+    if failure.at_end and failure.error.end == len(failure.error.object):
+        return TinyLMError(f"ends in the middle of a character ({failure.place}, and the file ends there)",
+                           where=where, remedy=_without_the_end(failure, where, is_certain=is_wide or survey.good > 0))
+    what = f"is not {spoken(failure.encoding)}: {failure.place} ({failure.error.reason})"
+    if is_wide:
+        return TinyLMError(what, where=where, remedy="Copy it again from where it came: it is damaged")
+    if failure.encoding == "utf-8" and survey.bad * 4 <= survey.good:
+        count = "1 byte:" if survey.bad == 1 else f"{survey.bad:,} bytes{survey.part}, of which the first,"
+        return TinyLMError(f"is UTF-8 but for {count} {failure.place}", where=where, remedy=_without_bad_bytes(where))
+    return TinyLMError(what, where=where, remedy=_in_another_encoding(survey.sample))
+
+
+def stray_nul(byte: int, line: int, encoding: str, where: str) -> TinyLMError:
+    """The refusal of a text with a NUL character in it, at that byte and line."""
+    command = "" if encoding in WIDE else _by_hand("tr -d '\\000'", where)
+    return TinyLMError(f"holds a NUL character at byte {byte}, in line {line}, as no text does", where=where,
+                       remedy=f"Take all of them out{command or ' in an editor'}")
+
+
+def line_ends(text: str) -> int:
+    """The number of line ends in a part of a text that has one kind of them."""
+    return max(text.count("\n"), text.count("\r"))
+
+
+# ---- what the bytes are
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """A text read as UTF-8: how many characters beyond ASCII are good and bytes bad, and a sample of such lines."""
+
+    sample: bytes
+    good: int
+    bad: int
+    part: str
+    """Of the text that was looked through, for people; empty if it was all of it."""
+
+
+_ESCAPED = re.compile("[\udc80-\udcff]")
+
+
+def _survey(chunks: Iterator[bytes]) -> _Survey:
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    rest = sample = b""
+    good = bad = 0
+    for chunk in islice(chunks, MOST_SURVEYED):
+        text = decoder.decode(chunk)
+        escaped = len(_ESCAPED.findall(text))
+        bad += escaped
+        good += len(text) - len(text.encode("ascii", "ignore")) - escaped
+        if len(sample) < SAMPLE:
+            *lines, rest = (rest + chunk).splitlines(keepends=True)
+            sample += b"".join(line for line in lines if not line.isascii())[:SAMPLE]
+    part = f" in its first {MOST_SURVEYED * CHUNK >> 20} MB" if next(chunks, b"") else ""
+    return _Survey(_whole_words(sample or rest[:SAMPLE]), good, bad, part)
+
+
+def _whole_words(sample: bytes) -> bytes:
+    """The sample without its end after the last byte that is a character of its own in every encoding."""
+    ends = re.search(rb"[\t\n\r -/][^\t\n\r -/]*\Z", sample)
+    return sample[:ends.start() + 1] if ends and ends.start() and not sample.endswith(b"\n") else sample
+
+
+# ---- remedies
+
+
+def _in_another_encoding(sample: bytes) -> str:
+    names = likely_encodings(sample)
+    if not names:
+        return "Its bytes do not tell its encoding. If you know it: --encoding NAME"
+    first, *others = [f"--encoding {name} ({_about(name)}\"{_excerpt(sample, name)}\")" for name in names]
+    return f"By its bytes, most likely: {first}" + (f". Less likely: {', '.join(others)}" if others else "")
+
+
+def _about(name: str) -> str:
+    return f"{COMMON[name]}: " if name in COMMON else ""
+
+
+def _excerpt(sample: bytes, name: str) -> str:
+    """Some words around the first characters beyond ASCII, as the encoding reads them."""
+    text = sample.decode(name, "replace")
+    at = next((index for index, character in enumerate(text) if not character.isascii()), 0)
+    return " ".join(text[max(0, at - 12):at + 20].split())
+
+
+def _without_the_end(failure: Failure, where: str, *, is_certain: bool) -> str:
+    other = "" if is_certain else "; or, if it is in an encoding other than UTF-8, name that: --encoding windows-1252"
+    return ("Copy it again from where it came, or leave off the part of a character"
+            + _by_hand(f"head -c {failure.byte}", where) + other)
+
+
+def _without_bad_bytes(where: str) -> str:
+    return "Mend them in an editor, or leave them out" + _by_hand("iconv -c -f utf-8 -t utf-8", where)
+
+
+def _by_hand(program: str, where: str) -> str:
+    """A command that mends a file, where there is one and its system has such programs."""
+    path = Path(where)
+    if os.name == "nt" or not path.is_file():
+        return ""
+    packing = PACKED.get(path.suffix.lower())
+    if packing:
+        return f": {packing.command} -dc {shell_word(path)} | {program} > mended.txt"
+    return f": {program} < {shell_word(path)} > mended.txt"
