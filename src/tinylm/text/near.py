@@ -123,7 +123,8 @@ class NearCharacters:
         if len(alike) == 1:
             return alike[0]
         if len(cluster) > 1:
-            return "".join(each if each in self._known else self._form(each, before, after) for each in cluster)
+            forms = {each: each if each in self._known else self._form(each, before, after) for each in set(cluster)}
+            return "".join(map(forms.__getitem__, cluster))
         if cluster in _INVISIBLE:
             return ""
         return _of_pair(alike, before, after) or cluster
