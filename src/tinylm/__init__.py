@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tinylm.report import Report
     from tinylm.run import train
     from tinylm.text.tokenizer import Tokenizer
-    from tinylm.writing import Prediction
+    from tinylm.writing import NearFormWarning, Prediction
 
 # Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
 # very thread they wait for as soon as another program runs beside them: training was up to ten times slower.
@@ -32,13 +32,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "DataConfig": "config", "ModelConfig": "config", "RunConfig": "config", "SampleConfig": "config",
     "TrainConfig": "config", "TinyLMError": "errors", "Completion": "generation.completion", "LanguageModel": "lm",
-    "Prediction": "writing", "load": "lm", "TinyLM": "model.transformer", "Report": "report", "plan": "prepare",
-    "train": "run", "Tokenizer": "text.tokenizer",
+    "NearFormWarning": "writing", "Prediction": "writing", "load": "lm", "TinyLM": "model.transformer",
+    "Report": "report", "plan": "prepare", "train": "run", "Tokenizer": "text.tokenizer",
 }
 
 __all__ = [
-    "Completion", "DataConfig", "LanguageModel", "ModelConfig", "Prediction", "Report", "RunConfig", "SampleConfig",
-    "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "load", "plan", "train",
+    "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report", "RunConfig",
+    "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "load", "plan", "train",
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tinylm.config import RunConfig, TrainConfig
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied
-from tinylm.report import Report, say_copied, standings, verdict
+from tinylm.report import Report, cautions, figure, say_copied, standings, verdict
 from tinylm.training.events import Finished
 
 _CARD = """\
@@ -30,14 +30,14 @@ A small language model made by tinylm {version}.
 
 ## How well it does
 After {steps:,} steps and {tokens_seen:,} tokens ({stopped}); these are the weights of step {best_step:,}.
-On the {split} text of {tokens:,} tokens the loss is {loss:.4f} nats a token (perplexity {perplexity:.2f}), which is
-{bits_per_byte:.3f} bits a byte. Less is better:
+On the {split} text of {tokens:,} tokens the loss is {loss} nats a token (perplexity {perplexity:.2f}), which is
+{bits_per_byte} bits a byte. Less is better:
 
 | | nats a token | bits a byte |
 |---|---:|---:|
 {table}
 
-The model is {verdict}.
+The model is {verdict}.{cautions}
 
 {remarks}{copying}{samples}## What it is not
 It knows nothing but the patterns of this text. It states falsehoods as easily as truths, and may repeat passages of the
@@ -71,11 +71,11 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
         parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
         n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),
         steps=finished.step, tokens_seen=finished.tokens_seen, stopped=finished.reason, best_step=finished.best_step,
-        split=report.split, tokens=report.tokens, loss=report.loss, perplexity=report.perplexity,
-        bits_per_byte=report.bits_per_byte,
-        table="\n".join(f"| {row.name} | {row.nats_per_token:.4f} | {row.bits_per_byte:.3f} |"
+        split=report.split, tokens=report.tokens, loss=figure(report.loss, 4), perplexity=report.perplexity,
+        bits_per_byte=figure(report.bits_per_byte, 3),
+        table="\n".join(f"| {row.name} | {figure(row.nats_per_token, 4)} | {figure(row.bits_per_byte, 3)} |"
                         for row in standings(report)),
-        verdict=verdict(report),
+        verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
         remarks=_section("What was noticed", [f"- {remark}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
         samples=_section("What it writes", _quoted([text for text in (*samples, sample) if text])),

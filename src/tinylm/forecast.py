@@ -12,6 +12,7 @@ from tinylm.headroom import needed_bytes
 from tinylm.inspection import structure
 from tinylm.inspection.copying import MOST_SEARCHED
 from tinylm.memory import peak_so_far
+from tinylm.report import Baselines
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
 from tinylm.training.plan import useful_epochs
@@ -53,7 +54,7 @@ class Forecast:
 
 
 def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
-                  pace: Pace, elapsed: float, ngram: float | None, held_bytes: int, device: torch.device) -> Forecast:
+                  pace: Pace, elapsed: float, counted: Baselines, held_bytes: int, device: torch.device) -> Forecast:
     """What a run will take.
 
     Args:
@@ -62,7 +63,7 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
         tokens_per_row: of the text, on average; short documents leave rows partly empty.
         pace: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
-        ngram: bits a byte that counting n-grams reaches; None without a validation text.
+        counted: what counting reaches on the validation text, if there is one.
         held_bytes: memory that the process held before the pace was measured, with all code loaded.
     """
     train, judged = config.train, dataset.validation.n_tokens if dataset.validation else 0
@@ -84,9 +85,10 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
     tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
-    expected = None
-    if ngram:
-        expected = expected_bits(ngram, tokens, epochs, dataset.train.n_bytes)
+    expected, ngram = None, counted.bits_per_byte.get("ngram")
+    if ngram and dataset.validation:  # what the tokens leave out costs the model as much as the n-grams
+        rest = counted.left_out.bits / max(1, dataset.validation.n_bytes)
+        expected = round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2)
     return Forecast(round(seconds, 1), steps, tokens, round(epochs, 2), parameters,
                     _peak(config, dataset, judged, held_bytes, device), expected,
                     round(ngram, 3) if ngram else None)

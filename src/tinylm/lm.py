@@ -25,11 +25,14 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from torch import Tensor
 
     from tinylm.model.transformer import TinyLM
-    from tinylm.report import Baselines, Report
+    from tinylm.report import Baselines, Report, Text
+    from tinylm.text.left_out import LeftOut
 
 STORAGES = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
+_OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
+             "well it reads anything else")
 
 
 class LanguageModel(Writing):
@@ -93,28 +96,47 @@ class LanguageModel(Writing):
 
         Args:
             source: a text; None is the validation text of the training run (or the training text, where nothing was
-                held out).
+                held out). What the tokenizer does not know of another text is counted and charged
+                (`Report.left_out`), and the model reads on as if it were not there.
             texts: strings instead of a source. Those that the model was trained on count as its training text.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm import report as reports
+        from tinylm.report import baselines_of_run
 
         data = self.config.data
         source = chosen_source(source, texts)
         if source is None or (isinstance(source, Texts) and self._was_trained_on(source)):
             split = self._training_split()
             dataset = build_dataset(split, self.tokenizer)
-            train, judged = reports.texts(split, dataset)
             name = "validation" if dataset.validation else "train"
-            report = self._judge(judged.ids, name, reports.measure_baselines(train, judged, self.tokenizer.vocab_size))
+            report = self._judge(dataset.validation or dataset.train, name,
+                                 baselines_of_run(split, dataset, self.tokenizer))
         else:
             corpus = open_corpus(source, Options.of(data))
             split = split_corpus(corpus, 0.0)
-            judged = reports.Text(build_dataset(split, self.tokenizer).train, split.train)
-            report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))
-        return replace(report, copying=self.copying(), notes=tuple(split.notes()))
+            report = self._judge_other(split, corpus.name)
+        own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
+        return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
+
+    def _judge_other(self, split: Split, name: str) -> Report:
+        """The report on a text that the tokenizer may not know the whole of."""
+        from tinylm.report import Text, measure_baselines
+        from tinylm.text.left_out import KnownAlone, best_form, measure
+
+        form = best_form(split.train, self.tokenizer)
+        part = build_dataset(split, KnownAlone(self.tokenizer, form), least=1).train
+        left_out = measure(split.train, self.tokenizer, form)
+        judged = Text(part, split.train)
+        if self._is_training_text(split):  # counting and compressing would know it by heart, too
+            counted = measure_baselines(judged, judged, self.tokenizer.vocab_size, left_out)
+        else:
+            counted = self._baselines_of_training(judged, left_out)
+        return self._judge(part, name, counted)
+
+    def _is_training_text(self, split: Split) -> bool:
+        return split.train.corpus.stats().fingerprint == self.config.data.fingerprint
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
         from tinylm.report import judge
@@ -125,7 +147,7 @@ class LanguageModel(Writing):
                               remedy="The model is damaged: restore its folder from a copy, or train again")
         return report
 
-    def _baselines_of_training(self, other: Any) -> Baselines:
+    def _baselines_of_training(self, other: Text, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
         from tinylm.report import Baselines, Text, measure_baselines
 
@@ -133,9 +155,9 @@ class LanguageModel(Writing):
             split = self._training_split()
             train = Text(build_dataset(split, self.tokenizer).train, split.train)
         except TinyLMError:
-            counted = measure_baselines(other, other, self.tokenizer.vocab_size)
-            return Baselines({"uniform": counted.bits_per_byte["uniform"]})
-        return measure_baselines(train, other, self.tokenizer.vocab_size)
+            counted = measure_baselines(other, other, self.tokenizer.vocab_size, left_out)
+            return Baselines({"uniform": counted.bits_per_byte["uniform"]}, left_out=left_out)
+        return measure_baselines(train, other, self.tokenizer.vocab_size, left_out)
 
     def copied(self, text: str) -> Copied:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second
@@ -194,7 +216,7 @@ class LanguageModel(Writing):
         """Every activation by its name (docs/NAMES.md) for `<bos>` and the text: T = 1 + its tokens, B = 1."""
         from tinylm.inspection import trace
 
-        return trace.trace(self.model, self.tokenizer.encode_prompt(text))
+        return trace.trace(self.model, self.encode_prompt(text))
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all.

@@ -25,7 +25,8 @@ from tinylm.files import write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.records import History, read_events
 from tinylm.paths import given_path
-from tinylm.report import Report, table, verdict
+from tinylm.report import Report, cautions, table, verdict
+from tinylm.text.left_out import LeftOut
 from tinylm.training.doctor import Remark, examine
 from tinylm.training.events import Event, Sampled
 
@@ -124,9 +125,10 @@ def _beside_counting(history: History) -> Report | None:
     if began is None or ratio is None or not counted:
         return None
     loss = history.best.loss if history.best else math.inf
-    return Report(split="validation", loss=loss, perplexity=_perplexity(loss), bits_per_byte=loss * ratio,
-                  tokens=began.validation_tokens, bytes=began.validation_bytes, baselines=counted,
-                  ngram_order=began.ngram_order)
+    return Report(split="validation", loss=loss, perplexity=_perplexity(loss),
+                  bits_per_byte=loss * ratio + history.left_out_bits, tokens=began.validation_tokens,
+                  bytes=began.validation_bytes, baselines=counted,
+                  ngram_order=began.ngram_order, left_out=LeftOut(history.left_out_bits * began.validation_bytes))
 
 
 def _perplexity(loss: float) -> float:
@@ -229,7 +231,8 @@ def _bars(report: Report) -> str:
              f'<td>{value:.3f}</td><td><i style="width:{100 * value / longest:.1f}%"></i></td></tr>'
              for name, value in rows)
     return (f'<table class="bars">{"".join(cells)}</table>'
-            '<p class="soft">Bits a byte of the text held out; less is better.</p>')
+            '<p class="soft">Bits a byte of the text held out; less is better.'
+            f'{"".join(f" {shown(_sentence(each))}" for each in cautions(report))}</p>')
 
 
 def _writing(history: History, samples: Sequence[Sampled]) -> str:

@@ -27,10 +27,11 @@ from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
 from tinylm.paths import IN_MEMORY, given_path
 from tinylm.progress import duration
-from tinylm.report import Baselines, measure_baselines, texts
+from tinylm.report import Baselines, baselines_of_run
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
+from tinylm.text.left_out import left_out_by_words, white_space
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.sources import Given, Options, Texts, chosen_source
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
@@ -136,7 +137,8 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
              *(f"note       {sentence}" for sentence in split.notes()),
-             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}"]
+             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}",
+             *_lost(split, tokenizer)]
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         return _plan(text, chosen, device, notes, started, tell)
 
@@ -161,7 +163,7 @@ class _Text:
 
 def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], started: float,
           tell: Callable[[str], None]) -> Prepared:
-    counted = measure_baselines(*texts(text.split, text.dataset), text.tokenizer.vocab_size)
+    counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
     beforehand.finish()
     if not is_compiled(choose):
@@ -177,7 +179,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
     forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), pace=pace,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch,
-                             ngram=counted.bits_per_byte.get("ngram"), elapsed=time.perf_counter() - started,
+                             counted=counted, elapsed=time.perf_counter() - started,
                              held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
@@ -245,6 +247,12 @@ def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:
 def _tokens(dataset: Dataset) -> str:
     held_out = f" and {dataset.validation.n_tokens:,} to validate on" if dataset.validation else ""
     return f"{dataset.train.n_tokens:,} tokens to train on{held_out}"
+
+
+def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:
+    """What words alone do not keep of the text to train on."""
+    lost = white_space(left_out_by_words(split.train)) if tokenizer.kind == "word" else ""
+    return [f"note       words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
 
 
 def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:

@@ -13,8 +13,10 @@ from tinylm.inspection import baselines
 from tinylm.inspection.copying import Copied
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Dataset, Part
+from tinylm.text.left_out import NOTHING, LeftOut, measure, share_unknown, white_space
 from tinylm.text.rows import Layout, Rows
 from tinylm.text.split import Slice, Split
+from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
 
 MOST_TO_COUNT = 5_000_000
@@ -23,6 +25,8 @@ the first so many count."""
 ENOUGH_FOR_ORDER = 1_000_000
 """Tokens at its beginning that the order of the n-gram is chosen on."""
 TOKENS_AT_ONCE = 8192
+FEW_TOKENS = 1000
+"""Below it, the loss on a text says little of another text like it: it is off by 3% or more."""
 
 
 MOST_TO_COMPRESS = 1 << 20
@@ -41,18 +45,20 @@ class Text(NamedTuple):
 @dataclass(frozen=True)
 class Baselines:
     """What needs no model reaches on a text, in bits a byte of it: `uniform`, `unigram`, `ngram`, `zstd`.
-    `ngram_order` is the n of the n-gram; 0 where there is none."""
+    `ngram_order` is the n of the n-gram; 0 where there is none. `left_out`: what the ids of the text leave out, for
+    which all are charged that know it by its ids."""
 
     bits_per_byte: dict[str, float]
     ngram_order: int = 0
+    left_out: LeftOut = NOTHING
 
 
 @dataclass(frozen=True)
 class Report:
     """`loss` in nats a token; `bits_per_byte` and the baselines in bits a byte of the text, which compares across
-    tokenizers. `ngram_order`: see `Baselines`. `copying`: what stands in the training text of some texts that the model
-    wrote; None where nobody looked, or where the training text is not there. `notes`: how the text was read, in
-    sentences."""
+    tokenizers: they charge for what the tokens leave out (`left_out`), and `loss` and `perplexity` do not.
+    `ngram_order`: see `Baselines`. `copying`: what stands in the training text of some texts that the model wrote; None
+    where nobody looked, or where the training text is not there. `notes`: how the text was read, in sentences."""
 
     split: str
     loss: float
@@ -64,6 +70,7 @@ class Report:
     ngram_order: int = 0
     copying: Copied | None = None
     notes: tuple[str, ...] = ()
+    left_out: LeftOut = NOTHING
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,8 +92,9 @@ def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Bas
                             loss_of=loss_of)
     loss = nats / max(1, tokens)
     perplexity = math.exp(min(loss, 700.0))
-    return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes), tokens, part.n_bytes,
-                  counted.bits_per_byte, counted.ngram_order)
+    left_out = counted.left_out
+    return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes) + left_out.bits / max(1, part.n_bytes),
+                  tokens, part.n_bytes, counted.bits_per_byte, counted.ngram_order, left_out=left_out)
 
 
 def texts(split: Split, dataset: Dataset) -> tuple[Text, Text]:
@@ -97,27 +105,39 @@ def texts(split: Split, dataset: Dataset) -> tuple[Text, Text]:
     return train, Text(dataset.validation, split.validation)
 
 
-def measure_baselines(train: Text, judged: Text, vocab_size: int) -> Baselines:
+def baselines_of_run(split: Split, dataset: Dataset, tokenizer: Tokenizer) -> Baselines:
+    """The baselines of the text that a run is judged by."""
+    train, judged = texts(split, dataset)
+    return measure_baselines(train, judged, tokenizer.vocab_size, measure(judged.text, tokenizer))
+
+
+def measure_baselines(train: Text, judged: Text, vocab_size: int, left_out: LeftOut | None = None) -> Baselines:
     """What counting and compressing reach on the judged text. The n-gram and the compressor are left out where the text
-    is judged that they were made from, since they would know that by heart."""
+    is judged that they were made from, since they would know that by heart.
+
+    Args:
+        left_out: what the ids of the judged text leave out; None: nothing.
+    """
+    left_out = left_out or NOTHING
     if judged is train:
-        return _count(train, judged, vocab_size, order=0)
+        return _count(train, judged, vocab_size, 0, left_out)
     read = _end(train.text), _beginning(judged.text)  # beforehand: read beside the counting they took 250 MB more
     with ThreadPoolExecutor(1) as beside:  # the compressor leaves Python to others while it works
         compressed = beside.submit(baselines.compressor, *read)
         order = baselines.best_order(train.ids.ids[:ENOUGH_FOR_ORDER], vocab_size)
-        counted = _count(train, judged, vocab_size, order)
+        counted = _count(train, judged, vocab_size, order, left_out)
         return replace(counted, bits_per_byte={**counted.bits_per_byte, "zstd": compressed.result()})
 
 
-def _count(train: Text, judged: Text, vocab_size: int, order: int) -> Baselines:
+def _count(train: Text, judged: Text, vocab_size: int, order: int, left_out: LeftOut) -> Baselines:
     """The baselines that count, up to n-grams of that order; 0: none of these."""
     known, ids = train.ids.ids[:MOST_TO_COUNT], judged.ids.ids[:MOST_TO_COUNT]
     nats = {"uniform": baselines.uniform(vocab_size, len(ids)), "unigram": baselines.unigram(known, ids, vocab_size)}
     if order:
         nats["ngram"] = baselines.ngram(known, ids, vocab_size, order)
     n_bytes = round(judged.ids.n_bytes * len(ids) / max(1, judged.ids.n_tokens))
-    return Baselines({name: bits_per_byte(total, n_bytes) for name, total in nats.items()}, order)
+    rest = left_out.bits / max(1, judged.ids.n_bytes)
+    return Baselines({name: bits_per_byte(total, n_bytes) + rest for name, total in nats.items()}, order, left_out)
 
 
 def _beginning(text: Slice) -> bytes:
@@ -141,7 +161,8 @@ def _end(text: Slice) -> bytes:
 
 
 class Standing(NamedTuple):
-    """A line of the table: who, and its loss in both units."""
+    """A line of the table: who, and its loss in both units. Both are of the whole text: where the tokens leave
+    something out, the nats are those of a token and of its share in that."""
 
     name: str
     nats_per_token: float
@@ -153,8 +174,18 @@ def standings(report: Report) -> list[Standing]:
     nats_a_bit = math.log(2) * report.bytes / max(1, report.tokens)
     rows = [Standing(called(name, report.ngram_order), bits * nats_a_bit, bits)
             for name, bits in report.baselines.items()]
-    return sorted([Standing("this model", report.loss, report.bits_per_byte), *rows],
+    loss = report.loss + report.left_out.bits * math.log(2) / max(1, report.tokens)
+    return sorted([Standing("this model", loss, report.bits_per_byte), *rows],
                   key=lambda row: row.bits_per_byte)
+
+
+def figure(value: float, places: int) -> str:
+    """A number with so many decimals; one that is less than the last of them is not told as 0.
+
+    >>> figure(0.25, 3), figure(0.00002, 3), figure(0.0, 3)
+    ('0.250', '2e-05', '0.000')
+    """
+    return f"{value:.1g}" if 0 < value < 0.5 * 10**-places else f"{value:.{places}f}"
 
 
 def table(report: Report) -> list[tuple[str, float]]:
@@ -174,8 +205,39 @@ def verdict(report: Report) -> str:
     """One sentence: where the model stands beside the best of the baselines."""
     name, best = min(report.baselines.items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
+    if abs(difference) < 0.005:
+        return f"as good as {called(name, report.ngram_order)}, to a hundredth of a bit a byte"
     better = "better" if difference >= 0 else "worse"
     return f"{better} than {called(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
+
+
+def cautions(report: Report) -> list[str]:
+    """Sentences to read before the numbers of a report are compared: on what the tokens leave out, and on a text that
+    is too short to judge by."""
+    return [*say_left_out(report.left_out, report.bytes), *_few_tokens(report)]
+
+
+def say_left_out(left_out: LeftOut, n_bytes: int) -> list[str]:
+    """Sentences on what the tokens of a text leave out, and on the bits a byte that are charged for it."""
+    parts, spaces = [], white_space(left_out)
+    if left_out.unknown:
+        examples = ", ".join(map(repr, left_out.examples)) + (", .." if len(left_out.examples) > 4 else "")
+        parts.append(f"{share_unknown(left_out)} are unknown to this model: {examples}")
+    if spaces:
+        parts.append(f"words alone are predicted, without {spaces}")
+    if left_out.bits:
+        parts.append(f"the bits a byte include {left_out.bits / max(1, n_bytes):.3f} for what the tokens leave out, "
+                     "loss and perplexity nothing")
+    read = f"the text was read in Unicode's form {left_out.form}, of which the model knows more"
+    return [*([read] if left_out.form else []), *(["; ".join(parts)] if parts else [])]
+
+
+def _few_tokens(report: Report) -> list[str]:
+    """The mean of n losses that scatter as widely as their mean is off by a share of about 1 / sqrt(n)."""
+    if report.split == "train" or report.tokens >= FEW_TOKENS:
+        return []
+    return [f"{report.tokens:,} tokens are few to judge by: by chance alone, such a loss is off by some "
+            f"{100 / math.sqrt(max(1, report.tokens)):.0f}%"]
 
 
 def say_copied(copied: Copied) -> list[str]:

@@ -10,7 +10,7 @@ from tinylm.config import Partial, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.paths import IN_MEMORY
 from tinylm.prepare import Job, describe
-from tinylm.report import measure_baselines, texts
+from tinylm.report import baselines_of_run
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
 from tinylm.text.sources import Given, Options
@@ -50,7 +50,7 @@ def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[J
     split = split_corpus(corpus, data.validation)
     dataset = build_dataset(split, tokenizer)
     job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
-              measure_baselines(*texts(split, dataset), tokenizer.vocab_size), choose_device(config.train.device))
+              baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
     return job, [*(f"note       {sentence}" for sentence in split.notes()), *changes]
 
 

@@ -38,7 +38,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.paths import IN_MEMORY, given_path
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
-from tinylm.report import Report, judge, say_copied, table, verdict
+from tinylm.report import Report, cautions, figure, judge, say_copied, table, verdict
 from tinylm.resume import reopen
 from tinylm.text.packed import PACKED
 from tinylm.text.sources import Given, Texts, chosen_source
@@ -273,7 +273,8 @@ class _Run:
             validation_tokens=held_out.n_tokens if held_out else 0,
             validation_bytes=held_out.n_bytes if held_out else 0, baselines=self.job.baselines.bits_per_byte,
             repeated=repeated, unknown=unknown, ngram_order=self.job.baselines.ngram_order,
-            padding_counted=self.job.config.train.loss_on_padding)
+            padding_counted=self.job.config.train.loss_on_padding,
+            left_out_bits=self.job.baselines.left_out.bits)
 
     def _tell(self, event: Event) -> None:
         for each in (event, *self._sampled(event)):
@@ -297,9 +298,9 @@ class _Run:
             yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 
     def _display(self) -> Display:
-        part = self.job.dataset.validation
-        return Display(self.console, self.horizon,
-                       (lambda loss: bits_per_byte(loss * part.n_tokens, part.n_bytes)) if part else None)
+        part, left_out = self.job.dataset.validation, self.job.baselines.left_out
+        return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
+            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None)
 
     # ---- judging and writing
 
@@ -372,8 +373,10 @@ def _closing_lines(outcome: Outcome) -> list[str]:
 
 
 def _judgement(report: Report) -> list[str]:
-    beside = ", ".join(f"{name} {value:.2f}" for name, value in table(report))
-    return [f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
+    beside = ", ".join(f"{name} {figure(value, 2)}" for name, value in table(report))
+    return [f"On the {report.split} text: loss {figure(report.loss, 4)} nats a token, "
+            f"{figure(report.bits_per_byte, 3)} bits a byte.",
+            *(f"Note: {caution}." for caution in cautions(report)),
             f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
             *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
 

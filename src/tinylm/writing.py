@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
@@ -23,7 +24,7 @@ from tinylm.generation.completion import (
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
 from tinylm.text.prompts import is_ids, prompt_ids
-from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer import Tokenizer, Typed
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
     from tinylm.generation.batch import Batch
@@ -37,6 +38,10 @@ Prompts = str | list[int] | Sequence[str] | Sequence[list[int]]
 """A text, ids, or a list of either."""
 MOST_TEXTS, MOST_CACHE = 64, 1 << 30
 """Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
+
+
+class NearFormWarning(UserWarning):
+    """A text was read in another spelling than it was given, which looks the same."""
 
 
 class Prediction(NamedTuple):
@@ -59,6 +64,7 @@ class Writing:
                  device: str, storage: Storage) -> None:
         """Either the module or its weights are given."""
         self.config, self.tokenizer, self.storage = config, tokenizer, storage
+        tokenizer.line_ends = config.data.line_ends
         self._weights, self._device = weights, device
         if model is not None:
             self.model = model.eval()
@@ -77,11 +83,16 @@ class Writing:
             prompt: a text, or ids, as in `generate`.
 
         Raises:
-            TinyLMError: words or characters that the tokenizer does not know.
+            TinyLMError: words or characters that the tokenizer does not know, in no near form either. A near form is
+                taken with a `NearFormWarning`, here and in all that takes texts.
         """
         if top < 1:
             raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
         return self._predictions(self.read(self._ids_of(prompt)).logits, top)
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """`<bos>` and the ids of a text that a person typed. Warns and raises: as `predict`."""
+        return self.tokenizer.encode_prompt(_warned(self.tokenizer.typed(prompt)))
 
     def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
         """The same after these ids, which begin with `<bos>`: a generator that takes a break after each piece of work.
@@ -152,6 +163,7 @@ class Writing:
         """
         if not is_one(prompt) or samples is not None:
             prompts: Any = [prompt] if is_one(prompt) else prompt
+            self._warn_of(settings)
             return self._complete_together(self._tasks(prompts, 1 if samples is None else samples, logprobs, settings))
         steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
         while True:
@@ -164,6 +176,7 @@ class Writing:
     def complete_stepwise(self, prompt: str | list[int] = "", *, logprobs: int | None = None,
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
+        self._warn_of(settings)
         task, = self.tasks(prompt, logprobs=logprobs, **settings)
         yield from self.write(task)
         return task.writer.completion()
@@ -173,6 +186,14 @@ class Writing:
         """Texts to write, for `write`: the `writer` of a task knows at any time what has been written. Arguments and
         errors: as `complete`."""
         return self._tasks([prompt], samples, logprobs, settings)
+
+    def _warn_of(self, settings: dict[str, Any]) -> None:
+        """Warns of texts in settings that are read in another spelling; who calls `tasks` says it in a way of its own.
+        """
+        from tinylm.generation.typed import typed_settings
+
+        for each in typed_settings(self.sample_config(**settings), self.tokenizer)[1]:
+            _warned(each)
 
     def sample_config(self, **settings: Any) -> SampleConfig:
         """The model's own way to choose ids, with these settings changed. Raises: TinyLMError: unknown settings, or a
@@ -203,13 +224,14 @@ class Writing:
         from tinylm.compiled.compiling import announce  # with the compiler: reading does without
         from tinylm.generation.logits import COMPILING, choose
         from tinylm.generation.sampler import bias_of, forced_ids
+        from tinylm.generation.typed import typed_settings
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
             announce(choose, COMPILING)
         for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
             if count < least:
                 raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
-        config = self.sample_config(**settings)
+        config, _ = typed_settings(self.sample_config(**settings), self.tokenizer)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
         return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
 
@@ -229,7 +251,7 @@ class Writing:
     def _ids_of(self, prompt: str | Sequence[int]) -> list[int]:
         """The ids to go on from. Raises: TinyLMError: as `complete`."""
         if isinstance(prompt, str):
-            return self.tokenizer.encode_prompt(prompt)
+            return self.encode_prompt(prompt)
         return prompt_ids(self.tokenizer, prompt).ids
 
     def _search(self, ids: list[int], count: int, config: SampleConfig, bias: Logits,
@@ -311,3 +333,10 @@ class Writing:
         assert self._weights is not None
         announce(forward, "the engine for this processor, once: about 10 seconds")
         return Engine(self.config.model, self._weights, self.storage)
+
+
+def _warned(typed: Typed) -> str:
+    """The text as it was read, having warned of what was replaced in it."""
+    for replaced in typed.replaced:
+        warnings.warn(replaced, NearFormWarning, stacklevel=4)
+    return typed.text

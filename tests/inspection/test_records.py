@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,10 @@ def test_bits_a_nat_are_those_of_the_text_that_is_judged() -> None:
     nothing_held_out = Began(1000, 50, 16, 900, 1800, 0, 0, {}, 0.0, 0.0)
     assert History.of([nothing_held_out]).bits_a_nat == pytest.approx(900 / 1800 / math.log(2))
     assert History.of([]).bits_a_nat is None
+
+
+def test_bits_for_what_tokens_leave_out_are_those_of_the_text_that_is_judged() -> None:
+    assert History.of([]).left_out_bits == History.of([BEGAN]).left_out_bits == 0
+    assert History.of([replace(BEGAN, left_out_bits=50.0)]).left_out_bits == 50 / 200
+    for damaged in (math.nan, math.inf, -1.0):
+        assert History.of([replace(BEGAN, left_out_bits=damaged)]).left_out_bits == 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import columns, note
 from tinylm.cli.sampling import add_settings, add_storage, settings_of
+from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -54,8 +55,7 @@ class Chat:
     """
 
     def __init__(self, lm: LanguageModel, settings: dict[str, Any]) -> None:
-        self.lm, self.settings = lm, settings
-        self._checked(settings)
+        self.lm, self.settings = lm, read_settings(lm, settings)
         self.reset()
 
     def reset(self) -> None:
@@ -117,7 +117,7 @@ class Chat:
         """Begins a line of its own, if there is something before it and the tokenizer knows line breaks."""
         from tinylm.errors import TinyLMError
 
-        tokenizer = self.lm.tokenizer
+        tokenizer, line = self.lm.tokenizer, read_typed(self.lm.tokenizer, line)
         if line and len(self.ids) > 1 and not tokenizer.decode(self.ids[-1:]).endswith("\n"):
             for joint in ("\n", " "):
                 with suppress(TinyLMError):
@@ -150,8 +150,8 @@ class Chat:
             changed = {**self.settings, name: given}
             if name == "temperature":
                 changed["greedy"] = False
-            now = self._checked(changed)
-            self.settings = changed
+            self.settings = read_settings(self.lm, changed)
+            now = self._checked(self.settings)
         print(f"  {name}  {json.dumps(now[name], ensure_ascii=False)}")
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.report import say_copied, standings, verdict
+    from tinylm.report import cautions, figure, say_copied, standings, verdict
 
     report = tinylm.load(arguments.run).evaluate(arguments.source)
     for sentence in report.notes:
@@ -26,11 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report.to_dict())
         return 0
     print(f"On the {report.split} text ({report.tokens:,} tokens, {report.bytes:,} bytes):")
-    print(f"  loss {report.loss:.4f} nats a token, perplexity {report.perplexity:.2f}, "
-          f"{report.bits_per_byte:.3f} bits a byte")
+    print("".join(f"  {caution}\n" for caution in cautions(report)), end="")
+    print(f"  loss {figure(report.loss, 4)} nats a token, perplexity {report.perplexity:.2f}, "
+          f"{figure(report.bits_per_byte, 3)} bits a byte")
     print("\n".join(f"  {line}" for line in columns(
         [("", "nats a token", "bits a byte")]
-        + [(row.name, f"{row.nats_per_token:.4f}", f"{row.bits_per_byte:.3f}") for row in standings(report)],
+        + [(row.name, figure(row.nats_per_token, 4), figure(row.bits_per_byte, 3)) for row in standings(report)],
         right=[1, 2])))
     print(f"The model is {verdict(report)}.")
     if report.copying is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import add_json, note, print_json
 from tinylm.cli.sampling import add_settings, add_storage, settings_of
+from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
     from tinylm.generation.completion import Completion, Task
@@ -38,13 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.logprobs is not None and not arguments.json:
         raise TinyLMError("is for programs to read", where="--logprobs", remedy="Add --json")
     lm = tinylm.load(arguments.run, storage=arguments.storage)
-    settings = settings_of(arguments)
+    prompt, settings = read_typed(lm.tokenizer, arguments.prompt), read_settings(lm, settings_of(arguments))
     if arguments.json:
-        written = lm.complete(arguments.prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)
-        first, *others = map(_as_json, written)
+        written = lm.complete(prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)
+        first, *others = ({**_as_json(each), "prompt": arguments.prompt} for each in written)
         print_json({**first, "samples": [first, *others]} if others else first)
         return 0
-    for number, task in enumerate(lm.tasks(arguments.prompt, samples=arguments.samples, **settings)):
+    for number, task in enumerate(lm.tasks(prompt, samples=arguments.samples, **settings)):
         _write(lm, task, number)
     return 0
 

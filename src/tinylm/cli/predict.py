@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.output import add_json, columns, note, print_json
+from tinylm.cli.typed import read_typed
 
 EXAMPLE = 'tinylm predict runs/book "It was a" --top 10'
 
@@ -20,13 +21,14 @@ def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
     lm = tinylm.load(arguments.run)
-    predictions = lm.predict(arguments.prompt, top=arguments.top)
+    prompt = read_typed(lm.tokenizer, arguments.prompt)
+    predictions, ids = lm.predict(prompt, top=arguments.top), lm.tokenizer.encode_prompt(prompt)
     if arguments.json:
-        print_json({"prompt": arguments.prompt, "ids": lm.tokenizer.encode_prompt(arguments.prompt),
+        print_json({"prompt": arguments.prompt, "ids": ids,
                     "next": [prediction._asdict() for prediction in predictions]})
         return 0
     seen = lm.config.model.context_length
-    hidden = len(lm.tokenizer.encode_prompt(arguments.prompt)) - seen
+    hidden = len(ids) - seen
     if hidden > 0:
         note(f"note: the prompt is {hidden} tokens longer than the {seen} that this model sees at once; only its end "
              "counts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.output import add_json, columns, print_json
+from tinylm.cli.typed import read_typed
 
 EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
 
@@ -19,9 +20,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.bundle import read_config, read_tokenizer
     from tinylm.untrusted import harmless
 
-    read_config(arguments.run)  # says clearly when RUN is no model folder
+    config = read_config(arguments.run)  # says clearly when RUN is no model folder
     tokenizer = read_tokenizer(arguments.run)
-    ids = tokenizer.encode(arguments.text)
+    tokenizer.line_ends = config.data.line_ends
+    ids = tokenizer.encode(read_typed(tokenizer, arguments.text))
     tokens = tokenizer.tokens(ids)
     if arguments.json:
         print_json({"tokens": tokens, "ids": ids})

@@ -124,7 +124,7 @@ def forced_ids(config: SampleConfig, tokenizer: Tokenizer) -> list[int]:
     ids: list[int] = []
     for text in config.force:
         number = _number(text, tokenizer, "sample.force")
-        ids += tokenizer.encode_text(text) if number is None else [number]
+        ids += tokenizer.encode_typed(text) if number is None else [number]
     return ids
 
 
@@ -137,7 +137,7 @@ def token_id(token: str, tokenizer: Tokenizer, where: str) -> int:
     number = _number(token, tokenizer, where)
     if number is not None:
         return number
-    ids = tokenizer.encode_text(token)
+    ids = tokenizer.encode_typed(token)
     if len(ids) == 1:
         return ids[0]
     raise TinyLMError(f"{token!r} is {len(ids)} tokens, and has to be one", where=where,

@@ -172,7 +172,7 @@ def _add_validations(figure: go.Figure, history: History) -> None:
     kept = [finite[i] for i in thin(np.array([each.loss for each in finite]))]
     if not kept or history.best is None:
         return
-    bits = [each.loss * (history.bits_a_nat or math.nan) for each in kept]
+    bits = [each.loss * (history.bits_a_nat or math.nan) + history.left_out_bits for each in kept]
     figure.add_scatter(
         x=[each.step for each in kept], y=[each.loss for each in kept], customdata=bits, name="validation",
         mode="lines+markers", line={"color": VALIDATION, "width": 2}, marker={"size": 5},
@@ -186,10 +186,10 @@ def _add_scale(figure: go.Figure, history: History, baselines: Sequence[tuple[st
                batches: tuple[NDArray[np.int64], Numbers], judged: list[float]) -> None:
     """The range of the loss and, in step with it, the axis of bits a byte with the baselines. Neither axis can be
     zoomed alone. One batch in a hundred may leave the range where it is far above the others; the highest is told."""
-    ratio = history.bits_a_nat
+    ratio, rest = history.bits_a_nat, history.left_out_bits
     baselines = [(name, bits) for name, bits in baselines if ratio and abs(bits) < LARGEST]
     ordinary = np.sort(batches[1])[:len(batches[1]) - len(batches[1]) // 100]
-    shown = [*judged, *ordinary, *(bits / ratio for _, bits in baselines if ratio)] or [0.0, 1.0]
+    shown = [*judged, *ordinary, *((bits - rest) / ratio for _, bits in baselines if ratio)] or [0.0, 1.0]
     low, high = min(shown), max(shown)
     highest = max([high, *batches[1]])
     if highest > low + 1.5 * (high - low):
@@ -204,7 +204,7 @@ def _add_scale(figure: go.Figure, history: History, baselines: Sequence[tuple[st
         return
     figure.update_layout(yaxis2={"title": "bits a byte", "overlaying": "y", "side": "right", "showgrid": False,
                                  "zeroline": False, "fixedrange": True, "automargin": True,
-                                 "tickmode": "auto", "range": [bound * ratio for bound in bounds]})
+                                 "tickmode": "auto", "range": [bound * ratio + rest for bound in bounds]})
     ends = [history.steps[0].step, history.steps[-1].step] if history.steps else [0, 1]
     figure.add_scatter(x=ends, y=[None, None], yaxis="y2", showlegend=False, hoverinfo="skip")  # an axis needs a curve
     _add_baselines(figure, baselines, ends, (bounds[1] - bounds[0]) * ratio)

@@ -94,8 +94,19 @@ class History:
     @property
     def bits_a_nat(self) -> float | None:
         """Bits a byte for each nat a token of the text that is judged; None where nothing is known of its size."""
-        if self.began is None:
-            return None
-        tokens, size = ((self.began.validation_tokens, self.began.validation_bytes) if self.began.validation_tokens
-                        else (self.began.train_tokens, self.began.train_bytes))
+        tokens, size = self._judged()
         return tokens / size / math.log(2) if tokens and size else None
+
+    @property
+    def left_out_bits(self) -> float:
+        """Bits a byte for what the tokens of that text leave out; 0 where the records are damaged."""
+        bits = self.began.left_out_bits if self.began else 0.0
+        return bits / max(1, self._judged()[1]) if 0 <= bits < LARGEST else 0.0
+
+    def _judged(self) -> tuple[int, int]:
+        """Tokens and bytes of the text that is judged."""
+        if self.began is None:
+            return 0, 0
+        if self.began.validation_tokens:
+            return self.began.validation_tokens, self.began.validation_bytes
+        return self.began.train_tokens, self.began.train_bytes

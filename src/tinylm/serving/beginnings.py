@@ -18,7 +18,7 @@ class Beginning(NamedTuple):
         given: the ids that were given, or the text's; without those that were left out.
         ids: `given`, with `<bos>` before it.
         text: what they say.
-        warnings: what was left out, in sentences.
+        warnings: what was left out, or read in another spelling, in sentences.
     """
 
     given: list[int]
@@ -37,10 +37,11 @@ def begin(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> Beginnin
     """
     if isinstance(prompt, str):
         try:
-            given = tokenizer.encode_text(prompt)
+            typed = tokenizer.typed(prompt)
+            given = tokenizer.encode_text(typed.text)
         except TinyLMError as error:
             raise of_settings(error, param=field) from None
-        return Beginning(given, [tokenizer.bos_id, *given], prompt, [])
+        return Beginning(given, [tokenizer.bos_id, *given], prompt, [*typed.replaced, *typed.unknown])
     unknown = next((place for place, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
     if unknown is not None:
         raise wrong(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "

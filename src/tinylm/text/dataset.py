@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from tinylm.errors import TinyLMError
 from tinylm.memory import give_back
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
+from tinylm.text.encoders import Ids
 from tinylm.text.split import Slice, Split
-from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer import UnknownText
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -70,21 +71,37 @@ class Dataset:
     """Where the ids lie."""
 
 
-def build_dataset(split: Split, tokenizer: Tokenizer, *, cache_dir: str | Path | None = None) -> Dataset:
+class Encoding(Protocol):
+    """A tokenizer as far as it is needed here: a `Tokenizer`, or a `KnownAlone` for a text with unknown parts."""
+
+    eos_id: int
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def encoder(self, n_bytes: int) -> Callable[[str], Ids]: ...
+
+
+def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
+                  cache_dir: str | Path | None = None) -> Dataset:
     """The ids of both texts: from the cache when the very same text was encoded before, else encoded now.
 
     Args:
+        least: tokens that the first text must have.
         cache_dir: default $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. Where it cannot be written, a
             temporary folder stands in.
 
     Raises:
-        TinyLMError: unknown words or characters, no room on the disk, or fewer than 2 tokens to train on.
+        TinyLMError: unknown words or characters, no room on the disk, or fewer than `least` tokens to train on.
     """
     folder = _cache_folder(cache_dir) / "ids" / _key(split, tokenizer)
     dataset = _open_folder(folder)
     if dataset is None:
         dataset = _encode_into(folder, split, tokenizer)
-    if dataset.train.n_tokens < 2:
+    if dataset.train.n_tokens < least:
         raise TinyLMError(f"there is too little text: {dataset.train.n_tokens} tokens to train on, and 2 are needed",
                           where=split.train.corpus.name, remedy="Give a longer text, or --validation 0")
     return dataset
@@ -96,13 +113,13 @@ def _cache_folder(chosen: str | Path | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~"), ".cache")) / "tinylm"
 
 
-def _key(split: Split, tokenizer: Tokenizer) -> str:
+def _key(split: Split, tokenizer: Encoding) -> str:
     slices = [(part.corpus.stats().fingerprint, part.unit, part.start, part.stop)
               for part in (split.train, split.validation) if part]
     return hashlib.sha256(json.dumps([FORMAT, tokenizer.fingerprint, slices]).encode()).hexdigest()
 
 
-def _encode_into(folder: Path, split: Split, tokenizer: Tokenizer) -> Dataset:
+def _encode_into(folder: Path, split: Split, tokenizer: Encoding) -> Dataset:
     """Writes beside the place and renames, so that a folder of this name is always whole."""
     temporary, place = _writable_beside(folder), None
     try:
@@ -143,7 +160,7 @@ def _move(temporary: Path, folder: Path) -> Path:
     return folder
 
 
-def _write_parts(folder: Path, split: Split, tokenizer: Tokenizer) -> dict[str, Any]:
+def _write_parts(folder: Path, split: Split, tokenizer: Encoding) -> dict[str, Any]:
     """Both texts. What is read now must be what the fingerprint, and so the cache's key, was made from."""
     parts = {"train": split.train, "validation": split.validation}
     read: dict[Corpus, Fingerprint] = {}
@@ -157,7 +174,7 @@ def _write_parts(folder: Path, split: Split, tokenizer: Tokenizer) -> dict[str, 
     return meta
 
 
-def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fingerprint) -> dict[str, Any]:
+def _write_part(path: Path, part: Slice, tokenizer: Encoding, fingerprint: Fingerprint) -> dict[str, Any]:
     """Streams a text to `path`.ids and .offsets; returns what meta.json says of them."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     offsets, n_tokens, n_bytes = array("q", [0]), 0, 0
@@ -177,7 +194,7 @@ def _write_part(path: Path, part: Slice, tokenizer: Tokenizer, fingerprint: Fing
             "sha256": {suffix: _sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
 
 
-def _encoded(part: Slice, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
+def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
     """Pieces and their ids in order. Those ahead are being encoded meanwhile, some pieces by each thread."""
     n_bytes, own = part.corpus.stats().bytes, threading.local()
 
@@ -198,7 +215,8 @@ def _encoded(part: Slice, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> Iterato
             for piece, ids in zip(pieces, found.result(), strict=False):
                 if isinstance(ids, TinyLMError):
                     where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
-                    raise TinyLMError(ids.what, where=where, remedy=ids.remedy)
+                    remedy = ids.of_training if isinstance(ids, UnknownText) else ids.remedy
+                    raise TinyLMError(ids.what, where=where, remedy=remedy)
                 yield piece, ids
                 place += len(piece.text)
 

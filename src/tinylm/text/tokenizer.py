@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-import numpy as np
-import tokenizers
-from numpy.typing import NDArray
-
-from tinylm.errors import TinyLMError, did_you_mean, nearest
-from tinylm.text.corpus import WHITESPACE, CorpusStats
+from tinylm.errors import TinyLMError, command, did_you_mean, nearest
+from tinylm.text.corpus import CorpusStats
+from tinylm.text.encoders import Ids, make_encoder
+from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, named
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
     SPECIALS,
@@ -33,13 +32,11 @@ from tinylm.text.vocabulary import (
     entry_bytes,
     file_format,
     parse_file,
-    split_words,
     word_parts,
     word_vocab,
 )
 from tinylm.untrusted import quoted, read_whole
 
-Ids = NDArray[np.uint32]
 MOST_BYTES = 1 << 28
 """The longest tokenizer.json that is read: some millions of words."""
 
@@ -48,7 +45,7 @@ LONG_TEXT = 1 << 24
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
 _SHOWN = 10
-"""An error about unknown words names this many."""
+"""An error about unknown words names this many, and so do the notes."""
 
 
 class TokenizerChoice(NamedTuple):
@@ -76,9 +73,38 @@ _BPE_SIZES = ((3_000_000, 2048), (15_000_000, 4096), (100_000_000, 8192))
 """(bytes of text below, entries)."""
 
 
-class Tokenizer:
-    """Text <-> ids. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`; never changes afterwards."""
+class UnknownText(TinyLMError):
+    """Words or characters that a tokenizer does not know. The remedy is for a person who typed them; `of_training` is
+    the one for a text to train on."""
 
+    def __init__(self, what: str, *, remedy: str, of_training: str) -> None:
+        super().__init__(what, remedy=remedy)
+        self.of_training = of_training
+
+
+class Typed(NamedTuple):
+    """A text that a person typed, as a tokenizer reads it.
+
+    Attributes:
+        text: with the tokenizer's own spelling where a person sees no difference (near.py).
+        replaced: a sentence for each spelling that was replaced, without its full stop.
+        unknown: a sentence for each word that is read as `<unk>`.
+    """
+
+    text: str
+    replaced: list[str]
+    unknown: list[str]
+
+
+class Tokenizer:
+    """Text <-> ids. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`.
+
+    Attributes:
+        line_ends: "normalize": the training text was read with plain line ends, and so is what a person types (of
+            characters and words, the vocabulary tells that by itself). All else never changes.
+    """
+
+    line_ends: Literal["normalize", "keep"] = "keep"
     pad_id, bos_id, eos_id = 0, 1, 2
 
     def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = ()) -> None:
@@ -88,7 +114,8 @@ class Tokenizer:
         self._json = library.to_str(pretty=True) + "\n"
         self._bytes = [entry_bytes(kind, entry) for entry in vocab]
         self._library = library
-        self._encode = _encoder(kind, library, vocab)
+        self._vocab = vocab
+        self._encode = make_encoder(kind, library, vocab, self._unknown)
 
     @classmethod
     def train(cls, kind: str, texts: Iterable[str], *, vocab_size: int | None = None,
@@ -171,6 +198,61 @@ class Tokenizer:
         """`encode_batch` as arrays of uint32, which is quicker for long texts."""
         return [self._encode(checked_text(text)) for text in texts]
 
+    def typed(self, text: str) -> Typed:
+        """Reads what a person typed, with near forms in the place of what the tokenizer does not know: `é` as one
+        character or two, curly quotes or straight ones, spaces, line ends. `encode` and the like take a text as it is.
+
+        Raises:
+            TinyLMError: words or characters without such a form, each with its place and what is near to it.
+        """
+        keeps = self.kind == "bpe" and self.line_ends == "keep"
+        reading = Reading(checked_text(text), {}, {}) if keeps else self.near.read(checked_text(text))
+        if reading.unknown and self.unk_id is None:
+            raise self._unknown(reading.unknown)
+        unknown = [f"{each} is unknown to this model, and read as <unk>"
+                   for each in _listed(reading.unknown, "word", lambda word: _near_to(self.near.near(word)))]
+        return Typed(reading.text, _replacements(reading.replaced), unknown)
+
+    def knows(self, units: Iterable[str]) -> bool:
+        """True if all of these characters, or words, have ids of their own."""
+        if self.kind == "word":
+            return all(part in self._vocab for unit in units for part in word_parts(unit))
+        return self.kind == "bpe" or self._vocab.keys() >= set(units)
+
+    def encode_known(self, text: str) -> Ids:
+        """The ids of what is known of a text: unknown characters have none, and unknown words `<unk>` or none."""
+        return self._encode.known_alone(checked_text(text))
+
+    def encode_typed(self, text: str) -> list[int]:
+        """The ids of what a person typed, alone. Raises: TinyLMError: as `typed`."""
+        return self.encode_text(self.typed(text).text)
+
+    @cached_property
+    def near(self) -> Near:
+        """Finds the near forms of what the tokenizer does not know."""
+        entries = list(self._vocab)[len(SPECIALS):]
+        if self.kind == "bpe":
+            return NearLineEnds()
+        return NearWords(self._vocab) if self.kind == "word" else NearCharacters(entries)
+
+    def _unknown(self, places: Mapping[str, int]) -> UnknownText:
+        """Words or characters that the tokenizer does not know, and the place where each stands first."""
+        other = "or train a model that knows every text: " + command("train", "SOURCE", "--tokenizer", "bpe")
+        if self.kind == "char":
+            told = _listed(places, "character", lambda character: _near_to(self.near.near(character)))
+            return UnknownText(f"not in the alphabet: {_joined(told, places)}", remedy=f"Leave it out, {other}",
+                               of_training="Use a tokenizer that knows every character: --tokenizer bpe")
+        told = _listed(places, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
+        return UnknownText(
+            f"not in the vocabulary: {_joined(told, places)}",
+            remedy=f"Leave it out, {other}; with --set data.unknown_token=true, unknown words are read as <unk>",
+            of_training="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
+                        "--set data.unknown_token=true")
+
+    def _spelled_like(self, word: str) -> list[str]:
+        close = nearest(word, [known for known in self._vocab if abs(len(known) - len(word)) < 3])
+        return [known for known in close if known not in SPELLED_OUT]
+
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
         """The quickest way to the ids of a text of so many bytes in all, piece by piece; for one thread at a time."""
         if self.kind != "bpe" or n_bytes < LONG_TEXT:
@@ -213,101 +295,27 @@ class Tokenizer:
         return int(id)
 
 
-# ---- text -> ids, one way for each kind; the file says the same in the library's terms
+# ---- what is told of unknown and replaced text
 
 
-def _encoder(kind: Kind, library: tokenizers.Tokenizer, vocab: dict[str, int]) -> Callable[[str], Ids]:
-    if kind == "bpe":
-        return _Bytes(library)
-    return _Words(vocab) if kind == "word" else _Characters(list(vocab)[len(SPECIALS):])
-
-
-class _Words:
-    def __init__(self, vocab: dict[str, int]) -> None:
-        self._vocab, self._unk_id = vocab, vocab.get(UNKNOWN)
-
-    def __call__(self, text: str) -> Ids:
-        ids = [self._vocab.get(word, self._unk_id) for word in split_words(text)]
-        if None in ids:
-            raise self._unknown(text)
-        return np.array(ids, np.uint32)
-
-    def _unknown(self, text: str) -> TinyLMError:
-        unknown: dict[str, int] = {}
-        for place, word in enumerate(text.split(), start=1):
-            if any(part not in self._vocab for part in word_parts(word)):
-                unknown.setdefault(word, place)
-        return TinyLMError(f"not in the vocabulary: {_listed(unknown, 'word', self._like)}",
-                           remedy="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
-                                  "--set data.unknown_token=true")
-
-    def _like(self, word: str) -> str:
-        close = nearest(word, [known for known in self._vocab if abs(len(known) - len(word)) < 3])
-        return f", near to {close[0]!r}" if close and close[0] not in SPELLED_OUT else ""
-
-
-class _Characters:
-    def __init__(self, alphabet: list[str]) -> None:
-        self._alphabet = alphabet
-        self._table = np.zeros(max(map(ord, alphabet), default=0) + 2, np.uint32)
-        for id, character in enumerate(alphabet, start=len(SPECIALS)):
-            self._table[ord(character)] = id
-
-    def __call__(self, text: str) -> Ids:
-        code_points = np.frombuffer(text.encode("utf-32-le"), "<u4")
-        ids: Ids = self._table[np.minimum(code_points, len(self._table) - 1)]
-        if not ids.all():  # an unknown character has the zero of <pad>, which no text makes
-            raise self._unknown(text)
-        return ids
-
-    def _unknown(self, text: str) -> TinyLMError:
-        known = set(self._alphabet)
-        places: dict[str, int] = {}
-        for place, character in enumerate(text, start=1):
-            if character not in known:
-                places.setdefault(character, place)
-        return TinyLMError(f"not in the alphabet: {_listed(places, 'character')}",
-                           remedy="Use a tokenizer that knows every character: --tokenizer bpe")
-
-
-def _listed(places: dict[str, int], unit: str, more_about: Callable[[str], str] = lambda _: "") -> str:
+def _listed(places: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
     """The first few of the unknown, each with its first place in the text."""
-    named = [f"{text!r} ({unit} {place}{more_about(text)})" for text, place in islice(places.items(), _SHOWN)]
-    rest = len(places) - _SHOWN
-    return ", ".join(named) + (f" and {rest:,} more" if rest > 0 else "")
+    return [f"{named(text)} ({unit} {place}{more_about(text)})" for text, place in islice(places.items(), _SHOWN)]
 
 
-class _Bytes:
-    """BPE of every word once: a text is mostly words that came before, and the library takes 1 s for a megabyte."""
-
-    def __init__(self, library: tokenizers.Tokenizer) -> None:
-        self._library = library
-        self._known: dict[str, bytes] = {}
-
-    def __call__(self, text: str) -> Ids:
-        words = _WORD.findall(text)
-        known = {word: self._known.get(word) for word in dict.fromkeys(words)}
-        new = [word for word, ids in known.items() if ids is None]
-        found = self._library.encode_batch_fast(new, add_special_tokens=False)
-        fresh = {word: np.array(encoding.ids, np.uint32).tobytes() for word, encoding in zip(new, found, strict=True)}
-        self._remember(fresh)
-        known.update(fresh)
-        return np.frombuffer(b"".join([known[word] or b"" for word in words]), np.uint32)
-
-    def _remember(self, fresh: dict[str, bytes]) -> None:
-        if len(self._known) > _REMEMBERED:
-            self._known = {}  # a new dictionary: another thread may be reading the old one
-        self._known.update((word, ids) for word, ids in fresh.items() if len(word) <= _LONG_WORD)
+def _joined(told: list[str], places: Mapping[str, int]) -> str:
+    rest = len(places) - len(told)
+    return ", ".join(told) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-_SYMBOLS = r"!-/:-@\[-`{-~"
-_WORD = re.compile(rf"[{WHITESPACE}]+(?=[{WHITESPACE}][^{WHITESPACE}])"
-                   rf"|[{WHITESPACE}]?(?:[{_SYMBOLS}]*+[A-Za-z0-9]++(?=[{_SYMBOLS}])|[^{WHITESPACE}]+)"
-                   rf"|[{WHITESPACE}]+")
-"""Parts of a text that can be encoded alone, because GPT-2's pattern ends a token at both of their ends:
+def _near_to(others: Sequence[str]) -> str:
+    return f", near to {' or '.join(map(named, others))}" if others else ""
 
-- white space up to its last character, where something follows it: `\\s+(?!\\S)` takes just that;
-- then that last character and what follows it, up to the next white space,
-- or up to a symbol after an ASCII letter or digit: no alternative goes on from those into a symbol.
-"""
-_REMEMBERED, _LONG_WORD = 300_000, 40
+
+def _replacements(replaced: Mapping[tuple[str, str], int]) -> list[str]:
+    """A sentence for each of the first few."""
+    told = [f"{named(typed)} was " + (f"read as {named(read)}" if read else "left out (it is invisible)")
+            + (f", {times:,} times" if times > 1 else "") + ", as the training text has it"
+            for (typed, read), times in islice(replaced.items(), _SHOWN)]
+    rest = len(replaced) - len(told)
+    return [*told, f"{rest:,} more forms were read as those of the training text"] if rest > 0 else told

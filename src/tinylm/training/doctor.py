@@ -174,6 +174,7 @@ class Doctor:
         ngram = began.baselines.get("ngram") if began is not None else None
         if began is not None and ngram is not None and event.best_loss is not None:
             bits = bits_per_byte(event.best_loss * began.validation_tokens, began.validation_bytes)
+            bits += began.left_out_bits / max(1, began.validation_bytes)
             if bits > ngram + MARGIN:
                 yield remarks.worse_than_counting(event, bits, ngram)
         before = [each for each in self._judged if 0.7 * event.step <= each.step <= 0.8 * event.step]

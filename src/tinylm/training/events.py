@@ -17,8 +17,9 @@ class Began:
     Bytes are those of the texts in UTF-8; `validation_tokens` is 0 where nothing was held out. `baselines` are bits a
     byte of the judged text (report.py), where `ngram` counted runs of `ngram_order` tokens. `repeated` is the share of
     the validation text that stands in the training text word for word, in stretches of some 64 bytes or more; `unknown`
-    the share of its tokens that are `<unk>`. `padding_counted`: the loss of a step includes padding, which is easy, so
-    it cannot be compared with the validation loss.
+    the share of its tokens that are `<unk>`; `left_out_bits` what it takes to tell what the tokens of the judged text
+    leave out (text/left_out.py). `padding_counted`: the loss of a step includes padding, which is easy, so it cannot be
+    compared with the validation loss.
     """
 
     kind: ClassVar[str] = "begin"
@@ -34,6 +35,7 @@ class Began:
     unknown: float
     ngram_order: int = 0
     padding_counted: bool = False
+    left_out_bits: float = 0.0
 
 
 @dataclass(frozen=True)
