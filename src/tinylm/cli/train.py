@@ -30,9 +30,12 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", choices=("auto", "word", "char", "bpe"), help="(default: auto)")
     parser.add_argument("--vocab-size", type=int, metavar="N", help="most entries of the vocabulary")
-    parser.add_argument("--documents", choices=("auto", "text", "line", "jsonl"),
-                        help="what one document is: a file, a line, or a jsonl record")
-    parser.add_argument("--text-field", metavar="NAME", help="the field of a jsonl record with the text")
+    parser.add_argument("--documents", choices=("auto", "text", "line", "jsonl", "json", "csv"),
+                        help="what one document is: a file, a line, a record, or a row of a table (default: auto)")
+    parser.add_argument("--text-field", metavar="NAME",
+                        help="where a record or row has its text: a name, a path as data.text, or several with commas")
+    parser.add_argument("--skip-bad", action="store_true", default=None,
+                        help="pass over bad records and count them, rather than stop at the first")
     parser.add_argument("--encoding", metavar="NAME",
                         help="of files without a byte order mark, e.g. windows-1252 or gb18030 (default: UTF-8)")
     parser.add_argument("--validation", metavar="SHARE|FILE", type=_share_or_path,
@@ -61,8 +64,8 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
     layers = [read_toml(arguments.config)] if arguments.config else []
     layers += [parse_setting(setting) for setting in arguments.set]
-    names = ("tokenizer", "vocab_size", "documents", "text_field", "encoding", "validation", "minutes", "steps",
-             "epochs", "until", "seed", "device")
+    names = ("tokenizer", "vocab_size", "documents", "text_field", "skip_bad", "encoding", "validation", "minutes",
+             "steps", "epochs", "until", "seed", "device")
     return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
                    **{name: getattr(arguments, name) for name in names})
 
