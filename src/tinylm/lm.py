@@ -82,13 +82,15 @@ class LanguageModel(Writing):
 
     # ---- judging and looking inside
 
-    def evaluate(self, source: str | Path | None = None) -> Report:
+    def evaluate(self, source: str | Path | None = None, **read_as: Any) -> Report:
         """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
         nothing is copied from the training text.
 
         Args:
             source: a text; None is the validation text of the training run (or the training text, where nothing was
                 held out).
+            read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
+                text was.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
@@ -97,13 +99,16 @@ class LanguageModel(Writing):
 
         data = self.config.data
         if source is None:
+            if read_as:
+                raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
+                                  remedy="Name the text to evaluate on, or leave this out")
             split = self._training_split()
             dataset = build_dataset(split, self.tokenizer)
             train, judged = texts(split, dataset)
             name = "validation" if dataset.validation else "train"
             report = self._judge(judged.ids, name, measure_baselines(train, judged, self.tokenizer.vocab_size))
         else:
-            corpus = open_corpus(source, Options.of(data))
+            corpus = open_corpus(source, Options.of(data), **read_as)
             split = split_corpus(corpus, 0.0)
             judged = Text(build_dataset(split, self.tokenizer).train, split.train)
             report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))

@@ -76,13 +76,13 @@ _NOTHING = object()
 
 
 def _find(value: Any, path: str) -> Any:
-    """What stands at a path: `_NOTHING`, one value, or several as a list."""
+    """The value at a path: `_NOTHING` if there is none, a list if there are several."""
     found = list(_walk(value, path))
     return found if len(found) > 1 else found[0] if found else _NOTHING
 
 
 def _walk(value: Any, path: str) -> Iterator[Any]:
-    """What stands at a path: one value, or of a list that a name leads through, one for each element that has it."""
+    """The values at a path: one, or where a name leads through a list, one for each element that has it."""
     if not path:
         yield value
     elif isinstance(value, dict):
@@ -129,7 +129,7 @@ def _ask_for(field: str) -> str:
 
 
 def option(field: str) -> str:
-    """How a person names a field, on the command line and in Python."""
+    """The option that names a field, on the command line and in Python."""
     return f"--text-field {as_word(field)} (in Python: text_field={quoted(field)!r})"
 
 
@@ -158,7 +158,7 @@ def suggested(record: dict[str, Any]) -> str:
 
 
 def _suggestions(record: dict[str, Any]) -> list[str]:
-    """What `--text-field` could name in a record, the best first: fields of a task, what is said in a chat, a field
+    """Values for `--text-field` that fit a record, the best first: fields of a task, what is said in a chat, a field
     that is named like a text, the longest text."""
     pairs = [",".join(names) for names in _PAIRS if all(isinstance(record.get(name), str) for name in names)]
     paths = [name for name, _ in _fields(record) if _text_at(record, name)]

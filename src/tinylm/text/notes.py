@@ -19,7 +19,7 @@ class Notes:
         self._groups.setdefault(_NUMBERS.sub("0", sentence), {})[where] = sentence
 
     def sentences(self) -> list[str]:
-        """One for each group: about its first file, and how many others are alike."""
+        """A sentence for each group: about its first file, and how many others are alike."""
         told = []
         for group in self._groups.values():
             (where, sentence), *others = group.items()

@@ -112,11 +112,11 @@ def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *,
         if text:
             yield number, text
     if first and not good:
-        raise TinyLMError(f"all of its {bad:,} records are bad; the first {first.what}", where=first.where,
+        raise TinyLMError(f"all of its {bad:,} records are bad; the first: {first.what}", where=first.where,
                           remedy=first.remedy.removesuffix(SKIP_BAD).rstrip(". "))
     if first:
         line = first.where.rpartition(" ")[2]
-        note(f"{bad:,} of {good + empty + bad:,} records are bad and were skipped; the first, in line {line}, "
+        note(f"{bad:,} of {good + empty + bad:,} records are bad and were skipped; the first, in line {line}: "
              f"{first.what}")
     if empty:
         note(f"{empty:,} of {good + empty + bad:,} records hold no text and were passed over")

@@ -17,7 +17,7 @@ Message = tuple[str, str]
 
 
 def _chats(kind: str, chats: Iterable[Iterable[Message]]) -> Extracted | None:
-    """One document a chat; None if nobody wrote anything."""
+    """A document for each chat; None if nobody wrote anything."""
     documents, count, dropped = [], 0, 0
     for chat in chats:
         lines = []
@@ -109,7 +109,7 @@ def _mended(text: str) -> str:
 
 
 def begins_a_list(first: object) -> bool:
-    """Whether an object is like the first of a list that `of_list` knows."""
+    """True for an object like the first of a list that `of_list` knows."""
     return isinstance(first, dict) and (
         isinstance(first.get("mapping"), dict) or "chat_messages" in first
         or (first.get("type") == "message" and "ts" in first))
@@ -126,7 +126,7 @@ def of_list(export: list[Any]) -> Extracted | None:
 
 
 def _chatgpt(chat: dict[str, Any]) -> Iterator[Message]:
-    """From the first message to the current one: of an answer that was tried again, the one that was kept."""
+    """The messages from the first to the current one: of an answer that was tried again, the one that was kept."""
     nodes = chat.get("mapping")
     nodes = nodes if isinstance(nodes, dict) else {}
     at, way = chat.get("current_node"), []

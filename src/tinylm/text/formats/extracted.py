@@ -46,7 +46,7 @@ class Unreadable(TinyLMError):
 
 
 def single(text: str, note: str) -> Extracted:
-    """One document."""
+    """An extracted text that is one document."""
     return Extracted([(1, text)], note)
 
 

@@ -31,7 +31,16 @@ def read(file: File) -> Extracted:
 
 
 def declared_encoding(data: bytes) -> str:
-    """The encoding that a page names in its first 4 KB, by Python's name; empty if it names none that Python knows."""
+    """The encoding that a page names in its first 4 KB, by Python's name; empty if it names none that Python knows, or
+    is in UTF-8 all the same, as pages are that an editor has saved anew."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _named_encoding(data)
+    return ""
+
+
+def _named_encoding(data: bytes) -> str:
     found = _DECLARED.search(data[:4096])
     try:
         name = codecs.lookup((found[1] or found[2]).decode("ascii")).name if found else ""

@@ -57,7 +57,7 @@ def read_page(file: File) -> Extracted:
 
 
 def read_mailbox(file: File) -> Extracted:
-    """One document a mail. Mails that cannot be read are counted."""
+    """A document for each mail. Mails that cannot be read are counted."""
     starts = list(_BETWEEN.finditer(file.data))
     documents, broken = [], 0
     line, before = 1, 0

@@ -109,6 +109,8 @@ class Formatted:
             records = read_json_lines(read_lines(self._opened.read_text(), where))
             sentence = "" if self._expected else f"read as JSON lines, text in {field!r} (as --documents jsonl does)"
         elif self._kind == "csv":
+            from tinylm.text.formats import tables
+
             records, field, sentence = tables.read(self._opened.read_text(), field, where)
         else:
             from tinylm.text.formats import json_files

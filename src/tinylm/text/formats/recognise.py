@@ -73,10 +73,10 @@ def recognise(name: str, head: bytes, encoding: str = "") -> str:
 
 def _as_text(head: bytes, encoding: str) -> str:
     """The head as text, good enough to see its form."""
-    for mark, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
-                           (codecs.BOM_UTF16_BE, "utf-16-be")):
+    for mark, marked in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
+                         (codecs.BOM_UTF16_BE, "utf-16-be")):
         if head.startswith(mark):
-            return head[len(mark):].decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
+            return head[len(mark):].decode(marked, "replace").replace("\r\n", "\n").replace("\r", "\n")
     try:
         text = head.decode(encoding or "utf-8", "replace")
     except (LookupError, UnicodeError):

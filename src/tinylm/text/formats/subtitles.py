@@ -33,7 +33,7 @@ def _said(lines: list[str]) -> Iterator[str]:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """One line each. Captions that roll repeat the line before, which is written once."""
+    """Text with a line for each caption. Captions that roll repeat the line before, which is written once."""
     kept: list[str] = []
     for line in lines:
         line = line.strip()

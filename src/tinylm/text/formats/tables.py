@@ -40,19 +40,21 @@ class Table:
 # ---- the form
 
 
-def form_of(head: str, is_whole: bool = False) -> Table | None:
+def form_of(head: str, is_whole: bool = False, even: float = 0.5) -> Table | None:
     """The form of a table that begins so; None if no delimiter makes rows of it.
 
     Args:
         head: its first characters.
         is_whole: False if the table goes on, so that the last row of `head` may be cut.
+        even: the share of rows that have to be as long as the first.
     """
     if not is_whole and "\n" in head:
         head = head[:head.rindex("\n") + 1]
     forms = [(delimiter, quoting, rows) for delimiter in DELIMITERS for quoting in _quotings(delimiter)
-             if (rows := _rows(head, delimiter, quoting)) and _is_even(rows)]
+             if (rows := _rows(head, delimiter, quoting)) and _is_even(rows, even)]
     if forms:
-        delimiter, quoting, rows = max(forms, key=lambda form: (form[1] == csv.QUOTE_MINIMAL, len(form[2][0])))
+        delimiter, quoting, rows = max(forms, key=lambda form: (
+            form[1] == csv.QUOTE_MINIMAL, _is_even(form[2], 0.95), len(form[2][0])))
     else:
         rows = _rows(head, "\x1f", csv.QUOTE_MINIMAL)
         delimiter, quoting = "\x1f", csv.QUOTE_MINIMAL
@@ -80,10 +82,10 @@ def _rows(head: str, delimiter: str, quoting: Literal[0, 3]) -> list[list[str]]:
     return [row for row in rows if any(cell.strip() for cell in row)]
 
 
-def _is_even(rows: list[list[str]]) -> bool:
-    """Whether nine of ten rows are as long as the first, which has two cells at least."""
+def _is_even(rows: list[list[str]], share: float) -> bool:
+    """True if a share of rows are as long as the first, which has two cells at least."""
     width = len(rows[0])
-    return width > 1 and sum(len(row) == width for row in rows) >= 0.9 * len(rows)
+    return width > 1 and sum(len(row) == width for row in rows) >= share * len(rows)
 
 
 def _is_header(rows: list[list[str]]) -> bool:
@@ -100,7 +102,7 @@ def is_table(head: str, is_whole: bool = False) -> bool:
     space after commas, as prose has."""
     if head.count("\n") < 5:
         return False
-    form = form_of(head, is_whole)
+    form = form_of(head, is_whole, 0.95)
     if form is None or len(form.columns) < 2 or not form.has_header or len(form.sample) < 4:
         return False
     spaced = head.count(form.delimiter + " ") > 0.5 * head.count(form.delimiter)
@@ -145,14 +147,14 @@ def _cells(table: Table, place: int) -> list[str]:
 
 
 def _is_numbers(table: Table, place: int) -> bool:
-    """Whether four of five cells are numbers, dates or times."""
+    """True if four of five cells are numbers, dates or times."""
     cells = _cells(table, place)
     return sum(_NUMBER.fullmatch(cell) is not None for cell in cells) >= 0.8 * len(cells)
 
 
 def _is_text(table: Table, place: int) -> bool:
-    """Whether half of the cells are running text: three words or more, or as many letters of a script without spaces,
-    and no two of three are the same."""
+    """True if half of the cells are running text, with few that are the same: three words or more, or six letters of a
+    script without spaces."""
     cells = _cells(table, place)
     running = sum(len(cell.split()) >= 3 or len(_UNSPACED.findall(cell)) >= 6 for cell in cells)
     return bool(cells) and running >= 0.5 * len(cells) and len(set(cells)) > 0.3 * min(len(cells), 30) \
