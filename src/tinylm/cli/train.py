@@ -25,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool = True) -> None:
     """What train and plan share."""
     parser.add_argument("source", metavar="SOURCE", nargs=None if source_is_needed else "?",
-                        help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, packed "
-                        "or not), - for standard input, or a built-in text: hello, python-reference, python-stdlib")
+                        help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
+                        "packed or not), - for standard input, or a built-in text: hello, python-reference, "
+                        "python-stdlib")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", choices=("auto", "word", "char", "bpe"), help="(default: auto)")

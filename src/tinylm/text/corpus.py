@@ -101,7 +101,7 @@ class Corpus:
         if self._opened_as.line_ends != "keep":
             chunks = tally.line_ends.normalised_chunks(chunks)
         if is_watched(source.where):
-            chunks = watched(chunks, source.where, self._opened_as.documents != "auto", note)
+            chunks = watched(chunks, source.where, in_one_line, note)
         if not in_one_line:
             yield from _cut(chunks, source.where)
             return

@@ -15,8 +15,8 @@ class Notes:
         self._groups: dict[str, dict[str, str]] = {}
 
     def add(self, where: str, sentence: str) -> None:
-        """Sentences that differ in nothing but numbers are taken for the same."""
-        self._groups.setdefault(_NUMBERS.sub("0", sentence), {})[where] = sentence
+        """Sentences that differ in nothing but numbers and the file's name are taken for the same."""
+        self._groups.setdefault(_NUMBERS.sub("0", sentence.replace(where, "")), {})[where] = sentence
 
     def sentences(self) -> list[str]:
         """A sentence for each group: about its first file, and how many others are alike."""

@@ -9,22 +9,28 @@ from pathlib import PurePath
 
 from tinylm.text import fields
 from tinylm.text.formats import recognise, tables
+from tinylm.text.formats.extracted import way
+from tinylm.untrusted import quoted
 
 SEEN = 1 << 16
 """Characters of the start, and of the end, by which a text is judged."""
 _LATEX, _FASTA = (".tex", ".ltx", ".latex"), (".fasta", ".fa", ".fna", ".faa", ".fas")
+_WATCHED = frozenset((*recognise.TEXT_SUFFIXES, *recognise.DOCUMENT_SUFFIXES, *recognise.BY_SUFFIX, ".md", *_LATEX,
+                      *_FASTA))
 
 
 def is_watched(name: str) -> bool:
-    """True for names of plain text, in which nothing but text is expected: `.txt`, none at all, LaTeX, FASTA."""
-    return PurePath(name).suffix.lower() in (*recognise.TEXT_SUFFIXES, ".md", *_LATEX, *_FASTA)
+    """True for names under which remarks are made: of plain text, and of formats that may be read as they stand. Source
+    code, which holds all kinds of things rightly, has others."""
+    return PurePath(name).suffix.lower() in _WATCHED
 
 
-def watched(chunks: Iterable[str], name: str, chosen: bool, note: Callable[[str], None]) -> Iterator[str]:
+def watched(chunks: Iterable[str], where: str, by_line: bool, note: Callable[[str], None]) -> Iterator[str]:
     """The same chunks. Remarks on them are noted when they have all come.
 
     Args:
-        chosen: whether a person chose what a document is, so that a better choice need not be named.
+        where: the file, for commands in remarks.
+        by_line: whether each line is a document.
     """
     head = tail = ""
     lines = 1
@@ -34,10 +40,11 @@ def watched(chunks: Iterable[str], name: str, chosen: bool, note: Callable[[str]
         tail = (tail + chunk)[-SEEN:]
         yield chunk
     is_whole = len(head) < SEEN
-    for remark in (None if chosen else _records(head, is_whole), _markup(head), _escapes(head), _mojibake(head),
-                   _fasta(head), _latex(name), _gutenberg(head, tail, lines)):
+    remarks = (_records(head, is_whole), None if by_line else _log(head), _markup(head), _escapes(head),
+               _mojibake(head), _fasta(head), _by_name(where), _gutenberg(head, tail, lines))
+    for remark in remarks:
         if remark:
-            note(remark)
+            note(way(remark, where))
 
 
 def _lines(head: str) -> list[str]:
@@ -46,7 +53,7 @@ def _lines(head: str) -> list[str]:
 
 
 def _records(head: str, is_whole: bool) -> str | None:
-    """JSON lines, a JSON array, a table, a log."""
+    """Remarks on JSON lines, a JSON array, a table."""
     start = head.lstrip("\ufeff \n")
     if recognise.is_json_lines(start):
         record = json.loads(next(line for line in start.split("\n") if recognise.is_object(line)))
@@ -58,9 +65,13 @@ def _records(head: str, is_whole: bool) -> str | None:
         return ("it is JSON, whose brackets, names and escapes are learned too: "
                 f"--documents json{_field_option(record)} reads the texts in it")
     if tables.is_table(start, is_whole) and (form := tables.form_of(start, is_whole)):
-        columns = ", ".join(form.columns[:8])
+        columns = quoted(", ".join(form.columns[:8]))
         return (f"it is a table with the columns {columns}, learned as it stands: --documents csv --text-field NAME "
                 "reads the text in one of them")
+    return None
+
+
+def _log(head: str) -> str | None:
     lines = _lines(head)
     if len(lines) >= 10 and sum(_STAMP.match(line) is not None for line in lines) >= 0.6 * len(lines):
         return ("its lines begin with times, as in a log, which are learned too: --documents line makes a document of "
@@ -90,21 +101,27 @@ def _markup(head: str) -> str | None:
     closing = sum(tag.startswith("</") for tag in tags)
     if closing < 5 or len(tags) < 10 or sum(map(len, tags)) < 0.02 * len(head):
         return None
-    return (f"it holds tags such as {tags[0][:40]}, which are learned too: a copy whose name ends in .html is read "
-            "without them")
+    is_html = re.search(r"<(?:p|br|div|li|tr|h[1-6])\b", head, re.I)
+    without = "cp {file} {base}.html makes a copy that is read without them" if is_html else \
+        "sed 's/<[^>]*>//g' {file} > {base}-plain.txt leaves them out"
+    return f"it holds tags such as {quoted(tags[0][:40])}, which are learned too: {without}"
+
+
+_UNESCAPE = r"""python3 -c 'import re, sys; sys.stdout.write(re.sub(r"(?:\\u[0-9a-fA-F]{4})+", lambda found: """ \
+            r"""found[0].encode().decode("unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16"), """ \
+            r"""sys.stdin.read()))' < {file} > {base}-plain.txt writes the characters themselves"""
+_DECODE = "python3 -c 'import html, sys; sys.stdout.write(html.unescape(sys.stdin.read()))' < {file} > " \
+          "{base}-plain.txt writes the characters themselves"
 
 
 def _escapes(head: str) -> str | None:
     r"""Characters written as \u00e9 or as &eacute;."""
     escapes = re.findall(r"\\u[0-9a-fA-F]{4}", head)
     if len(escapes) >= max(10, len(head) / 2000) and not recognise.is_json_lines(head.lstrip("\ufeff \n")):
-        return (f"it holds characters written as escapes ({escapes[0]}), which are learned as they are written; Python "
-                "turns them into characters: "
-                r"""re.sub(r"\\u(\w{4})", lambda m: chr(int(m[1], 16)), text)""")
+        return f"it holds characters written as escapes ({escapes[0]}), which are learned as they are written: {_UNESCAPE}"
     entities = re.findall(r"&(?:amp|lt|gt|quot|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,4}|[a-zA-Z]{3,6});", head)
     if len(entities) >= max(10, len(head) / 2000):
-        return (f"it holds characters written as in HTML ({entities[0]}), which are learned as they are written; a "
-                "copy whose name ends in .html is read with the characters themselves")
+        return f"it holds characters written as in HTML ({entities[0]}), which are learned as they are written: {_DECODE}"
     return None
 
 
@@ -124,13 +141,16 @@ def _fasta(head: str) -> str | None:
         return None
     if not all(re.fullmatch(r"[A-Za-z*.\- ]+", line) for line in lines if not line.startswith(">")):
         return None
-    return "it is FASTA, and its headers (lines that begin with >) are learned too: grep -v '^>' leaves them out"
+    return ("it is FASTA, and its headers (lines that begin with >) are learned too: "
+            "grep -v '^>' {file} > {base}.txt leaves them out")
 
 
-def _latex(name: str) -> str | None:
-    if PurePath(name).suffix.lower() not in _LATEX:
-        return None
-    return "LaTeX is learned as its author wrote it, commands and all: pandoc --to plain makes plain text of it"
+def _by_name(where: str) -> str | None:
+    suffix = PurePath(where).suffix.lower()
+    if suffix in _LATEX:
+        return ("LaTeX is learned as its author wrote it, commands and all: "
+                "pandoc --to plain {file} -o {base}.txt makes plain text of it")
+    return f"it is plain text, though its name ends in {suffix}" if suffix in recognise.DOCUMENT_SUFFIXES else None
 
 
 _START = re.compile(r"^\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG.*$|^\*END\*THE SMALL PRINT!.*$", re.M | re.I)
@@ -148,4 +168,4 @@ def _gutenberg(head: str, tail: str, lines: int) -> str | None:
         return None
     last = lines - tail.endswith("\n") - after
     return (f"{' and '.join(found)} lines are Project Gutenberg's header and licence, which are learned too: "
-            f"sed -n '{before + 1},{last}p' keeps the lines between")
+            f"sed -n '{before + 1},{last}p' {{file}} > {{base}}-only.txt keeps the lines between")

@@ -94,8 +94,9 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
     if not kind:
         return plain
     opened = Opened(where, partial(unpacked, path, where), plain.chunks, partial(_decoded, where, encoding))
+    expected = BY_SUFFIX.get(without_packing(path).suffix.lower()) == kind
     formatted = Formatted(opened, kind, documents=options.documents, field=options.text_field,
-                          skip_bad=options.skip_bad, expected=BY_SUFFIX.get(without_packing(path).suffix.lower()) == kind)
+                          skip_bad=options.skip_bad, expected=expected)
     documents = next((each for each in RECORDS if each == kind), plain.documents)
     return replace(plain, documents=documents, formatted=formatted)
 

@@ -18,7 +18,8 @@ Message = tuple[str, str]
 
 def _chats(kind: str, chats: Iterable[Iterable[Message]]) -> Extracted | None:
     """A document for each chat; None if nobody wrote anything."""
-    documents, count, dropped = [], 0, 0
+    documents: list[tuple[int, str]] = []
+    count = dropped = 0
     for chat in chats:
         lines = []
         for name, text in chat:
@@ -33,9 +34,9 @@ def _chats(kind: str, chats: Iterable[Iterable[Message]]) -> Extracted | None:
     if not documents:
         return None
     several = f" in {len(documents):,} chats" if len(documents) > 1 else ""
-    left_out = f" and {dropped:,} messages without text" if dropped else ""
-    return Extracted(documents, f"read as an export of {kind}: {count:,} messages{several} as lines \"Name: text\"; "
-                                f"times, notices, media{left_out} are left out")
+    left_out = "times, notices and media" + f" ({dropped:,} message{'s' * (dropped != 1)} without text)" * bool(dropped)
+    return Extracted(documents, f'read as an export of {kind}: {count:,} message{"s" * (count != 1)}{several} as lines '
+                                f'"Name: text", without {left_out}')
 
 
 def _text(value: object) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
-from tinylm.errors import TinyLMError
+from tinylm.errors import TinyLMError, shell_word
 
 LARGEST = 256 << 20
 """The largest file in bytes, packed or unpacked, that a reader takes into memory at once."""
@@ -56,6 +57,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def storable(text: str) -> str:
     """Text that UTF-8 can hold: halves of surrogate pairs become U+FFFD, and NUL characters go."""
     return _SURROGATE.sub("\ufffd", text).replace("\0", "")
+
+
+def way(remedy: str, where: str) -> str:
+    """A remedy with {file}, and {base} for the same without its suffix, filled in as words for the shell."""
+    path = Path(where)
+    names = (path, path.with_suffix("")) if path.is_file() else (Path(f"FILE{path.suffix}"), Path("FILE"))
+    return remedy.replace("{file}", shell_word(names[0])).replace("{base}", shell_word(names[1]))
 
 
 def missing_package(package: str, kind: str, where: str, by_hand: str) -> Unreadable:

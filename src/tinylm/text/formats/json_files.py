@@ -8,7 +8,7 @@ from typing import Any
 
 from tinylm.text.fields import BadRecord, text_of
 from tinylm.text.formats import chats
-from tinylm.text.formats.extracted import Extracted, File, Unreadable
+from tinylm.text.formats.extracted import Extracted, File, Unreadable, way
 from tinylm.text.formats.json_values import decode, elements, fields, several, skip_space, with_lines
 from tinylm.text.records import Record
 
@@ -77,7 +77,7 @@ def _object(text: str, at: int, value: dict[str, Any], field: str,
     found = f"several lists in it might be the texts: {', '.join(list(lists)[:10])}" if lists else \
         "no list of texts or records was found in it"
     one = next(iter(lists), "rows")
-    take = f"Take one out, for example: jq '.{one}' FILE.json > {one}.json. Or " if lists else ""
+    take = f"Take one out, for example: jq '.\"{one}\"' {way('{file}', where)} > list.json. Or " if lists else ""
     raise Unreadable(f"is JSON, but {found}", where=where, remedy=f"{take}{AS_IT_STANDS}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tinylm.text.formats.extracted import Extracted, File, Unreadable, single, storable
+from tinylm.text.formats.extracted import Extracted, File, Unreadable, single, storable, way
 
 
 def read(file: File) -> Extracted:
@@ -17,7 +17,7 @@ def read(file: File) -> Extracted:
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"is not a Jupyter notebook that can be read ({type(error).__name__}: {error})",
                          where=file.where,
-                         remedy="Make a text of it: jupyter nbconvert --to markdown FILE.ipynb") from None
+                         remedy=way("Make a text of it: jupyter nbconvert --to markdown {file}", file.where)) from None
     text = "\n\n".join(text.strip("\n") for text in texts if text.strip())
     return single(storable(text) + "\n" * bool(text),
                   f"read as a Jupyter notebook: the text of its {len(texts):,} cells; outputs are left out")

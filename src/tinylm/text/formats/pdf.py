@@ -6,9 +6,9 @@ import io
 import logging
 from typing import Any
 
-from tinylm.text.formats.extracted import Extracted, File, Unreadable, missing_package, single, storable
+from tinylm.text.formats.extracted import Extracted, File, Unreadable, missing_package, single, storable, way
 
-_BY_HAND = "pdftotext FILE.pdf FILE.txt (from Poppler) makes a text of it"
+_BY_HAND = "make a text of it with Poppler: pdftotext {file} {base}.txt"
 
 
 def read(file: File) -> Extracted:
@@ -16,13 +16,14 @@ def read(file: File) -> Extracted:
     try:
         import pypdf
     except ImportError:
-        raise missing_package("pypdf", "a PDF", file.where, _BY_HAND) from None
+        raise missing_package("pypdf", "a PDF", file.where, way(_BY_HAND, file.where)) from None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its remarks are about the file's making, not its text
     try:
         reader = pypdf.PdfReader(io.BytesIO(file.data))
         if reader.is_encrypted and not reader.decrypt(""):
             raise Unreadable("is a PDF that is protected by a password", where=file.where,
-                             remedy="Make a copy without it: qpdf --decrypt --password=... FILE.pdf COPY.pdf")
+                             remedy=way("Make a copy without it: qpdf --decrypt --password=... {file} {base}-open.pdf",
+                                        file.where))
         pages = [storable(page.extract_text()) for page in reader.pages]
     except Unreadable:
         raise
@@ -34,17 +35,18 @@ def read(file: File) -> Extracted:
 def _broken(error: Exception, where: str) -> Unreadable:
     if type(error).__name__ == "DependencyError":
         return Unreadable("is an encrypted PDF, which pypdf reads only beside the package cryptography", where=where,
-                          remedy="Install that: pip install cryptography. Or make a copy: "
-                                 "qpdf --decrypt FILE.pdf COPY.pdf")
+                          remedy=way("Install that: pip install cryptography. Or make a copy: "
+                                     "qpdf --decrypt {file} {base}-open.pdf", where))
     return Unreadable(f"is a PDF that cannot be read ({type(error).__name__}: {error})", where=where,
-                      remedy=f"Perhaps {_BY_HAND}")
+                      remedy=way(f"Perhaps another program can {_BY_HAND}", where))
 
 
 def _joined(pages: list[Any], where: str) -> Extracted:
     empty = sum(not page.strip() for page in pages)
     if empty == len(pages):
         raise Unreadable(f"is a PDF whose {len(pages):,} pages hold no text, only pictures", where=where,
-                         remedy="An OCR program can add the text of scanned pages: ocrmypdf FILE.pdf COPY.pdf")
+                         remedy=way("An OCR program can add the text of scanned pages: ocrmypdf {file} {base}-ocr.pdf",
+                                    where))
     note = "read as PDF: the text of its pages, with line ends and hyphens as they stand there"
     if empty:
         note += f"; {empty:,} of {len(pages):,} pages have none"

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import ClassVar, Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.text.formats.extracted import LARGEST, Extracted, File, Unreadable
+from tinylm.text.formats.extracted import LARGEST, Extracted, File, Unreadable, way
 from tinylm.text.formats.recognise import HEAD, recognise
 from tinylm.text.formats.refusals import refusal
 from tinylm.text.records import Record, read_json_lines, read_lines, read_texts
@@ -57,7 +57,8 @@ def format_of(name: str, data: Iterable[bytes], documents: str, encoding: str = 
     except TinyLMError:  # told again, and better, where the file is read
         return ""
     kind = recognise(name, head[:HEAD], encoding)
-    return "" if kind in RECORDS and documents != "auto" else kind
+    as_it_stands = documents == "text" or (documents == "line" and kind != "json")  # whose lines are of no meaning
+    return "" if kind in RECORDS and as_it_stands else kind
 
 
 class Formatted:
@@ -94,13 +95,17 @@ class Formatted:
             yield from self._records(note)
             return
         extracted = self._extracted()
-        note(extracted.note)
+        keep = "" if self._kind in ("pdf", "zip") else "; --set data.formats=keep learns it as it stands"
+        note(extracted.note + keep)
         if not any(text.strip() for _, text in extracted.documents):
             raise Unreadable("holds no text", where=self._opened.where, remedy="Give a file that holds some text")
+        yield from self._as_asked(extracted.documents)
+
+    def _as_asked(self, documents: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The documents, or their lines."""
         if self._documents == "line":
-            yield from read_lines((f"{text}\n" for _, text in extracted.documents), self._opened.where)
-        else:
-            yield from extracted.documents
+            return read_lines((f"{text}\n" for _, text in documents), self._opened.where)
+        return iter(documents)
 
     def _records(self, note: Note) -> Iterator[tuple[int, str]]:
         field, where, sentence = self._field, self._opened.where, ""
@@ -117,8 +122,8 @@ class Formatted:
 
             found = json_files.read(self._file(), field)
             if isinstance(found, Extracted):
-                note(found.note)
-                yield from found.documents
+                note(f"{found.note}; --documents text learns it as it stands")
+                yield from self._as_asked(found.documents)
                 return
             records, sentence = found
         if sentence:
@@ -153,8 +158,8 @@ class Formatted:
         for chunk in self._opened.read_bytes():
             data += chunk
             if len(data) > LARGEST:
-                remedy = "Write it as JSON lines, which are read one by one: jq -c '.[]' FILE.json > FILE.jsonl" \
-                    if self._kind == "json" else "Give its text in parts"
+                remedy = way("Write it as JSON lines, which are read one by one: jq -c '.[]' {file} > {base}.jsonl",
+                             self._opened.where) if self._kind == "json" else "Give its text in parts"
                 raise Unreadable(f"has over {LARGEST >> 20} megabytes, too many to be read whole as its format needs",
                                  where=self._opened.where, remedy=remedy)
         return File(self._opened.where, bytes(data), self._opened.decode)

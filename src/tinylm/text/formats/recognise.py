@@ -23,9 +23,6 @@ BY_SUFFIX = {
 }
 """Formats of text, which a name tells. The others are told by their bytes, whatever their name."""
 
-ZIPPED = (".epub", ".docx", ".docm", ".dotx", ".odt", ".ott")
-"""Names of zip archives that hold one text."""
-
 _MAGIC = (
     (b"%PDF-", "pdf"), (b"{\\rtf", "rtf"), (b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old office"), (b"\xdb\xa5-\0\0\0", "old office"), (b"AT&TFORM", "djvu"),
@@ -33,6 +30,8 @@ _MAGIC = (
     (b"ITOLITLS", "lit"), (b"ITSF", "chm"), (b"\xeaDRMION\xee", "kindle"), (b"ARROW1", "arrow"),
     (b"!BDN", "outlook"), (b"\xff\xfe\xff\x0eSkpM", "binary"),
 )
+DOCUMENT_SUFFIXES = (".pdf", ".rtf", ".doc", ".docx", ".docm", ".odt", ".epub", ".mobi", ".azw3", ".pages", ".wps")
+"""Names of documents that are no text, under which web pages and texts are saved by mistake."""
 TEXT_SUFFIXES = ("", ".txt", ".text", ".asc", ".dat", ".log", ".out", ".download")
 """Names that promise a text of no particular format, so that its content may tell one."""
 
@@ -66,7 +65,7 @@ def recognise(name: str, head: bytes, encoding: str = "") -> str:
         return _XML_KINDS.get(root[1], "xml") if root else "html" if _HTML.match(text) else ""
     if kind == "json":
         return "jsonl" if is_json_lines(text) else "json"
-    if kind or suffix not in TEXT_SUFFIXES or "\0" in text[:1024]:
+    if kind or suffix not in (*TEXT_SUFFIXES, *DOCUMENT_SUFFIXES) or "\0" in text[:1024]:
         return kind
     return _by_content(text) or ("" if suffix else _records_by_content(text, len(head) < HEAD))
 

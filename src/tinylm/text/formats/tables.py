@@ -98,15 +98,17 @@ def _is_header(rows: list[list[str]]) -> bool:
 
 
 def is_table(head: str, is_whole: bool = False) -> bool:
-    """True for a text that is evidently a table: five rows or more, all as long as a header of simple names, and no
-    space after commas, as prose has."""
+    """True for a text that is evidently a table: five rows or more, all as long as a header of simple names, a column
+    of running text or of numbers, and no space after commas, as prose has."""
     if head.count("\n") < 5:
         return False
     form = form_of(head, is_whole, 0.95)
     if form is None or len(form.columns) < 2 or not form.has_header or len(form.sample) < 4:
         return False
     spaced = head.count(form.delimiter + " ") > 0.5 * head.count(form.delimiter)
-    return not spaced and all(re.fullmatch(r"[\w .#()/%-]{1,40}", name) for name in form.columns)
+    places = range(len(form.columns))
+    told_apart = any(_is_text(form, place) or (_is_numbers(form, place) and _cells(form, place)) for place in places)
+    return not spaced and told_apart and all(re.fullmatch(r"[\w .#()/%-]{1,40}", name) for name in form.columns)
 
 
 # ---- the text
@@ -136,7 +138,8 @@ def column_of_text(table: Table, field: str, where: str) -> str:
     if len(texts) == 1 or (not texts and len(table.columns) == 1 and not _is_numbers(table, 0)):
         return (texts or list(table.columns))[0]
     if not texts and all(_is_numbers(table, place) for place in range(len(table.columns))):
-        raise _no_column("is a table of numbers: none of its columns holds text", table, where)
+        raise Unreadable(f"is a table of numbers: none of its columns holds text (they are: {_listed(table)})",
+                         where=where, remedy="--documents text learns the file as it stands")
     what = f"is a table with several columns of text ({', '.join(map(quoted, texts))})" if texts else \
         "is a table in which no column is plainly the text"
     raise _no_column(what, table, where, texts)
@@ -161,11 +164,14 @@ def _is_text(table: Table, place: int) -> bool:
         and not _is_numbers(table, place)
 
 
+def _listed(table: Table, most: int = 20) -> str:
+    return ", ".join(map(quoted, table.columns[:most])) + ", .." * (len(table.columns) > most)
+
+
 def _no_column(what: str, table: Table, where: str, texts: Iterable[str] = ()) -> Unreadable:
-    columns = ", ".join(map(quoted, table.columns[:20])) + ", .." * (len(table.columns) > 20)
     longest = max(range(len(table.columns)), key=lambda place: sum(map(len, _cells(table, place))))
     best = ",".join(texts) or table.columns[longest]
-    return Unreadable(f"{what}; its columns are: {columns}", where=where, remedy=(
+    return Unreadable(f"{what}; its columns are: {_listed(table)}", where=where, remedy=(
         f"Name one, or several with commas: {option(best)}. --documents text learns the file as it stands"))
 
 
@@ -191,8 +197,7 @@ def read(chunks: Iterable[str], field: str, where: str) -> tuple[Iterator[tuple[
     column = column_of_text(table, field, where)
     headings = "" if table.has_header else ", numbered for want of a header"
     note = (f"read as a table: a document for each row, text in the column {quoted(column)!r} of "
-            f"{', '.join(map(quoted, table.columns[:8]))}{', ..' * (len(table.columns) > 8)}{headings} (another: "
-            "--text-field NAME)")
+            f"{_listed(table, 8)}{headings} (another: --text-field NAME)")
     return _records(itertools.chain([head], chunks), table), column, note
 
 

@@ -41,8 +41,9 @@ def read(file: File) -> Extracted:
             continue
         said += 1
         kept.append(f"{name}: {_EDITED.sub('', text).rstrip()}\n")
-    return single("".join(kept), f'read as an exported WhatsApp chat: {said:,} messages as lines "Name: text"; times, '
-                                 f"and {dropped:,} notices and media, are left out")
+    left_out = f"times and {dropped:,} notice{'s' * (dropped != 1)} or media" if dropped else "times"
+    return single("".join(kept), f'read as an export of WhatsApp: {said:,} message{"s" * (said != 1)} as lines '
+                                 f'"Name: text", without {left_out}')
 
 
 def _messages(text: str) -> Iterator[tuple[str, str]]:

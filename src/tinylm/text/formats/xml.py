@@ -39,6 +39,8 @@ def parse(data: bytes, handler: Handler, where: str) -> None:
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(data, True)
+    except Unreadable:
+        raise
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise Unreadable(f"is not well-formed XML ({error})", where=where,
                          remedy="Copy it again from where it came, or save it anew") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinylm.text.formats import epub, office
 from tinylm.text.formats.archive import Archive
-from tinylm.text.formats.extracted import Extracted, File, Unreadable
+from tinylm.text.formats.extracted import Extracted, File, Unreadable, way
 from tinylm.text.formats.refusals import refusal
 
 _BY_MIMETYPE = {"application/epub+zip": "epub", "application/vnd.oasis.opendocument.text": "odt",
@@ -35,4 +35,4 @@ def read(file: File) -> Extracted:
     shown = ", ".join(names[:3]) + ", .." * (len(names) > 3)
     raise refusal(kind, file.where) or Unreadable(
         f"is a zip archive of {len(names):,} file{'s' * (len(names) != 1)} ({shown})", where=file.where,
-        remedy="Unpack it and train on the folder: unzip FILE.zip -d FOLDER")
+        remedy=way("Unpack it and train on the folder: unzip {file} -d {base}", file.where))
