@@ -118,10 +118,10 @@ def _escapes(head: str) -> str | None:
     r"""Characters written as \u00e9 or as &eacute;."""
     escapes = re.findall(r"\\u[0-9a-fA-F]{4}", head)
     if len(escapes) >= max(10, len(head) / 2000) and not recognise.is_json_lines(head.lstrip("\ufeff \n")):
-        return f"it holds characters written as escapes ({escapes[0]}), which are learned as they are written: {_UNESCAPE}"
+        return f"it holds characters written as escapes ({escapes[0]}), which are learned so: {_UNESCAPE}"
     entities = re.findall(r"&(?:amp|lt|gt|quot|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,4}|[a-zA-Z]{3,6});", head)
     if len(entities) >= max(10, len(head) / 2000):
-        return f"it holds characters written as in HTML ({entities[0]}), which are learned as they are written: {_DECODE}"
+        return f"it holds characters written as in HTML ({entities[0]}), which are learned so: {_DECODE}"
     return None
 
 
