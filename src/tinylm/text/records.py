@@ -111,12 +111,12 @@ def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *,
         good, empty = good + bool(text), empty + (not text)
         if text:
             yield number, text
+    all_of_them = f"{good + empty + bad:,} records"
     if first and not good:
         raise TinyLMError(f"all of its {bad:,} records are bad; the first: {first.what}", where=first.where,
                           remedy=first.remedy.removesuffix(SKIP_BAD).rstrip(". "))
     if first:
         line = first.where.rpartition(" ")[2]
-        note(f"{bad:,} of {good + empty + bad:,} records are bad and were skipped; the first, in line {line}: "
-             f"{first.what}")
+        note(f"{bad:,} bad of {all_of_them} skipped; the first, in line {line}: {first.what}")
     if empty:
-        note(f"{empty:,} of {good + empty + bad:,} records hold no text and were passed over")
+        note(f"{empty:,} of {all_of_them} without text passed over")

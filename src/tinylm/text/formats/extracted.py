@@ -59,11 +59,15 @@ def storable(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text).replace("\0", "")
 
 
+_BASE = re.compile(r"\{base\}([\w.-]*)")
+
+
 def way(remedy: str, where: str) -> str:
-    """A remedy with {file}, and {base} for the same without its suffix, filled in as words for the shell."""
-    path = Path(where)
-    names = (path, path.with_suffix("")) if path.is_file() else (Path(f"FILE{path.suffix}"), Path("FILE"))
-    return remedy.replace("{file}", shell_word(names[0])).replace("{base}", shell_word(names[1]))
+    """A remedy with {file}, and {base} for the same without its suffix and with what follows, filled in as words for
+    the shell."""
+    path = Path(where) if Path(where).is_file() else Path(f"FILE{Path(where).suffix}")
+    filled = _BASE.sub(lambda found: shell_word(f"{path.with_suffix('')}{found[1]}"), remedy)
+    return filled.replace("{file}", shell_word(path))
 
 
 def missing_package(package: str, kind: str, where: str, by_hand: str) -> Unreadable:

@@ -64,7 +64,7 @@ def _object(text: str, at: int, value: dict[str, Any], field: str,
     """The records of an object: itself if it has the text, else its list of records, else its values."""
     if _has_text(value, field) and not isinstance(value.get(field), list):
         return iter([(1, value)]), f"read as one JSON record, text in {field!r}"
-    lists = {name: place for name, place, inner in fields(text, at) if _may_be_texts(inner)}
+    lists = {name: place for name, place, inner in fields(text, at) if _may_be_texts(inner, name == field)}
     fitting = [name for name in lists if isinstance(value[name][0], str) or _has_text(value[name][0], field)]
     named = [name for name in (field, *(fitting if len(fitting) == 1 else ()), *lists) if name in lists]
     if len(lists) == 1 or (named and named[0] in fitting and (len(fitting) == 1 or named[0] == field)):
@@ -80,13 +80,14 @@ def _object(text: str, at: int, value: dict[str, Any], field: str,
     raise Unreadable(f"is JSON, but {found}", where=where, remedy=f"{take}{AS_IT_STANDS}")
 
 
-def _may_be_texts(value: object) -> bool:
-    """True for a list of objects, or of strings of which half are more than a word or two, as names in settings are."""
-    if not isinstance(value, list) or not value:
+def _may_be_texts(value: object, is_named: bool) -> bool:
+    """True for a list of objects, or of strings of which half are more than a word, as those in settings are not. A
+    list that is named like the text may hold any strings."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict | str):
         return False
     texts = [each for each in value[:100] if isinstance(each, str)]
-    running = sum(len(text.split()) > 2 or len(text) > 20 for text in texts)
-    return isinstance(value[0], dict) or (isinstance(value[0], str) and running >= 0.5 * len(texts))
+    running = sum(" " in text.strip() or len(text) > 20 for text in texts)
+    return isinstance(value[0], dict) or is_named or running >= 0.5 * len(texts)
 
 
 def _has_text(record: object, field: str) -> bool:

@@ -54,7 +54,8 @@ def form_of(head: str, is_whole: bool = False, even: float = 0.5) -> Table | Non
              if (rows := _rows(head, delimiter, quoting)) and _is_even(rows, even)]
     if forms:
         delimiter, quoting, rows = max(forms, key=lambda form: (
-            form[1] == csv.QUOTE_MINIMAL, _is_even(form[2], 0.95), len(form[2][0])))
+            _is_even(form[2], 0.95), sum(len(row) == len(form[2][0]) for row in form[2]), form[1] == csv.QUOTE_MINIMAL,
+            len(form[2][0])))
     else:
         rows = _rows(head, "\x1f", csv.QUOTE_MINIMAL)
         delimiter, quoting = "\x1f", csv.QUOTE_MINIMAL
@@ -71,15 +72,18 @@ def _quotings(delimiter: str) -> tuple[Literal[0, 3], ...]:
 
 
 def _rows(head: str, delimiter: str, quoting: Literal[0, 3]) -> list[list[str]]:
-    """The rows of a head up to the first that is broken, as the end of a head may be."""
-    rows = []
-    reader = csv.reader(head.splitlines(keepends=True), delimiter=delimiter, quoting=quoting, strict=True)
-    try:
-        for row in reader:
+    """The rows of a head that are neither empty nor broken, as its end may be."""
+    rows: list[list[str]] = []
+    reader = csv.reader(_lines([head]), delimiter=delimiter, quoting=quoting, strict=True)
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            continue
+        if row is None:
+            return rows
+        if any(cell.strip() for cell in row):
             rows.append(row)
-    except csv.Error:
-        pass
-    return [row for row in rows if any(cell.strip() for cell in row)]
 
 
 def _is_even(rows: list[list[str]], share: float) -> bool:
@@ -152,7 +156,7 @@ def _cells(table: Table, place: int) -> list[str]:
 def _is_numbers(table: Table, place: int) -> bool:
     """True if four of five cells are numbers, dates or times."""
     cells = _cells(table, place)
-    return sum(_NUMBER.fullmatch(cell) is not None for cell in cells) >= 0.8 * len(cells)
+    return sum(len(cell) < 60 and _NUMBER.fullmatch(cell) is not None for cell in cells) >= 0.8 * len(cells)
 
 
 def _is_text(table: Table, place: int) -> bool:
