@@ -83,8 +83,8 @@ def train(source: str | Path | None = None, *, out: str | Path | None = None, pr
         resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
             be given anew.
         quiet: print nothing.
-        flags: tokenizer, vocab_size, documents, text_field, validation, minutes or steps or epochs, until, seed,
-            device.
+        flags: tokenizer, vocab_size, documents, text_field, skip_bad, validation, minutes or steps or epochs, until,
+            seed, device.
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:

@@ -26,6 +26,8 @@ NOTICED = {
     "a json array": ("a.txt", json.dumps(["one", "two"]), "--documents json reads"),
     "a table": ("a.txt", "id,body\n" + "".join(f"{i},some running text {i}\n" for i in range(9)),
                 "--documents csv --text-field"),
+    "a table without header": ("a.txt", "Go.\tVa !\tCC-BY\nStop!\tArrête !\tCC-BY\n" * 20,
+                               "3 columns, numbered from 1"),
     "a log": ("a.log", "".join(f"2024-01-01 10:00:{i:02} INFO did {i}\n" for i in range(20)), "--documents line"),
     "an access log": ("a.txt", '127.0.0.1 - - [01/Jan/2024:10:00:00 +0000] "GET / HTTP/1.1" 200\n' * 20,
                       "--documents line"),

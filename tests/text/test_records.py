@@ -90,6 +90,7 @@ BAD = {
     "a number alone": ("17", "but a number (17)"),
     "half a pair": ('{"text": "a\\ud800"}', "half of a surrogate pair"),
     "python": ("{'text': 'a'}", "as Python prints it"),
+    "two in one": ('{"text": "a"} {"text": "b"}', "more than one record is in it"),
     "too deep": ("[" * 99999, "brackets in brackets without end"),
     "digits": ('{"text": 1' + "0" * 5000 + "}", "JSON that can be read"),
 }

@@ -64,10 +64,11 @@ def _records(head: str, is_whole: bool) -> str | None:
         record = json.JSONDecoder().raw_decode(start, found.end())[0] if found and is_whole else {"text": ""}
         return ("it is JSON, whose brackets, names and escapes are learned too: "
                 f"--documents json{_field_option(record)} reads the texts in it")
-    if tables.is_table(start, is_whole) and (form := tables.form_of(start, is_whole)):
+    if tables.is_table(start, is_whole, headed=False) and (form := tables.form_of(start, is_whole)):
         columns = quoted(", ".join(form.columns[:8]))
-        return (f"it is a table with the columns {columns}, learned as it stands: --documents csv --text-field NAME "
-                "reads the text in one of them")
+        named = f"columns {columns}" if form.has_header else f"{len(form.columns)} columns, numbered from 1"
+        return (f"it is a table with {named}, learned as it stands: --documents csv --text-field NAME reads the text "
+                "in one of them")
     return None
 
 

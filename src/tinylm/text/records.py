@@ -59,6 +59,9 @@ def _broken(line: str, error: json.JSONDecodeError) -> BadRecord:
     if line in ("[", "{") or line.startswith("[{") or line.startswith('["'):
         return BadRecord(f"{at}; it begins JSON that goes on over several lines",
                          'Read the whole file as JSON: --documents json (in Python: documents="json")')
+    if error.msg == "Extra data" and line[error.pos:].startswith(("{", "[", '"')):
+        return BadRecord(f"is not valid JSON: more than one record is in it, the second at character {error.pos + 1}",
+                         'Read the file as JSON, record by record: --documents json (in Python: documents="json")')
     if line.endswith(",") and _is_json(line[:-1]):
         return BadRecord("is not valid JSON: it is a record with a comma after it, as in a JSON array",
                          "Take the commas away, for example: sed 's/,$//' FILE.jsonl > NEW.jsonl", fits_all=True)

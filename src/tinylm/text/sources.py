@@ -94,7 +94,7 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
     if not kind:
         return plain
     opened = Opened(where, partial(unpacked, path, where), plain.chunks, partial(_decoded, where, encoding))
-    expected = BY_SUFFIX.get(without_packing(path).suffix.lower()) == kind
+    expected = kind in (options.documents, BY_SUFFIX.get(without_packing(path).suffix.lower()))
     formatted = Formatted(opened, kind, documents=options.documents, field=options.text_field,
                           skip_bad=options.skip_bad, expected=expected)
     documents = next((each for each in RECORDS if each == kind), plain.documents)

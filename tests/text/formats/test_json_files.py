@@ -78,6 +78,12 @@ def test_an_array_that_is_cut_short(read: Reader, refused: Refused) -> None:
     assert "1 bad of 3 records skipped; the first, in line 10" in found.notes
 
 
+def test_an_archive_of_twitter(read: Reader, refused: Refused) -> None:
+    tweets = "window.YTD.tweets.part0 = " + json.dumps([{"tweet": {"id": "1", "full_text": text}} for text in TEXTS])
+    assert "--text-field tweet.full_text" in refused("tweets.js", tweets)
+    assert read("tweets.js", tweets, text_field="tweet.full_text").documents == TEXTS
+
+
 def test_a_file_too_large_to_be_held(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LARGEST", 1 << 20)
     message = refused("big.json", json.dumps([{"text": "word " * 300_000}]))

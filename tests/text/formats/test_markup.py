@@ -25,6 +25,13 @@ def test_subtitles(read: Reader) -> None:
     assert read("a.vtt", VTT).documents == ["Hello & welcome\nto it\n"], "what rolls is said once"
     assert read("a.ass", ASS).documents == ["Hello, you\nthere\n"]
     assert "without numbers, times and tags" in read("a.srt", SRT).notes
+    assert read("a.sbv", "0:00:01.000,0:00:02.000\nHello,\nyou.\n\n0:00:03.000,0:00:04.000\nBye.\n").documents == [
+        "Hello,\nyou.\nBye.\n"]
+    assert read("a.sub", "{1}{25}{y:i}Hello,|you.\n{30}{55}Bye.\n").documents == ["Hello,\nyou.\nBye.\n"]
+    assert read("a.lrc", "[ar:Somebody]\n[00:12.00]Line one\n[00:15.30][01:15.30]Line two\n").documents == [
+        "Line one\nLine two\n"]
+    ttml = "<tt xmlns='http://www.w3.org/ns/ttml'><head><metadata/></head><body><div>"
+    assert read("a.ttml", ttml + "<p begin='1s'>Hello,<br/>you.</p></div></body></tt>").documents == ["Hello,\nyou.\n"]
 
 
 def test_mails(read: Reader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,9 @@ from tinylm.text.records import Record
 
 AS_IT_STANDS = '--documents text learns the file as it stands (in Python: documents="text")'
 
+_ASSIGNED = re.compile(r"\A\s*window\.[\w.]+\s*=(?=\s*[\[{])")
+"""The beginning of the .js files in an archive of Twitter, whose rest is JSON."""
+
 
 def read(file: File, field: str) -> Extracted | tuple[Iterator[tuple[int, Record]], str]:
     """The documents of a chat export; of other JSON, its records with their lines, and a note.
@@ -24,7 +28,7 @@ def read(file: File, field: str) -> Extracted | tuple[Iterator[tuple[int, Record
     Raises:
         Unreadable: it is broken, or no list of texts is in it.
     """
-    text = file.text().lstrip("\ufeff")
+    text = _ASSIGNED.sub("", file.text().lstrip("\ufeff"), count=1)
     at = skip_space(text, 0)
     if text.startswith("[", at):
         return _array(text, at, file.where)

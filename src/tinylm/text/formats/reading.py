@@ -19,8 +19,10 @@ Note = Callable[[str], None]
 
 _READERS = {
     "html": "html.read", "mhtml": "mail.read_page", "mail": "mail.read_mail", "mailbox": "mail.read_mailbox",
-    "subtitles": "subtitles.read_cues", "substation": "subtitles.read_substation", "fodt": "office.read_flat_odt",
-    "notebook": "notebook.read", "fictionbook": "xml.read_fictionbook", "tei": "xml.read_tei",
+    "subtitles": "subtitles.read_cues", "substation": "subtitles.read_substation",
+    "frames": "subtitles.read_frames", "lyrics": "subtitles.read_lyrics", "ttml": "xml.read_ttml",
+    "fodt": "office.read_flat_odt", "notebook": "notebook.read", "tei": "xml.read_tei",
+    "fictionbook": "xml.read_fictionbook",
     "whatsapp": "whatsapp.read", "pdf": "pdf.read", "rtf": "rtf.read", "zip": "zipped.read",
 }
 """Readers of files that hold running text, by module and name: a module is imported where its format is met."""

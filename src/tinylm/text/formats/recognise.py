@@ -13,14 +13,12 @@ from tinylm.text.formats.subtitles import TIMES
 HEAD = 1 << 16
 """Bytes by which a format is recognised."""
 
-BY_SUFFIX = {
-    **dict.fromkeys((".html", ".htm", ".xhtml", ".xht", ".shtml"), "html"),
-    **dict.fromkeys((".mht", ".mhtml"), "mhtml"),
-    ".eml": "mail", ".mbox": "mailbox", **dict.fromkeys((".srt", ".vtt", ".sbv"), "subtitles"),
-    **dict.fromkeys((".ass", ".ssa"), "substation"), ".fodt": "fodt", ".ipynb": "notebook", ".fb2": "fictionbook",
-    ".tei": "tei", ".xml": "xml", **dict.fromkeys((".csv", ".tsv", ".tab", ".psv"), "csv"), ".json": "json",
-    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
-}
+BY_SUFFIX = {suffix: kind for kind, suffixes in {
+    "html": ".html .htm .xhtml .xht .shtml", "mhtml": ".mht .mhtml", "mail": ".eml", "mailbox": ".mbox",
+    "subtitles": ".srt .vtt .sbv", "substation": ".ass .ssa", "lyrics": ".lrc", "fodt": ".fodt", "notebook": ".ipynb",
+    "fictionbook": ".fb2", "tei": ".tei", "xml": ".xml .ttml .dfxp", "csv": ".csv .tsv .tab .psv", "json": ".json",
+    "jsonl": ".jsonl .ndjson",
+}.items() for suffix in suffixes.split()}
 """Formats of text, which a name tells. The others are told by their bytes, whatever their name."""
 
 _MAGIC = (
@@ -32,7 +30,7 @@ _MAGIC = (
 )
 DOCUMENT_SUFFIXES = (".pdf", ".rtf", ".doc", ".docx", ".docm", ".odt", ".epub", ".mobi", ".azw3", ".pages", ".wps")
 """Names of documents that are no text, under which web pages and texts are saved by mistake."""
-TEXT_SUFFIXES = ("", ".txt", ".text", ".asc", ".dat", ".log", ".out", ".download")
+TEXT_SUFFIXES = ("", ".txt", ".text", ".asc", ".dat", ".log", ".out", ".download", ".sub")
 """Names that promise a text of no particular format, so that its content may tell one."""
 
 _XML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.{0,4000}?-->\s*|<\?[^>]{0,500}\?>\s*|<!DOCTYPE[^>\[]{0,500}"
@@ -40,7 +38,7 @@ _XML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.{0,4000}?-->\s*|<\?[^>]{0,5
 _HTML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*|<!--.{0,4000}?-->\s*)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])",
                    re.DOTALL | re.IGNORECASE)
 _XML_KINDS = {"TEI": "tei", "TEI.2": "tei", "teiCorpus": "tei", "FictionBook": "fictionbook", "html": "html",
-              "mediawiki": "mediawiki"}
+              "mediawiki": "mediawiki", "tt": "ttml"}
 
 
 def recognise(name: str, head: bytes, encoding: str = "") -> str:
@@ -59,7 +57,7 @@ def recognise(name: str, head: bytes, encoding: str = "") -> str:
         return "pdf"
     suffix = PurePath(name).suffix.lower()
     text = _as_text(head, encoding)
-    kind = BY_SUFFIX.get(suffix, "")
+    kind = "json" if text.startswith("window.YTD.") else BY_SUFFIX.get(suffix, "")  # an archive of Twitter, in .js
     if kind == "xml":
         root = _XML.match(text)
         return _XML_KINDS.get(root[1], "xml") if root else "html" if _HTML.match(text) else ""
@@ -94,6 +92,8 @@ def _by_content(text: str) -> str:
         return "subtitles"
     if start.startswith("[Script Info]"):
         return "substation"
+    if re.match(r"\{\d+\}\{\d+\}", start):
+        return "frames"
     if whatsapp.is_whatsapp(start):
         return "whatsapp"
     if start.startswith("<?xml"):
@@ -126,7 +126,9 @@ def is_json_array(text: str, is_whole: bool) -> bool:
     """True if a text begins an array of objects or strings, or is one whole object."""
     if re.match(r"\[\s*(?:\{\s*\"|\")", text):
         try:
-            json.JSONDecoder().raw_decode(text, text.index("[") + 1 + len(re.match(r"\[(\s*)", text)[1]))  # type: ignore[index]
+            json.JSONDecoder().raw_decode(text,
+                                          text.index("[") + 1 + len(re.match(r"\[(\s*)",
+                                                                             text)[1]))  # type: ignore[index]
         except (ValueError, RecursionError):
             return not is_whole
         return True

@@ -101,14 +101,20 @@ def _is_header(rows: list[list[str]]) -> bool:
     return not any(len(name.split()) > 6 or name.endswith((".", "!", "?")) for name in named)
 
 
-def is_table(head: str, is_whole: bool = False) -> bool:
+def is_table(head: str, is_whole: bool = False, headed: bool = True) -> bool:
     """True for a text that is evidently a table: five rows or more, all as long as a header of simple names, a column
-    of running text or of numbers, and no space after commas, as prose has."""
+    of running text or of numbers, and no space after commas, as prose has.
+
+    Args:
+        headed: False takes even rows with tabs too, which need no header to be told.
+    """
     if head.count("\n") < 5:
         return False
     form = form_of(head, is_whole, 0.95)
-    if form is None or len(form.columns) < 2 or not form.has_header or len(form.sample) < 4:
+    if form is None or len(form.columns) < 2 or len(form.sample) < 4:
         return False
+    if not form.has_header:
+        return form.delimiter == "\t" and not headed
     spaced = head.count(form.delimiter + " ") > 0.5 * head.count(form.delimiter)
     places = range(len(form.columns))
     told_apart = any(_is_text(form, place) or (_is_numbers(form, place) and _cells(form, place)) for place in places)

@@ -66,7 +66,7 @@ class _Book:
     def start(self, name: str, _: dict[str, str]) -> None:
         self._depth += name == self._inside
         self._skipped += name in self._without
-        if name in _BLOCKS or name in ("lb", "empty-line"):
+        if name in _BLOCKS or name in ("lb", "br", "empty-line"):
             self.lines.append("")
 
     def end(self, name: str) -> None:
@@ -88,6 +88,12 @@ def read_tei(file: File) -> Extracted:
     book = _Book("text", frozenset({"teiHeader", "figDesc"}))
     parse(file.data, book, file.where)
     return single(book.text(), "read as TEI: the text of <text>, without markup and header")
+
+
+def read_ttml(file: File) -> Extracted:
+    book = _Book("body", frozenset({"metadata"}))
+    parse(file.data, book, file.where)
+    return single(book.text(), "read as subtitles (TTML): what is said, without times and tags")
 
 
 def read_fictionbook(file: File) -> Extracted:
