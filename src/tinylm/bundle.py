@@ -33,6 +33,7 @@ from tinylm.config import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.files import flush, put_in_place, write_whole
 from tinylm.inspection.structure import parameter_table
+from tinylm.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.untrusted import quoted, read_json, read_whole
 
@@ -60,7 +61,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
     Raises:
         TinyLMError: the place is taken, or cannot be written.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.abspath(given_path(folder)))
     check_free(folder, force=force)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -220,9 +221,9 @@ Weights = dict[str, NDArray[np.float32]]
 
 def read_config(folder: str | Path) -> RunConfig:
     """Raises: TinyLMError: no model folder, or one that is damaged or of a newer format."""
-    path = Path(folder) / CONFIG
+    path = given_path(folder) / CONFIG
     if not path.is_file():
-        raise TinyLMError("is not a model folder: it has no config.json" if Path(folder).is_dir()
+        raise TinyLMError("is not a model folder: it has no config.json" if path.parent.is_dir()
                           else "there is no such model folder", where=str(folder),
                           remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
     values = read_json(path, MOST_CONFIG)
@@ -261,7 +262,7 @@ def _damaged(path: Path) -> TinyLMError:
 
 def read_tokenizer(folder: str | Path) -> Tokenizer:
     """Raises: TinyLMError: missing or damaged."""
-    return Tokenizer.load(Path(folder) / TOKENIZER)
+    return Tokenizer.load(given_path(folder) / TOKENIZER)
 
 
 def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
@@ -273,7 +274,7 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     Raises:
         TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors in finite numbers.
     """
-    path = Path(folder) / WEIGHTS
+    path = given_path(folder) / WEIGHTS
     expected = {tensor.name: tensor.shape for tensor in parameter_table(config)}
     stored = _tensors(path, expected)
     _check_tensors(path, expected, stored)

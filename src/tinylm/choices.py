@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from tinylm.config import FOLLOWS_FROM_TEXT, SECTIONS, Partial, known_section, preset, size
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.paths import given_path
 
 
 def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers: tuple[Partial, ...] = (),
@@ -103,7 +104,7 @@ def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
         TinyLMError: the file is missing, is not TOML, or has an unknown section or key.
     """
     try:
-        with open(path, "rb") as file:
+        with open(given_path(path), "rb") as file:
             chosen = tomllib.load(file)
     except OSError as error:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None

@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.paths import IN_MEMORY
 
 Partial = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
@@ -127,7 +128,7 @@ class DataConfig(Section):
     skip_bad: bool = Field(False, description="pass over bad records and count them, rather than stop at the first")
     formats: Literal["extract", "keep"] = Field(
         "extract", description="HTML, EPUB, subtitles, chats, tables and the like: their text, or all as it stands")
-    encoding: str = Field("auto", description="of files without a byte order mark, as Python names it; auto: UTF-8")
+    encoding: str = Field("auto", description="of files that are not UTF-8 and have no byte order mark; auto: none")
     line_ends: Literal["normalize", "keep"] = Field(
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
@@ -225,7 +226,7 @@ class RunConfig(Section):
         """The command line that makes this run again, whatever a later tinylm or another machine would choose."""
         flags = {"tokenizer": "data", "vocab_size": "data", "steps": "train", "epochs": "train", "minutes": "train",
                  "seed": "train"}
-        parts = ["tinylm", "train", shlex.quote(self.data.source or "SOURCE")]
+        parts = ["tinylm", "train", "SOURCE" if self.data.source in ("", IN_MEMORY) else shlex.quote(self.data.source)]
         for name, home in flags.items():
             value = getattr(getattr(self, home), name)
             if value is not None and (name, value) != ("seed", 0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,9 +13,10 @@ from tinylm.config import RunConfig, Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
+from tinylm.paths import IN_MEMORY, given_path
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
-from tinylm.text.sources import Options
+from tinylm.text.sources import Given, Options, Texts, chosen_source
 from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.writing import Writing
@@ -39,6 +41,7 @@ class LanguageModel(Writing):
         tokenizer: text <-> ids.
         config: all choices that made it.
         folder: where it lies on the disk, if it does.
+        training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
         storage: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so have
             `evaluate` and `trace`, which ask that.
     """
@@ -49,6 +52,7 @@ class LanguageModel(Writing):
         super().__init__(config, tokenizer, model, weights, device, storage)
         self.folder = folder
         self._copy_index: CopyIndex | None = None
+        self.training_corpus: Corpus | None = None
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
@@ -66,6 +70,7 @@ class LanguageModel(Writing):
         if storage not in STORAGES:
             raise TinyLMError(f"there is no storage {storage!r}", where="storage",
                               remedy=did_you_mean(str(storage), STORAGES))
+        folder = given_path(folder)
         config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
@@ -76,41 +81,44 @@ class LanguageModel(Writing):
             from tinylm.training.device import choose_device
 
             device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=Path(folder), weights=weights, device=device, storage=storage)
+        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=storage)
         lm.check_storage()
         return lm
 
     # ---- judging and looking inside
 
-    def evaluate(self, source: str | Path | None = None, **read_as: Any) -> Report:
+    def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
+                 **read_as: Any) -> Report:
         """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
         nothing is copied from the training text.
 
         Args:
             source: a text; None is the validation text of the training run (or the training text, where nothing was
                 held out).
+            texts: strings instead of a source. Those that the model was trained on count as its training text.
             read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
                 text was.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm.report import Text, measure_baselines, texts
+        from tinylm import report as reports
 
         data = self.config.data
-        if source is None:
-            if read_as:
-                raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
-                                  remedy="Name the text to evaluate on, or leave this out")
+        source = chosen_source(source, texts)
+        if source is None and read_as:
+            raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
+                              remedy="Name the text to evaluate on, or leave this out")
+        if source is None or (isinstance(source, Texts) and self._was_trained_on(source)):
             split = self._training_split()
             dataset = build_dataset(split, self.tokenizer)
-            train, judged = texts(split, dataset)
+            train, judged = reports.texts(split, dataset)
             name = "validation" if dataset.validation else "train"
-            report = self._judge(judged.ids, name, measure_baselines(train, judged, self.tokenizer.vocab_size))
+            report = self._judge(judged.ids, name, reports.measure_baselines(train, judged, self.tokenizer.vocab_size))
         else:
             corpus = open_corpus(source, Options.of(data), **read_as)
             split = split_corpus(corpus, 0.0)
-            judged = Text(build_dataset(split, self.tokenizer).train, split.train)
+            judged = reports.Text(build_dataset(split, self.tokenizer).train, split.train)
             report = self._judge(judged.ids, corpus.name, self._baselines_of_training(judged))
         return replace(report, copying=self.copying(), notes=tuple(split.notes()))
 
@@ -161,12 +169,28 @@ class LanguageModel(Writing):
 
     def _training_split(self) -> Split:
         data = self.config.data
+        if self.training_corpus:
+            return split_corpus(self.training_corpus, data.validation)
+        if data.source == IN_MEMORY:
+            raise TinyLMError("it was trained on texts in memory, which have to be given again",
+                              where=str(self.folder or "model"),
+                              remedy="In Python: lm.evaluate(texts=...); or name a text to evaluate on: "
+                                     "tinylm evaluate RUN SOURCE")
         if not data.source or data.source == "-":
             raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
                               remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
         corpus = open_corpus(data.source, Options.of(data))
         _check_same_text(corpus, data.fingerprint)
         return split_corpus(corpus, data.validation)
+
+    def _was_trained_on(self, texts: Texts) -> bool:
+        """True if these are the texts in memory that the model was trained on, which are then kept."""
+        data = self.config.data
+        corpus = open_corpus(texts, Options.of(data))
+        if data.source != IN_MEMORY or corpus.stats().fingerprint != data.fingerprint:
+            return False
+        self.training_corpus = corpus
+        return True
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
@@ -191,7 +215,7 @@ class LanguageModel(Writing):
             self.write_into(temporary)
             if self.folder:
                 bundle.copy_records(self.folder, temporary)
-        self.folder = Path(folder)
+        self.folder = given_path(folder)
         return self.folder
 
     def write_into(self, folder: Path) -> None:

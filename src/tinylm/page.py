@@ -24,6 +24,7 @@ from tinylm.errors import TinyLMError
 from tinylm.files import write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.records import History, read_events
+from tinylm.paths import given_path
 from tinylm.report import Report, table, verdict
 from tinylm.training.doctor import Remark, examine
 from tinylm.training.events import Event, Sampled
@@ -56,7 +57,7 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
     Raises:
         TinyLMError: there is no such folder, it does not tell of any training, or the page cannot be written.
     """
-    path = Path(folder, NAME) if out is None else Path(out)
+    path = given_path(folder) / NAME if out is None else given_path(out)
     content = make_page(folder, version=version)
     try:
         write_whole(path, content)
@@ -70,11 +71,11 @@ def make_page(folder: str | Path, *, version: str) -> str:
     """The page as HTML. Raises: TinyLMError: as in `write_page`."""
     from plotly.offline import get_plotlyjs
 
-    config = bundle.read_config(folder)
-    events = _read(Path(folder))
+    config, path = bundle.read_config(folder), given_path(folder)
+    events = _read(path)
     history = History.of(events)
     if not history.steps:
-        raise TinyLMError("tells of no training step", where=str(Path(folder, bundle.METRICS)),
+        raise TinyLMError("tells of no training step", where=str(path / bundle.METRICS),
                           remedy="Wait until the run has taken its first steps, or train again")
     beside = _beside_counting(history)
     report = beside if beside is not None and math.isfinite(beside.loss) else None
@@ -83,7 +84,7 @@ def make_page(folder: str | Path, *, version: str) -> str:
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=shown(_name(config, folder)), version=version, policy=_policy(scripts),
         lead=_lead(history, report), numbers=_numbers(config, history, report),
-        sections="\n".join(_sections(config, history, report, examine(events), _samples(Path(folder)))),
+        sections="\n".join(_sections(config, history, report, examine(events), _samples(path))),
         figures="\n".join(_data(name, figure) for name, figure in figures.items()),
         plotly=scripts[0], draw=scripts[1])
 

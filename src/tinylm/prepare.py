@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,13 +25,14 @@ from tinylm.inspection import structure
 from tinylm.interrupts import interruptible
 from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
+from tinylm.paths import IN_MEMORY, given_path
 from tinylm.progress import duration
 from tinylm.report import Baselines, measure_baselines, texts
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import IGNORE, Rows
-from tinylm.text.sources import Options
+from tinylm.text.sources import Given, Options, Texts, chosen_source
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
@@ -103,7 +104,7 @@ class Prepared(Job):
         return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
 
 
-def prepare(source: str | Path, chosen: Partial, *, started: float | None = None,
+def prepare(source: Given, chosen: Partial, *, started: float | None = None,
             tell: Callable[[str], None] = lambda _: None) -> Prepared:
     """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
 
@@ -263,12 +264,17 @@ def _forecast_for_people(forecast: Forecast) -> str:
             f"(counting n-grams: {forecast.ngram_bits_per_byte:.2f})")
 
 
-def _lasting(source: str | Path) -> str:
+def _lasting(source: Given) -> str:
     """A path that still holds from another working folder; built-in names and `-` stay as they are."""
-    return str(source) if source in ("-", *BUILT_IN) else os.path.abspath(source)
+    if isinstance(source, Texts):
+        return IN_MEMORY
+    return str(source) if source in ("-", *BUILT_IN) else os.path.abspath(given_path(source))
 
 
-def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None, config: Partial | None = None,
-         **flags: Any) -> dict[str, Any]:
+def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None, preset: str = "tinylm",
+         size: str | None = None, config: Partial | None = None, **flags: Any) -> dict[str, Any]:
     """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
-    return prepare(source, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)).to_dict()
+    given = chosen_source(source, texts)
+    if given is None:
+        raise TypeError("plan() needs a source or texts")
+    return prepare(given, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)).to_dict()

@@ -8,11 +8,12 @@ from typing import Any
 from tinylm import bundle
 from tinylm.config import Partial, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
+from tinylm.paths import IN_MEMORY
 from tinylm.prepare import Job, describe
 from tinylm.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
-from tinylm.text.sources import Options
+from tinylm.text.sources import Given, Options
 from tinylm.text.split import split_corpus
 from tinylm.training.device import choose_device
 
@@ -21,7 +22,7 @@ MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 
-def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tuple[Job, list[str]]:
+def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[Job, list[str]]:
     """The job of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
@@ -38,6 +39,10 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     if source is None and data.source == "-":
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
                           remedy=f"tinylm train - --resume --out {folder} < TEXT")
+    if source is None and data.source == IN_MEMORY:
+        raise TinyLMError("its texts were in memory, and have to be given again", where=str(folder),
+                          remedy="--resume cannot find them; in Python: "
+                                 f"tinylm.train(texts=..., resume=True, out={str(folder)!r})")
     corpus = open_corpus(source or data.source, Options.of(data))
     if corpus.stats().fingerprint != data.fingerprint:
         raise TinyLMError("this is not the text that the run began with", where=corpus.name,

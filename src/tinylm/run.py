@@ -9,7 +9,7 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,10 +35,13 @@ from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
+from tinylm.paths import IN_MEMORY, given_path
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, judge, say_copied, table, verdict
 from tinylm.resume import reopen
+from tinylm.text.packed import PACKED
+from tinylm.text.sources import Given, Texts, chosen_source
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte
@@ -68,23 +71,24 @@ class Outcome:
                 "parameters": structure.total_parameters(self.lm.config.model)}
 
 
-def train(source: str | Path | None = None, *, out: str | Path | None = None, preset: str = "tinylm",
-          size: str | None = None, config: Partial | None = None, force: bool = False, resume: bool = False,
-          quiet: bool = False, **flags: Any) -> LanguageModel:
+def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
+          out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
+          config: Partial | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
+          **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder.
 
     Args:
-        source: a path, or a built-in text: "hello", "python-reference", "python-stdlib". Needed unless `resume`.
+        source: a path, or a built-in text: "hello", "python-reference", "python-stdlib".
+        texts: strings instead of a source, each of them a document; a run that goes on needs them again.
         out: the model folder; by default runs/ and the name of the text.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
-        size: a name from config.SIZES, such as "0.8M"; by default what suits the text and the time.
+        size: a name from config.SIZES, such as "0.8M"; by default what suits text and time.
         config: chosen values by section, e.g. {"train": {"learning_rate": 1e-3}}.
         force: replace a model that is in `out`; it is kept as `out`.old.
         resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
             be given anew.
         quiet: print nothing.
-        flags: tokenizer, vocab_size, documents, text_field, skip_bad, validation, minutes or steps or epochs, until,
-            seed, device.
+        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, minutes, ...
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:
@@ -92,14 +96,15 @@ def train(source: str | Path | None = None, *, out: str | Path | None = None, pr
     """
     chosen = choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)
     console = Console(quiet=quiet)
+    given = chosen_source(source, texts)
     if resume:
-        return resume_run(source, chosen, out=out, console=console).lm
-    if source is None:
-        raise TypeError("train() needs a source")
-    return train_run(source, chosen, out=out, force=force, console=console).lm
+        return resume_run(given, chosen, out=out, console=console).lm
+    if given is None:
+        raise TypeError("train() needs a source or texts")
+    return train_run(given, chosen, out=out, force=force, console=console).lm
 
 
-def train_run(source: str | Path, chosen: Partial, *, out: str | Path | None = None, force: bool = False,
+def train_run(source: Given, chosen: Partial, *, out: str | Path | None = None, force: bool = False,
               console: Console, started: float | None = None) -> Outcome:
     """`train` for the command line.
 
@@ -117,7 +122,7 @@ def train_run(source: str | Path, chosen: Partial, *, out: str | Path | None = N
         return run.go()
 
 
-def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | None = None, console: Console,
+def resume_run(source: Given | None, chosen: Partial, *, out: str | Path | None = None, console: Console,
                started: float | None = None) -> Outcome:
     """`train --resume` for the command line.
 
@@ -125,7 +130,7 @@ def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | 
         source: the text, or the run's folder where `out` is not given. None: the text is where it was.
     """
     started = time.perf_counter() if started is None else started
-    if out is None and source is not None and (Path(source) / bundle.CONFIG).is_file():
+    if out is None and isinstance(source, str | Path) and (given_path(source) / bundle.CONFIG).is_file():
         source, out = None, source
     if source is None and out is None:
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
@@ -138,11 +143,14 @@ def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | 
         return run.go()
 
 
-def run_folder(source: str | Path, out: str | Path | None) -> Path:
+def run_folder(source: Given, out: str | Path | None) -> Path:
     """The folder that was asked for, else runs/ and the name of the text."""
     if out is not None:
-        return Path(out)
-    name = re.sub(r"(\.(txt|md|jsonl|ndjson|gz|zst))+$", "", Path(os.path.abspath(source)).name)
+        return given_path(out)
+    if isinstance(source, Texts):
+        return Path("runs", "texts")
+    suffix = rf"(\.(txt|text|md|jsonl|ndjson|{'|'.join(kind[1:] for kind in PACKED)}))+$"
+    name = re.sub(suffix, "", Path(os.path.abspath(given_path(source))).name, flags=re.I)
     return Path("runs", "stdin" if str(source) == "-" else name or "model")
 
 
@@ -172,6 +180,8 @@ class _Run:
         config, held_out = job.config, job.dataset.validation
         model = TinyLM(config.model, config.train.seed).to(job.device)
         self.lm = LanguageModel(config, job.tokenizer, model)
+        if config.data.source in ("-", IN_MEMORY):
+            self.lm.training_corpus = job.split.train.corpus
         self.judged = held_out or job.dataset.train
         self.split = "validation" if held_out else "train"
         self.journal = Journal(folder, started)

@@ -17,6 +17,7 @@ from tinylm import bundle
 from tinylm.config import Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.lm import LanguageModel
+from tinylm.paths import given_path
 from tinylm.serving.errors import ApiError, unavailable
 from tinylm.serving.limits import Limits
 from tinylm.serving.scheduler import Scheduler
@@ -80,7 +81,7 @@ class Shelf:
 
     def __init__(self, place: str | Path, limits: Limits, tell: Callable[[str], None],
                  storage: Storage = "fp32") -> None:
-        self._place, self._limits, self._tell, self._storage = Path(place), limits, tell, storage
+        self._place, self._limits, self._tell, self._storage = given_path(place), limits, tell, storage
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
         if not self.folders():
             what = "is no model folder, and holds none" if self._place.is_dir() else "there is no such folder"

@@ -17,6 +17,7 @@ _KINDS = {
     rb"fLaC": "a FLAC recording", rb"OggS": "an Ogg recording", rb"....ftyp": "an MP4 or QuickTime film",
     rb"RIFF....AVI ": "an AVI film", rb"\x1aE\xdf\xa3": "a Matroska or WebM film", rb"FLV\x01": "a Flash film",
     rb"SQLite format 3\0": "an SQLite database", rb"\x7fELF": "a program (ELF)", rb"MZ": "a Windows program",
+    rb"L\0\0\0\x01\x14\x02\0": "a Windows shortcut",
     rb"\xcf\xfa\xed\xfe|\xce\xfa\xed\xfe|\xca\xfe\xba\xbe": "a program (Mach-O or Java)", rb"\0asm": "a program (wasm)",
     rb"%PDF": "a PDF document", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Word, Excel or PowerPoint document",
     rb"wOF[F2]|OTTO|\0\x01\0\0\0": "a font", rb"PAR1": "a Parquet table", rb"ARROW1": "an Arrow table",

@@ -23,14 +23,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from tinylm.errors import TinyLMError, did_you_mean, nearest
+from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.encodings import checked_encoding
 from tinylm.text.folders import select_texts
 from tinylm.text.formats.reading import RECORDS
+from tinylm.text.missing import missing, not_a_source
 from tinylm.text.noticing import is_watched, watched
 from tinylm.text.records import LONGEST, read_lines
-from tinylm.text.sources import DOCUMENTS, Documents, Options, Source, Tally, file_source
+from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
 
 _DEFAULT = Options()
 PIECE = 1 << 20
@@ -132,17 +134,17 @@ class Corpus:
             notes.append("the text is a single line, so it is one document: --documents text reads flowing text")
         return [*notes, *self._found]
 
-    def another(self, source: str | Path) -> Corpus:
+    def another(self, source: Given) -> Corpus:
         """Opens another source with the same options, such as a file to validate on. Raises: as `open_corpus`."""
         return open_corpus(source, self._opened_as)
 
 
-def open_corpus(source: str | Path, options: Options = _DEFAULT, **chosen: Any) -> Corpus:
+def open_corpus(source: Given, options: Options = _DEFAULT, **chosen: Any) -> Corpus:
     """Opens a text to train on.
 
     Args:
-        source: a path; `-` for standard input; or a built-in text: `hello`, `python-reference`, `python-stdlib`, which
-            mean the same in every folder (a file of such a name is `./hello`).
+        source: a path; `-` for standard input; a built-in text: `hello`, `python-reference`, `python-stdlib`, which
+            mean the same in every folder (a file of such a name is `./hello`); or texts in memory.
         options: how it is read; by default as `Options()` says.
         chosen: single options by name, over `options`.
 
@@ -155,41 +157,38 @@ def open_corpus(source: str | Path, options: Options = _DEFAULT, **chosen: Any) 
                           remedy=did_you_mean(options.documents, DOCUMENTS))
     if options.encoding != "auto":
         checked_encoding(options.encoding)
-    corpus = _open(str(source), options)
+    corpus = _open(source, options)
     if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")
     return corpus
 
 
-def _open(source: str, options: Options) -> Corpus:
+def _open(source: Given, options: Options) -> Corpus:
+    if isinstance(source, Texts):
+        return _in_memory(source, options)
+    if not isinstance(source, str | os.PathLike):
+        raise not_a_source(source)
     if source == "-":
         return _spooled(_standard_input(), Path("standard input"), options)
     if source in BUILT_IN:
         if options.documents in RECORDS:
-            raise TinyLMError(f"is a built-in text, which is no {options.documents}", where=source,
+            raise TinyLMError(f"is a built-in text, which is no {options.documents}", where=str(source),
                               remedy="Leave out what its documents are: --documents auto")
-        return Corpus(source, BUILT_IN[source](options), options)
-    path = Path(source)
+        return Corpus(str(source), BUILT_IN[str(source)](options), options)
+    path = given_path(source)
     try:
-        if source and path.is_dir():
+        if str(source) and path.is_dir():
             sources, notes = select_texts(path, options)
             return Corpus(path.resolve().name, sources, options, notes)
         if path.is_file():
             return Corpus(path.name, [file_source(path, options)], options)
-        if source and path.exists():  # a pipe: it can be read only once
+        if str(source) and path.exists():  # a pipe: it can be read only once
             with open(path, "rb") as pipe:
                 return _spooled(pipe, path, options)
     except OSError as error:
-        raise TinyLMError(f"cannot be read ({error.strerror})", where=source) from None
-    raise _missing(source)
-
-
-def _missing(source: str) -> TinyLMError:
-    path = Path(source)
-    names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
-    close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, BUILT_IN)
-    remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(BUILT_IN)}"
-    return TinyLMError("there is no such file or folder", where=source or "an empty name", remedy=remedy)
+        if "\n" not in str(source):
+            raise TinyLMError(f"cannot be read ({error.strerror})", where=str(source)) from None
+    raise missing(str(source), BUILT_IN)
 
 
 # ---- sources
@@ -208,6 +207,21 @@ def _spooled(stream: BinaryIO, path: Path, options: Options) -> Corpus:
         shutil.copyfileobj(stream, copy)
     corpus = Corpus(path.name, [file_source(Path(copied), options, where=str(path))], options)
     weakref.finalize(corpus, Path(copied).unlink, missing_ok=True)
+    return corpus
+
+
+def _in_memory(texts: Texts, options: Options) -> Corpus:
+    """A corpus of strings. Several of them are documents that stand by themselves, as records do."""
+    if options.documents not in ("auto", "text", "line"):
+        raise TinyLMError(f"texts in memory are documents themselves, and no {options.documents}", where="documents",
+                          remedy='Leave it out, or give documents="line" for a document a line')
+    kind: Documents = "line" if options.documents == "line" else "text"
+    sources = [Source(f"texts[{number}]", kind, partial(iter, [text])) for number, text in enumerate(texts.strings)]
+    empty = sum(not text for text in texts.strings)
+    corpus = Corpus(IN_MEMORY, sources, options,
+                    [f"{empty:,} of {len(sources):,} texts are empty, and no documents"] if empty else [])
+    if len(sources) > 1 and options.documents == "auto":
+        corpus.documents = "jsonl"
     return corpus
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tinylm.errors import TinyLMError
 from tinylm.text.decoding import decoded, read_text, settled_encoding
 from tinylm.text.formats.reading import RECORDS, Formatted, Opened, format_of
 from tinylm.text.formats.recognise import BY_SUFFIX
 from tinylm.text.line_ends import LineEnds
+from tinylm.text.missing import not_a_source
 from tinylm.text.notes import Notes
 from tinylm.text.packed import unpacked, without_packing
 
@@ -37,7 +40,7 @@ class Options:
         text_field: the field of a record that holds the text, as `fields.text_of` takes it.
         skip_bad: pass over bad records and count them, rather than stop at the first.
         formats: "extract" reads the text of HTML, EPUB, chats, tables and the like; "keep" learns them as they stand.
-        encoding: of files without a byte order mark; "auto" is UTF-8.
+        encoding: of files that are not UTF-8 and have no byte order mark; "auto": there are none.
         line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
     """
 
@@ -52,6 +55,48 @@ class Options:
     def of(cls, data: DataConfig) -> Options:
         """The options that a config has chosen."""
         return cls(**{field.name: getattr(data, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts that a program holds in memory, as a source. Each string is a document."""
+
+    strings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: str | Iterable[str]) -> Texts:
+        """Raises: TinyLMError: one of them is no string, or cannot be written as UTF-8."""
+        if isinstance(texts, bytes | bytearray) or not isinstance(texts, Iterable):
+            raise TinyLMError(f"must be strings, but they are of type {type(texts).__name__}", where="texts")
+        strings = (texts,) if isinstance(texts, str) else tuple(texts)
+        for number, text in enumerate(strings):
+            if not isinstance(text, str):
+                raise TinyLMError(f"must be a string, but it is of type {type(text).__name__}",
+                                  where=f"texts[{number}]")
+            if at := re.search("[\ud800-\udfff\0]", text):
+                what = "a NUL character" if at[0] == "\0" else "half of a surrogate pair"
+                raise TinyLMError(f"has {what} at character {at.start()}", where=f"texts[{number}]",
+                                  remedy="Take it out")
+        return cls(strings)
+
+
+Given = str | Path | Texts
+"""What a person points at."""
+
+
+def chosen_source(source: Given | None, texts: str | Iterable[str] | None) -> Given | None:
+    """The source, or the texts that a program gives in its place.
+
+    Raises:
+        TinyLMError: both are given, or the source is something else, such as a list of texts.
+    """
+    if source is not None and not isinstance(source, str | os.PathLike | Texts):
+        raise not_a_source(source)
+    if texts is None:
+        return source
+    if source is not None:
+        raise TinyLMError("a source and texts are both given", where="texts", remedy="Give one of them")
+    return Texts.of(texts)
 
 
 @dataclass(frozen=True)

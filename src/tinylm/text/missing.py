@@ -1,0 +1,62 @@
+"""Sources that are no path to a file or folder: what they are instead, and what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tinylm.errors import TinyLMError, command, nearest
+from tinylm.paths import given_path, is_web_address
+
+_SHOWN = 40
+"""Characters shown of a text that was given as a path."""
+
+
+def not_a_source(source: object) -> TinyLMError:
+    """The refusal of an object that is neither a path nor a name, such as a list of texts."""
+    kind = type(source).__name__
+    if isinstance(source, bytes | bytearray):
+        remedy = "Decode it first: tinylm.train(texts=[data.decode()])"
+    elif name := getattr(source, "name", None):
+        remedy = f"Give the path of the file: tinylm.train({str(name)!r})"
+    else:
+        remedy = "Give texts that are in memory as texts: tinylm.train(texts=[...])"
+    return TinyLMError(f"a source is a path or the name of a built-in text, and this is of type {kind}", where="source",
+                       remedy=remedy)
+
+
+def missing(source: str, built_in: Iterable[str]) -> TinyLMError:
+    """The refusal of a source that names no file or folder."""
+    if is_web_address(source):
+        return _on_the_web(source.strip().strip("'\""))
+    if "\n" in source.strip() or "\r" in source.strip() or len(source.split()) > 12:
+        return TinyLMError("a source is a path or the name of a built-in text, and this is a text itself",
+                           where=repr(source.strip()[:_SHOWN] + "..."),
+                           remedy="Save it in a file, or in Python: tinylm.train(texts=[...])")
+    if os.name != "nt" and (drive := re.match(r"([A-Za-z]):[\\/](.*)", source)):
+        below = drive[2].replace("\\", "/")
+        return TinyLMError("is a path of Windows, and this is another system", where=source,
+                           remedy=f"Under WSL it is /mnt/{drive[1].lower()}/{below}")
+    path = given_path(source)
+    names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
+    close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, built_in)
+    remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(built_in)}"
+    return TinyLMError("there is no such file or folder", where=source or "an empty name", remedy=remedy)
+
+
+def _on_the_web(address: str) -> TinyLMError:
+    address = address if "://" in address else f"https://{address}"
+    parts = urlsplit(address)
+    name = unquote(Path(parts.path).name)
+    if parts.scheme.lower() not in ("http", "https", "ftp"):
+        remedy = f"Fetch it first with a program for {parts.scheme}://, then give the file"
+    elif name:
+        remedy = f"Fetch it first: curl -L -o {shlex.quote(name)} {shlex.quote(address)}, then: " \
+                 f"{command('train', Path(name))}"
+    else:
+        remedy = f"Fetch it first: curl -L -o page.html {shlex.quote(address)}, then: {command('train', 'page.html')}"
+    return TinyLMError("is an address on the web, and tinylm downloads nothing", where=address, remedy=remedy)
