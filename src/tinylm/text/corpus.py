@@ -28,9 +28,8 @@ from tinylm.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.encodings import checked_encoding
 from tinylm.text.folders import select_texts
-from tinylm.text.formats.reading import RECORDS
+from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.missing import missing, not_a_source
-from tinylm.text.noticing import is_watched, watched
 from tinylm.text.records import LONGEST, read_lines
 from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
 
@@ -92,6 +91,8 @@ class Corpus:
             yield from self._pieces_of(source, tally)
 
     def _pieces_of(self, source: Source, tally: Tally) -> Iterator[Piece]:
+        from tinylm.text.noticing import is_watched, watched  # compiles patterns, which asking a model does not need
+
         note = partial(tally.notes.add, source.where)
         in_one_line = source.documents != "text"
         if source.formatted:

@@ -7,15 +7,16 @@ import re
 import stat
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tinylm.errors import TinyLMError, command
 from tinylm.text.decoding import read_text, why_no_text
 from tinylm.text.formats.extracted import Unreadable
-from tinylm.text.formats.reading import Formatted
-from tinylm.text.formats.recognise import BY_SUFFIX
 from tinylm.text.packed import without_packing
 from tinylm.text.sources import Options, Source, file_source
+
+if TYPE_CHECKING:
+    from tinylm.text.formats.reading import Formatted
 
 PROGRAM_KINDS = frozenset((
     ".svg", ".css", ".scss", ".less", ".map", ".xsd", ".xsl", ".plist", ".ini", ".cfg", ".conf",
@@ -49,6 +50,8 @@ def select_texts(folder: Path, options: Options) -> Selection:
     if is_model_folder(folder):
         raise TinyLMError("is a model folder, and no text", where=str(folder),
                           remedy=f"To go on with its training: {command('train', '--resume', '--out', folder)}")
+    from tinylm.text.formats.recognise import BY_SUFFIX
+
     named = [suffix for suffix, kind in BY_SUFFIX.items() if kind == options.documents]
     found, for_programs = _Finder(folder), list[Path]()
     sources: list[Source] = []

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tinylm.errors import TinyLMError
 from tinylm.text.decoding import decoded, read_text, settled_encoding
-from tinylm.text.formats.reading import RECORDS, Formatted, Opened, format_of
-from tinylm.text.formats.recognise import BY_SUFFIX
+from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.line_ends import LineEnds
 from tinylm.text.missing import not_a_source
 from tinylm.text.notes import Notes
@@ -21,6 +20,7 @@ from tinylm.text.packed import unpacked, without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
     from tinylm.config import DataConfig
+    from tinylm.text.formats.reading import Formatted
 
 Documents = Literal["text", "line", "jsonl", "json", "csv"]
 """What one document is: a whole file, a line, or a record: of JSON lines, of a JSON array, or a row of a table."""
@@ -131,6 +131,9 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
     Args:
         where: the file's name for people; empty: its path.
     """
+    from tinylm.text.formats.reading import Formatted, Opened  # compiles patterns, which asking a model does not need
+    from tinylm.text.formats.recognise import BY_SUFFIX
+
     where = where or str(path)
     encoding = settled_encoding(path, where, options.encoding)
     note = f"{where} is UTF-8, and read as such, not as {options.encoding}" if encoding != options.encoding else ""
@@ -152,6 +155,8 @@ def _format_of(path: Path, where: str, options: Options) -> str:
         return options.documents
     if options.formats == "keep":
         return "jsonl" if options.documents == "auto" and is_jsonl(path) else ""
+    from tinylm.text.formats.reading import format_of
+
     encoding = "" if options.encoding == "auto" else options.encoding
     return format_of(without_packing(path).name, unpacked(path, where), options.documents, encoding)
 

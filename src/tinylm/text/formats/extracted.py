@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, shell_word
 
+RECORDS: tuple[Literal["jsonl", "json", "csv"], ...] = ("jsonl", "json", "csv")
+"""Formats of records, each of which is a document."""
 LARGEST = 256 << 20
 """The largest file in bytes, packed or unpacked, that a reader takes into memory at once."""
 

@@ -18,7 +18,8 @@ _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", 
                          "figure", "section", "article", "header", "footer", "main", "aside", "body"})
 _LINES = frozenset({"div", "li", "tr", "dt", "dd", "caption", "figcaption", "address", "form", "fieldset", "option",
                     "thead", "tbody", "tfoot", "center", "details", "summary"})
-_SPACES = re.compile(r"[ \t\n\f\r]+")
+_SPACE = " \t\n\f\r"
+_SPACES = re.compile(f"[{_SPACE}]+")
 _DECLARED = re.compile(rb"""<meta[^>]{0,300}?charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']"""
                        rb"""([\w.:-]+)""", re.IGNORECASE)
 _AS_BROWSERS_DO = {"iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030",
@@ -106,11 +107,12 @@ class _Extractor(HTMLParser):
         if self._pre:
             self._write(data)
             return
-        words = _SPACES.split(data)
-        for number, word in enumerate(words):
-            self._space |= number > 0
-            if word:
-                self._write(" " + word if self._space and not self._ends else word)
+        text = _SPACES.sub(" ", data)
+        waits, self._space = self._space or text.startswith(" "), False
+        text = text.strip(" ")
+        if text:
+            self._write(" " + text if waits and not self._ends else text)
+        self._space = data[-1:] in _SPACE if text else waits
 
     def _break(self, tag: str) -> None:
         if tag == "br":

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from tinylm.errors import TinyLMError
-from tinylm.text.formats.extracted import LARGEST, Extracted, File, Unreadable, way
+from tinylm.text.formats.extracted import LARGEST, RECORDS, Extracted, File, Unreadable, way
 from tinylm.text.formats.recognise import HEAD, recognise
 from tinylm.text.formats.refusals import refusal
 from tinylm.text.records import Record, read_json_lines, read_lines, read_texts
@@ -26,8 +26,6 @@ _READERS = {
     "whatsapp": "whatsapp.read", "pdf": "pdf.read", "rtf": "rtf.read", "zip": "zipped.read",
 }
 """Readers of files that hold running text, by module and name: a module is imported where its format is met."""
-RECORDS: tuple[Literal["jsonl", "json", "csv"], ...] = ("jsonl", "json", "csv")
-"""Formats of records, each of which is a document."""
 
 
 @dataclass(frozen=True)
