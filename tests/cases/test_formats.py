@@ -81,7 +81,7 @@ def test_a_folder_of_formats_and_one_to_validate_on(tinylm: Command, library: Pa
 
 def test_what_has_no_text_is_passed_over_in_a_folder_and_named(tinylm: Command, tmp_path: Path) -> None:
     for name, content in {"a.txt": book(6000).encode(), "old.doc": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
-                          "scan.pdf": pdf("", ""), "settings.json": b'{"files": ["src", "tests"]}',
+                          "scan.pdf": pdf("", ""), "settings.json": b'{"files": ["src", "tests"]}\n',
                           "sheet.xlsx": zipped({"xl/workbook.xml": "<x/>"}), "numbers.csv": b"a,b\n1,2\n3,4\n5,6\n",
                           "data.json": json.dumps([{"text": "some words in it"}]).encode()}.items():
         (tmp_path / name).write_bytes(content)

@@ -15,8 +15,7 @@ from tinylm.untrusted import quoted
 SEEN = 1 << 16
 """Characters of the start, and of the end, by which a text is judged."""
 _LATEX, _FASTA = (".tex", ".ltx", ".latex"), (".fasta", ".fa", ".fna", ".faa", ".fas")
-_WATCHED = frozenset((*recognise.TEXT_SUFFIXES, *recognise.DOCUMENT_SUFFIXES, *recognise.BY_SUFFIX, ".md", *_LATEX,
-                      *_FASTA))
+_WATCHED = frozenset((*recognise.TEXT_SUFFIXES, *recognise.DOCUMENT_SUFFIXES, *recognise.BY_SUFFIX, *_LATEX, *_FASTA))
 
 
 def is_watched(name: str) -> bool:

@@ -44,6 +44,8 @@ def test_notices_and_media_of_whatsapp_are_left_out_and_counted(read: Reader) ->
 
 NO_CHATS = {
     "a log": "".join(f"[2020-12-31 23:59:{i:02}] {level}: done\n" for i, level in enumerate(["INFO", "WARNING"] * 9)),
+    "a log with loggers": "2024-01-01 10:00:00 - server - INFO - done: all\n" * 9,
+    "a log of programs": "[2024-01-01 10:00:00] server.app: done\n" * 9,
     "a diary": "31.12.2020\nDear diary: nothing.\n\n1.1.2021\nDear diary: again nothing.\n" * 9,
     "scores": "12/31/20, 3:2 - a good game it was\n" + "Then: nothing happened for long.\n" * 30,
     "a play": "ANNA: Hallo du\nBOB: Ja: gern!\n" * 9,

@@ -23,7 +23,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("indent", [None, 2])
 def test_shapes_of_json(read: Reader, shape: str, indent: int | None) -> None:
-    found = read("a.json", json.dumps(SHAPES[shape], indent=indent))
+    found = read("a.json", json.dumps(SHAPES[shape], indent=indent) + "\n")
     assert found.documents == TEXTS
     assert "read as " in found.notes
     if indent:

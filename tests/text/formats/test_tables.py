@@ -49,6 +49,11 @@ def test_quotes_line_breaks_marks_and_long_cells(read: Reader) -> None:
     assert read("a.tsv", "id\ttext\n1\t\"Why\", she said\n2\t\"So\n").documents == ['"Why", she said', '"So']
 
 
+def test_a_table_for_excel(read: Reader) -> None:
+    found = read("a.csv", "sep=;\r\nid;text\r\n1;a, b\r\n2;c, d\r\n")
+    assert (found.documents, found.lines) == (["a, b", "c, d"], [3, 4])
+
+
 def test_pieces_of_a_table_that_is_longer_than_its_head(read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "HEAD", 100)
     assert read("a.csv", _table(",")).documents == TEXTS

@@ -134,7 +134,7 @@ class Formatted:
                 none = False
                 yield line, text
         except TinyLMError as error:
-            if none and self._kind == "json":  # settings and the like, which lie in folders beside texts
+            if none and (self._kind == "json" or not self._expected):  # settings and the like, which lie beside texts
                 raise Unreadable(error.what, where=error.where, remedy=error.remedy) from None
             raise
 

@@ -113,13 +113,13 @@ def _records_by_content(text: str, is_whole: bool) -> str:
 
 
 def is_json_lines(text: str) -> bool:
-    """True if each of the first lines, two at least, is a JSON object; of two, the last may be cut."""
+    """True if the first lines, two at least, are JSON objects. The last may be cut, and half of the others broken."""
     lines = [line for line in text.split("\n")[:20] if line.strip()]
-    whole = [line for line in lines[:-1] or lines if line.lstrip("\ufeff").startswith("{")]
-    if not lines or len(whole) < len(lines) - 1 or not lines[-1].lstrip("\ufeff").startswith("{"):
+    whole = [line for line in lines[:-1] if line.lstrip("\ufeff").startswith("{")]
+    if len(lines) < 2 or len(whole) < len(lines) - 1 or not lines[-1].lstrip("\ufeff").startswith("{"):
         return False
     good = sum(map(is_object, whole))
-    return good > 0 and good >= 0.5 * len(whole) and (len(lines) > 1 or text.endswith("\n"))
+    return good > 0 and good >= 0.5 * len(whole)
 
 
 def is_json_array(text: str, is_whole: bool) -> bool:

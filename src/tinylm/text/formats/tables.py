@@ -21,6 +21,8 @@ _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _HEADING = re.compile(r"[^\W\d][^\n]{0,59}|#|")
 _NUMBER = re.compile(r"[\s$€£]*[-+]?[\d.,:/\-T\s%]*\d[\d.,:/\-TZ\s%eE+]*[\s$€£]*")
 
+_SEPARATOR = re.compile(r"\A\"?sep=.\"?\r?\n")
+"""The first line of tables for Excel, which names the delimiter."""
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u9fff]")
 """Letters of scripts that put no spaces between words."""
 
@@ -199,7 +201,7 @@ def read(chunks: Iterable[str], field: str, where: str) -> tuple[Iterator[tuple[
     while len(head) < HEAD and not is_whole:
         more = next(chunks, "")
         head, is_whole = head + more, not more
-    head = head.lstrip("\ufeff")
+    head = _SEPARATOR.sub("\n", head.lstrip("\ufeff"), count=1)
     table = form_of(head[:HEAD], is_whole and len(head) <= HEAD)
     if table is None:
         raise Unreadable("is named like a table, but no comma, semicolon, tab or bar makes even rows of it",

@@ -19,16 +19,20 @@ _MEDIA = re.compile(rf"[{_MARKS}]*<[^<>\n]{{3,60}}>|[{_MARKS}]*\S.{{0,80}}\.\w{{
                     r"|(?:This message was deleted|You deleted this message)\.?", re.DOTALL)
 """`<Media omitted>`, `IMG-1.jpg (file attached)`, and on iPhones any notice, which begins with a mark."""
 _EDITED = re.compile(rf"[{_MARKS}]*<This message was edited>$")
-_LEVELS = frozenset({"info", "warn", "warning", "error", "debug", "trace", "fatal", "critical", "notice"})
+_LEVELS = re.compile(r"\b(?:info|warn|warning|error|debug|trace|fatal|critical|notice)\b", re.IGNORECASE)
+_LOG_DATE = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]")
 
 
 def is_whatsapp(head: str) -> bool:
-    """True if the first line begins with date, time and name, and a third of all lines, and they are no log."""
+    """True if the first line and a third of all begin with date, time and name, and they are no log: with levels such as
+    INFO, or with dates as in logs and none of the marks that phones put before notices."""
     lines = [line for line in head.split("\n")[:200] if line.strip()]
     stamps = [_STAMP.match(line) for line in lines]
-    names = {name["name"].lower() for stamp in stamps if stamp and (name := _NAME.match(stamp["rest"]))}
+    names = {name["name"] for stamp in stamps if stamp and (name := _NAME.match(stamp["rest"]))}
     found = sum(stamp is not None for stamp in stamps)
-    return bool(lines) and stamps[0] is not None and found >= max(3, len(lines) / 3) and bool(names - _LEVELS)
+    if not lines or stamps[0] is None or found < max(3, len(lines) / 3) or not names:
+        return False
+    return not any(map(_LEVELS.search, names)) and ("\u200e" in head or not _LOG_DATE.match(lines[0]))
 
 
 def read(file: File) -> Extracted:
