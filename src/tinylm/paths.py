@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 IN_MEMORY = "texts in memory"
 """Stands for a path where a program gave its texts."""
@@ -32,6 +30,9 @@ def _meant(given: str) -> list[Path]:
     bare = given.strip()
     bare = bare[1:-1].strip() if len(bare) > 1 and bare[0] + bare[-1] in ("''", '""', "“”", "‘’", "<>") else bare
     if bare.lower().startswith("file:"):
+        from urllib.parse import urlsplit  # these bring half of an HTTP client with them
+        from urllib.request import url2pathname
+
         bare = url2pathname(urlsplit(bare).path)
     names = [bare, re.sub(r"\\(.)", r"\1", bare), bare.replace("\\", "/")]
     return [Path(os.path.expanduser(name)) for name in names if name and "\0" not in name]

@@ -151,7 +151,7 @@ def run_folder(source: Given, out: str | Path | None) -> Path:
         return Path("runs", "texts")
     suffix = rf"(\.(txt|text|md|jsonl|ndjson|{'|'.join(kind[1:] for kind in PACKED)}))+$"
     name = re.sub(suffix, "", Path(os.path.abspath(given_path(source))).name, flags=re.I)
-    return Path("runs", "stdin" if str(source) == "-" else name or "model")
+    return Path("runs", "stdin" if str(source) == "-" else name[:100] or "model")
 
 
 @contextmanager

@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "old.doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
                 "is an old Word document. Open it in Word or LibreOffice"),
     "book.mobi": (b"x" * 60 + b"BOOKMOBI" + bytes(99), "ebook-convert"), "scan.pdf": (pdf("", ""), "ocrmypdf"),
-    "sheet.xlsx": (zipped({"xl/workbook.xml": "<x/>"}), "save"), "texts.zip": (zipped({"a.txt": "x"}), "unzip"),
+    "sheet.xlsx": (zipped({"xl/workbook.xml": "<x/>"}), "save"), "texts.zip": (zipped({"a.txt": "x"}), "zipfile -e"),
     "cut.docx": (docx("One")[:-30], "Copy it again"), "settings.json": (b'{"a": {"b": 1}}', "--documents text"),
     "numbers.csv": (b"a,b\n1,2\n3,4\n5,6\n", "--documents text"),
     "map.xml": (b"<?xml version='1.0'?><osm/>", "xmllint"),

@@ -50,7 +50,7 @@ def is_known_binary(head: bytes) -> bool:
 
 
 def kind_of_bytes(head: bytes) -> str:
-    """What bytes that are no text are, such as "a PNG picture"; "" if their beginning is not known."""
+    """The kind of a file that is no text, such as "a PNG picture"; "" if its beginning is not known."""
     return next((kind for start, kind in _KINDS.items() if re.match(start, head, re.S)), "")
 
 

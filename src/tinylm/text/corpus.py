@@ -29,7 +29,7 @@ from tinylm.text.built_in import BUILT_IN
 from tinylm.text.encodings import checked_encoding
 from tinylm.text.folders import select_texts
 from tinylm.text.formats.extracted import RECORDS
-from tinylm.text.missing import missing, not_a_source
+from tinylm.text.missing import is_a_text, missing, not_a_source
 from tinylm.text.records import LONGEST, read_lines
 from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
 
@@ -187,7 +187,7 @@ def _open(source: Given, options: Options) -> Corpus:
             with open(path, "rb") as pipe:
                 return _spooled(pipe, path, options)
     except OSError as error:
-        if "\n" not in str(source):
+        if not is_a_text(str(source)):
             raise TinyLMError(f"cannot be read ({error.strerror})", where=str(source)) from None
     raise missing(str(source), BUILT_IN)
 

@@ -63,7 +63,7 @@ def decoded(read: ReadBytes, where: str, encoding: str = "auto", refuse: Refuse 
         text = text.lstrip("\ufeff") if offset == mark else text
         if "\0" in text:
             before = text[:text.index("\0")]
-            raise stray_nul(start + len(before.encode(name, "ignore")), line + line_ends(before), where)
+            raise stray_nul(start + len(before.encode(name, "ignore")), line + line_ends(before), name, where)
         if name != "utf-8" and _SURROGATE.search(text):
             raise TinyLMError(f"holds half of a surrogate pair when it is read as {name}", where=where,
                               remedy="Give another --encoding")

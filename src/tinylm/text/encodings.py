@@ -29,7 +29,7 @@ COMMON = {
     "mac-latin2": "Central European, of old Macs", "iso2022_jp": "Japanese", "hz": "Chinese"}
 """Encodings that texts are met in, the more frequent first, with the scripts that they write."""
 _MULTIBYTE = ("gb18030", "shift_jis", "cp932", "euc-jp", "big5", "cp949")
-_NOT_OF_TEXTS = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape")
+_NOT_OF_TEXTS = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
 _NOT_TEXT = ("base64", "bz2", "hex", "quopri", "rot", "rot13", "uu", "zlib", "mbcs", "oem")
 _KNOWN = sorted({alias.replace("_", "-") for alias, name in aliases.items()
                  if name.split("_")[0] not in _NOT_TEXT} | set(COMMON))
@@ -57,7 +57,7 @@ def checked_encoding(name: str) -> str:
     try:
         found = codecs.lookup(name).name
         io.TextIOWrapper(io.BytesIO(), encoding=name).detach()  # refuses codecs such as hex, which are none of texts
-        if found in _NOT_OF_TEXTS:
+        if found.replace("_", "-") in _NOT_OF_TEXTS:
             raise LookupError(name)
     except (LookupError, ValueError):
         near = [_MEANT.get(name.lower(), ""), *nearest(name.lower().replace("_", "-"), _KNOWN)]

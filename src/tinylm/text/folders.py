@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinylm.errors import TinyLMError, command
-from tinylm.text.decoding import read_text, why_no_text
+from tinylm.text.decoding import read_text, settled_encoding, why_no_text
 from tinylm.text.formats.extracted import Unreadable
 from tinylm.text.packed import without_packing
 from tinylm.text.sources import Options, Source, file_source
@@ -103,7 +103,8 @@ class _Finder:
         """The source for a file, if it holds text; else nothing, and the reason is kept."""
         try:
             source = file_source(path, options)
-            reason = _why_unread(source.formatted) if source.formatted else why_no_text(path, options.encoding)
+            encoding = settled_encoding(path, source.where, options.encoding)
+            reason = _why_unread(source.formatted) if source.formatted else why_no_text(path, encoding)
         except TinyLMError as error:
             reason = error.what
         if reason:
@@ -115,7 +116,7 @@ class _Finder:
         self._passed.setdefault(label, []).append(path)
 
     def sentences(self, options: Options) -> list[str]:
-        """What was passed over: the reasons, the most frequent first, with counts and some names."""
+        """Files and folders that were passed over: reasons, the most frequent first, with counts and some names."""
         said = []
         for kind, passed in (("file", self._passed), ("folder", self._passed_folders)):
             if count := sum(map(len, passed.values())):
@@ -198,7 +199,7 @@ def _why_unread(file: Formatted) -> str:
 
 
 def _way_to_read(path: Path, reason: str, options: Options) -> str:
-    """For texts in an encoding that nothing tells: the option that reads the first of them."""
+    """The option that reads the first of some texts in an encoding that nothing tells; else empty."""
     if not reason.startswith(("not UTF-8", "looks like UTF-")):
         return ""
     try:

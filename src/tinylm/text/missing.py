@@ -7,7 +7,6 @@ import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from tinylm.errors import TinyLMError, command, nearest
 from tinylm.paths import given_path, is_web_address
@@ -33,7 +32,7 @@ def missing(source: str, built_in: Iterable[str]) -> TinyLMError:
     """The refusal of a source that names no file or folder."""
     if is_web_address(source):
         return _on_the_web(source.strip().strip("'\""))
-    if "\n" in source.strip() or "\r" in source.strip() or len(source.split()) > 12:
+    if is_a_text(source):
         return TinyLMError("a source is a path or the name of a built-in text, and this is a text itself",
                            where=repr(source.strip()[:_SHOWN] + "..."),
                            remedy="Save it in a file, or in Python: tinylm.train(texts=[...])")
@@ -48,7 +47,14 @@ def missing(source: str, built_in: Iterable[str]) -> TinyLMError:
     return TinyLMError("there is no such file or folder", where=source or "an empty name", remedy=remedy)
 
 
+def is_a_text(source: str) -> bool:
+    """True for a string of several lines or many words, as no path is."""
+    return bool(re.search("[\r\n]", source.strip())) or len(source.split()) > 12
+
+
 def _on_the_web(address: str) -> TinyLMError:
+    from urllib.parse import unquote, urlsplit
+
     address = address if "://" in address else f"https://{address}"
     parts = urlsplit(address)
     name = unquote(Path(parts.path).name)

@@ -31,7 +31,7 @@ DOCUMENTS = ("auto", "text", "line", "jsonl", "json", "csv")
 
 @dataclass(frozen=True)
 class Options:
-    """How texts are opened: the same for the text to train on, one to validate on, and one to evaluate on.
+    """The way in which texts are opened: the same for the text to train on, one to validate on, and one to evaluate on.
 
     Attributes:
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
@@ -116,7 +116,7 @@ class Source:
 
 
 class Tally:
-    """What one pass over a text changed or passed over, counted for people."""
+    """Counts of what one pass over a text changed or passed over, for people."""
 
     def __init__(self) -> None:
         self.line_ends, self.notes = LineEnds(), Notes()

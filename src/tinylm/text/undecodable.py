@@ -54,10 +54,11 @@ def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: st
     return TinyLMError(what, where=where, remedy=_in_another_encoding(survey.sample))
 
 
-def stray_nul(byte: int, line: int, where: str) -> TinyLMError:
+def stray_nul(byte: int, line: int, encoding: str, where: str) -> TinyLMError:
     """The refusal of a text with a NUL character in it, at that byte and line."""
+    command = "" if encoding in WIDE else _by_hand("tr -d '\\000'", where)
     return TinyLMError(f"holds a NUL character at byte {byte}, in line {line}, as no text does", where=where,
-                       remedy="Take all of them out" + _by_hand("tr -d '\\000'", where))
+                       remedy=f"Take all of them out{command or ' in an editor'}")
 
 
 def line_ends(text: str) -> int:

@@ -86,7 +86,7 @@ UNREADABLE = {
     "a presentation": ("a.pptx", zipped({"ppt/presentation.xml": "<x/>"}), "is a presentation"),
     "Pages": ("a.pages", zipped({"Index/Document.iwa": b"\0"}), "Apple's Pages"),
     "an archive of texts": ("a.zip", zipped({"a.txt": "x", "b/c.txt": "y"}),
-                            "is a zip archive of 2 files (a.txt, b/c.txt)"),
+                            "Unpack it, then give the folder: python -m zipfile -e"),
     "an old Word document": ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
                              "soffice --headless --convert-to docx"),
     "a Kindle book": ("a.azw3", b"x" * 60 + b"BOOKMOBI" + bytes(99), "ebook-convert"),

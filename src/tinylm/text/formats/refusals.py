@@ -18,9 +18,9 @@ _KINDS = {
     "wordperfect": ("is a WordPerfect document", _OFFICE.replace("{to}", "docx")),
     "property list": ("is a web archive or property list of a Mac", "Open it and save its text; on a Mac: textutil "
                       "-convert txt {file}"),
-    "parquet": ("is a Parquet table", "Write it as JSON lines, with pandas for one: pandas.read_parquet('{file}')"
+    "parquet": ("is a Parquet table, and no text", "Write it as JSON lines, with pandas for one: pandas.read_parquet('{file}')"
                 ".to_json('{base}.jsonl', orient='records', lines=True)"),
-    "arrow": ("is an Arrow table", "Write it as JSON lines, with pandas for one: pandas.read_feather('{file}')"
+    "arrow": ("is an Arrow table, and no text", "Write it as JSON lines, with pandas for one: pandas.read_feather('{file}')"
               ".to_json('{base}.jsonl', orient='records', lines=True)"),
     "lit": ("is a book for Microsoft Reader", _CALIBRE), "kindle": ("is a book for Kindle (MOBI, AZW)", _CALIBRE),
     "chm": ("is a compiled HTML help file", "Unpack its pages: 7z x {file}"),

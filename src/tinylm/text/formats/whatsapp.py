@@ -24,8 +24,8 @@ _LOG_DATE = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]")
 
 
 def is_whatsapp(head: str) -> bool:
-    """True if the first line and a third of all begin with date, time and name, and they are no log: with levels such as
-    INFO, or with dates as in logs and none of the marks that phones put before notices."""
+    """True if the first line and a third of all begin with date, time and name, and they are no log: with levels such
+    as INFO, or with dates as in logs and none of the marks that phones put before notices."""
     lines = [line for line in head.split("\n")[:200] if line.strip()]
     stamps = [_STAMP.match(line) for line in lines]
     names = {name["name"] for stamp in stamps if stamp and (name := _NAME.match(stamp["rest"]))}

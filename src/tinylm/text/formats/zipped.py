@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tinylm.text.binary import no_text
 from tinylm.text.formats import epub, office
 from tinylm.text.formats.archive import Archive
-from tinylm.text.formats.extracted import Extracted, File, Unreadable, way
+from tinylm.text.formats.extracted import Extracted, File, Unreadable
+from tinylm.text.formats.recognise import HEAD
 from tinylm.text.formats.refusals import refusal
 
 _BY_MIMETYPE = {"application/epub+zip": "epub", "application/vnd.oasis.opendocument.text": "odt",
@@ -31,8 +33,5 @@ def read(file: File) -> Extracted:
         return epub.read_epub(archive, file.decode)
     if kind in ("docx", "odt"):
         return office.read_docx(archive) if kind == "docx" else office.read_odt(archive)
-    names = [name for name in archive.names if not name.endswith("/")]
-    shown = ", ".join(names[:3]) + ", .." * (len(names) > 3)
-    raise refusal(kind, file.where) or Unreadable(
-        f"is a zip archive of {len(names):,} file{'s' * (len(names) != 1)} ({shown})", where=file.where,
-        remedy=way("Unpack it and train on the folder: unzip {file} -d {base}", file.where))
+    plain = no_text(file.data[:HEAD], file.where)
+    raise refusal(kind, file.where) or Unreadable(plain.what, where=plain.where, remedy=plain.remedy)

@@ -1,0 +1,209 @@
+"""Bytes that are no UTF-8: told by what they are, with a remedy that works as typed (kind F)."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cases.recipes import QUICK, accented, book, cut, rhyme, script, windows_1252
+from tests.cli.conftest import Command
+from tinylm.errors import TinyLMError
+from tinylm.text.corpus import open_corpus
+from tinylm.text.encodings import checked_encoding
+
+Put = Callable[[str, bytes], Path]
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy. Byl jednou jeden král, který měl tři dcery.\n" * 20
+FRENCH = "L’été dernier, nous avons mangé des crêpes près de la forêt, où le garçon était né. Ça va ?\n" * 20
+HEBREW = "היה היה פעם מלך אחד שהיו לו שלוש בנות יפות\n" * 20
+KOREAN = "옛날 옛적에 어느 나라에 세 딸을 둔 왕이 살고 있었습니다. 아침 햇살이 정원을 비추었습니다.\n" * 20
+TRADITIONAL = "從前有一個國王，他有三個美麗的女兒，他們住在一座大城堡裡。早晨的陽光照在花園裡。\n" * 20
+
+
+@pytest.fixture
+def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
+    """Writes a file into the folder of the test, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str, content: bytes) -> Path:
+        Path(name).write_bytes(content)
+        return Path(name)
+
+    return write
+
+
+def text_of(path: Path, **options: str) -> str:
+    return "".join(piece.text for piece in open_corpus(path, **options).pieces())
+
+
+def refusal(path: Path, **options: str) -> TinyLMError:
+    with pytest.raises(TinyLMError) as caught:
+        open_corpus(path, **options).stats()
+    assert caught.value.where.startswith(str(path))
+    assert "latin1" not in str(caught.value)
+    return caught.value
+
+
+def offered(error: TinyLMError) -> list[str]:
+    """The encodings that a refusal names, in its order."""
+    return re.findall(r"--encoding ([\w-]+)", error.remedy)
+
+
+# ---- texts in other encodings
+
+TEXTS = {
+    "case_20_windows_1252": (windows_1252().decode("cp1252"), "cp1252", ["windows-1252"]),
+    "case_21_gbk": (script("zh"), "gbk", ["gb18030"]),
+    "french_mac": (FRENCH, "mac_roman", ["mac-roman"]), "french_dos": (FRENCH.replace("’", "'"), "cp437", ["cp850"]),
+    "latin1": (FRENCH.replace("’", "'"), "latin-1", ["windows-1252"]),
+    "big5": (TRADITIONAL, "big5", ["big5"]), "shift_jis": (script("ja"), "shift_jis", ["shift_jis"]),
+    "euc_jp": (script("ja"), "euc_jp", ["euc-jp"]), "euc_kr": (KOREAN, "euc_kr", ["cp949"]),
+    "koi8_r": (script("ru"), "koi8_r", ["koi8-r"]), "cp1251": (script("ru"), "cp1251", ["windows-1251"]),
+    "cp866": (script("ru"), "cp866", ["cp866"]), "greek": (script("el"), "iso8859_7", ["windows-1253"]),
+    "hebrew": (HEBREW, "cp1255", ["windows-1255"]), "thai": (script("th").replace("。", ""), "cp874", ["cp874"]),
+    "czech_windows": (CZECH, "cp1250", ["windows-1250"]), "czech": (CZECH, "iso8859_2", ["windows-1250", "iso-8859-2"]),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_the_likeliest_encoding_comes_first_and_reads_the_text(put: Put, case: str) -> None:
+    text, encoding, expected = TEXTS[case]
+    path = put("my text.txt", text.encode(encoding))
+    error = refusal(path)
+    place = re.match(r"is not UTF-8: byte (\d+) is 0x(..), in line 1 ", error.what)
+    assert place
+    assert path.read_bytes()[int(place[1])] == int(place[2], 16) > 127
+    assert offered(error)[:len(expected)] == expected
+    assert text_of(path, encoding=expected[-1]) == text
+
+
+def test_case_20_the_remedy_works_as_typed(put: Put, tinylm: Command) -> None:
+    path = put("cp1252.txt", windows_1252())
+    said = tinylm("train", path, *QUICK, "--out", "run")
+    assert said.code == 2
+    assert said.err.startswith("tinylm: cp1252.txt: is not UTF-8: byte ")
+    option = re.search(r"--encoding \S+", said.err)
+    assert option
+    planned = tinylm("plan", path, *QUICK, *option[0].split(), "--json").json
+    assert planned["config"]["data"]["encoding"] == "windows-1252"
+
+
+def test_what_says_nothing_is_not_guessed_at(put: Put) -> None:
+    noise = bytes(0x80 + 7 * index * index % 128 for index in range(4000))
+    error = refusal(put("noise.txt", noise))
+    assert error.remedy == "Its bytes do not tell its encoding. If you know it: --encoding NAME"
+
+
+def test_the_place_counts_lines_and_bytes(put: Put) -> None:
+    before = "plain line\n" * 200_000
+    error = refusal(put("late.txt", before.encode() + FRENCH.encode("cp1252")))
+    assert f"byte {len(before) + 1} is 0x92, in line 200001" in error.what
+    assert offered(error)[0] == "windows-1252"
+
+
+def test_a_packed_text(put: Put) -> None:
+    import gzip
+
+    path = put("old.txt.gz", gzip.compress(windows_1252()))
+    assert text_of(path, encoding=offered(refusal(path))[0]) == windows_1252().decode("cp1252")
+
+
+# ---- UTF-8 with a flaw
+
+
+def test_case_23_a_text_cut_within_its_last_character(put: Put) -> None:
+    path = put("cut.txt", cut())
+    error = refusal(path)
+    assert error.what == ("ends in the middle of a character "
+                          f"(byte {len(cut()) - 1} is 0xC3, in line {cut().count(10) + 1}, and the file ends there)")
+    mended = re.search(r"head -c .* > mended\.txt", error.remedy)
+    assert mended
+    subprocess.run(mended[0], shell=True, check=True)
+    assert text_of(Path("mended.txt")) == book()
+
+
+@pytest.mark.parametrize(("name", "text", "lost"), [
+    ("chinese", script("zh"), 1), ("emoji", script("emoji"), 3), ("thai", script("th"), 2), ("greek", script("el"), 1)])
+def test_cut_texts_of_other_scripts_lose_a_character_and_no_more(put: Put, name: str, text: str, lost: int) -> None:
+    path = put(f"the {name}.txt", (text + "é€😀"[len("é€😀") - 1 if lost == 3 else lost - 1]).encode()[:-1])
+    error = refusal(path)
+    assert error.what.startswith("ends in the middle of a character")
+    assert "--encoding" not in error.remedy, "what came before leaves no doubt that it is UTF-8"
+    subprocess.run(error.remedy[error.remedy.index("head"):], shell=True, check=True)
+    assert text_of(Path("mended.txt")) == text
+
+
+def test_a_few_bad_bytes_are_counted(put: Put) -> None:
+    text = accented("NFC").encode()
+    path = put("it's mixed.txt", text + b"caf\xe9 noir, th\xe9 vert\n" + text)
+    error = refusal(path)
+    assert "is UTF-8 but for 2 bytes, of which the first, byte" in error.what
+    subprocess.run(error.remedy[error.remedy.index("iconv"):], shell=True, check=False)
+    assert text_of(Path("mended.txt")).count("caf noir, th vert") == 1
+
+
+# ---- UTF-16 and UTF-32
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("kind", ["book", "zh", "ru", "ja", "ar"])
+def test_case_29_with_a_mark_they_are_read_and_without_one_named(put: Put, encoding: str, kind: str) -> None:
+    text = book(4000) if kind == "book" else script(kind, 4000)
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE, "utf-32-le": codecs.BOM_UTF32_LE,
+            "utf-32-be": codecs.BOM_UTF32_BE}[encoding]
+    assert text_of(put("marked.txt", mark + text.encode(encoding))) == text
+    error = refusal(put("bare.txt", text.encode(encoding)))
+    assert error.what == f"looks like {encoding[:6].upper()} without a byte order mark"
+    assert offered(error) == [encoding]
+    assert text_of(Path("bare.txt"), encoding=encoding) == text
+
+
+def test_a_damaged_utf_16_is_told_as_such(put: Put) -> None:
+    error = refusal(put("a.txt", codecs.BOM_UTF16_LE + "ab".encode("utf-16-le") + b"\0\xd8c\0"))
+    assert error.what.startswith("is not UTF-16: byte 6 is 0x00, in line 1")
+    assert "ends in the middle of a character" in refusal(put("b.txt", "ab".encode("utf-16") + b"c")).what
+
+
+# ---- the option
+
+
+def test_a_text_in_utf_8_is_read_as_such_whatever_was_named(put: Put) -> None:
+    path = put("a.txt", FRENCH.encode())
+    corpus = open_corpus(path, encoding="windows-1252")
+    assert "".join(piece.text for piece in corpus.pieces()) == FRENCH
+    assert corpus.notes() == ["a.txt is UTF-8, and read as such, not as windows-1252"]
+    assert text_of(put("b.txt", book(900).encode()), encoding="utf-16-le") == book(900)
+
+
+@pytest.mark.parametrize(("named", "remedy"), [
+    ("klingon", "Did you mean"), ("windows1252", "Did you mean 'windows-1252'?"),
+    ("ansi", "Did you mean 'windows-1252'?"), ("koi8", "Did you mean 'koi8-"),
+    ("hex", "such as windows-1252"), ("rot13", "such as windows-1252"),
+    ("idna", "such as"), ("unicode_escape", ""), ("", "such as"), ("a\0b", "such as")])
+def test_names_that_are_no_encoding_of_texts(put: Put, named: str, remedy: str) -> None:
+    with pytest.raises(TinyLMError, match="there is no encoding of texts named") as caught:
+        open_corpus(put("a.txt", rhyme()), encoding=named)
+    assert remedy in caught.value.remedy
+    near = re.search(r"Did you mean '(.*)'", caught.value.remedy)
+    assert not near or checked_encoding(near[1])
+
+
+def test_the_wrong_encoding_is_told_with_a_better_one(put: Put, tinylm: Command) -> None:
+    path = put("ru.txt", script("ru").encode("koi8_r"))
+    said = tinylm("plan", path, *QUICK, "--encoding", "euc_jp")
+    assert said.code == 2
+    assert "ru.txt: is not euc_jp: byte" in said.err
+    assert "most likely: --encoding koi8-r" in said.err
+
+
+def test_every_command_in_a_refusal_is_one_line_of_the_shell(put: Put) -> None:
+    path = put("-it's $HOME.txt", cut())
+    command = refusal(path).remedy
+    subprocess.run(command[command.index("head"):command.index("; or")], shell=True, check=True)
+    assert text_of(Path("mended.txt")) == book()
+    assert shlex.split(command[command.index("head"):])[4] == "./-it's $HOME.txt"
