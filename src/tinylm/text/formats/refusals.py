@@ -11,6 +11,8 @@ _OFFICE = "Open it in Word or LibreOffice and save it as .docx or as plain text;
 _CALIBRE = "Make an EPUB of it with Calibre: ebook-convert {file} {base}.epub"
 _XML = "Take its text out, for example: xmllint --xpath 'string(/)' {file} > {base}.txt. Or --set " \
        "data.formats=keep learns the file as it stands"
+_PANDAS = "Write it as JSON lines, for example: python -c \"import sys, pandas; pandas.{read}(sys.argv[1])" \
+          ".to_json(sys.argv[2], orient='records', lines=True)\" {file} {base}.jsonl"
 
 _KINDS = {
     "djvu": ("is a DjVu document", "Take its text out: djvutxt {file} {base}.txt"),
@@ -18,10 +20,8 @@ _KINDS = {
     "wordperfect": ("is a WordPerfect document", _OFFICE.replace("{to}", "docx")),
     "property list": ("is a web archive or property list of a Mac", "Open it and save its text; on a Mac: textutil "
                       "-convert txt {file}"),
-    "parquet": ("is a Parquet table, and no text", "Write it as JSON lines, with pandas for one: pandas.read_parquet('{file}')"
-                ".to_json('{base}.jsonl', orient='records', lines=True)"),
-    "arrow": ("is an Arrow table, and no text", "Write it as JSON lines, with pandas for one: pandas.read_feather('{file}')"
-              ".to_json('{base}.jsonl', orient='records', lines=True)"),
+    "parquet": ("is a Parquet table, and no text", _PANDAS.replace("{read}", "read_parquet")),
+    "arrow": ("is an Arrow table, and no text", _PANDAS.replace("{read}", "read_feather")),
     "lit": ("is a book for Microsoft Reader", _CALIBRE), "kindle": ("is a book for Kindle (MOBI, AZW)", _CALIBRE),
     "chm": ("is a compiled HTML help file", "Unpack its pages: 7z x {file}"),
     "outlook": ("is a mail folder of Outlook", "Write its mails as .mbox: readpst {file}"),
