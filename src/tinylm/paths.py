@@ -13,7 +13,8 @@ IN_MEMORY = "texts in memory"
 def given_path(given: str | Path) -> Path:
     """The path that a person means. `~` is the home folder. Where nothing has the name as it was typed, spaces and
     quotes around it are taken off, a file:// address becomes its path, and backslashes are read as slashes or as marks
-    of a shell, if a file or folder has the name that is left. Otherwise the path is as it was given.
+    of a shell, and variables such as $HOME become their values, if a file or folder has the name that is left.
+    Otherwise the path is as it was given.
     """
     path = Path(os.path.expanduser(given))
     if _exists(path):
@@ -23,7 +24,8 @@ def given_path(given: str | Path) -> Path:
 
 def is_web_address(text: str) -> bool:
     """True for https://..., www. ... and the like."""
-    return bool(re.match(r"(?!file:)[a-z][a-z0-9+.-]+://|www\.[\w-]+\.", text.strip().strip("'\""), re.I))
+    return bool(re.match(r"(?!file:)[a-z][a-z0-9+.-]+://|www\.[\w-]+\.|"
+                         r"[\w-]+(\.[\w-]+)*\.(com|org|net|io|edu)/", text.strip().strip("'\""), re.I))
 
 
 def _meant(given: str) -> list[Path]:
@@ -34,7 +36,7 @@ def _meant(given: str) -> list[Path]:
         from urllib.request import url2pathname
 
         bare = url2pathname(urlsplit(bare).path)
-    names = [bare, re.sub(r"\\(.)", r"\1", bare), bare.replace("\\", "/")]
+    names = [bare, os.path.expandvars(bare), re.sub(r"\\(.)", r"\1", bare), bare.replace("\\", "/")]
     return [Path(os.path.expanduser(name)) for name in names if name and "\0" not in name]
 
 

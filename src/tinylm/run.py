@@ -147,10 +147,9 @@ def run_folder(source: Given, out: str | Path | None) -> Path:
     """The folder that was asked for, else runs/ and the name of the text."""
     if out is not None:
         return given_path(out)
-    if isinstance(source, Texts):
-        return Path("runs", "texts")
     suffix = rf"(\.(txt|text|md|jsonl|ndjson|{'|'.join(kind[1:] for kind in PACKED)}))+$"
-    name = re.sub(suffix, "", Path(os.path.abspath(given_path(source))).name, flags=re.I)
+    path = Path("texts") if isinstance(source, Texts) else Path(os.path.abspath(given_path(source)))
+    name = re.sub(suffix, "", path.name, flags=re.I)
     return Path("runs", "stdin" if str(source) == "-" else name[:100] or "model")
 
 
@@ -180,8 +179,7 @@ class _Run:
         config, held_out = job.config, job.dataset.validation
         model = TinyLM(config.model, config.train.seed).to(job.device)
         self.lm = LanguageModel(config, job.tokenizer, model)
-        if config.data.source in ("-", IN_MEMORY):
-            self.lm.training_corpus = job.split.train.corpus
+        self.lm.training_corpus = job.split.train.corpus if config.data.source in ("-", IN_MEMORY) else None
         self.judged = held_out or job.dataset.train
         self.split = "validation" if held_out else "train"
         self.journal = Journal(folder, started)

@@ -6,6 +6,7 @@ import codecs
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,11 @@ def test_what_says_nothing_is_not_guessed_at(put: Put) -> None:
     assert error.remedy == "Its bytes do not tell its encoding. If you know it: --encoding NAME"
 
 
+def test_what_is_quoted_of_a_text_drives_no_terminal(put: Put) -> None:
+    error = refusal(put("a.txt", ("müde Füße \x1b[31m und \x9b31m süße Äpfel\n" * 30).encode("latin-1")))
+    assert str(error).isprintable()
+
+
 def test_the_place_counts_lines_and_bytes(put: Put) -> None:
     before = "plain line\n" * 200_000
     error = refusal(put("late.txt", before.encode() + FRENCH.encode("cp1252")))
@@ -145,6 +151,20 @@ def test_a_few_bad_bytes_are_counted(put: Put) -> None:
     assert "is UTF-8 but for 2 bytes, of which the first, byte" in error.what
     subprocess.run(error.remedy[error.remedy.index("iconv"):], shell=True, check=False)
     assert text_of(Path("mended.txt")).count("caf noir, th vert") == 1
+
+
+@pytest.mark.parametrize(("kind", "encoding", "named"), [
+    ("zh", "gb18030", "gb18030"), ("ja", "shift_jis", "cp932"), ("ja", "euc_jp", "euc-jp")])
+def test_a_bad_byte_in_a_text_of_another_encoding(put: Put, kind: str, encoding: str, named: str) -> None:
+    content = script(kind, 40_000).encode(encoding)
+    at = content.index(b"\n", 30_000)
+    path = put("novel.txt", content[:at] + b"\xff" + content[at:])
+    assert offered(refusal(path))[0] == named
+    error = refusal(path, encoding=encoding)
+    assert f"but for 1 byte: byte {at} is 0xFF" in error.what
+    mend = error.remedy[error.remedy.index("python"):]
+    subprocess.run(mend.replace("python", sys.executable, 1), shell=True, check=True)
+    assert text_of(Path("mended.txt")) == script(kind, 40_000)
 
 
 # ---- UTF-16 and UTF-32

@@ -166,6 +166,11 @@ def test_many_of_a_kind_are_counted_and_a_few_named(fill: Fill) -> None:
                                               "(000.png, 001.png, 002.png, ...)")
 
 
+def test_names_that_drive_a_terminal_are_told_harmless(fill: Fill) -> None:
+    folder = fill({"a.txt": TEXT, "\x1b[31mred\n.png": PNG, "caf\udce9.png": PNG})
+    assert all(note.isprintable() for note in open_corpus(folder).notes())
+
+
 def test_records_of_a_folder(fill: Fill) -> None:
     corpus = open_corpus(fill({"a.jsonl": records("one", "two"), "b.NDJSON": records("three"), "c.txt": TEXT}),
                          documents="jsonl")

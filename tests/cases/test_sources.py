@@ -159,10 +159,11 @@ def test_case_64_the_suffix_in_any_case_is_no_part_of_the_name(name: str, run: s
 
 @pytest.mark.parametrize("pasted", [
     "'My Book.txt'", '"My Book.txt"', "My Book.txt ", " My Book.txt\n", r"My\ Book.txt", "“My Book.txt”",
-    "./My Book.txt", ".\\My Book.txt", "'./My Book.txt' "])
+    "./My Book.txt", "$HOME/My Book.txt", ".\\My Book.txt", "'./My Book.txt' "])
 def test_a_path_as_it_was_pasted(here: Path, pasted: str) -> None:
     assert open_corpus(pasted).name == "My Book.txt"
-    assert given_path(pasted).resolve() == here / "My Book.txt"
+    home = here.parent / "home" if "$HOME" in pasted else here
+    assert given_path(pasted).resolve() == home / "My Book.txt"
 
 
 @pytest.mark.usefixtures("here")
@@ -185,7 +186,8 @@ def test_a_name_as_it_stands_comes_first(here: Path) -> None:
 @pytest.mark.parametrize(("address", "fetched"), [
     ("https://www.gutenberg.org/files/11/11-0.txt", "11-0.txt"), ("http://example.org/a%20b.txt?x=1&y=2", "a b.txt"),
     ("HTTPS://EXAMPLE.ORG/Book.TXT", "Book.TXT"), ("www.example.org/texts/-odd.txt", "-odd.txt"),
-    ("https://example.org/", "page.html"), ("ftp://example.org/pub/book.text", "book.text")])
+    ("https://example.org/", "page.html"), ("gutenberg.org/cache/11.txt", "11.txt"),
+    ("ftp://example.org/pub/book.text", "book.text")])
 def test_case_65_an_address_names_the_commands_that_fetch_and_train(
         here: Path, tinylm: Command, address: str, fetched: str) -> None:
     said = tinylm("train", address, *QUICK)
@@ -227,6 +229,8 @@ def test_a_slip_of_the_pen_names_what_is_near() -> None:
     assert "Did you mean 'My Book.txt'?" in refusal(lambda: open_corpus("My Bok.txt")).remedy
     assert "/home/My Book.txt" in refusal(lambda: open_corpus("~/My Boook.txt")).remedy
     assert "there is no such file or folder" in refusal(lambda: open_corpus("a\0b")).what
+    assert "is a pattern" in refusal(lambda: open_corpus("*.md")).what
+    assert "a data set of a hub has to be fetched first" in refusal(lambda: open_corpus("someone/TinyStories")).remedy
 
 
 @pytest.mark.usefixtures("here")

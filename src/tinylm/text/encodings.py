@@ -21,6 +21,7 @@ COMMON = {
     "windows-1251": "Cyrillic, as Windows saves it", "euc-jp": "Japanese", "big5": "traditional Chinese",
     "cp949": "Korean, EUC-KR included", "koi8-r": "Cyrillic", "koi8-u": "Cyrillic, Ukrainian",
     "windows-1250": "Central European, as Windows saves it", "iso-8859-2": "Central European",
+    "iso-8859-1": "Western European",
     "mac-roman": "Western European, of old Macs", "cp850": "Western European, of DOS",
     "cp437": "Western European, of DOS", "cp866": "Cyrillic, of DOS", "iso-8859-5": "Cyrillic",
     "mac-cyrillic": "Cyrillic, of old Macs", "windows-1253": "Greek", "iso-8859-7": "Greek",

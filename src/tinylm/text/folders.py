@@ -14,6 +14,7 @@ from tinylm.text.decoding import read_text, settled_encoding, why_no_text
 from tinylm.text.formats.extracted import Unreadable
 from tinylm.text.packed import without_packing
 from tinylm.text.sources import Options, Source, file_source
+from tinylm.untrusted import quoted
 
 if TYPE_CHECKING:
     from tinylm.text.formats.reading import Formatted
@@ -170,8 +171,8 @@ class _Finder:
         self._passed_folders.setdefault(f"cannot be read ({error.strerror})", []).append(Path(error.filename))
 
     def _names(self, paths: list[Path]) -> str:
-        names = [os.path.relpath(path, self._root) for path in paths]
-        return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+        names = [quoted(os.path.relpath(path, self._root)) for path in paths[:NAMES_SHOWN]]
+        return ", ".join(names) + (", ..." if len(paths) > NAMES_SHOWN else "")
 
 
 def _why_not_entered(folder: Path) -> str:

@@ -40,10 +40,15 @@ def missing(source: str, built_in: Iterable[str]) -> TinyLMError:
         below = drive[2].replace("\\", "/")
         return TinyLMError("is a path of Windows, and this is another system", where=source,
                            remedy=f"Under WSL it is /mnt/{drive[1].lower()}/{below}")
+    if any(mark in source for mark in "*?"):
+        return TinyLMError("is a pattern that fits no file, or that nobody has replaced by the files", where=source,
+                           remedy="Give one file, or put the files into a folder and give that")
     path = given_path(source)
     names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
     close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, built_in)
     remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(built_in)}"
+    if not close and re.fullmatch(r"[\w-]+/[\w.-]+", source) and not path.suffix:
+        remedy += ". tinylm downloads nothing: a data set of a hub has to be fetched first"
     return TinyLMError("there is no such file or folder", where=source or "an empty name", remedy=remedy)
 
 

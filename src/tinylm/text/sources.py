@@ -101,7 +101,7 @@ def chosen_source(source: Given | None, texts: str | Iterable[str] | None) -> Gi
 
 @dataclass(frozen=True)
 class Source:
-    """One file, or something like it: its name for people, what a document is in it, and a way to read it again.
+    """A file, or something like it: its name for people, what a document is in it, and a way to read it again.
 
     Attributes:
         note: what a person should know of how it is read; empty for plain text.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tinylm.errors import TinyLMError, shell_word
 from tinylm.text.encodings import COMMON, WIDE, likely_encodings, spoken
 from tinylm.text.packed import CHUNK, PACKED
+from tinylm.untrusted import quoted
 
 MOST_SURVEYED = 64
 """Chunks of a text that are looked through once it has turned out not to be UTF-8."""
@@ -41,16 +42,17 @@ def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: st
     Args:
         read: reads the file again, to look through it.
     """
-    is_wide, survey = failure.encoding in WIDE, _survey(read())
+    is_wide, survey = failure.encoding in WIDE, _survey(read(), failure.encoding)
     if failure.at_end and failure.error.end == len(failure.error.object):
         return TinyLMError(f"ends in the middle of a character ({failure.place}, and the file ends there)",
                            where=where, remedy=_without_the_end(failure, where, is_certain=is_wide or survey.good > 0))
     what = f"is not {spoken(failure.encoding)}: {failure.place} ({failure.error.reason})"
     if is_wide:
         return TinyLMError(what, where=where, remedy="Copy it again from where it came: it is damaged")
-    if failure.encoding == "utf-8" and survey.bad * 4 <= survey.good:
+    if survey.bad * (4 if failure.encoding == "utf-8" else 20) <= survey.good:
         count = "1 byte:" if survey.bad == 1 else f"{survey.bad:,} bytes{survey.part}, of which the first,"
-        return TinyLMError(f"is UTF-8 but for {count} {failure.place}", where=where, remedy=_without_bad_bytes(where))
+        return TinyLMError(f"is {spoken(failure.encoding)} but for {count} {failure.place}", where=where,
+                           remedy=_without_bad_bytes(failure.encoding, where))
     return TinyLMError(what, where=where, remedy=_in_another_encoding(survey.sample))
 
 
@@ -71,7 +73,7 @@ def line_ends(text: str) -> int:
 
 @dataclass(frozen=True)
 class _Survey:
-    """A text read as UTF-8: how many characters beyond ASCII are good and bytes bad, and a sample of such lines."""
+    """A text in its encoding: how many characters beyond ASCII are good and bad, and a sample of lines with them."""
 
     sample: bytes
     good: int
@@ -80,18 +82,15 @@ class _Survey:
     """Of the text that was looked through, for people; empty if it was all of it."""
 
 
-_ESCAPED = re.compile("[\udc80-\udcff]")
-
-
-def _survey(chunks: Iterator[bytes]) -> _Survey:
-    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+def _survey(chunks: Iterator[bytes], encoding: str) -> _Survey:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
     rest = sample = b""
     good = bad = 0
     for chunk in islice(chunks, MOST_SURVEYED):
         text = decoder.decode(chunk)
-        escaped = len(_ESCAPED.findall(text))
-        bad += escaped
-        good += len(text) - len(text.encode("ascii", "ignore")) - escaped
+        replaced = text.count("\ufffd")
+        bad += replaced
+        good += len(text) - len(text.encode("ascii", "ignore")) - replaced
         if len(sample) < SAMPLE:
             *lines, rest = (rest + chunk).splitlines(keepends=True)
             sample += b"".join(line for line in lines if not line.isascii())[:SAMPLE]
@@ -109,7 +108,8 @@ def _whole_words(sample: bytes) -> bytes:
 
 
 def _in_another_encoding(sample: bytes) -> str:
-    names = likely_encodings(sample)
+    parts = [sample, *(_whole_words(sample[start:start + SAMPLE // 8]) for start in range(0, SAMPLE, SAMPLE // 8))]
+    names = next(filter(None, map(likely_encodings, filter(None, parts))), [])  # a bad byte spoils one part of it
     if not names:
         return "Its bytes do not tell its encoding. If you know it: --encoding NAME"
     first, *others = [f"--encoding {name} ({_about(name)}\"{_excerpt(sample, name)}\")" for name in names]
@@ -124,7 +124,7 @@ def _excerpt(sample: bytes, name: str) -> str:
     """Some words around the first characters beyond ASCII, as the encoding reads them."""
     text = sample.decode(name, "replace")
     at = next((index for index, character in enumerate(text) if not character.isascii()), 0)
-    return " ".join(text[max(0, at - 12):at + 20].split())
+    return quoted(" ".join(text[max(0, at - 12):at + 20].split()))
 
 
 def _without_the_end(failure: Failure, where: str, *, is_certain: bool) -> str:
@@ -133,8 +133,12 @@ def _without_the_end(failure: Failure, where: str, *, is_certain: bool) -> str:
             + _by_hand(f"head -c {failure.byte}", where) + other)
 
 
-def _without_bad_bytes(where: str) -> str:
-    return "Mend them in an editor, or leave them out" + _by_hand("iconv -c -f utf-8 -t utf-8", where)
+def _without_bad_bytes(encoding: str, where: str) -> str:
+    program = "iconv -c -f utf-8 -t utf-8"
+    if encoding != "utf-8":  # iconv has few encodings on some systems
+        program = ("python -c \"import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()"
+                   f".decode('{encoding}', 'ignore').encode())\"")
+    return "Mend them in an editor, or leave them out" + _by_hand(program, where)
 
 
 def _by_hand(program: str, where: str) -> str:
