@@ -87,12 +87,13 @@ SKIP_BAD = "--skip-bad passes over such records and counts them (in Python: skip
 
 
 def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *, skip_bad: bool = False,
-               note: Callable[[str], None] = lambda _: None) -> Iterator[tuple[int, str]]:
+               by_line: bool = True, note: Callable[[str], None] = lambda _: None) -> Iterator[tuple[int, str]]:
     """(line number, text) of each record that has a text; an empty text is passed over.
 
     Args:
         field: where a record holds its text, as `fields.text_of` takes it.
         skip_bad: pass over bad records rather than stop at the first.
+        by_line: whether a line tells a record; otherwise its number is told as well.
         note: is told in the end how many records were passed over, and where the first of them is.
 
     Raises:
@@ -100,13 +101,16 @@ def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *,
     """
     good = bad = empty = 0
     first: TinyLMError | None = None
-    for number, record in records:
+    at = ""
+    for count, (number, record) in enumerate(records, start=1):
         try:
             text = text_of(record, field)
         except BadRecord as error:
             alone = good + empty == 0 and error.remedy
             remedy = error.remedy if alone or error.fits_all else ". ".join(filter(None, (error.remedy, SKIP_BAD)))
-            first = first or TinyLMError(error.what, where=f"{where}, line {number}", remedy=remedy)
+            if not first:
+                at = f"line {number}" if by_line else f"line {number}, record {count}"
+                first = TinyLMError(error.what, where=f"{where}, {at}", remedy=remedy)
             if not skip_bad:
                 raise first from None
             bad += 1
@@ -119,7 +123,6 @@ def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *,
         raise TinyLMError(f"all of its {bad:,} records are bad; the first: {first.what}", where=first.where,
                           remedy=first.remedy.removesuffix(SKIP_BAD).rstrip(". "))
     if first:
-        line = first.where.rpartition(" ")[2]
-        note(f"{bad:,} bad of {all_of_them} skipped; the first, in line {line}: {first.what}")
+        note(f"{bad:,} bad of {all_of_them} skipped; the first, in {at}: {first.what}")
     if empty:
         note(f"{empty:,} of {all_of_them} without text passed over")

@@ -71,11 +71,13 @@ def test_broken_json(refused: Refused, content: str) -> None:
 def test_an_array_that_is_cut_short(read: Reader, refused: Refused) -> None:
     content = json.dumps(OBJECTS, indent=0)[:-20]
     message = refused("a.json", content)
-    assert "a.json, line 10: is not valid JSON: it is cut short" in message
+    assert "a.json, line 10, record 3: is not valid JSON: it is cut short" in message
     assert "--skip-bad" in message
     found = read("a.json", content, skip_bad=True)
     assert found.documents == TEXTS[:2]
-    assert "1 bad of 3 records skipped; the first, in line 10" in found.notes
+    assert "1 bad of 3 records skipped; the first, in line 10, record 3:" in found.notes
+    one_line = read("a.json", json.dumps([TEXTS[0], {"text": None}, TEXTS[1]]), skip_bad=True)
+    assert "the first, in line 1, record 2: the field 'text' is not a string but null" in one_line.notes
 
 
 def test_an_archive_of_twitter(read: Reader, refused: Refused) -> None:

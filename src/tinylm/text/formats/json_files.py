@@ -79,7 +79,7 @@ def _object(text: str, at: int, value: dict[str, Any], field: str,
         return with_lines(text, places), "read as JSON, a document for each of its objects"
     found = f"several lists in it might be the texts: {', '.join(list(lists)[:10])}" if lists else \
         "no list of texts or records was found in it"
-    one = next(iter(lists), "rows")
+    one = max(lists, key=lambda name: len(json.dumps(value[name][:5])), default="")  # the wordiest
     take = f"Take one out, for example: jq '.\"{one}\"' {way('{file}', where)} > list.json. Or " if lists else ""
     raise Unreadable(f"is JSON, but {found}", where=where, remedy=f"{take}{AS_IT_STANDS}")
 

@@ -130,7 +130,8 @@ class Formatted:
             note(sentence)
         none = True
         try:
-            for line, text in read_texts(records, field, where, skip_bad=self._skip_bad, note=note):
+            for line, text in read_texts(records, field, where, skip_bad=self._skip_bad, note=note,
+                                         by_line=self._kind != "json"):
                 none = False
                 yield line, text
         except TinyLMError as error:
