@@ -228,8 +228,9 @@ def read_config(folder: str | Path) -> RunConfig:
                           remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
     values = read_json(path, MOST_CONFIG)
     _check_format(path, values)
-    if isinstance(values.get("data"), dict):  # a folder from before the setting holds a text with its line ends kept
+    if isinstance(values.get("data"), dict):  # a folder from before the settings holds a text as it stood
         values["data"].setdefault("line_ends", "keep")
+        values["data"].setdefault("formats", "keep")
     try:
         return RunConfig.from_dict(values)
     except TinyLMError as error:

@@ -28,7 +28,7 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers
         TinyLMError: a choice that cannot stand, whatever the text.
     """
     homes = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
-             "encoding": "data",
+             "skip_bad": "data", "encoding": "data",
              "minutes": "train", "steps": "train", "epochs": "train", "until": "train", "seed": "train",
              "device": "train"}
     given: dict[str, dict[str, Any]] = {}

@@ -120,9 +120,14 @@ class DataConfig(Section):
 
     source: str = Field("", description="what was trained on: a path, or the name of a built-in corpus")
     fingerprint: str = Field("", description="sha256 of its documents, so that a changed text is noticed")
-    documents: Literal["auto", "text", "line", "jsonl"] = Field(
-        "auto", description="what one document is: a whole file, a line, or a jsonl record")
-    text_field: str = Field("text", description="the field of a jsonl record that holds the text")
+    documents: Literal["auto", "text", "line", "jsonl", "json", "csv"] = Field(
+        "auto", description="what one document is: a whole file, a line, a record of JSON lines or a JSON array, or a "
+                            "row of a table; auto: by the file's name and content")
+    text_field: str = Field("text", description="the field of a record that holds the text: a name, a dotted path "
+                                                "(data.text), or several with commas")
+    skip_bad: bool = Field(False, description="pass over bad records and count them, rather than stop at the first")
+    formats: Literal["extract", "keep"] = Field(
+        "extract", description="HTML, EPUB, subtitles, chats, tables and the like: their text, or all as it stands")
     encoding: str = Field("auto", description="of files that are not UTF-8 and have no byte order mark; auto: none")
     line_ends: Literal["normalize", "keep"] = Field(
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")

@@ -90,7 +90,8 @@ class LanguageModel(Writing):
 
     # ---- judging and looking inside
 
-    def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None) -> Report:
+    def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
+                 **read_as: Any) -> Report:
         """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
         nothing is copied from the training text.
 
@@ -99,6 +100,8 @@ class LanguageModel(Writing):
                 held out). What the tokenizer does not know of another text is counted and charged
                 (`Report.left_out`), and the model reads on as if it were not there.
             texts: strings instead of a source. Those that the model was trained on count as its training text.
+            read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
+                text was.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
@@ -107,6 +110,9 @@ class LanguageModel(Writing):
 
         data = self.config.data
         source = chosen_source(source, texts)
+        if source is None and read_as:
+            raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
+                              remedy="Name the text to evaluate on, or leave this out")
         if source is None or (isinstance(source, Texts) and self._was_trained_on(source)):
             split = self._training_split()
             dataset = build_dataset(split, self.tokenizer)
@@ -114,7 +120,7 @@ class LanguageModel(Writing):
             report = self._judge(dataset.validation or dataset.train, name,
                                  baselines_of_run(split, dataset, self.tokenizer))
         else:
-            corpus = open_corpus(source, Options.of(data))
+            corpus = open_corpus(source, Options.of(data), **read_as)
             split = split_corpus(corpus, 0.0)
             report = self._judge_other(split, corpus.name)
         own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []

@@ -88,7 +88,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
             be given anew.
         quiet: print nothing.
-        flags: as on the command line: tokenizer, documents, text_field, encoding, validation, minutes, seed, ...
+        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, minutes, ...
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:

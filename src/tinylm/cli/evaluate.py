@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.output import add_json, columns, note, print_json
+from tinylm.cli.reading import add_reading, reading
 
 EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 
@@ -12,6 +13,7 @@ EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="a text (default: what training held out)")
+    add_reading(parser)
     add_json(parser)
 
 
@@ -19,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     import tinylm
     from tinylm.report import cautions, figure, say_copied, standings, verdict
 
-    report = tinylm.load(arguments.run).evaluate(arguments.source)
+    report = tinylm.load(arguments.run).evaluate(arguments.source, **reading(arguments))
     for sentence in report.notes:
         note(f"note: {sentence}")
     if arguments.json:

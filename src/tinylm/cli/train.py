@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.output import add_json, patient_console, print_json
+from tinylm.cli.reading import add_reading, reading
 from tinylm.errors import TinyLMError
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
@@ -24,17 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool = True) -> None:
     """What train and plan share."""
     parser.add_argument("source", metavar="SOURCE", nargs=None if source_is_needed else "?",
-                        help="a file or folder of text, jsonl, .gz, .zst, - for standard input, "
-                        "or a built-in text: hello, python-reference, python-stdlib")
+                        help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
+                        "packed or not), - for standard input, or a built-in text: hello, python-reference, "
+                        "python-stdlib")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", choices=("auto", "word", "char", "bpe"), help="(default: auto)")
     parser.add_argument("--vocab-size", type=int, metavar="N", help="most entries of the vocabulary")
-    parser.add_argument("--documents", choices=("auto", "text", "line", "jsonl"),
-                        help="what one document is: a file, a line, or a jsonl record")
-    parser.add_argument("--text-field", metavar="NAME", help="the field of a jsonl record with the text")
-    parser.add_argument("--encoding", metavar="NAME",
-                        help="of files without a byte order mark, e.g. windows-1252 or gb18030 (default: UTF-8)")
+    add_reading(parser)
     parser.add_argument("--validation", metavar="SHARE|FILE", type=_share_or_path,
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
@@ -61,9 +59,8 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
     layers = [read_toml(arguments.config)] if arguments.config else []
     layers += [parse_setting(setting) for setting in arguments.set]
-    names = ("tokenizer", "vocab_size", "documents", "text_field", "encoding", "validation", "minutes", "steps",
-             "epochs", "until", "seed", "device")
-    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
+    names = ("tokenizer", "vocab_size", "validation", "minutes", "steps", "epochs", "until", "seed", "device")
+    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **reading(arguments),
                    **{name: getattr(arguments, name) for name in names})
 
 

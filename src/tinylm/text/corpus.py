@@ -21,17 +21,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.encodings import checked_encoding
 from tinylm.text.folders import select_texts
-from tinylm.text.line_ends import LineEnds
+from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.missing import is_a_text, missing, not_a_source
-from tinylm.text.records import LONGEST, read_lines, read_records
-from tinylm.text.sources import Documents, Given, Options, Source, Tally, Texts, file_source
+from tinylm.text.records import LONGEST, read_lines
+from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
 
 _DEFAULT = Options()
 PIECE = 1 << 20
@@ -88,25 +88,28 @@ class Corpus:
 
     def _pieces(self, tally: Tally) -> Iterator[Piece]:
         for source in self._sources:
-            if source.documents == "text":
-                yield from _cut(self._chunks(source, tally.line_ends), source.where)
-                continue
-            for number, text in self._short_documents(source, tally):
-                yield from _cut([text], source.where, number)
+            yield from self._pieces_of(source, tally)
 
-    def _chunks(self, source: Source, line_ends: LineEnds) -> Iterator[str]:
-        keeps = self._opened_as.line_ends == "keep"
-        return source.chunks() if keeps else line_ends.normalised_chunks(source.chunks())
+    def _pieces_of(self, source: Source, tally: Tally) -> Iterator[Piece]:
+        from tinylm.text.noticing import is_watched, watched  # compiles patterns, which asking a model does not need
 
-    def _short_documents(self, source: Source, tally: Tally) -> Iterator[tuple[int, str]]:
-        """(line number, text) of each."""
-        if source.documents == "line":
-            return read_lines(self._chunks(source, tally.line_ends), source.where)
-        lines = read_lines(self._chunks(source, LineEnds()), source.where)  # between records, they are of no text
-        records = read_records(lines, self._opened_as.text_field, source.where)
-        if self._opened_as.line_ends == "keep":
-            return records
-        return ((number, tally.line_ends.normalised(text)) for number, text in records)
+        note = partial(tally.notes.add, source.where)
+        in_one_line = source.documents != "text"
+        if source.formatted:
+            for line, text in source.formatted.texts(note):
+                text = text if self._opened_as.line_ends == "keep" else tally.line_ends.normalised(text)
+                yield from _cut([text], source.where, line, in_one_line)
+            return
+        chunks = source.chunks()
+        if self._opened_as.line_ends != "keep":
+            chunks = tally.line_ends.normalised_chunks(chunks)
+        if is_watched(source.where):
+            chunks = watched(chunks, source.where, in_one_line, note)
+        if not in_one_line:
+            yield from _cut(chunks, source.where)
+            return
+        for line, text in read_lines(chunks, source.where):
+            yield from _cut([text], source.where, line, in_one_line)
 
     def stats(self) -> CorpusStats:
         """Sizes, alphabet and fingerprint: the first call reads the whole text, later ones remember.
@@ -137,7 +140,7 @@ class Corpus:
         return open_corpus(source, self._opened_as)
 
 
-def open_corpus(source: Given, options: Options = _DEFAULT, **chosen: str) -> Corpus:
+def open_corpus(source: Given, options: Options = _DEFAULT, **chosen: Any) -> Corpus:
     """Opens a text to train on.
 
     Args:
@@ -150,9 +153,9 @@ def open_corpus(source: Given, options: Options = _DEFAULT, **chosen: str) -> Co
         TinyLMError: it does not exist, cannot be read, is empty, is not text, or is in an unknown encoding.
     """
     options = replace(options, **chosen)
-    if options.documents not in ("auto", "text", "line", "jsonl"):
+    if options.documents not in DOCUMENTS:
         raise TinyLMError(f"there is no kind of documents {options.documents!r}", where="documents",
-                          remedy=did_you_mean(options.documents, ("auto", "text", "line", "jsonl")))
+                          remedy=did_you_mean(options.documents, DOCUMENTS))
     if options.encoding != "auto":
         checked_encoding(options.encoding)
     corpus = _open(source, options)
@@ -169,6 +172,9 @@ def _open(source: Given, options: Options) -> Corpus:
     if source == "-":
         return _spooled(_standard_input(), Path("standard input"), options)
     if source in BUILT_IN:
+        if options.documents in RECORDS:
+            raise TinyLMError(f"is a built-in text, which is no {options.documents}", where=str(source),
+                              remedy="Leave out what its documents are: --documents auto")
         return Corpus(str(source), BUILT_IN[str(source)](options), options)
     path = given_path(source)
     try:
@@ -225,14 +231,16 @@ def _in_memory(texts: Texts, options: Options) -> Corpus:
 _BREAK = re.compile(rf"[^{WHITESPACE}](?=[{WHITESPACE}])")
 
 
-def _cut(chunks: Iterable[str], where: str, only_line: int | None = None) -> Iterator[Piece]:
-    """A document in pieces, cut before white space that follows something else. `only_line`: it is that line alone.
+def _cut(chunks: Iterable[str], where: str, line: int = 1, in_one_line: bool = False) -> Iterator[Piece]:
+    """A document in pieces, cut before white space that follows something else.
+
+    `line` is where it begins; `in_one_line` means that all of it stands there.
 
     There, words end for every tokenizer of ours. For GPT-2's pattern: it never looks back, no alternative goes on from
     other characters into white space, and its only look ahead, `\\s+(?!\\S)`, is about white space. So what it finds
     before the cut and after it stays the same when either side is taken alone.
     """
-    held, searched, line, in_one_line = "", PIECE, only_line or 1, only_line is not None
+    held, searched = "", PIECE
     for chunk in chunks:
         held += chunk
         while found := _BREAK.search(held, searched):

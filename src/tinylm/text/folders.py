@@ -7,16 +7,20 @@ import re
 import stat
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tinylm.errors import TinyLMError, command
 from tinylm.text.decoding import read_text, settled_encoding, why_no_text
+from tinylm.text.formats.extracted import Unreadable
 from tinylm.text.packed import without_packing
-from tinylm.text.sources import Options, Source, file_source, is_jsonl
+from tinylm.text.sources import Options, Source, file_source
 from tinylm.untrusted import quoted
 
+if TYPE_CHECKING:
+    from tinylm.text.formats.reading import Formatted
+
 PROGRAM_KINDS = frozenset((
-    ".svg", ".css", ".scss", ".less", ".map", ".xsd", ".xsl", ".xml", ".json", ".plist", ".ini", ".cfg", ".conf",
+    ".svg", ".css", ".scss", ".less", ".map", ".xsd", ".xsl", ".plist", ".ini", ".cfg", ".conf",
     ".config", ".toml", ".yaml", ".yml", ".properties", ".lock", ".url", ".lnk", ".desktop", ".webloc", ".pem", ".crt",
     ".key", ".csproj", ".sln", ".iml", ".bak", ".tmp", ".swp"))
 """Suffixes of markup and settings that programs wrote for programs."""
@@ -47,11 +51,14 @@ def select_texts(folder: Path, options: Options) -> Selection:
     if is_model_folder(folder):
         raise TinyLMError("is a model folder, and no text", where=str(folder),
                           remedy=f"To go on with its training: {command('train', '--resume', '--out', folder)}")
+    from tinylm.text.formats.recognise import BY_SUFFIX
+
+    named = [suffix for suffix, kind in BY_SUFFIX.items() if kind == options.documents]
     found, for_programs = _Finder(folder), list[Path]()
     sources: list[Source] = []
     for path in sorted(found.files):
-        if options.documents == "jsonl" and not is_jsonl(path):
-            found.pass_over(path, "not named .jsonl or .ndjson")
+        if named and without_packing(path).suffix.lower() not in named:
+            found.pass_over(path, f"not named {' or '.join(named)}")
         elif _is_for_programs(path):
             for_programs.append(path)
         else:
@@ -62,7 +69,7 @@ def select_texts(folder: Path, options: Options) -> Selection:
     else:
         sources = [source for path in for_programs for source in found.taken(path, options)]
     if not sources:
-        kind = ".jsonl or .ndjson" if options.documents == "jsonl" else "text"
+        kind = " or ".join(named) or "text"
         raise TinyLMError(f"this folder holds no {kind} files", where=str(folder), remedy=". ".join(
             [*found.sentences(options), "Give a folder with such files, or one file"]))
     return Selection(sources, [_taken(sources), *found.sentences(options)])
@@ -98,7 +105,7 @@ class _Finder:
         try:
             source = file_source(path, options)
             encoding = settled_encoding(path, source.where, options.encoding)
-            reason = why_no_text(path, encoding) if source.is_plain else _why_unread(source)
+            reason = _why_unread(source.formatted) if source.formatted else why_no_text(path, encoding)
         except TinyLMError as error:
             reason = error.what
         if reason:
@@ -182,8 +189,14 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(os.path.join(folder, ""))
 
 
-def _why_unread(source: Source) -> str:
-    return "" if next(source.chunks(), "") else "is empty"
+def _why_unread(file: Formatted) -> str:
+    """A reason why a file in a format has no text to give; empty if it has, also if a record of it is bad."""
+    try:
+        return "" if next(file.texts(lambda _: None), None) else "is empty"
+    except Unreadable as error:
+        return error.what
+    except TinyLMError:
+        return ""
 
 
 def _way_to_read(path: Path, reason: str, options: Options) -> str:

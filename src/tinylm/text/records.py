@@ -1,13 +1,14 @@
-"""Documents that are lines: of a text, or jsonl records."""
+"""Records that hold documents: lines of JSON, elements of a JSON array, rows of a table; and what is wrong with one."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tinylm.errors import TinyLMError
+from tinylm.text.fields import BadRecord, text_of
 
 LONGEST = 16 << 20
 """The longest word, line or jsonl record in characters: what must fit in memory at once."""
@@ -28,31 +29,100 @@ def read_lines(chunks: Iterable[str], where: str) -> Iterator[tuple[int, str]]:
                               remedy="If a line is not a document of its own: --documents text")
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+Record = object
+"""A parsed record, or the `BadRecord` that says why there is none."""
+
+_DEEP = "brackets in brackets without end"
 
 
-def read_records(lines: Iterable[tuple[int, str]], field: str, where: str) -> Iterator[tuple[int, str]]:
+def read_json_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Record]]:
+    """The record of each line. Byte order marks, which stand where files were joined, are passed over."""
     for number, line in lines:
-        text = _record_text(line, field, f"{where}, line {number}")
+        line = line.strip("\ufeff \t\r")
+        if line:
+            yield number, _parsed(line)
+
+
+def _parsed(line: str) -> Record:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        return _broken(line, error)
+    except RecursionError:
+        return BadRecord(f"is not JSON that can be read: {_DEEP}")
+    except ValueError as error:  # a number of 5,000 digits
+        return BadRecord(f"is not JSON that can be read: {error}")
+
+
+def _broken(line: str, error: json.JSONDecodeError) -> BadRecord:
+    at = f"is not valid JSON: {error.msg} at character {error.pos + 1}"
+    if line in ("[", "{") or line.startswith("[{") or line.startswith('["'):
+        return BadRecord(f"{at}; it begins JSON that goes on over several lines",
+                         'Read the whole file as JSON: --documents json (in Python: documents="json")')
+    if error.msg == "Extra data" and line[error.pos:].startswith(("{", "[", '"')):
+        return BadRecord(f"is not valid JSON: more than one record is in it, the second at character {error.pos + 1}",
+                         'Read the file as JSON, record by record: --documents json (in Python: documents="json")')
+    if line.endswith(",") and _is_json(line[:-1]):
+        return BadRecord("is not valid JSON: it is a record with a comma after it, as in a JSON array",
+                         "Take the commas away, for example: sed 's/,$//' FILE.jsonl > NEW.jsonl", fits_all=True)
+    if error.pos >= len(line) or error.msg.startswith("Unterminated string"):
+        return BadRecord(f"is not valid JSON: it is cut short ({error.msg} at character {error.pos + 1})")
+    if re.search(r",\s*[}\]]", line[:error.pos + 1]):
+        return BadRecord(f"{at}; no comma may stand before a closing bracket")
+    if line.startswith("{'"):
+        return BadRecord(f"{at}; JSON has double quotes, and this is a dictionary as Python prints it",
+                         "Write it with json.dumps(record)", fits_all=True)
+    return BadRecord(at)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+SKIP_BAD = "--skip-bad passes over such records and counts them (in Python: skip_bad=True)"
+
+
+def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *, skip_bad: bool = False,
+               by_line: bool = True, note: Callable[[str], None] = lambda _: None) -> Iterator[tuple[int, str]]:
+    """(line number, text) of each record that has a text; an empty text is passed over.
+
+    Args:
+        field: where a record holds its text, as `fields.text_of` takes it.
+        skip_bad: pass over bad records rather than stop at the first.
+        by_line: whether a line tells a record; otherwise its number is told as well.
+        note: is told in the end how many records were passed over, and where the first of them is.
+
+    Raises:
+        TinyLMError: a bad record, or under `skip_bad` nothing but bad records.
+    """
+    good = bad = empty = 0
+    first: TinyLMError | None = None
+    at = ""
+    for count, (number, record) in enumerate(records, start=1):
+        try:
+            text = text_of(record, field)
+        except BadRecord as error:
+            alone = good + empty == 0 and error.remedy
+            remedy = error.remedy if alone or error.fits_all else ". ".join(filter(None, (error.remedy, SKIP_BAD)))
+            if not first:
+                at = f"line {number}" if by_line else f"line {number}, record {count}"
+                first = TinyLMError(error.what, where=f"{where}, {at}", remedy=remedy)
+            if not skip_bad:
+                raise first from None
+            bad += 1
+            continue
+        good, empty = good + bool(text), empty + (not text)
         if text:
             yield number, text
-
-
-def _record_text(line: str, field: str, where: str) -> str:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise TinyLMError(f"is not valid JSON: {error.msg} at character {error.pos + 1}", where=where) from None
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets a thousand deep
-        raise TinyLMError(f"is not JSON that can be read: {error}", where=where) from None
-    if not isinstance(record, dict) or field not in record:
-        fields = f"its fields are: {', '.join(record)}" if isinstance(record, dict) else "it is not a JSON object"
-        raise TinyLMError(f"has no field {field!r}; {fields}", where=where,
-                          remedy="Name the field that holds the text: --set data.text_field=NAME")
-    text = record[field]
-    if not isinstance(text, str):
-        raise TinyLMError(f"the field {field!r} is not a string", where=where)
-    if _SURROGATE.search(text):  # JSON can write one, UTF-8 cannot
-        raise TinyLMError(f"the field {field!r} has half of a surrogate pair", where=where,
-                          remedy="Write the character as UTF-8, or both of its \\u halves")
-    return text
+    all_of_them = f"{good + empty + bad:,} records"
+    if first and not good:
+        raise TinyLMError(f"all of its {bad:,} records are bad; the first: {first.what}", where=first.where,
+                          remedy=first.remedy.removesuffix(SKIP_BAD).rstrip(". "))
+    if first:
+        note(f"{bad:,} bad of {all_of_them} skipped; the first, in {at}: {first.what}")
+    if empty:
+        note(f"{empty:,} of {all_of_them} without text passed over")

@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.text.decoding import read_text, settled_encoding
+from tinylm.text.decoding import decoded, read_text, settled_encoding
+from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.line_ends import LineEnds
 from tinylm.text.missing import not_a_source
-from tinylm.text.packed import without_packing
+from tinylm.text.notes import Notes
+from tinylm.text.packed import unpacked, without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
     from tinylm.config import DataConfig
+    from tinylm.text.formats.reading import Formatted
 
-Documents = Literal["text", "line", "jsonl"]
-"""What one document is: a whole file, a line, or a jsonl record."""
+Documents = Literal["text", "line", "jsonl", "json", "csv"]
+"""What one document is: a whole file, a line, or a record: of JSON lines, of a JSON array, or a row of a table."""
+
+DOCUMENTS = ("auto", "text", "line", "jsonl", "json", "csv")
+"""What a person may choose as documents."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,11 @@ class Options:
 
     Attributes:
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
-            `text_field`; "auto": by the file's name, and lines for `hello`.
-        text_field: the field of a jsonl record that holds the text.
+            `text_field`; "json", "csv": so is an element of a JSON array, or a row of a table; "auto": by the file's
+            name and content, and lines for `hello`.
+        text_field: the field of a record that holds the text, as `fields.text_of` takes it.
+        skip_bad: pass over bad records and count them, rather than stop at the first.
+        formats: "extract" reads the text of HTML, EPUB, chats, tables and the like; "keep" learns them as they stand.
         encoding: of files that are not UTF-8 and have no byte order mark; "auto": there are none.
         line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
     """
@@ -39,6 +48,8 @@ class Options:
     text_field: str = "text"
     encoding: str = "auto"
     line_ends: str = "normalize"
+    skip_bad: bool = False
+    formats: str = "extract"
 
     @classmethod
     def of(cls, data: DataConfig) -> Options:
@@ -90,28 +101,28 @@ def chosen_source(source: Given | None, texts: str | Iterable[str] | None) -> Gi
 
 @dataclass(frozen=True)
 class Source:
-    """One file, or something like it: its name for people, what a document is in it, and a way to read it again.
+    """A file, or something like it: its name for people, what a document is in it, and a way to read it again.
 
     Attributes:
         note: what a person should know of how it is read; empty for plain text.
-        is_plain: the file is the text, decoded; False where a reader of a format extracts it.
+        formatted: the documents of a file that is no plain text; `chunks` is then not used.
     """
 
     where: str
     documents: Documents
     chunks: Callable[[], Iterator[str]]
     note: str = ""
-    is_plain: bool = True
+    formatted: Formatted | None = None
 
 
 class Tally:
     """Counts of what one pass over a text changed or passed over, for people."""
 
     def __init__(self) -> None:
-        self.line_ends = LineEnds()
+        self.line_ends, self.notes = LineEnds(), Notes()
 
     def sentences(self) -> list[str]:
-        return [sentence for sentence in (self.line_ends.sentence(),) if sentence]
+        return [sentence for sentence in (*self.notes.sentences(), self.line_ends.sentence()) if sentence]
 
 
 def file_source(path: Path, options: Options, where: str = "") -> Source:
@@ -120,10 +131,40 @@ def file_source(path: Path, options: Options, where: str = "") -> Source:
     Args:
         where: the file's name for people; empty: its path.
     """
+    from tinylm.text.formats.reading import Formatted, Opened  # compiles patterns, which asking a model does not need
+    from tinylm.text.formats.recognise import BY_SUFFIX
+
     where = where or str(path)
     encoding = settled_encoding(path, where, options.encoding)
     note = f"{where} is UTF-8, and read as such, not as {options.encoding}" if encoding != options.encoding else ""
-    return Source(where, kind_of(path, options.documents), partial(read_text, path, where, encoding), note)
+    plain = Source(where, kind_of(path, options.documents), partial(read_text, path, where, encoding), note)
+    kind = _format_of(path, where, options)
+    if not kind:
+        return plain
+    opened = Opened(where, partial(unpacked, path, where), plain.chunks, partial(_decoded, where, encoding))
+    expected = kind in (options.documents, BY_SUFFIX.get(without_packing(path).suffix.lower()))
+    formatted = Formatted(opened, kind, documents=options.documents, field=options.text_field,
+                          skip_bad=options.skip_bad, expected=expected)
+    documents = next((each for each in RECORDS if each == kind), plain.documents)
+    return replace(plain, documents=documents, formatted=formatted)
+
+
+def _format_of(path: Path, where: str, options: Options) -> str:
+    """The format by which a file is read; empty for plain text."""
+    if options.documents in RECORDS:
+        return options.documents
+    if options.formats == "keep":
+        return "jsonl" if options.documents == "auto" and is_jsonl(path) else ""
+    from tinylm.text.formats.reading import format_of
+
+    encoding = "" if options.encoding == "auto" else options.encoding
+    return format_of(without_packing(path).name, unpacked(path, where), options.documents, encoding)
+
+
+def _decoded(where: str, encoding: str, data: bytes, declared: str) -> str:
+    """The text of bytes from inside a file, in the encoding that was asked for, else in the declared one."""
+    encoding = declared if encoding == "auto" and declared else encoding
+    return "".join(decoded(lambda: iter([data]), where, encoding))
 
 
 def kind_of(path: Path, documents: str) -> Documents:

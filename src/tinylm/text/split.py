@@ -70,7 +70,8 @@ class Split:
         notes = self.train.corpus.notes()
         if self.validation and self.validation.corpus is not self.train.corpus:
             other = self.validation.corpus
-            notes += [f"{other.name}: {sentence}" for sentence in other.notes()]
+            notes += [sentence if sentence.startswith(f"{other.name}: ") else f"{other.name}: {sentence}"
+                      for sentence in other.notes()]
         return notes
 
 

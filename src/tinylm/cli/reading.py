@@ -1,0 +1,24 @@
+"""Options that say how a text is read: shared by train, plan and evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+NAMES = ("documents", "text_field", "skip_bad", "encoding")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--documents", choices=("auto", "text", "line", "jsonl", "json", "csv"),
+                        help="what one document is: a file, a line, a record, or a row of a table (default: auto)")
+    parser.add_argument("--text-field", metavar="NAME",
+                        help="where a record or row has its text: a name, a path as data.text, or several with commas")
+    parser.add_argument("--skip-bad", action="store_true", default=None,
+                        help="pass over bad records and count them, rather than stop at the first")
+    parser.add_argument("--encoding", metavar="NAME",
+                        help="of files without a byte order mark, e.g. windows-1252 or gb18030 (default: UTF-8)")
+
+
+def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name in NAMES if (value := getattr(arguments, name)) is not None}

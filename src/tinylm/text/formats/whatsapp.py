@@ -1,0 +1,66 @@
+"""WhatsApp's exported chats: a .txt whose lines begin with a date, a time and a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tinylm.text.formats.extracted import Extracted, File, single
+
+_MARKS = "\u200e\u200f\u202a\u202b\u202c\ufeff"
+_STAMP = re.compile(
+    rf"[{_MARKS}]*(?P<open>\[)?\d{{1,4}}[./\-]\s?\d{{1,2}}[./\-]\s?\d{{1,4}}\.?[,،]?\s+(?:[^\d\s\[\]:]{{1,9}}\s?)?"
+    r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:\s?[^\d\s\[\]:\-–]{1,6}(?:\s[mM]\.)?)?"
+    rf"(?(open)\]|\s[-–])\s(?P<rest>.*)", re.DOTALL)
+"""Date and time in any order and language: `31.12.20, 23:59 - `, `[12/31/20, 11:59:01 PM] `, `2020/12/31 下午11:59 - `.
+"""
+_NAME = re.compile(rf"[{_MARKS}]*(?P<name>[^:\n]{{1,80}}?)[{_MARKS}]*: ?(?P<text>.*)", re.DOTALL)
+_MEDIA = re.compile(rf"[{_MARKS}]*<[^<>\n]{{3,60}}>|[{_MARKS}]*\S.{{0,80}}\.\w{{2,5}} \([^()\n]{{3,40}}\)|null|\u200e.*"
+                    r"|(?:This message was deleted|You deleted this message)\.?", re.DOTALL)
+"""`<Media omitted>`, `IMG-1.jpg (file attached)`, and on iPhones any notice, which begins with a mark."""
+_EDITED = re.compile(rf"[{_MARKS}]*<This message was edited>$")
+_LEVELS = re.compile(r"\b(?:info|warn|warning|error|debug|trace|fatal|critical|notice)\b", re.IGNORECASE)
+_LOG_DATE = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]")
+
+
+def is_whatsapp(head: str) -> bool:
+    """True if the first line and a third of all begin with date, time and name, and they are no log: with levels such
+    as INFO, or with dates as in logs and none of the marks that phones put before notices."""
+    lines = [line for line in head.split("\n")[:200] if line.strip()]
+    stamps = [_STAMP.match(line) for line in lines]
+    names = {name["name"] for stamp in stamps if stamp and (name := _NAME.match(stamp["rest"]))}
+    found = sum(stamp is not None for stamp in stamps)
+    if not lines or stamps[0] is None or found < max(3, len(lines) / 3) or not names:
+        return False
+    return not any(map(_LEVELS.search, names)) and ("\u200e" in head or not _LOG_DATE.match(lines[0]))
+
+
+def read(file: File) -> Extracted:
+    """Lines "Name: text"; further lines of a message follow as they are."""
+    said = dropped = 0
+    kept: list[str] = []
+    for name, text in _messages(file.text()):
+        if not name or _MEDIA.fullmatch(text):
+            dropped += 1
+            continue
+        said += 1
+        kept.append(f"{name}: {_EDITED.sub('', text).rstrip()}\n")
+    left_out = f"times and {dropped:,} notice{'s' * (dropped != 1)} or media" if dropped else "times"
+    return single("".join(kept), f'read as an export of WhatsApp: {said:,} message{"s" * (said != 1)} as lines '
+                                 f'"Name: text", without {left_out}')
+
+
+def _messages(text: str) -> Iterator[tuple[str, str]]:
+    """(name, text) of each; a notice has no name. What stands before the first one is passed over."""
+    held: list[str] = []
+    for line in [*text.split("\n"), None]:
+        stamp = _STAMP.match(line) if line is not None else None
+        if held and (stamp or line is None):
+            whole = "\n".join(held).rstrip("\n")
+            found = _NAME.fullmatch(whole)
+            yield (found["name"].strip("~ \u202f\xa0"), found["text"]) if found else ("", whole)
+            held = []
+        if stamp:
+            held = [stamp["rest"]]
+        elif held and line is not None:
+            held.append(line)
