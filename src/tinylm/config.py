@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.section import Section, refused
+from tinylm.spelling import NONE, Expected, named
 
 Partial = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
@@ -23,37 +25,11 @@ Partial = Mapping[str, Mapping[str, Any]]
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1
 """Of any size of a model, and of any seed: what the libraries below can count."""
 
+MOST_HEADS = 1024
+"""That a remedy suggests."""
 Storage = Literal["fp32", "bf16", "int8"]
 """How the compiled engine keeps the matrices of a model that it writes with: as numbers of 32 bits, of 16, or of 8 with
 a scale for each output."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings in which an unknown key is an error with the nearest right one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _readable(error, type(self)) from None
-
-
-def _readable(error: ValidationError, section: type[Section]) -> TinyLMError:
-    """The first complaint of pydantic as our error: which field, what is wrong, which field was meant."""
-    problem = error.errors()[0]
-    field = ".".join(str(part) for part in problem["loc"])
-    where = f"{_SECTION_NAMES.get(section.__name__, section.__name__)}.{field}".rstrip(".")
-    if problem["type"] == "extra_forbidden":
-        return TinyLMError("there is no such setting", where=where,
-                           remedy=did_you_mean(field, section.model_fields))
-    if problem["type"] == "missing":
-        return TinyLMError("this setting is required", where=where)
-    message = problem["msg"].removeprefix("Value error, ")
-    if not field:
-        return TinyLMError(message, where=where)
-    return TinyLMError(f"{message}, but it is {problem['input']!r}", where=where)
 
 
 def default_d_mlp(mlp: str, d_model: int) -> int:
@@ -94,14 +70,19 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
-        if self.d_model % self.n_heads:
-            raise ValueError(f"d_model ({self.d_model}) must be a multiple of n_heads ({self.n_heads})")
-        if self.n_heads % self.n_kv_heads:
-            raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
-        if self.positions == "rotary" and self.d_head % 2:
-            raise ValueError(f"rotary positions turn pairs, so d_head ({self.d_head}) must be even")
+        d_model, n_heads, turned = self.d_model, self.n_heads, self.positions == "rotary"
+        if d_model % n_heads:
+            raise _unfitting(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads})",
+                             _heads(d_model, n_heads, turned), f"d_model {_width(d_model, n_heads, turned)}")
+        if n_heads % self.n_kv_heads:
+            raise _unfitting(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})",
+                             f"n_kv_heads {_divisor(n_heads, self.n_kv_heads)}")
+        if turned and self.d_head % 2:
+            raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}), which is d_model / n_heads, "
+                             "must be even", f"d_model {_width(d_model, n_heads, turned)}", "positions learned")
         if self.tied_embeddings and self.head_bias:
-            raise ValueError("tied_embeddings leaves no room for head_bias: choose one")
+            raise _unfitting("tied_embeddings leaves no room for head_bias: choose one", "head_bias false",
+                             "tied_embeddings false")
         return self
 
     @classmethod
@@ -112,6 +93,27 @@ class ModelConfig(Section):
             TinyLMError: unknown preset or setting.
         """
         return cls(**{**preset(name).get("model", {}), **values})
+
+
+def _unfitting(what: str, *ways: str) -> TinyLMError:
+    ways = tuple(filter(None, ways))
+    return TinyLMError(what, where="model", remedy=f"For example {', or '.join(ways)}" if ways else "")
+
+
+def _divisor(number: int, wanted: int, also: int = 1) -> int:
+    """The greatest divisor of `number / also` that is at most `wanted`."""
+    return next(each for each in range(min(wanted, MOST_HEADS), 0, -1) if number % (each * also) == 0)
+
+
+def _heads(d_model: int, n_heads: int, turned: bool) -> str:
+    """A number of heads that suits the width; rotary positions need an even d_head."""
+    return "" if turned and d_model % 2 else f"n_heads {_divisor(d_model, n_heads, 2 if turned else 1)}"
+
+
+def _width(d_model: int, n_heads: int, turned: bool) -> int:
+    """The least width from `d_model` on that suits the heads."""
+    step = n_heads * (2 if turned else 1)
+    return -(-d_model // step) * step
 
 
 class DataConfig(Section):
@@ -125,14 +127,16 @@ class DataConfig(Section):
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
     vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
-    validation: float | str = Field(0.1, description="share of the text held out at its end, or another file")
+    validation: Annotated[float | str, BeforeValidator(lambda value: 0.0 if value in NONE else value), Expected(
+        "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
+        0.1, description="share of the text held out at its end, or another file")
     rows: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
 
     @model_validator(mode="after")
     def _share_is_a_share(self) -> Self:
         if not isinstance(self.validation, str) and not 0 <= self.validation < 1:
-            raise ValueError(f"validation must be a share from 0 up to 1, or a path, but it is {self.validation}")
+            raise refused(type(self).model_fields["validation"], self.validation, "data.validation")
         return self
 
 
@@ -168,7 +172,8 @@ class TrainConfig(Section):
     def _one_horizon(self) -> Self:
         given = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of steps, epochs, minutes; given: {', '.join(given) or 'none'}")
+            raise TinyLMError(f"give exactly one of steps, epochs, minutes; given: {', '.join(given) or 'none'}",
+                              where="train", remedy="Leave out all but one" if given else "For example steps 1000")
         return self
 
 
@@ -185,7 +190,7 @@ class SampleConfig(Section):
     repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
     frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
     presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
-    temperature: float = Field(0.8, gt=0)
+    temperature: float = Field(0.8, ge=0, description="0: always the likeliest, as greedy")
     top_k: int = Field(0, ge=0, le=LARGEST, description="0: all")
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
@@ -196,6 +201,11 @@ class SampleConfig(Section):
         False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
     stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
+
+    @property
+    def is_greedy(self) -> bool:
+        """True if the likeliest id is chosen always: asked for, or by a temperature of 0."""
+        return self.greedy or self.temperature == 0
 
 
 class RunConfig(Section):
@@ -243,7 +253,6 @@ class RunConfig(Section):
 SECTIONS: dict[str, type[Section]] = {
     "model": ModelConfig, "data": DataConfig, "train": TrainConfig, "sample": SampleConfig,
 }
-_SECTION_NAMES = {section.__name__: name for name, section in SECTIONS.items()}
 
 
 def _chosen(kind: type[Section], section: Section) -> dict[str, Any]:
@@ -269,7 +278,7 @@ def _as_setting(value: Any) -> str:
 
 def known_section(name: str) -> str:
     if name not in SECTIONS:
-        raise TinyLMError("there is no such section", where=name, remedy=did_you_mean(name, SECTIONS))
+        raise TinyLMError("there is no such section", where=str(name), remedy=did_you_mean(str(name), SECTIONS))
     return name
 
 
@@ -279,16 +288,18 @@ FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there i
 
 def preset(name: str) -> Partial:
     """The partial config of a preset. Raises TinyLMError for an unknown name."""
-    if name not in PRESETS:
-        raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(name, PRESETS))
-    return PRESETS[name]
+    known = named(str(name), PRESETS)
+    if known is None:
+        raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(str(name), PRESETS))
+    return PRESETS[known]
 
 
 def size(name: str) -> Partial:
     """The partial config of a size. Raises TinyLMError for an unknown name."""
-    if name not in SIZES:
-        raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(name, SIZES))
-    n_layers, d_model, n_heads = SIZES[name]
+    known = named(str(name), SIZES)
+    if known is None:
+        raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(str(name), SIZES))
+    n_layers, d_model, n_heads = SIZES[known]
     return {"model": {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads}}
 
 

@@ -266,7 +266,8 @@ def _lasting(source: str | Path) -> str:
     return str(source) if source in ("-", *BUILT_IN) else os.path.abspath(source)
 
 
-def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None, config: Partial | None = None,
-         **flags: Any) -> dict[str, Any]:
+def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None,
+         config: Partial | str | Path | None = None, **flags: Any) -> dict[str, Any]:
     """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
-    return prepare(source, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)).to_dict()
+    layers = () if config is None else (config,)
+    return prepare(source, choices(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()

@@ -69,8 +69,8 @@ class Outcome:
 
 
 def train(source: str | Path | None = None, *, out: str | Path | None = None, preset: str = "tinylm",
-          size: str | None = None, config: Partial | None = None, force: bool = False, resume: bool = False,
-          quiet: bool = False, **flags: Any) -> LanguageModel:
+          size: str | None = None, config: Partial | str | Path | None = None, force: bool = False,
+          resume: bool = False, quiet: bool = False, **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder.
 
     Args:
@@ -78,7 +78,7 @@ def train(source: str | Path | None = None, *, out: str | Path | None = None, pr
         out: the model folder; by default runs/ and the name of the text.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
         size: a name from config.SIZES, such as "0.8M"; by default what suits the text and the time.
-        config: chosen values by section, e.g. {"train": {"learning_rate": 1e-3}}.
+        config: chosen values by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
         resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
             be given anew.
@@ -90,7 +90,7 @@ def train(source: str | Path | None = None, *, out: str | Path | None = None, pr
         TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:
             the run can be resumed.
     """
-    chosen = choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)
+    chosen = choices(preset_name=preset, size_name=size, layers=(() if config is None else (config,)), **flags)
     console = Console(quiet=quiet)
     if resume:
         return resume_run(source, chosen, out=out, console=console).lm

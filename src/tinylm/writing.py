@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from tinylm import bundle
+from tinylm.choices import checked
 from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig, Storage
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
@@ -22,6 +23,7 @@ from tinylm.generation.completion import (
 )
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
+from tinylm.section import whole_number
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
@@ -68,8 +70,7 @@ class Writing:
         Raises:
             TinyLMError: words or characters that the tokenizer does not know.
         """
-        if top < 1:
-            raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
+        top = whole_number(top, "top", 1)
         return self._predictions(self.read(self.tokenizer.encode_prompt(prompt)).logits, top)
 
     def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
@@ -164,9 +165,16 @@ class Writing:
         return self._tasks([prompt], samples, logprobs, settings)
 
     def sample_config(self, **settings: Any) -> SampleConfig:
-        """The model's own way to choose ids, with these settings changed. Raises: TinyLMError: unknown settings, or a
-        value that cannot be."""
-        return SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        """The model's own way to choose ids, with these settings changed. None stands for what is not given. A
+        temperature takes the place of `greedy`, where that is not given, too.
+
+        Raises:
+            TinyLMError: unknown settings, or a value that cannot be.
+        """
+        given = checked({"sample": settings})["sample"]
+        if "temperature" in given:
+            given.setdefault("greedy", False)
+        return SampleConfig(**{**self.config.sample.model_dump(), **given})
 
     def write(self, task: Task) -> Iterator[str]:
         """The text piece by piece, as it comes."""
@@ -195,9 +203,8 @@ class Writing:
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
             announce(choose, COMPILING)
-        for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
-            if count < least:
-                raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
+        samples = whole_number(samples, "samples", 1)
+        logprobs = None if logprobs is None else whole_number(logprobs, "logprobs", 0)
         config = self.sample_config(**settings)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
         return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]

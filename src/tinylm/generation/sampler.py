@@ -37,7 +37,8 @@ class Sampler:
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
                  forced: Sequence[int] = ()) -> None:
-        self.settings = Settings(*(getattr(config, name) for name in Settings._fields))
+        chosen = {name: getattr(config, name) for name in Settings._fields}
+        self.settings = Settings(**{**chosen, "greedy": config.is_greedy})
         self.bias, self._seed, self.forced, self.place = bias, seed, forced, 0
         self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
