@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config import SECTIONS, ModelConfig, RunConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import TinyLMError, command
 from tinylm.files import flush, put_in_place, write_whole
 from tinylm.inspection.structure import parameter_table
 from tinylm.text.tokenizer import Tokenizer
@@ -174,6 +174,32 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def has_checkpoints(folder: Path) -> bool:
+    """True if there is something to go on with the training from."""
+    return any((folder / CHECKPOINTS).glob("[0-9]*"))
+
+
+def unfinished(folder: str | Path) -> TinyLMError | None:
+    """The error for a run that has no weights as yet, with the way to go on; None for any other folder."""
+    folder = Path(folder)
+    if (folder / WEIGHTS).exists() or not has_checkpoints(folder):
+        return None
+    if _is_locked(folder):
+        return TinyLMError("the run is training at this moment, and has no weights yet", where=str(folder),
+                           remedy="Wait for its first validation")
+    again = command("train", "--resume", "--out", folder)
+    return TinyLMError("the run is not finished: it has no weights yet", where=str(folder),
+                       remedy=f"Go on with: {again}")
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with locked(folder):
+            return False
+    except TinyLMError as error:
+        return "another run" in error.what
+
+
 def write_config(folder: Path, config: RunConfig) -> None:
     written = {"format": FORMAT, **json.loads(config.to_json())}
     write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
@@ -270,12 +296,26 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     Raises:
         TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors in finite numbers.
     """
+    if error := unfinished(folder):
+        raise error
     path = Path(folder) / WEIGHTS
+    _check_room_for_layers(path, config)
     expected = {tensor.name: tensor.shape for tensor in parameter_table(config)}
     stored = _tensors(path, expected)
     _check_tensors(path, expected, stored)
     with np.errstate(over="ignore"):
         return {name: _as_float32(tensor) for name, tensor in stored.items()}
+
+
+def _check_room_for_layers(path: Path, config: ModelConfig) -> None:
+    """Refuses layers that the file is too short to name, before as many tensors as the config says are listed."""
+    try:
+        most = path.stat().st_size // LAYER_BYTES
+    except OSError:
+        return  # reading tells why
+    if config.n_layers > most:
+        raise TinyLMError(f"config.json asks for {config.n_layers:,} layers, and this file is too short for so many",
+                          where=str(path), remedy="The files of this folder do not belong together")
 
 
 def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
@@ -327,6 +367,8 @@ def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, _Stored]:
                           remedy="Restore the folder from a copy, or train again") from None
 
 
+LAYER_BYTES = 256
+"""That a layer takes at least in a .safetensors file: its tensors are named there."""
 HEADER_START, HEADER_ENTRY, LARGEST_NUMBER = 1 << 14, 256, 8
 """Bytes of a .safetensors file: for its own description, for that of a tensor, and for a number of the widest type."""
 

@@ -104,7 +104,7 @@ def _no_section(name: str) -> TinyLMError:
         return TinyLMError("stands outside of any section", where=str(name), remedy=f"Put it into the section {home}: "
                            f"[{home}] in a file, {home}.{name} as a setting")
     if name in SECTIONS:
-        return TinyLMError("must be a [section] of settings", where=str(name))
+        return TinyLMError(f"{name} must be a [section] of settings", remedy=f"Put settings below a line [{name}]")
     return TinyLMError("there is no such section or setting", where=str(name), remedy=did_you_mean(
         str(name), [*SECTIONS, *(field for kind in SECTIONS.values() for field in kind.model_fields)]))
 
@@ -155,7 +155,8 @@ def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
     try:
         return checked(chosen)
     except TinyLMError as error:
-        raise TinyLMError(error.what, where=f"{path}: {error.where}", remedy=error.remedy) from None
+        raise TinyLMError(error.what, where=": ".join(filter(None, (str(path), error.where))),
+                           remedy=error.remedy) from None
 
 
 def _text_of(path: Path) -> str:

@@ -130,6 +130,7 @@ class DataConfig(Section):
     validation: Annotated[float | str, BeforeValidator(lambda value: 0.0 if value in NONE else value), Expected(
         "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
         0.1, description="share of the text held out at its end, or another file")
+    validation_fingerprint: str = Field("", description="sha256 of that file's documents, likewise")
     rows: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
 
@@ -283,7 +284,8 @@ def known_section(name: str) -> str:
 
 
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
-                     "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE"}
+                     "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE",
+                     "data.validation_fingerprint": "Name the text to validate on with --validation"}
 
 
 def preset(name: str) -> Partial:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tinylm import bundle
 from tinylm.config import RunConfig, Storage
-from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.errors import TinyLMError, command, did_you_mean
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
-from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.spelling import named
+from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
+from tinylm.training_text import open_training_text
 from tinylm.writing import Writing
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
@@ -24,7 +26,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report
 
-STORAGES = get_args(Storage)
+STORAGES: tuple[Storage, ...] = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
 
@@ -62,7 +64,8 @@ class LanguageModel(Writing):
             TinyLMError: no such folder, or a damaged one; no such storage, or one for the compiled engine where that
                 does not serve (`served_by`).
         """
-        if storage not in STORAGES:
+        known = named(str(storage), STORAGES)
+        if known is None:
             raise TinyLMError(f"there is no storage {storage!r}", where="storage",
                               remedy=did_you_mean(str(storage), STORAGES))
         config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
@@ -75,7 +78,7 @@ class LanguageModel(Writing):
             from tinylm.training.device import choose_device
 
             device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=Path(folder), weights=weights, device=device, storage=storage)
+        lm = cls(config, tokenizer, folder=Path(folder), weights=weights, device=device, storage=known)
         lm.check_storage()
         return lm
 
@@ -154,13 +157,19 @@ class LanguageModel(Writing):
             return None
 
     def _training_split(self) -> Split:
-        data = self.config.data
-        if not data.source or data.source == "-":
+        folder = self.folder or Path("RUN")
+        judge = command("evaluate", folder, "SOURCE")
+
+        def elsewhere(*words: str) -> str:
+            if not bundle.has_checkpoints(folder):
+                return f"Judge the model on another text: {judge}"
+            again = command("train", *words, "--resume", "--out", folder)
+            return f"Judge the model on another text ({judge}), or say where this one is now: {again}"
+
+        if not self.config.data.source or self.config.data.source == "-":
             raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
-                              remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
-        corpus = open_corpus(data.source, documents=data.documents, text_field=data.text_field)
-        _check_same_text(corpus, data.fingerprint)
-        return split_corpus(corpus, data.validation)
+                              remedy=elsewhere("SOURCE"))
+        return open_training_text(self.config.data, elsewhere)[1]
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
@@ -197,12 +206,6 @@ class LanguageModel(Writing):
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)
         return f"<LanguageModel: {size:,} parameters, {self.tokenizer.vocab_size:,} tokens ({self.tokenizer.kind})>"
-
-
-def _check_same_text(corpus: Corpus, fingerprint: str) -> None:
-    if fingerprint and corpus.stats().fingerprint != fingerprint:
-        raise TinyLMError("this text has changed since the model was trained on it", where=corpus.name,
-                          remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
 
 
 def load(folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import torch
 
 from tinylm import beforehand, headroom
 from tinylm.choices import choices
-from tinylm.compiled.compiling import is_compiled
+from tinylm.compiled.keeping import announcement
 from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
@@ -27,7 +26,6 @@ from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, measure_baselines, texts
-from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import IGNORE, Rows
@@ -36,8 +34,10 @@ from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
 from tinylm.training.backward import Compute, choose_compute, must_compile
 from tinylm.training.device import choose_device
+from tinylm.training.fast import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
+from tinylm.training_text import lasting, lasting_validation, validation_fingerprint
 
 LONG_TEXT = 20_000_000
 """Bytes. Reading so many takes long enough to be told of it."""
@@ -117,14 +117,17 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
     if must_compile(smallest(chosen["model"]), device):
-        tell("compiling  for this processor, once: about ten seconds")
+        for line in announcement(attention.attend, "for this processor", "about ten seconds"):
+            tell(line)
         beforehand.start()
     corpus = open_corpus(source, documents=data.get("documents", "auto"), text_field=data.get("text_field", "text"))
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
     data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
-    data |= {"source": _lasting(source), "fingerprint": corpus.stats().fingerprint}
+    data |= {"source": lasting(source), "fingerprint": corpus.stats().fingerprint,
+             "validation": lasting_validation(data["validation"]),
+             "validation_fingerprint": validation_fingerprint(split, data["validation"])}
     config = DataConfig(**data)
     if corpus.stats().bytes >= LONG_TEXT:
         tell(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
@@ -133,7 +136,8 @@ def prepare(source: str | Path, chosen: Partial, *, started: float | None = None
                                 unknown_token=config.unknown_token)
     text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
-             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}"]
+             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}",
+             *([f"note       {text.dataset.note}"] if text.dataset.note else [])]
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         return _plan(text, chosen, device, notes, started, tell)
 
@@ -161,8 +165,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     counted = measure_baselines(*texts(text.split, text.dataset), text.tokenizer.vocab_size)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
     beforehand.finish()
-    if not is_compiled(choose):
-        tell(f"compiling  {COMPILING}")
+    for line in announcement(choose, *COMPILING):
+        tell(line)
     warm_up(kind, device, precision)
     _write_a_little(kind, device)
     give_back()
@@ -259,11 +263,6 @@ def _forecast_for_people(forecast: Forecast) -> str:
         return takes
     return (f"{takes}; an expectation, no more: {forecast.bits_per_byte:.2f} bits a byte "
             f"(counting n-grams: {forecast.ngram_bits_per_byte:.2f})")
-
-
-def _lasting(source: str | Path) -> str:
-    """A path that still holds from another working folder; built-in names and `-` stay as they are."""
-    return str(source) if source in ("-", *BUILT_IN) else os.path.abspath(source)
 
 
 def plan(source: str | Path, *, preset: str = "tinylm", size: str | None = None,

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from tinylm import bundle
-from tinylm.config import Partial, RunConfig, TrainConfig
-from tinylm.errors import TinyLMError
+from tinylm.choices import HORIZONS
+from tinylm.config import DataConfig, Partial, RunConfig, TrainConfig
+from tinylm.errors import TinyLMError, command
 from tinylm.prepare import Job, describe
 from tinylm.report import measure_baselines, texts
-from tinylm.text.corpus import open_corpus
+from tinylm.spelling import shown
 from tinylm.text.dataset import build_dataset
-from tinylm.text.split import split_corpus
 from tinylm.training.device import choose_device
+from tinylm.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
 
-HORIZONS = ("steps", "epochs", "minutes")
 MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
@@ -24,28 +24,53 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     """The job of a run as its folder has it, and what has been changed in it, for people.
 
     Args:
-        given: choices made now; where one differs from the run's own it must be one that may change.
-        source: the text, should it lie elsewhere by now.
+        given: choices made now; where one differs from the run's own it must be one that may change, or a new place of
+            the text that is validated on.
+        source: the text, should it lie elsewhere by now: the new place becomes the run's own.
 
     Raises:
         TinyLMError: the folder holds no run, the text is not the same, or a choice cannot be changed.
     """
     before = bundle.read_config(folder)
+    _check_can_go_on(folder, before.data.source)
     config, changes = _changed(before, given)
+    data, moves = _moved(config.data, given, source)
     tokenizer = bundle.read_tokenizer(folder)
-    data = config.data
-    if source is None and data.source == "-":
+    if data.source == "-" and source is None:
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
-                          remedy=f"tinylm train - --resume --out {folder} < TEXT")
-    corpus = open_corpus(source or data.source, documents=data.documents, text_field=data.text_field)
-    if corpus.stats().fingerprint != data.fingerprint:
-        raise TinyLMError("this is not the text that the run began with", where=corpus.name,
-                          remedy="Restore it, name the place where it is now as SOURCE, or train anew with --force")
-    split = split_corpus(corpus, data.validation)
+                          remedy=f"Pass it on: {command('train', '-', '--resume', '--out', folder)} < TEXT")
+
+    def elsewhere(*words: str) -> str:
+        return f"If it lies elsewhere now: {command('train', *words, '--resume', '--out', folder)}"
+
+    corpus, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves))
+    if source is not None and str(source) == "-":
+        data = data.model_copy(update={"source": before.data.source})  # standard input is no place to find it again
+    data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
+    config = config.model_copy(update={"data": data})
     dataset = build_dataset(split, tokenizer)
     job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
               measure_baselines(*texts(split, dataset), tokenizer.vocab_size), choose_device(config.train.device))
-    return job, changes
+    return job, [*moves, *changes]
+
+
+def _check_can_go_on(folder: Path, source: str) -> None:
+    if bundle.has_checkpoints(folder):
+        return
+    anew = command("train", Path(source or "SOURCE"), "--out", folder, "--force")
+    raise TinyLMError("there is no checkpoint to go on from", where=str(folder),
+                      remedy=f"It can be asked as it is, if it has weights; or be trained anew: {anew}")
+
+
+def _moved(data: DataConfig, given: Partial, source: str | Path | None) -> tuple[DataConfig, list[str]]:
+    """Where the texts lie now, and what is new in that, for people."""
+    places = {"source": data.source if source is None else lasting(source)}
+    validation = given.get("data", {}).get("validation")
+    if isinstance(data.validation, str) and isinstance(validation, str):
+        places["validation"] = lasting(validation)
+    told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
+            if place != lasting_validation(getattr(data, name)) and place != "-"]
+    return data.model_copy(update=places), told
 
 
 def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:
@@ -53,11 +78,13 @@ def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:
     for section, values in given.items():
         for name, value in values.items():
             before = getattr(getattr(config, section), name)
-            if value == before or value in (None, "auto"):
+            moved = name == "validation" and isinstance(value, str) and isinstance(before, str)
+            if value == before or value in (None, "auto") or moved:
                 continue
             if section != "train" or name not in MAY_CHANGE:
-                raise TinyLMError(f"this run has {before!r}, and a run that goes on cannot change that to {value!r}",
-                                  where=f"{section}.{name}", remedy="Leave it out, or train anew with --force")
+                raise TinyLMError(f"this run has {shown(before)}, and a run that goes on cannot change that to "
+                                  f"{shown(value)}", where=f"{section}.{name}",
+                                  remedy="Leave it out, or train anew with --force")
             if name in HORIZONS and before is None:
                 counted = next(each for each in HORIZONS if getattr(config.train, each) is not None)
                 raise TinyLMError(f"the length of this run is counted in {counted}", where=f"train.{name}",

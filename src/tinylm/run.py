@@ -24,7 +24,7 @@ from tinylm import bundle
 from tinylm.card import write_card
 from tinylm.choices import choices
 from tinylm.config import Partial
-from tinylm.errors import TinyLMError
+from tinylm.errors import TinyLMError, command, sentences
 from tinylm.files import write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.copying import CopyIndex
@@ -130,12 +130,13 @@ def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | 
     if source is None and out is None:
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
     folder = run_folder(source or "", out)
-    with _way_back(folder, console), bundle.locked(folder):
+    with bundle.locked(folder):
         job, changes = reopen(folder, chosen, source)
-        run = _Run(job, folder, console, started)
-        say(console, [*run.resume(), *changes])
-        bundle.write_config(folder, job.config)
-        return run.go()
+        with _way_back(folder, console):
+            run = _Run(job, folder, console, started)
+            say(console, [*run.resume(), *changes])
+            bundle.write_config(folder, job.config)
+            return run.go()
 
 
 def run_folder(source: str | Path, out: str | Path | None) -> Path:
@@ -148,19 +149,19 @@ def run_folder(source: str | Path, out: str | Path | None) -> Path:
 
 @contextmanager
 def _way_back(folder: Path, console: Console) -> Iterator[None]:
-    """However a run ends, its owner is told how to go on."""
-    command = f"tinylm train --resume --out {shlex.quote(str(folder))}"
+    """However the training ends, its owner is told how to go on."""
+    again = f"go on with: {command('train', '--resume', '--out', folder)}"
     try:
         yield
     except (OSError, SafetensorError) as error:
         raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
-                          remedy=f"Make room there, then go on with: {command}") from None
+                          remedy=f"Make room there, then {again}") from None
     except TinyLMError as error:
-        if not (folder / bundle.CHECKPOINTS).is_dir() or "--resume" in error.remedy or "--force" in error.remedy:
+        if not bundle.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:
             raise
-        raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. Then go on with: {command}") from None
+        raise TinyLMError(error.what, where=error.where, remedy=sentences(error.remedy, f"Then {again}")) from None
     except KeyboardInterrupt:
-        say(console, ["", f"Left at once. To go on from the last checkpoint: {command}"])
+        say(console, ["", f"Left at once. To {again}"])
         raise
 
 
@@ -358,7 +359,7 @@ def _closing_lines(outcome: Outcome) -> list[str]:
     if finished.reason == "interrupted":
         lines += [f"To go on with the training: tinylm train --resume --out {folder}"]
     quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The"'
-    return [*lines, "", "Now try:", *(f"  tinylm {command}" for command in (
+    return [*lines, "", "Now try:", *(f"  tinylm {line}" for line in (
         f"generate {folder} {quoted}", f"predict {folder} {quoted}", f"inspect {folder}"))]
 
 

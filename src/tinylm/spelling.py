@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
+Name = TypeVar("Name", bound=str)
 TRUE, FALSE, NONE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n"), ("none", "null", "")
 MOST_SHOWN = 60
 """Characters of a value that an error quotes."""
@@ -44,7 +45,7 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
     return tuple(sorted(kinds, key=lambda each: each is not NoneType))
 
 
-def named(name: str, known: Iterable[str]) -> str | None:
+def named(name: str, known: Iterable[Name]) -> Name | None:
     """The known name that is written so, whatever its case, hyphens and underscores; None where there is none."""
     return {_letters(each): each for each in known}.get(_letters(name))
 

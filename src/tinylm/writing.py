@@ -197,12 +197,12 @@ class Writing:
 
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:
-        from tinylm.compiled.compiling import announce  # with the compiler: reading does without
+        from tinylm.compiled.keeping import announce  # with the compiler: reading does without
         from tinylm.generation.logits import COMPILING, choose
         from tinylm.generation.sampler import bias_of, forced_ids
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
-            announce(choose, COMPILING)
+            announce(choose, *COMPILING)
         samples = whole_number(samples, "samples", 1)
         logprobs = None if logprobs is None else whole_number(logprobs, "logprobs", 0)
         config = self.sample_config(**settings)
@@ -294,10 +294,10 @@ class Writing:
 
     @cached_property
     def _engine(self) -> Engine:
-        from tinylm.compiled.compiling import announce
+        from tinylm.compiled.keeping import announce
         from tinylm.generation.engine.engine import Engine
         from tinylm.generation.engine.forward import forward
 
         assert self._weights is not None
-        announce(forward, "the engine for this processor, once: about 10 seconds")
+        announce(forward, "the engine for this processor", "about 10 seconds")
         return Engine(self.config.model, self._weights, self.storage)

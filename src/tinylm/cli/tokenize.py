@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json
+from tinylm.cli.output import add_json, columns, note_unfinished, print_json
 
 EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
 
@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.untrusted import harmless
 
     read_config(arguments.run)  # says clearly when RUN is no model folder
+    note_unfinished(arguments.run)
     tokenizer = read_tokenizer(arguments.run)
     ids = tokenizer.encode(arguments.text)
     tokens = tokenizer.tokens(ids)
