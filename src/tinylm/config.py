@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.section import Section, refused
+from tinylm.section import Section
 from tinylm.spelling import NONE, Expected, named
 
 Partial = Mapping[str, Mapping[str, Any]]
@@ -73,13 +73,13 @@ class ModelConfig(Section):
         d_model, n_heads, turned = self.d_model, self.n_heads, self.positions == "rotary"
         if d_model % n_heads:
             raise _unfitting(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads})",
-                             _heads(d_model, n_heads, turned), f"d_model {_width(d_model, n_heads, turned)}")
+                             _heads(d_model, n_heads, turned), _width(d_model, n_heads, turned))
         if n_heads % self.n_kv_heads:
             raise _unfitting(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})",
                              f"n_kv_heads {_divisor(n_heads, self.n_kv_heads)}")
         if turned and self.d_head % 2:
             raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}), which is d_model / n_heads, "
-                             "must be even", f"d_model {_width(d_model, n_heads, turned)}", "positions learned")
+                             "must be even", _width(d_model, n_heads, turned), "positions learned")
         if self.tied_embeddings and self.head_bias:
             raise _unfitting("tied_embeddings leaves no room for head_bias: choose one", "head_bias false",
                              "tied_embeddings false")
@@ -110,10 +110,19 @@ def _heads(d_model: int, n_heads: int, turned: bool) -> str:
     return "" if turned and d_model % 2 else f"n_heads {_divisor(d_model, n_heads, 2 if turned else 1)}"
 
 
-def _width(d_model: int, n_heads: int, turned: bool) -> int:
+def _width(d_model: int, n_heads: int, turned: bool) -> str:
     """The least width from `d_model` on that suits the heads."""
     step = n_heads * (2 if turned else 1)
-    return -(-d_model // step) * step
+    width = -(-d_model // step) * step
+    return f"d_model {width}" if width <= LARGEST else ""
+
+
+def _share_or_path(validation: float | str) -> float | str:
+    if isinstance(validation, str):
+        return 0.0 if validation.casefold() in NONE else validation
+    if not 0 <= validation < 1:
+        raise ValueError("no share")
+    return validation
 
 
 class DataConfig(Section):
@@ -127,18 +136,12 @@ class DataConfig(Section):
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
     vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
-    validation: Annotated[float | str, BeforeValidator(lambda value: 0.0 if value in NONE else value), Expected(
+    validation: Annotated[float | str, AfterValidator(_share_or_path), Expected(
         "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
         0.1, description="share of the text held out at its end, or another file")
     validation_fingerprint: str = Field("", description="sha256 of that file's documents, likewise")
     rows: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
-
-    @model_validator(mode="after")
-    def _share_is_a_share(self) -> Self:
-        if not isinstance(self.validation, str) and not 0 <= self.validation < 1:
-            raise refused(type(self).model_fields["validation"], self.validation, "data.validation")
-        return self
 
 
 class TrainConfig(Section):

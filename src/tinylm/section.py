@@ -103,4 +103,5 @@ def whole_number(value: Any, where: str, least: int) -> int:
         found = plain(int, value)
         if isinstance(found, int) and found >= least:
             return found
-    raise TinyLMError(f"must be a whole number of at least {least}, but it is {shown(value)}", where=where)
+    raise TinyLMError(f"there cannot be {shown(value)} of them", where=where,
+                      remedy=f"Ask for a whole number of at least {least}")

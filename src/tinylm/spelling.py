@@ -82,7 +82,9 @@ def _none(value: Any) -> Any:
 def _boolean(value: Any) -> Any:
     if isinstance(value, bool):
         return value
-    word = f"{value:g}" if isinstance(value, int | float) else str(value).strip().casefold()
+    if isinstance(value, int | float):
+        return bool(value) if value in (0, 1) else _NOT_ONE
+    word = value.strip().casefold() if isinstance(value, str) else ""
     return True if word in TRUE else False if word in FALSE else _NOT_ONE
 
 
@@ -189,7 +191,10 @@ def shown(value: Any) -> str:
     """A value for an error: short, and as people write it in a file of settings."""
     try:
         text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):  # no JSON; or an int of more digits than Python writes
-        text = f"a number of {value.bit_length():,} bits" if isinstance(value, int) else str(value)
+    except (TypeError, ValueError, RecursionError):
+        try:
+            text = str(value)
+        except (ValueError, RecursionError):  # an int of more digits than Python writes
+            text = "a number of very many digits" if isinstance(value, int) else f"a {type(value).__name__}"
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
