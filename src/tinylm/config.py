@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.section import Section
-from tinylm.spelling import NONE, Expected, named
+from tinylm.spelling import Expected, named
 
 Partial = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
@@ -118,9 +118,9 @@ def _width(d_model: int, n_heads: int, turned: bool) -> str:
 
 
 def _share_or_path(validation: float | str) -> float | str:
-    if isinstance(validation, str):
-        return 0.0 if validation.casefold() in NONE else validation
-    if not 0 <= validation < 1:
+    if isinstance(validation, str) and validation:
+        return 0.0 if validation.casefold() == "none" else validation
+    if isinstance(validation, str) or not 0 <= validation < 1:
         raise ValueError("no share")
     return validation
 

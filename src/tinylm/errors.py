@@ -37,8 +37,9 @@ def sentences(*parts: str) -> str:
     >>> sentences("Did you mean 'a.txt'?", "", "Go on with: tinylm train --resume --out runs/a")
     "Did you mean 'a.txt'? Go on with: tinylm train --resume --out runs/a"
     """
-    *given, last = [part for part in parts if part] or [""]
-    return " ".join([*map(_sentence, given), last if _ENDS_WITH_COMMAND.search(last) else _sentence(last)])
+    given = [part for part in parts if part]
+    last = [part if _ENDS_WITH_COMMAND.search(part) else _sentence(part) for part in given[-1:]]
+    return " ".join([*map(_sentence, given[:-1]), *last])
 
 
 def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
 
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report
+    from tinylm.tensors import Weights
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
@@ -45,7 +46,7 @@ class LanguageModel(Writing):
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
-                 *, weights: bundle.Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
+                 *, weights: Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
         """Either the module or its weights are given."""
         super().__init__(config, tokenizer, model, weights, device, storage)
         self.folder = folder

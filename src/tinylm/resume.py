@@ -62,6 +62,16 @@ def _check_can_go_on(folder: Path, source: str) -> None:
                       remedy=f"It can be asked as it is, if it has weights; or be trained anew: {anew}")
 
 
+def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
+    """For people, where a run has reached its end before."""
+    train, steps = job.config.train, job.steps
+    if train.minutes is not None or steps is None or step < steps:
+        return []
+    longer = ("--steps", 2 * train.steps) if train.steps else ("--epochs", f"{2 * (train.epochs or 1):g}")
+    return [f"it has taken all of its {steps:,} steps; to train longer: "
+            f"{command('train', '--resume', '--out', folder, *longer)}"]
+
+
 def _moved(data: DataConfig, given: Partial, source: str | Path | None) -> tuple[DataConfig, list[str]]:
     """Where the texts lie now, and what is new in that, for people."""
     places = {"source": data.source if source is None else lasting(source)}

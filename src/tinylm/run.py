@@ -38,7 +38,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, judge, say_copied, table, verdict
-from tinylm.resume import reopen
+from tinylm.resume import nothing_left, reopen
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte
@@ -219,7 +219,8 @@ class _Run:
             self._remember(event)
         self.horizon = self._horizon(self.journal.started, self.training.step)
         self.training.horizon = self.horizon
-        return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run"]
+        return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
+                *nothing_left(self.job, self.training.step, self.folder)]
 
     # ---- the way through
 

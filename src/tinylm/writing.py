@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.generation.logits import Logits
     from tinylm.generation.readers import Reader
     from tinylm.model.transformer import TinyLM
+    from tinylm.tensors import Weights
 
 MOST_TEXTS, MOST_CACHE = 64, 1 << 30
 """Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
@@ -49,7 +50,7 @@ class Prediction(NamedTuple):
 class Writing:
     """A model with its tokenizer, as far as it predicts and writes. Attributes: as `LanguageModel`."""
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: bundle.Weights | None,
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: Weights | None,
                  device: str, storage: Storage) -> None:
         """Either the module or its weights are given."""
         self.config, self.tokenizer, self.storage = config, tokenizer, storage

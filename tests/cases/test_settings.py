@@ -42,13 +42,16 @@ def is_of_its_type(section: str, name: str, value: Any) -> bool:
 
 def taken(read: Callable[[], dict[str, dict[str, Any]]], section: str, name: str) -> bool:
     """Whether a value is taken, and is then of its type; an error is a sentence that names the field."""
+    said = ""
     try:
         chosen = read()
     except TinyLMError as error:
-        assert f"{section}.{name}" in str(error)
-        assert len(str(error)) < 600
-        assert str(error).isprintable()
-        assert "Input should" not in str(error)
+        said = str(error)
+    if said:
+        assert f"{section}.{name}" in said
+        assert len(said) < 600
+        assert said.isprintable()
+        assert "Input should" not in said
         return False
     assert name not in chosen[section] or is_of_its_type(section, name, chosen[section][name])
     return True
@@ -140,7 +143,8 @@ def test_case_40_in_python() -> None:
     (b"steps = 4\n", "steps: stands outside of any section. Put it into the section train: [train] in a file"),
     (b"[trian]\nsteps = 4\n", "trian: there is no such section. Did you mean 'train'?"),
     (b"[[train]]\nsteps = 4\n", "train must be a [section]"), (b"[train.more]\nx = 1\n", "train.more: there is no"),
-    (b"[train]\nsteps = 2024-01-01\n", "but it is 2024-01-01"), ("[train]\ndecay = 'n\xe4h'".encode("latin-1"), "UTF-8"),
+    (b"[train]\nsteps = 2024-01-01\n", "but it is 2024-01-01"),
+    ("[train]\ndecay = 'n\xe4h'".encode("latin-1"), "UTF-8"),
     (b"[train]\nsteps = 1\nsteps = 2\n", "line 3"), (b"a = " + b"[" * 5000, "not valid TOML"),
     (b"[train]\nsteps = 1\nepochs = 1\n", "steps and epochs both say how long the run is. Leave out all but one"),
 ])
@@ -151,8 +155,10 @@ def test_a_file_of_settings_that_cannot_be(data: bytes, said: str, tinylm: Comma
     assert said in found.err
 
 
-@pytest.mark.parametrize("config", ["a.toml", {"steps": 4}, {"train": 4}, {"train": [1]}, [1], {1: {}}, {"train": {1: 2}}])
-def test_settings_in_python_that_have_no_sections(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("config", ["a.toml", {"steps": 4}, {"train": 4}, {"train": [1]}, [1], {1: {}},
+                                    {"train": {1: 2}}])
+def test_settings_in_python_that_have_no_sections(config: Any, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TinyLMError):
         choices(layers=(config,))

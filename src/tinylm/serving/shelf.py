@@ -93,8 +93,7 @@ class Shelf:
 
     def folders(self) -> dict[str, Path]:
         """All that could be asked, by id. A run that has no weights yet is none of them."""
-        return {id: path for id, path in self._all().items()
-                if (path / bundle.WEIGHTS).exists() or not bundle.has_checkpoints(path)}
+        return {id: path for id, path in self._all().items() if not bundle.is_unfinished(path)}
 
     def _all(self) -> dict[str, Path]:
         if (self._place / bundle.CONFIG).is_file():
