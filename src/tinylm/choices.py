@@ -1,4 +1,4 @@
-"""What a person chose, by section: read from settings and files, checked, and laid over each other.
+"""A person's choices by section: read from settings and files, checked, and laid over each other.
 
     preset < size < file, settings < single flags
 
@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ MOST_TOML = 1 << 20
 
 def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
             layers: tuple[Partial | str | Path, ...] = (), **flags: Any) -> dict[str, dict[str, Any]]:
-    """What a person chose, by section: a preset, over it a size, files and settings in order, and single flags.
+    """A person's choices by section: a preset, over it a size, files and settings in order, and single flags.
 
     Args:
         layers: values by section, or the path of a TOML file with such.
@@ -123,13 +124,11 @@ def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
 
 
 def typed(text: str) -> Any:
-    """What a person typed for a setting: a list, an object or a text in JSON's quotes, else the text as it is, whose
-    meaning the field decides."""
+    """The value that a person typed for a setting: a list, an object or a quoted text in JSON, else the text itself. The
+    field decides what that means."""
     if text.strip()[:1] in ('"', "[", "{"):
-        try:
+        with suppress(ValueError, RecursionError):
             return json.loads(text)
-        except (ValueError, RecursionError):
-            pass
     return text
 
 

@@ -24,6 +24,8 @@ Partial = Mapping[str, Mapping[str, Any]]
 
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1
 """Of any size of a model, and of any seed: what the libraries below can count."""
+LONGEST = 1e7
+"""Minutes of a run: 19 years."""
 
 MOST_HEADS = 1024
 """That a remedy suggests."""
@@ -53,7 +55,7 @@ class ModelConfig(Section):
                        ge=1, le=LARGEST, description="width of the MLP's hidden layer")
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     norm_position: Literal["pre", "post"] = "pre"
-    norm_eps: float = Field(1e-6, gt=0)
+    norm_eps: float = Field(1e-6, gt=0, le=1)
     positions: Literal["none", "learned", "rotary"] = "rotary"
     rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary wavelengths")
     qk_norm: bool = Field(True, description="normalise each head's queries and keys")
@@ -134,7 +136,8 @@ class DataConfig(Section):
         "auto", description="what one document is: a whole file, a line, or a jsonl record")
     text_field: str = Field("text", description="the field of a jsonl record that holds the text")
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
-    vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
+    vocab_size: int | None = Field(
+        None, ge=1, le=LARGEST, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
     validation: Annotated[float | str, AfterValidator(_share_or_path), Expected(
         "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
@@ -147,13 +150,14 @@ class DataConfig(Section):
 class TrainConfig(Section):
     """How the loss goes down. Exactly one of `steps`, `epochs`, `minutes` fixes the horizon of the schedule."""
 
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)
-    minutes: float | None = Field(None, gt=0)
-    most_epochs: float | None = Field(None, gt=0, description="a run of minutes ends after so many, if they come first")
+    steps: int | None = Field(None, ge=1, le=LARGEST)
+    epochs: float | None = Field(None, gt=0, le=LARGEST)
+    minutes: float | None = Field(None, gt=0, le=LONGEST)
+    most_epochs: float | None = Field(
+        None, gt=0, le=LARGEST, description="a run of minutes ends after so many, if they come first")
     until: float | None = Field(None, description="stop early once the validation loss is at most this")
-    batch_size: int = Field(32, ge=1, description="sequences in a batch")
-    accumulation: int = Field(1, ge=1, description="batches whose gradients are added up in one step")
+    batch_size: int = Field(32, ge=1, le=LARGEST, description="sequences in a batch")
+    accumulation: int = Field(1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
                                  gt=0, description="under muon: of embeddings, head, norms and biases")
@@ -161,12 +165,13 @@ class TrainConfig(Section):
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
-    warmup_steps: int = Field(100, ge=0)
+    warmup_steps: int = Field(100, ge=0, le=LARGEST)
     decay: Literal["constant", "linear", "cosine"] = "linear"
     final_learning_rate: float = Field(0.0, ge=0, le=1, description="share of the learning rate left at the end")
     grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
     loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
-    evaluate_every: int | None = Field(None, ge=1, description="steps between validations; none: about 20 in a run")
+    evaluate_every: int | None = Field(
+        None, ge=1, le=LARGEST, description="steps between validations; none: about 20 in a run")
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -184,7 +189,7 @@ class TrainConfig(Section):
 class SampleConfig(Section):
     """How the next id is chosen. The filters apply in the order of the fields (generation/logits.py)."""
 
-    max_tokens: int = Field(100, ge=0)
+    max_tokens: int = Field(100, ge=0, le=LARGEST)
     overflow: Literal["slide", "error"] = Field(
         "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
     force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")

@@ -63,7 +63,7 @@ def _check_can_go_on(folder: Path, source: str) -> None:
 
 
 def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
-    """For people, where a run has reached its end before."""
+    """A line for people where a run has reached its end before."""
     train, steps = job.config.train, job.steps
     if train.minutes is not None or steps is None or step < steps:
         return []
@@ -73,7 +73,7 @@ def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
 
 
 def _moved(data: DataConfig, given: Partial, source: str | Path | None) -> tuple[DataConfig, list[str]]:
-    """Where the texts lie now, and what is new in that, for people."""
+    """The places of the texts now, and lines for people on what is new in them."""
     places = {"source": data.source if source is None else lasting(source)}
     validation = given.get("data", {}).get("validation")
     if isinstance(data.validation, str) and isinstance(validation, str):

@@ -91,7 +91,7 @@ def checked_value(section: type[Section], name: str, value: Any, where: str) -> 
 
 @cache
 def _validator(section: type[Section], name: str) -> TypeAdapter[Any]:
-    """Of one field by itself."""
+    """The validator of one field by itself."""
     field = section.model_fields[name]
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))

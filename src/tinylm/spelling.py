@@ -127,7 +127,7 @@ def _text(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """One text stands for a list of one; empty ones, which ask for nothing, are left out."""
+    """A list of texts. One text stands for a list of one; empty ones, which ask for nothing, are left out."""
     if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
         one = _text(value)
         return _NOT_ONE if one is _NOT_ONE else (one,)
@@ -157,13 +157,13 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
 
 
 class Expected(NamedTuple):
-    """In the metadata of a field: what it may hold in words, where its type does not say it well."""
+    """Metadata of a field: what it may hold in words, where its type does not say it well."""
 
     words: str
 
 
 def expected(kind: Any, bounds: Collection[Any] = ()) -> str:
-    """What a field may hold, in words: "a whole number of at least 1, or none"."""
+    """The values that a field may hold, in words: "a whole number of at least 1, or none"."""
     if said := [each.words for each in bounds if isinstance(each, Expected)]:
         return said[0]
     words = [_words(each, bounds) for each in alternatives(kind)]

@@ -1,7 +1,7 @@
-"""Where compiled code is kept: in NUMBA_CACHE_DIR, beside the source, in the user's cache folder, or, where none of
-these can be written, in a temporary folder that is the user's alone.
+"""The place of compiled code: NUMBA_CACHE_DIR, beside the source, the user's cache folder, or, where none of these can
+be written, a temporary folder that is the user's alone.
 
-What is kept is loaded as code, so a folder that somebody else could have written is never used.
+What is kept is loaded as code, so a temporary folder that somebody else could have written is never used.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Temporary(UserWideCacheLocator):
 
 
 class Places(CompileResultCacheImpl):
-    """Where numba looks for a place to keep a kernel, in this order."""
+    """The places in which numba may keep a kernel, the first that can be written."""
 
     _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _InHome, IPythonCacheLocator, _Temporary)
 
@@ -97,7 +97,7 @@ def _is_temporary(place: str) -> bool:
 
 
 def remark(place: str | None) -> str:
-    """What a person should know of the place; empty where all is as they would expect.
+    """A sentence for a person on the place; empty where all is as they would expect.
 
     Args:
         place: where a kernel is kept; None: nowhere.
@@ -114,7 +114,7 @@ def remark(place: str | None) -> str:
 
 
 def is_compiled(compiled: Any) -> bool:
-    """Whether an earlier program has left this kernel compiled."""
+    """True if an earlier program has left this kernel compiled."""
     index = getattr(getattr(compiled._cache, "_cache_file", None), "_index_path", None)
     return index is not None and Path(index).exists()
 
