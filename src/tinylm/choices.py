@@ -124,8 +124,8 @@ def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
 
 
 def typed(text: str) -> Any:
-    """The value that a person typed for a setting: a list, an object or a quoted text in JSON, else the text itself. The
-    field decides what that means."""
+    """The value that a person typed for a setting. A list, an object or a text in quotes is read as JSON; any other text
+    stands for itself, and the field decides what it means."""
     if text.strip()[:1] in ('"', "[", "{"):
         with suppress(ValueError, RecursionError):
             return json.loads(text)
