@@ -124,7 +124,7 @@ def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
 
 
 def typed(text: str) -> Any:
-    """The value that a person typed for a setting. A list, an object or a text in quotes is read as JSON; any other text
+    """The value that a person typed for a setting. A list, an object or a text in quotes is read as JSON; other text
     stands for itself, and the field decides what it means."""
     if text.strip()[:1] in ('"', "[", "{"):
         with suppress(ValueError, RecursionError):

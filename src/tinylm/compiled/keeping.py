@@ -60,15 +60,18 @@ class Places(CompileResultCacheImpl):
 @cache
 def private_folder() -> Path | None:
     """A temporary folder that only this user can enter, made if need be; None where there can be none."""
-    user = os.geteuid() if hasattr(os, "geteuid") else "own"
     with suppress(OSError):
-        above = Path(tempfile.gettempdir())
-        folder = above / f"tinylm-compiled-{user}"
+        folder = _temporary_path()
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        if above != Path.cwd() and is_private(folder):
+        if folder.parent != Path.cwd() and is_private(folder):
             return folder
     return None
+
+
+def _temporary_path() -> Path:
+    """Raises: OSError: there is no folder for temporary files."""
+    return Path(tempfile.gettempdir(), f"tinylm-compiled-{os.geteuid() if hasattr(os, 'geteuid') else 'own'}")
 
 
 def is_private(folder: Path) -> bool:
@@ -92,8 +95,10 @@ def is_lasting(place: str | None) -> bool:
 
 
 def _is_temporary(place: str) -> bool:
-    folder = private_folder()
-    return folder is not None and Path(place).is_relative_to(folder)
+    try:
+        return Path(place).is_relative_to(_temporary_path())
+    except OSError:
+        return False
 
 
 def remark(place: str | None) -> str:
