@@ -160,8 +160,9 @@ class TrainConfig(Section):
     accumulation: int = Field(1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
-                                 gt=0, description="under muon: of embeddings, head, norms and biases")
-    muon_learning_rate: float = Field(0.02, gt=0, description="for the matrices inside the layers, under muon")
+                                 gt=0, le=1000, description="under muon: of embeddings, head, norms and biases")
+    muon_learning_rate: float = Field(
+        0.02, gt=0, le=1000, description="for the matrices inside the layers, under muon")
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
@@ -195,7 +196,8 @@ class SampleConfig(Section):
     force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
     greedy: bool = False
     ban: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
-    logit_bias: dict[str, float] = Field({}, description="numbers added to the logits of tokens, by text or #id")
+    logit_bias: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
+        {}, description="numbers added to the logits of tokens, by text or #id")
     repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
     frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
     presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
@@ -205,7 +207,8 @@ class SampleConfig(Section):
     min_p: float = Field(0.0, ge=0, lt=1)
     typical_p: float = Field(1.0, gt=0, le=1)
     beams: int = Field(1, ge=1, le=1000, description="above 1: beam search for the likeliest text, without any chance")
-    length_penalty: float = Field(1.0, description="of beams: a sum of log-probabilities is divided by length to this")
+    length_penalty: float = Field(
+        1.0, ge=-50, le=50, description="of beams: a sum of log-probabilities is divided by length to this")
     early_stopping: bool | Literal["never"] = Field(
         False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
     stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")

@@ -177,7 +177,7 @@ def _words(kind: Any, bounds: Collection[Any]) -> str:
     if kind in (int, float):
         return f"a {'whole ' if kind is int else ''}number{_within(bounds)}"
     return {NoneType: "none", bool: "true or false", str: "a text", tuple: "a text or a list of texts",
-            dict: 'numbers by token, such as {"the": 2.5}'}[get_origin(kind) or kind]
+            dict: 'numbers of at most a million by token, such as {"the": 2.5}'}[get_origin(kind) or kind]
 
 
 def _within(bounds: Collection[Any]) -> str:

@@ -104,7 +104,7 @@ def test_a_spelling_is_taken(setting: str, value: Any) -> None:
     ("train.until=nan", "must be a number, or none"), ("model.bias=perhaps", "must be true or false"),
     ("model.norm=lyernorm", "must be one of layernorm, rmsnorm, but it is 'lyernorm'. Did you mean 'layernorm'?"),
     ("model.dropout=1", "of at least 0 and below 1"), ("data.validation=1.5", "a share of 0"),
-    ("sample.logit_bias=the", 'numbers by token, such as {"the": 2.5}'), ("sample.top_p=0", "above 0 and of at most 1"),
+    ("sample.logit_bias=the", 'by token, such as {"the": 2.5}'), ("sample.top_p=0", "above 0 and of at most 1"),
 ])
 def test_a_value_that_cannot_be_is_told_in_words(setting: str, said: str) -> None:
     with pytest.raises(TinyLMError) as caught:
@@ -259,3 +259,18 @@ def test_what_a_text_cannot_be_written_with(lm: library.LanguageModel, settings:
 
 def test_what_a_person_types_is_a_list_or_a_text() -> None:
     assert [typed(text) for text in ('["a"]', "[a", "5", "a,b", '"5"')] == [["a"], "[a", "5", "a,b", "5"]
+
+
+@pytest.mark.parametrize("setting", [
+    "train.steps=9e99", "train.minutes=1e8", "train.epochs=1e300", "train.batch_size=9e18", "model.norm_eps=1e308",
+    "train.muon_learning_rate=1e308", "train.learning_rate=1e308", "sample.length_penalty=1e30",
+    "sample.logit_bias=a=1e308", "data.vocab_size=9e18",
+])
+def test_numbers_that_nothing_below_can_compute_with_are_refused(setting: str) -> None:
+    with pytest.raises(TinyLMError, match="of at most"):
+        parse_setting(setting)
+
+
+def test_a_batch_that_no_memory_holds_is_refused_before_its_ids_are_made(tinylm: Command) -> None:
+    said = tinylm("plan", "hello", "--preset", "notebook", "--set", f"train.batch_size={2**31 - 1}")
+    assert (said.code, "It fits with --set train.batch_size=" in said.err) == (2, True), said.err
