@@ -211,7 +211,8 @@ class SampleConfig(Section):
         1.0, ge=-50, le=50, description="of beams: a sum of log-probabilities is divided by length to this")
     early_stopping: bool | Literal["never"] = Field(
         False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
-    stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
+    stop: Annotated[tuple[str, ...], AfterValidator(lambda texts: tuple(filter(None, texts)))] = Field(
+        (), description="texts that end the generation and are left out of it; empty ones end nothing")
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
 
     @property

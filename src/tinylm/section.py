@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, Valida
 from pydantic.fields import FieldInfo
 
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.spelling import alternatives, expected, plain, shown
+from tinylm.spelling import alternatives, as_number, expected, plain, shown
 
 
 class Section(BaseModel):
@@ -50,14 +50,21 @@ def _readable(error: ValidationError, section: type[Section], values: Mapping[st
     return refused(section.model_fields[name], values.get(name), where)
 
 
+FAR = 1_000_000
+"""An upper bound from here on is named only to who has gone beyond it."""
+
+
 def refused(field: FieldInfo, value: Any, where: str) -> TinyLMError:
     """The error for a value that a field cannot hold: what it may hold, and what it was given."""
-    kinds, may_be = alternatives(field.annotation), expected(field.annotation, field.metadata)
+    kinds, number = alternatives(field.annotation), as_number(value)
+    is_far = number is None or number <= FAR  # from bounds that stand for what the libraries below can count
+    bounds = [each for each in field.metadata if not (is_far and getattr(each, "le", 0) >= FAR)]
+    may_be = expected(field.annotation, bounds)
     known = [name for kind in kinds for name in get_args(kind) if get_origin(kind) is Literal]
     remedy = ""
     if isinstance(value, str) and known:
         remedy = did_you_mean(value.casefold(), known)
-    elif isinstance(value, str) and (int in kinds or float in kinds):
+    elif isinstance(value, str) and number is None and (int in kinds or float in kinds):
         remedy = _as_a_number(value, whole=float not in kinds)
     return TinyLMError(f"must be {may_be}, but it is {shown(value)}", where=where, remedy=remedy)
 

@@ -107,6 +107,12 @@ def _number(value: Any) -> Any:
     return number / 100 if share else number
 
 
+def as_number(value: Any) -> int | float | None:
+    """The number that a value is or spells; None where it is none."""
+    found = _number(_unwrapped(value))
+    return None if found is _NOT_ONE else found
+
+
 def _whole(value: Any) -> Any:
     """Digits are read as they stand: a float would round long ones."""
     with suppress(ValueError):
@@ -127,12 +133,14 @@ def _text(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """A list of texts. One text stands for a list of one; empty ones, which ask for nothing, are left out."""
+    """A list of texts. One text stands for a list of one, and an empty one for an empty list."""
     if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
         one = _text(value)
         return _NOT_ONE if one is _NOT_ONE else (one,)
-    texts = [_text(_unwrapped(each)) for each in ([value] if isinstance(value, str) else value)]
-    return _NOT_ONE if any(text is _NOT_ONE for text in texts) else tuple(text for text in texts if text)
+    if isinstance(value, str):
+        return (str(value),) if value else ()
+    texts = [_text(_unwrapped(each)) for each in value]
+    return _NOT_ONE if any(text is _NOT_ONE for text in texts) else tuple(texts)
 
 
 def _numbers_by_text(value: Any) -> Any:
