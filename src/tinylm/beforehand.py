@@ -18,7 +18,7 @@ import numpy as np
 from llvmlite import binding
 from numba import float32, float64, int64, types, uint16
 
-from tinylm.compiled.compiling import is_compiled
+from tinylm.compiled.keeping import is_compiled, is_kept
 from tinylm.config import SampleConfig
 from tinylm.generation.logits import choose
 from tinylm.generation.sampler import Sampler
@@ -32,8 +32,8 @@ _running: list[subprocess.Popen[bytes]] = []
 
 
 def start() -> None:
-    """Begins, where no earlier program has left the kernels compiled."""
-    if _running or (attention.are_compiled() and is_compiled(choose)):
+    """Begins, where no earlier program has left the kernels compiled, and this one can find what others leave."""
+    if _running or not is_kept(choose) or (attention.are_compiled() and is_compiled(choose)):
         return
     atexit.register(_end)
     _running.extend(subprocess.Popen([sys.executable, "-m", __name__, share], stdin=subprocess.DEVNULL,

@@ -16,26 +16,23 @@ from __future__ import annotations
 import errno
 import glob
 import json
-import math
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from tinylm.config import SECTIONS, ModelConfig, RunConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import TinyLMError, command
 from tinylm.files import flush, put_in_place, write_whole
 from tinylm.inspection.structure import parameter_table
 from tinylm.paths import given_path
+from tinylm.tensors import Weights, check_room_for_layers, read_tensors
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.untrusted import quoted, read_json, read_whole
+from tinylm.untrusted import open_without_waiting, quoted, read_json
 
 if TYPE_CHECKING:
     from tinylm.model.transformer import TinyLM
@@ -45,6 +42,8 @@ CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
     "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
 LOCK = "checkpoints/.lock"
 STALE_SECONDS = 3600
+MOST_EVENT = 1 << 14
+"""Bytes at the end of a run's records in which its last event is looked for."""
 
 
 # ---- writing
@@ -175,6 +174,47 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def has_checkpoints(folder: Path) -> bool:
+    """True if there is something to go on with the training from."""
+    return any((folder / CHECKPOINTS).glob("[0-9]*"))
+
+
+def is_unfinished(folder: Path) -> bool:
+    """True for a run that has no weights as yet; a finished one without them has lost them."""
+    return not (folder / WEIGHTS).exists() and has_checkpoints(folder) and not _has_finished(folder)
+
+
+def _has_finished(folder: Path) -> bool:
+    """True if the last event that the run recorded is its end."""
+    try:
+        with open(folder / METRICS, "rb", opener=open_without_waiting) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_EVENT))
+            return b'"event": "finished"' in file.read(MOST_EVENT)
+    except OSError:
+        return False
+
+
+def unfinished(folder: str | Path) -> TinyLMError | None:
+    """The error for a run that has no weights as yet, with the way to go on; None for any other folder."""
+    folder = Path(folder)
+    if not is_unfinished(folder):
+        return None
+    if _is_locked(folder):
+        return TinyLMError("the run is training at this moment, and has no weights yet", where=str(folder),
+                           remedy="Wait for its first validation")
+    again = command("train", "--resume", "--out", folder)
+    return TinyLMError("the run is not finished: it has no weights yet", where=str(folder),
+                       remedy=f"Go on with: {again}")
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with locked(folder):
+            return False
+    except TinyLMError as error:
+        return "another run" in error.what
+
+
 def write_config(folder: Path, config: RunConfig) -> None:
     written = {"format": FORMAT, **json.loads(config.to_json())}
     write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
@@ -215,8 +255,6 @@ def copy_records(source: Path, target: Path) -> None:
 
 MOST_CONFIG = 1 << 20
 """Bytes that config.json may have."""
-Shape = tuple[int, ...]
-Weights = dict[str, NDArray[np.float32]]
 
 
 def read_config(folder: str | Path) -> RunConfig:
@@ -274,12 +312,11 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     Raises:
         TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors in finite numbers.
     """
+    if error := unfinished(folder):
+        raise error
     path = given_path(folder) / WEIGHTS
-    expected = {tensor.name: tensor.shape for tensor in parameter_table(config)}
-    stored = _tensors(path, expected)
-    _check_tensors(path, expected, stored)
-    with np.errstate(over="ignore"):
-        return {name: _as_float32(tensor) for name, tensor in stored.items()}
+    check_room_for_layers(path, config.n_layers)
+    return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
 
 
 def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
@@ -296,56 +333,3 @@ def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
 def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
     """The torch module with the weights of a folder. Raises: TinyLMError: as `read_weights`."""
     return make_model(config, read_weights(folder, config))
-
-
-class _Stored(NamedTuple):
-    """A tensor of a file. `numbers` are as they stand there; a bfloat16 is a uint16."""
-
-    kind: str
-    shape: list[int]
-    numbers: NDArray[Any]
-
-
-_KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-
-
-def _as_float32(tensor: _Stored) -> NDArray[np.float32]:
-    if tensor.kind == "BF16":
-        return (tensor.numbers.astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
-    return tensor.numbers.astype(np.float32, copy=False).reshape(tensor.shape)
-
-
-def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, _Stored]:
-    from safetensors import SafetensorError, deserialize
-
-    most_header = HEADER_START + HEADER_ENTRY * len(expected)
-    most = most_header + LARGEST_NUMBER * sum(math.prod(shape) for shape in expected.values())
-    data = read_whole(path, most)
-    try:
-        if int.from_bytes(data[:8], "little") > most_header:
-            raise ValueError("its list of tensors is too long")
-        return {name: _Stored(tensor["dtype"], tensor["shape"], np.frombuffer(
-            tensor["data"], _KINDS.get(tensor["dtype"], "u1"))) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
-    except (SafetensorError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError) as error:
-        raise TinyLMError(f"is damaged ({quoted(error)})", where=str(path),
-                          remedy="Restore the folder from a copy, or train again") from None
-
-
-HEADER_START, HEADER_ENTRY, LARGEST_NUMBER = 1 << 14, 256, 8
-"""Bytes of a .safetensors file: for its own description, for that of a tensor, and for a number of the widest type."""
-
-
-def _check_tensors(path: Path, expected: Mapping[str, Shape], found: Mapping[str, _Stored]) -> None:
-    for name in sorted(expected.keys() | found.keys()):
-        asked = list(expected[name]) if name in expected else "none"
-        there = list(found[name].shape) if name in found else "none"
-        if asked != there:
-            raise TinyLMError(f"config.json asks for {quoted(name)} of shape {asked}, and here it is {quoted(there)}",
-                              where=str(path), remedy="The files of this folder do not belong together")
-        if found[name].kind not in _KINDS or not _is_finite(found[name]):
-            raise TinyLMError(f"is damaged: {name} holds something that is not a finite number", where=str(path),
-                              remedy="Restore the folder from a copy, or train again")
-
-
-def _is_finite(tensor: _Stored) -> bool:
-    return bool(np.isfinite(_as_float32(tensor) if tensor.kind == "BF16" else tensor.numbers).all())

@@ -1,4 +1,4 @@
-"""What a person chose, by section: read from settings and files, checked, and laid over each other.
+"""A person's choices by section: read from settings and files, checked, and laid over each other.
 
     preset < size < file, settings < single flags
 
@@ -7,42 +7,59 @@ Nothing here fills in what nobody chose; `prepare.py` does, once the text is kno
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
+import re
 import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from typing import Any
 
 from tinylm.config import FOLLOWS_FROM_TEXT, SECTIONS, Partial, known_section, preset, size
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.paths import given_path
+from tinylm.section import checked_value
+from tinylm.spelling import shown
+
+HORIZONS = ("steps", "epochs", "minutes")
+"""Each says how long a run is; one of them is chosen."""
+HOMES = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
+         "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
+         "until": "train", "seed": "train", "device": "train"}
+"""The section of each setting that has a flag of its own."""
+MOST_TOML = 1 << 20
+"""Bytes of a file of settings."""
 
 
-def choices(*, preset_name: str = "tinylm", size_name: str | None = None, layers: tuple[Partial, ...] = (),
-            **flags: Any) -> dict[str, dict[str, Any]]:
-    """What a person chose, by section: a preset, over it a size, files and settings in order, and single flags.
+def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
+            layers: tuple[Partial | str | Path, ...] = (), **flags: Any) -> dict[str, dict[str, Any]]:
+    """A person's choices by section: a preset, over it a size, files and settings in order, and single flags.
+
+    Args:
+        layers: values by section, or the path of a TOML file with such.
 
     Raises:
         TinyLMError: a choice that cannot stand, whatever the text.
     """
-    homes = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
-             "skip_bad": "data", "encoding": "data",
-             "minutes": "train", "steps": "train", "epochs": "train", "until": "train", "seed": "train",
-             "device": "train"}
     given: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
-        if name not in homes:
+        if name not in HOMES:
             raise TypeError(f"train() has no argument {name!r}")
         if value is not None:
-            given.setdefault(homes[name], {})[name] = value
+            given.setdefault(HOMES[name], {})[name] = value
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
-    for layer in map(checked, (*layers, given)):
-        if any(layer.get("train", {}).get(name) is not None for name in ("steps", "epochs", "minutes")):
-            for name in ("steps", "epochs", "minutes"):  # a later horizon replaces an earlier one
+    for layer in (*layers, given):
+        layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else checked(layer)
+        if any(layer.get("train", {}).get(name) is not None for name in HORIZONS):
+            for name in HORIZONS:  # a later horizon replaces an earlier one
                 merged["train"].pop(name, None)
         merged = merge(merged, layer)
+    several = [name for name in HORIZONS if merged["train"].get(name) is not None]
+    if len(several) > 1:
+        raise TinyLMError(f"{' and '.join(several)} both say how long the run is", where="train",
+                          remedy="Leave out all but one")
     return merged
 
 
@@ -55,66 +72,114 @@ def merge(*layers: Partial) -> dict[str, dict[str, Any]]:
     return merged
 
 
-def checked(chosen: Partial) -> Partial:
-    """The same choices, each of which could stand in a config by itself.
+def checked(chosen: Partial) -> dict[str, dict[str, Any]]:
+    """The same choices as they would stand in a config: "4" as 4, one text as a list of one. What is None counts as not
+    chosen, unless its field may be none.
 
     Raises:
         TinyLMError: an unknown section or field, a value out of its bounds, or one that is not a person's to choose.
     """
-    for section, values in chosen.items():
-        fields = SECTIONS[known_section(section)].model_fields
-        for name, value in values.items():
-            where = f"{section}.{name}"
-            if name not in fields:
-                raise TinyLMError("there is no such setting", where=where, remedy=did_you_mean(name, fields))
-            if where in FOLLOWS_FROM_TEXT:
-                raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
-            _check_value(fields[name], value, where)
-    return chosen
+    if not isinstance(chosen, Mapping):
+        raise TinyLMError("settings stand in sections", where="config",
+                          remedy='For example {"train": {"steps": 1000}}, or the path of a TOML file')
+    return {section: _checked_section(section, values) for section, values in chosen.items()}
 
 
-def _check_value(field: FieldInfo, value: Any, where: str) -> None:
-    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    try:
-        TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
-    except ValidationError as error:
-        raise TinyLMError(f"{error.errors()[0]['msg']}, but it is {value!r}", where=where) from None
+def _checked_section(section: str, values: Any) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise _no_section(section)
+    found: dict[str, Any] = {}
+    kind = SECTIONS[known_section(section)]
+    for name, value in values.items():
+        where = f"{section}.{name}"
+        if where in FOLLOWS_FROM_TEXT:
+            raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
+        if name in kind.model_fields and value is None and kind.model_fields[name].default is not None:
+            continue
+        found[name] = checked_value(kind, name, value, where)
+    return found
+
+
+def _no_section(name: str) -> TinyLMError:
+    """The error for a value that stands where a section should."""
+    home = next((section for section, kind in SECTIONS.items() if name in kind.model_fields), None)
+    if home:
+        return TinyLMError("stands outside of any section", where=str(name), remedy=f"Put it into the section {home}: "
+                           f"[{home}] in a file, {home}.{name} as a setting")
+    if name in SECTIONS:
+        return TinyLMError(f"{name} must be a [section] of settings", remedy=f"Put settings below a line [{name}]")
+    return TinyLMError("there is no such section or setting", where=str(name), remedy=did_you_mean(
+        str(name), [*SECTIONS, *(field for kind in SECTIONS.values() for field in kind.model_fields)]))
+
+
+# ---- from a command line
 
 
 def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
-    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Values are read as JSON, else as text."""
+    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Raises: TinyLMError: as `checked`."""
     key, equals, value = setting.partition("=")
-    section, dot, field = key.strip().partition(".")
+    section, dot, field = key.strip().replace("-", "_").partition(".")
     if not equals or not dot:
-        raise TinyLMError(f"{setting!r} is not of the form section.key=value", where="--set",
+        raise TinyLMError(f"{shown(setting)} is not of the form section.key=value", where="--set",
                           remedy="For example --set train.learning_rate=0.001")
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError:
-        parsed = value
-    chosen = {section: {field: parsed}}
-    checked(chosen)
-    return chosen
+    return checked({section: {field: typed(value)}})
+
+
+def typed(text: str) -> Any:
+    """The value that a person typed for a setting. A list, an object or a text in quotes is read as JSON; other text
+    stands for itself, and the field decides what it means."""
+    if text.strip()[:1] in ('"', "[", "{"):
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
+    return text
+
+
+# ---- from a file
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+"""Byte order marks and what they tell. That of UTF-32 begins like that of UTF-16."""
 
 
 def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
-    """A partial config from a TOML file.
+    """A partial config from a TOML file, in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
 
     Raises:
         TinyLMError: the file is missing, is not TOML, or has an unknown section or key.
     """
     try:
-        with open(given_path(path), "rb") as file:
-            chosen = tomllib.load(file)
+        chosen = tomllib.loads(_text_of(given_path(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(path, str(error)) from None
+    except RecursionError:
+        raise _not_toml(path, "it is nested too deeply") from None
+    try:
+        return checked(chosen)
+    except TinyLMError as error:
+        raise TinyLMError(error.what, where=": ".join(filter(None, (str(path), error.where))),
+                           remedy=error.remedy) from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_TOML + 1)
     except OSError as error:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TinyLMError(f"is not valid TOML: {error}", where=str(path)) from None
-    for section, values in chosen.items():
-        if not isinstance(values, dict):
-            raise TinyLMError(f"{section} must be a [section]", where=str(path))
+    if len(data) > MOST_TOML:
+        raise TinyLMError(f"has more than {MOST_TOML:,} bytes, and is no file of settings", where=str(path))
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
-        checked(chosen)
-    except TinyLMError as error:
-        raise TinyLMError(error.what, where=f"{path}: {error.where}", remedy=error.remedy) from None
-    return chosen
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise TinyLMError(f"is not valid TOML, which is text in UTF-8: byte {error.start:,} is none", where=str(path),
+                          remedy="Save it as UTF-8") from None
+    return re.sub(r"\r\n?", "\n", text)
+
+
+def _not_toml(path: str | Path, problem: str) -> TinyLMError:
+    where, line = str(path), re.search(r" \(at line (\d+), column (\d+)\)$", problem)
+    if line:
+        where, problem = f"{path}, line {line[1]}, column {line[2]}", problem[:line.start()]
+    return TinyLMError(f"is not valid TOML: {problem}", where=where,
+                       remedy='A section is [train], a setting steps = 1000, a text stands in quotes: device = "cpu"')

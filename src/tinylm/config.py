@@ -10,51 +10,29 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.paths import IN_MEMORY
+from tinylm.section import Section
+from tinylm.spelling import Expected, named
 
 Partial = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
 
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1
 """Of any size of a model, and of any seed: what the libraries below can count."""
+LONGEST = 1e7
+"""Minutes of a run: 19 years."""
 
+MOST_HEADS = 1024
+"""That a remedy suggests."""
 Storage = Literal["fp32", "bf16", "int8"]
 """How the compiled engine keeps the matrices of a model that it writes with: as numbers of 32 bits, of 16, or of 8 with
 a scale for each output."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings in which an unknown key is an error with the nearest right one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _readable(error, type(self)) from None
-
-
-def _readable(error: ValidationError, section: type[Section]) -> TinyLMError:
-    """The first complaint of pydantic as our error: which field, what is wrong, which field was meant."""
-    problem = error.errors()[0]
-    field = ".".join(str(part) for part in problem["loc"])
-    where = f"{_SECTION_NAMES.get(section.__name__, section.__name__)}.{field}".rstrip(".")
-    if problem["type"] == "extra_forbidden":
-        return TinyLMError("there is no such setting", where=where,
-                           remedy=did_you_mean(field, section.model_fields))
-    if problem["type"] == "missing":
-        return TinyLMError("this setting is required", where=where)
-    message = problem["msg"].removeprefix("Value error, ")
-    if not field:
-        return TinyLMError(message, where=where)
-    return TinyLMError(f"{message}, but it is {problem['input']!r}", where=where)
 
 
 def default_d_mlp(mlp: str, d_model: int) -> int:
@@ -78,7 +56,7 @@ class ModelConfig(Section):
                        ge=1, le=LARGEST, description="width of the MLP's hidden layer")
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     norm_position: Literal["pre", "post"] = "pre"
-    norm_eps: float = Field(1e-6, gt=0)
+    norm_eps: float = Field(1e-6, gt=0, le=1)
     positions: Literal["none", "learned", "rotary"] = "rotary"
     rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary wavelengths")
     qk_norm: bool = Field(True, description="normalise each head's queries and keys")
@@ -95,14 +73,19 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
-        if self.d_model % self.n_heads:
-            raise ValueError(f"d_model ({self.d_model}) must be a multiple of n_heads ({self.n_heads})")
-        if self.n_heads % self.n_kv_heads:
-            raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
-        if self.positions == "rotary" and self.d_head % 2:
-            raise ValueError(f"rotary positions turn pairs, so d_head ({self.d_head}) must be even")
+        d_model, n_heads, turned = self.d_model, self.n_heads, self.positions == "rotary"
+        if d_model % n_heads:
+            raise _unfitting(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads})",
+                             _heads(d_model, n_heads, turned), _width(d_model, n_heads, turned))
+        if n_heads % self.n_kv_heads:
+            raise _unfitting(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})",
+                             f"n_kv_heads {_divisor(n_heads, self.n_kv_heads)}")
+        if turned and self.d_head % 2:
+            raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}), which is d_model / n_heads, "
+                             "must be even", _width(d_model, n_heads, turned), "positions learned")
         if self.tied_embeddings and self.head_bias:
-            raise ValueError("tied_embeddings leaves no room for head_bias: choose one")
+            raise _unfitting("tied_embeddings leaves no room for head_bias: choose one", "head_bias false",
+                             "tied_embeddings false")
         return self
 
     @classmethod
@@ -113,6 +96,36 @@ class ModelConfig(Section):
             TinyLMError: unknown preset or setting.
         """
         return cls(**{**preset(name).get("model", {}), **values})
+
+
+def _unfitting(what: str, *ways: str) -> TinyLMError:
+    ways = tuple(filter(None, ways))
+    return TinyLMError(what, where="model", remedy=f"For example {', or '.join(ways)}" if ways else "")
+
+
+def _divisor(number: int, wanted: int, also: int = 1) -> int:
+    """The greatest divisor of `number / also` that is at most `wanted`."""
+    return next(each for each in range(min(wanted, MOST_HEADS), 0, -1) if number % (each * also) == 0)
+
+
+def _heads(d_model: int, n_heads: int, turned: bool) -> str:
+    """A number of heads that suits the width; rotary positions need an even d_head."""
+    return "" if turned and d_model % 2 else f"n_heads {_divisor(d_model, n_heads, 2 if turned else 1)}"
+
+
+def _width(d_model: int, n_heads: int, turned: bool) -> str:
+    """The least width from `d_model` on that suits the heads."""
+    step = n_heads * (2 if turned else 1)
+    width = -(-d_model // step) * step
+    return f"d_model {width}" if width <= LARGEST else ""
+
+
+def _share_or_path(validation: float | str) -> float | str:
+    if isinstance(validation, str) and validation:
+        return 0.0 if validation.casefold() == "none" else validation
+    if isinstance(validation, str) or not 0 <= validation < 1:
+        raise ValueError("no share")
+    return validation
 
 
 class DataConfig(Section):
@@ -132,42 +145,43 @@ class DataConfig(Section):
     line_ends: Literal["normalize", "keep"] = Field(
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
-    vocab_size: int | None = Field(None, ge=1, description="most entries of a trained vocabulary; none: no limit")
+    vocab_size: int | None = Field(
+        None, ge=1, le=LARGEST, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
-    validation: float | str = Field(0.1, description="share of the text held out at its end, or another file")
+    validation: Annotated[float | str, AfterValidator(_share_or_path), Expected(
+        "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
+        0.1, description="share of the text held out at its end, or another file")
+    validation_fingerprint: str = Field("", description="sha256 of that file's documents, likewise")
     rows: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
-
-    @model_validator(mode="after")
-    def _share_is_a_share(self) -> Self:
-        if not isinstance(self.validation, str) and not 0 <= self.validation < 1:
-            raise ValueError(f"validation must be a share from 0 up to 1, or a path, but it is {self.validation}")
-        return self
 
 
 class TrainConfig(Section):
     """How the loss goes down. Exactly one of `steps`, `epochs`, `minutes` fixes the horizon of the schedule."""
 
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)
-    minutes: float | None = Field(None, gt=0)
-    most_epochs: float | None = Field(None, gt=0, description="a run of minutes ends after so many, if they come first")
+    steps: int | None = Field(None, ge=1, le=LARGEST)
+    epochs: float | None = Field(None, gt=0, le=LARGEST)
+    minutes: float | None = Field(None, gt=0, le=LONGEST)
+    most_epochs: float | None = Field(
+        None, gt=0, le=LARGEST, description="a run of minutes ends after so many, if they come first")
     until: float | None = Field(None, description="stop early once the validation loss is at most this")
-    batch_size: int = Field(32, ge=1, description="sequences in a batch")
-    accumulation: int = Field(1, ge=1, description="batches whose gradients are added up in one step")
+    batch_size: int = Field(32, ge=1, le=LARGEST, description="sequences in a batch")
+    accumulation: int = Field(1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
-                                 gt=0, description="under muon: of embeddings, head, norms and biases")
-    muon_learning_rate: float = Field(0.02, gt=0, description="for the matrices inside the layers, under muon")
+                                 gt=0, le=1000, description="under muon: of embeddings, head, norms and biases")
+    muon_learning_rate: float = Field(
+        0.02, gt=0, le=1000, description="for the matrices inside the layers, under muon")
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
-    warmup_steps: int = Field(100, ge=0)
+    warmup_steps: int = Field(100, ge=0, le=LARGEST)
     decay: Literal["constant", "linear", "cosine"] = "linear"
     final_learning_rate: float = Field(0.0, ge=0, le=1, description="share of the learning rate left at the end")
     grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
     loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
-    evaluate_every: int | None = Field(None, ge=1, description="steps between validations; none: about 20 in a run")
+    evaluate_every: int | None = Field(
+        None, ge=1, le=LARGEST, description="steps between validations; none: about 20 in a run")
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -177,35 +191,44 @@ class TrainConfig(Section):
     def _one_horizon(self) -> Self:
         given = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of steps, epochs, minutes; given: {', '.join(given) or 'none'}")
+            raise TinyLMError(f"give exactly one of steps, epochs, minutes; given: {', '.join(given) or 'none'}",
+                              where="train", remedy="Leave out all but one" if given else "For example steps 1000")
         return self
 
 
 class SampleConfig(Section):
     """How the next id is chosen. The filters apply in the order of the fields (generation/logits.py)."""
 
-    max_tokens: int = Field(100, ge=0)
+    max_tokens: int = Field(100, ge=0, le=LARGEST)
     min_tokens: int = Field(0, ge=0, le=LARGEST, description="<eos> is not chosen before so many")
     overflow: Literal["slide", "error"] = Field(
         "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
     force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
     greedy: bool = False
     ban: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
-    logit_bias: dict[str, float] = Field({}, description="numbers added to the logits of tokens, by text or #id")
+    logit_bias: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
+        {}, description="numbers added to the logits of tokens, by text or #id")
     repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
     frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
     presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
-    temperature: float = Field(0.8, gt=0)
+    temperature: float = Field(0.8, ge=0, description="0: always the likeliest, as greedy")
     top_k: int = Field(0, ge=0, le=LARGEST, description="0: all")
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
     typical_p: float = Field(1.0, gt=0, le=1)
     beams: int = Field(1, ge=1, le=1000, description="above 1: beam search for the likeliest text, without any chance")
-    length_penalty: float = Field(1.0, description="of beams: a sum of log-probabilities is divided by length to this")
+    length_penalty: float = Field(
+        1.0, ge=-50, le=50, description="of beams: a sum of log-probabilities is divided by length to this")
     early_stopping: bool | Literal["never"] = Field(
         False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
-    stop: tuple[str, ...] = Field((), description="texts that end the generation and are left out of it")
+    stop: Annotated[tuple[str, ...], AfterValidator(lambda texts: tuple(filter(None, texts)))] = Field(
+        (), description="texts that end the generation and are left out of it; empty ones end nothing")
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
+
+    @property
+    def is_greedy(self) -> bool:
+        """True if the likeliest id is chosen always: asked for, or by a temperature of 0."""
+        return self.greedy or self.temperature == 0
 
 
 class RunConfig(Section):
@@ -253,7 +276,6 @@ class RunConfig(Section):
 SECTIONS: dict[str, type[Section]] = {
     "model": ModelConfig, "data": DataConfig, "train": TrainConfig, "sample": SampleConfig,
 }
-_SECTION_NAMES = {section.__name__: name for name, section in SECTIONS.items()}
 
 
 def _chosen(kind: type[Section], section: Section) -> dict[str, Any]:
@@ -279,26 +301,29 @@ def _as_setting(value: Any) -> str:
 
 def known_section(name: str) -> str:
     if name not in SECTIONS:
-        raise TinyLMError("there is no such section", where=name, remedy=did_you_mean(name, SECTIONS))
+        raise TinyLMError("there is no such section", where=str(name), remedy=did_you_mean(str(name), SECTIONS))
     return name
 
 
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
-                     "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE"}
+                     "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE",
+                     "data.validation_fingerprint": "Name the text to validate on with --validation"}
 
 
 def preset(name: str) -> Partial:
     """The partial config of a preset. Raises TinyLMError for an unknown name."""
-    if name not in PRESETS:
-        raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(name, PRESETS))
-    return PRESETS[name]
+    known = named(str(name), PRESETS)
+    if known is None:
+        raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(str(name), PRESETS))
+    return PRESETS[known]
 
 
 def size(name: str) -> Partial:
     """The partial config of a size. Raises TinyLMError for an unknown name."""
-    if name not in SIZES:
-        raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(name, SIZES))
-    n_layers, d_model, n_heads = SIZES[name]
+    known = named(str(name), SIZES)
+    if known is None:
+        raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(str(name), SIZES))
+    n_layers, d_model, n_heads = SIZES[known]
     return {"model": {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads}}
 
 

@@ -14,6 +14,9 @@ from tinylm.inspection.memory import training_peak
 from tinylm.report import TOKENS_AT_ONCE
 from tinylm.training.backward import choose_compute
 
+ID_BYTES = 24
+"""Of each token of a step, whatever computes it: its id, the one that follows, and their places in the text."""
+
 
 def available_bytes(device: torch.device) -> int:
     """Memory that is free for a run: the device's, or the machine's within the limit of a container."""
@@ -42,8 +45,9 @@ def _free_in_container() -> int:
 def needed_bytes(model: ModelConfig, train: TrainConfig, judged_tokens: int, device: torch.device) -> int:
     """Memory that training takes on top of what the process holds already."""
     compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
-    return training_peak(model, train, judged_at_once=min(judged_tokens, max(TOKENS_AT_ONCE, model.context_length)),
-                         compute=compute)
+    ids = ID_BYTES * train.batch_size * train.accumulation * model.context_length
+    judged_at_once = min(judged_tokens, max(TOKENS_AT_ONCE, model.context_length))
+    return ids + training_peak(model, train, judged_at_once=judged_at_once, compute=compute)
 
 
 def fitting_sizes(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int,

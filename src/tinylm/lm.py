@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tinylm import bundle
 from tinylm.config import RunConfig, Storage
-from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.errors import TinyLMError, command, did_you_mean
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.paths import IN_MEMORY, given_path
+from tinylm.spelling import named
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.sources import Given, Options, Texts, chosen_source
 from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
+from tinylm.training_text import open_training_text
 from tinylm.writing import Writing
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
@@ -26,9 +28,10 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
 
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Baselines, Report, Text
+    from tinylm.tensors import Weights
     from tinylm.text.left_out import LeftOut
 
-STORAGES = get_args(Storage)
+STORAGES: tuple[Storage, ...] = get_args(Storage)
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `evaluate` lets the model write, to see what it copies."""
 _OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
@@ -50,7 +53,7 @@ class LanguageModel(Writing):
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
-                 *, weights: bundle.Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
+                 *, weights: Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
         """Either the module or its weights are given."""
         super().__init__(config, tokenizer, model, weights, device, storage)
         self.folder = folder
@@ -70,7 +73,8 @@ class LanguageModel(Writing):
             TinyLMError: no such folder, or a damaged one; no such storage, or one for the compiled engine where that
                 does not serve (`served_by`).
         """
-        if storage not in STORAGES:
+        known = named(str(storage), STORAGES)
+        if known is None:
             raise TinyLMError(f"there is no storage {storage!r}", where="storage",
                               remedy=did_you_mean(str(storage), STORAGES))
         folder = given_path(folder)
@@ -84,7 +88,7 @@ class LanguageModel(Writing):
             from tinylm.training.device import choose_device
 
             device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=storage)
+        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=known)
         lm.check_storage()
         return lm
 
@@ -190,20 +194,25 @@ class LanguageModel(Writing):
             return None
 
     def _training_split(self) -> Split:
-        data = self.config.data
+        data, folder = self.config.data, self.folder or Path("RUN")
         if self.training_corpus:
             return split_corpus(self.training_corpus, data.validation)
+        judge = command("evaluate", folder, "SOURCE")
         if data.source == IN_MEMORY:
             raise TinyLMError("it was trained on texts in memory, which have to be given again",
                               where=str(self.folder or "model"),
-                              remedy="In Python: lm.evaluate(texts=...); or name a text to evaluate on: "
-                                     "tinylm evaluate RUN SOURCE")
+                              remedy=f"In Python: lm.evaluate(texts=...); or name a text to evaluate on: {judge}")
+
+        def elsewhere(*words: str) -> str:
+            if not bundle.has_checkpoints(folder):
+                return f"Judge the model on another text: {judge}"
+            again = command("train", *words, "--resume", "--out", folder)
+            return f"Judge the model on another text ({judge}), or say where this one is now: {again}"
+
         if not data.source or data.source == "-":
             raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
-                              remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
-        corpus = open_corpus(data.source, Options.of(data))
-        _check_same_text(corpus, data.fingerprint)
-        return split_corpus(corpus, data.validation)
+                              remedy=elsewhere("SOURCE"))
+        return open_training_text(data, elsewhere)[1]
 
     def _was_trained_on(self, texts: Texts) -> bool:
         """True if these are the texts in memory that the model was trained on, which are then kept."""
@@ -249,12 +258,6 @@ class LanguageModel(Writing):
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)
         return f"<LanguageModel: {size:,} parameters, {self.tokenizer.vocab_size:,} tokens ({self.tokenizer.kind})>"
-
-
-def _check_same_text(corpus: Corpus, fingerprint: str) -> None:
-    if fingerprint and corpus.stats().fingerprint != fingerprint:
-        raise TinyLMError("this text has changed since the model was trained on it", where=corpus.name,
-                          remedy="Name a text to evaluate on: tinylm evaluate RUN SOURCE")
 
 
 def load(folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:

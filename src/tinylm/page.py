@@ -76,8 +76,9 @@ def make_page(folder: str | Path, *, version: str) -> str:
     events = _read(path)
     history = History.of(events)
     if not history.steps:
-        raise TinyLMError("tells of no training step", where=str(path / bundle.METRICS),
-                          remedy="Wait until the run has taken its first steps, or train again")
+        raise bundle.unfinished(folder) or TinyLMError(
+            "tells of no training step", where=str(path / bundle.METRICS),
+            remedy="Wait until the run has taken its first steps, or train again")
     beside = _beside_counting(history)
     report = beside if beside is not None and math.isfinite(beside.loss) else None
     figures = _figures(history, beside)

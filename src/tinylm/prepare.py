@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import torch
 
 from tinylm import beforehand, headroom
 from tinylm.choices import choices
-from tinylm.compiled.compiling import is_compiled
+from tinylm.compiled.keeping import announcement
 from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
@@ -25,22 +24,22 @@ from tinylm.inspection import structure
 from tinylm.interrupts import interruptible
 from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
-from tinylm.paths import IN_MEMORY, given_path
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
-from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.left_out import left_out_by_words, white_space
 from tinylm.text.rows import IGNORE, Rows
-from tinylm.text.sources import Given, Options, Texts, chosen_source
+from tinylm.text.sources import Given, Options, chosen_source
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
 from tinylm.training.backward import Compute, choose_compute, must_compile
 from tinylm.training.device import choose_device
+from tinylm.training.fast import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
+from tinylm.training_text import lasting, lasting_validation, validation_fingerprint
 
 LONG_TEXT = 20_000_000
 """Bytes. Reading so many takes long enough to be told of it."""
@@ -120,14 +119,17 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
     if must_compile(smallest(chosen["model"]), device):
-        tell("compiling  for this processor, once: about ten seconds")
+        for line in announcement(attention.attend, "for this processor", "about ten seconds"):
+            tell(line)
         beforehand.start()
     corpus = open_corpus(source, Options.of(DataConfig(**data)))
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
     data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
-    data |= {"source": _lasting(source), "fingerprint": corpus.stats().fingerprint}
+    data |= {"source": lasting(source), "fingerprint": corpus.stats().fingerprint,
+             "validation": lasting_validation(data["validation"]),
+             "validation_fingerprint": validation_fingerprint(split, data["validation"])}
     config = DataConfig(**data)
     if corpus.stats().bytes >= LONG_TEXT:
         tell(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
@@ -138,7 +140,7 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
              *(f"note       {sentence}" for sentence in split.notes()),
              f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}",
-             *_lost(split, tokenizer)]
+             *_lost(split, tokenizer), *([f"note       {text.dataset.note}"] if text.dataset.note else [])]
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         return _plan(text, chosen, device, notes, started, tell)
 
@@ -166,8 +168,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
     beforehand.finish()
-    if not is_compiled(choose):
-        tell(f"compiling  {COMPILING}")
+    for line in announcement(choose, *COMPILING):
+        tell(line)
     warm_up(kind, device, precision)
     _write_a_little(kind, device)
     give_back()
@@ -272,17 +274,11 @@ def _forecast_for_people(forecast: Forecast) -> str:
             f"(counting n-grams: {forecast.ngram_bits_per_byte:.2f})")
 
 
-def _lasting(source: Given) -> str:
-    """A path that still holds from another working folder; built-in names and `-` stay as they are."""
-    if isinstance(source, Texts):
-        return IN_MEMORY
-    return str(source) if source in ("-", *BUILT_IN) else os.path.abspath(given_path(source))
-
-
 def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None, preset: str = "tinylm",
-         size: str | None = None, config: Partial | None = None, **flags: Any) -> dict[str, Any]:
+         size: str | None = None, config: Partial | str | Path | None = None, **flags: Any) -> dict[str, Any]:
     """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
     given = chosen_source(source, texts)
     if given is None:
         raise TypeError("plan() needs a source or texts")
-    return prepare(given, choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)).to_dict()
+    layers = () if config is None else (config,)
+    return prepare(given, choices(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from tinylm import bundle
-from tinylm.config import Partial, RunConfig, TrainConfig
-from tinylm.errors import TinyLMError
+from tinylm.choices import HORIZONS
+from tinylm.config import DataConfig, Partial, RunConfig, TrainConfig
+from tinylm.errors import TinyLMError, command
 from tinylm.paths import IN_MEMORY
 from tinylm.prepare import Job, describe
 from tinylm.report import baselines_of_run
-from tinylm.text.corpus import open_corpus
+from tinylm.spelling import shown
 from tinylm.text.dataset import build_dataset
-from tinylm.text.sources import Given, Options
-from tinylm.text.split import split_corpus
+from tinylm.text.sources import Given, Texts
 from tinylm.training.device import choose_device
+from tinylm.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
 
-HORIZONS = ("steps", "epochs", "minutes")
 MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
@@ -26,32 +26,68 @@ def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[J
     """The job of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
-        given: choices made now; where one differs from the run's own it must be one that may change.
-        source: the text, should it lie elsewhere by now.
+        given: choices made now; where one differs from the run's own it must be one that may change, or a new place of
+            the text that is validated on.
+        source: the text, should it lie elsewhere by now: the new place becomes the run's own.
 
     Raises:
         TinyLMError: the folder holds no run, the text is not the same, or a choice cannot be changed.
     """
     before = bundle.read_config(folder)
+    _check_can_go_on(folder, before.data.source)
     config, changes = _changed(before, given)
+    data, moves = _moved(config.data, given, source)
     tokenizer = bundle.read_tokenizer(folder)
-    data = config.data
-    if source is None and data.source == "-":
+    if data.source == "-" and source is None:
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
-                          remedy=f"tinylm train - --resume --out {folder} < TEXT")
-    if source is None and data.source == IN_MEMORY:
+                          remedy=f"Pass it on: {command('train', '-', '--resume', '--out', folder)} < TEXT")
+    if data.source == IN_MEMORY and source is None:
         raise TinyLMError("its texts were in memory, and have to be given again", where=str(folder),
                           remedy="--resume cannot find them; in Python: "
                                  f"tinylm.train(texts=..., resume=True, out={str(folder)!r})")
-    corpus = open_corpus(source or data.source, Options.of(data))
-    if corpus.stats().fingerprint != data.fingerprint:
-        raise TinyLMError("this is not the text that the run began with", where=corpus.name,
-                          remedy="Restore it, name the place where it is now as SOURCE, or train anew with --force")
-    split = split_corpus(corpus, data.validation)
+
+    def elsewhere(*words: str) -> str:
+        return f"If it lies elsewhere now: {command('train', *words, '--resume', '--out', folder)}"
+
+    corpus, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves),
+                                       texts=source if isinstance(source, Texts) else None)
+    if isinstance(source, Texts) or str(source) == "-":  # no place to find it again
+        data = data.model_copy(update={"source": before.data.source})
+    data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
+    config = config.model_copy(update={"data": data})
     dataset = build_dataset(split, tokenizer)
     job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
               baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
-    return job, [*(f"note       {sentence}" for sentence in split.notes()), *changes]
+    return job, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
+
+
+def _check_can_go_on(folder: Path, source: str) -> None:
+    if bundle.has_checkpoints(folder):
+        return
+    anew = command("train", Path(source or "SOURCE"), "--out", folder, "--force")
+    raise TinyLMError("there is no checkpoint to go on from", where=str(folder),
+                      remedy=f"It can be asked as it is, if it has weights; or be trained anew: {anew}")
+
+
+def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
+    """A line for people where a run has reached its end before."""
+    train, steps = job.config.train, job.steps
+    if train.minutes is not None or steps is None or step < steps:
+        return []
+    longer = ("--steps", 2 * train.steps) if train.steps else ("--epochs", f"{2 * (train.epochs or 1):g}")
+    return [f"it has taken all of its {steps:,} steps; to train longer: "
+            f"{command('train', '--resume', '--out', folder, *longer)}"]
+
+
+def _moved(data: DataConfig, given: Partial, source: Given | None) -> tuple[DataConfig, list[str]]:
+    """The places of the texts now, and lines for people on what is new in them."""
+    places = {"source": data.source if source is None else lasting(source)}
+    validation = given.get("data", {}).get("validation")
+    if isinstance(data.validation, str) and isinstance(validation, str):
+        places["validation"] = lasting(validation)
+    told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
+            if place != lasting_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
+    return data.model_copy(update=places), told
 
 
 def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:
@@ -59,11 +95,13 @@ def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:
     for section, values in given.items():
         for name, value in values.items():
             before = getattr(getattr(config, section), name)
-            if value == before or value in (None, "auto"):
+            moved = name == "validation" and isinstance(value, str) and isinstance(before, str)
+            if value == before or value in (None, "auto") or moved:
                 continue
             if section != "train" or name not in MAY_CHANGE:
-                raise TinyLMError(f"this run has {before!r}, and a run that goes on cannot change that to {value!r}",
-                                  where=f"{section}.{name}", remedy="Leave it out, or train anew with --force")
+                raise TinyLMError(f"this run has {shown(before)}, and a run that goes on cannot change that to "
+                                  f"{shown(value)}", where=f"{section}.{name}",
+                                  remedy="Leave it out, or train anew with --force")
             if name in HORIZONS and before is None:
                 counted = next(each for each in HORIZONS if getattr(config.train, each) is not None)
                 raise TinyLMError(f"the length of this run is counted in {counted}", where=f"train.{name}",

@@ -24,7 +24,7 @@ from tinylm import bundle
 from tinylm.card import write_card
 from tinylm.choices import choices
 from tinylm.config import Partial
-from tinylm.errors import TinyLMError
+from tinylm.errors import TinyLMError, command, sentences
 from tinylm.files import write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.copying import CopyIndex
@@ -39,7 +39,7 @@ from tinylm.paths import IN_MEMORY, given_path
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, say
 from tinylm.report import Report, cautions, figure, judge, say_copied, table, verdict
-from tinylm.resume import reopen
+from tinylm.resume import nothing_left, reopen
 from tinylm.text.packed import PACKED
 from tinylm.text.sources import Given, Texts, chosen_source
 from tinylm.training.backward import loss_of
@@ -73,7 +73,7 @@ class Outcome:
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
           out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-          config: Partial | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
+          config: Partial | str | Path | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
           **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder.
 
@@ -83,7 +83,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         out: the model folder; by default runs/ and the name of the text.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
         size: a name from config.SIZES, such as "0.8M"; by default what suits text and time.
-        config: chosen values by section, e.g. {"train": {"learning_rate": 1e-3}}.
+        config: values by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
         resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
             be given anew.
@@ -94,7 +94,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:
             the run can be resumed.
     """
-    chosen = choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)
+    chosen = choices(preset_name=preset, size_name=size, layers=(() if config is None else (config,)), **flags)
     console = Console(quiet=quiet)
     given = chosen_source(source, texts)
     if resume:
@@ -135,12 +135,13 @@ def resume_run(source: Given | None, chosen: Partial, *, out: str | Path | None 
     if source is None and out is None:
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
     folder = run_folder(source or "", out)
-    with _way_back(folder, console), bundle.locked(folder):
+    with bundle.locked(folder):
         job, changes = reopen(folder, chosen, source)
-        run = _Run(job, folder, console, started)
-        say(console, [*run.resume(), *changes])
-        bundle.write_config(folder, job.config)
-        return run.go()
+        with _way_back(folder, console):
+            run = _Run(job, folder, console, started)
+            say(console, [*run.resume(), *changes])
+            bundle.write_config(folder, job.config)
+            return run.go()
 
 
 def run_folder(source: Given, out: str | Path | None) -> Path:
@@ -155,19 +156,19 @@ def run_folder(source: Given, out: str | Path | None) -> Path:
 
 @contextmanager
 def _way_back(folder: Path, console: Console) -> Iterator[None]:
-    """However a run ends, its owner is told how to go on."""
-    command = f"tinylm train --resume --out {shlex.quote(str(folder))}"
+    """However the training ends, its owner is told how to go on."""
+    again = f"go on with: {command('train', '--resume', '--out', folder)}"
     try:
         yield
     except (OSError, SafetensorError) as error:
         raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
-                          remedy=f"Make room there, then go on with: {command}") from None
+                          remedy=f"Make room there, then {again}") from None
     except TinyLMError as error:
-        if not (folder / bundle.CHECKPOINTS).is_dir() or "--resume" in error.remedy or "--force" in error.remedy:
+        if not bundle.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:
             raise
-        raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. Then go on with: {command}") from None
+        raise TinyLMError(error.what, where=error.where, remedy=sentences(error.remedy, f"Then {again}")) from None
     except KeyboardInterrupt:
-        say(console, ["", f"Left at once. To go on from the last checkpoint: {command}"])
+        say(console, ["", f"Left at once. To {again}"])
         raise
 
 
@@ -226,7 +227,8 @@ class _Run:
             self._remember(event)
         self.horizon = self._horizon(self.journal.started, self.training.step)
         self.training.horizon = self.horizon
-        return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run"]
+        return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
+                *nothing_left(self.job, self.training.step, self.folder)]
 
     # ---- the way through
 
@@ -368,7 +370,7 @@ def _closing_lines(outcome: Outcome) -> list[str]:
     if finished.reason == "interrupted":
         lines += [f"To go on with the training: tinylm train --resume --out {folder}"]
     quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The"'
-    return [*lines, "", "Now try:", *(f"  tinylm {command}" for command in (
+    return [*lines, "", "Now try:", *(f"  tinylm {line}" for line in (
         f"generate {folder} {quoted}", f"predict {folder} {quoted}", f"inspect {folder}"))]
 
 

@@ -27,7 +27,7 @@ def read_whole(path: Path, most: int) -> bytes:
         TinyLMError: it is missing, too long, no plain file (a pipe or a device may never end), or changes meanwhile.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise TinyLMError("is not a plain file", where=str(path))
@@ -47,7 +47,7 @@ def read_whole(path: Path, most: int) -> bytes:
     return data
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def open_without_waiting(path: str, flags: int) -> int:
     """Opening a pipe would otherwise wait for somebody to write into it."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 import numpy as np
 
 from tinylm import bundle
+from tinylm.choices import checked
 from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig, Storage
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
@@ -23,6 +24,7 @@ from tinylm.generation.completion import (
 )
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
+from tinylm.section import whole_number
 from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.generation.logits import Logits
     from tinylm.generation.readers import Reader
     from tinylm.model.transformer import TinyLM
+    from tinylm.tensors import Weights
 
 Prompts = str | list[int] | Sequence[str] | Sequence[list[int]]
 """A text, ids, or a list of either."""
@@ -60,7 +63,7 @@ def is_one(prompt: Prompts) -> TypeGuard[str | list[int]]:
 class Writing:
     """A model with its tokenizer, as far as it predicts and writes. Attributes: as `LanguageModel`."""
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: bundle.Weights | None,
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: Weights | None,
                  device: str, storage: Storage) -> None:
         """Either the module or its weights are given."""
         self.config, self.tokenizer, self.storage = config, tokenizer, storage
@@ -86,9 +89,7 @@ class Writing:
             TinyLMError: words or characters that the tokenizer does not know, in no near form either. A near form is
                 taken with a `NearFormWarning`, here and in all that takes texts.
         """
-        if top < 1:
-            raise TinyLMError(f"{top} predictions cannot be shown", where="top", remedy="Ask for at least 1")
-        return self._predictions(self.read(self._ids_of(prompt)).logits, top)
+        return self._predictions(self.read(self._ids_of(prompt)).logits, whole_number(top, "top", 1))
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """`<bos>` and the ids of a text that a person typed. Warns and raises: as `predict`."""
@@ -196,9 +197,16 @@ class Writing:
             _warned(each)
 
     def sample_config(self, **settings: Any) -> SampleConfig:
-        """The model's own way to choose ids, with these settings changed. Raises: TinyLMError: unknown settings, or a
-        value that cannot be."""
-        return SampleConfig(**{**self.config.sample.model_dump(), **settings})
+        """The model's own way to choose ids, with these settings changed. None stands for what is not given. A
+        temperature takes the place of `greedy`, where that is not given, too.
+
+        Raises:
+            TinyLMError: unknown settings, or a value that cannot be.
+        """
+        given = checked({"sample": settings})["sample"]
+        if "temperature" in given:
+            given.setdefault("greedy", False)
+        return SampleConfig(**{**self.config.sample.model_dump(), **given})
 
     def write(self, task: Task) -> Iterator[str]:
         """The text piece by piece, as it comes."""
@@ -221,16 +229,15 @@ class Writing:
 
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:
-        from tinylm.compiled.compiling import announce  # with the compiler: reading does without
+        from tinylm.compiled.keeping import announce  # with the compiler: reading does without
         from tinylm.generation.logits import COMPILING, choose
         from tinylm.generation.sampler import bias_of, forced_ids
         from tinylm.generation.typed import typed_settings
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
-            announce(choose, COMPILING)
-        for count, where, least in ((samples, "samples", 1), (logprobs or 0, "logprobs", 0)):
-            if count < least:
-                raise TinyLMError(f"there cannot be {count} of them", where=where, remedy=f"Ask for {least} or more")
+            announce(choose, *COMPILING)
+        samples = whole_number(samples, "samples", 1)
+        logprobs = None if logprobs is None else whole_number(logprobs, "logprobs", 0)
         config, _ = typed_settings(self.sample_config(**settings), self.tokenizer)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
         return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
@@ -326,12 +333,12 @@ class Writing:
 
     @cached_property
     def _engine(self) -> Engine:
-        from tinylm.compiled.compiling import announce
+        from tinylm.compiled.keeping import announce
         from tinylm.generation.engine.engine import Engine
         from tinylm.generation.engine.forward import forward
 
         assert self._weights is not None
-        announce(forward, "the engine for this processor, once: about 10 seconds")
+        announce(forward, "the engine for this processor", "about 10 seconds")
         return Engine(self.config.model, self._weights, self.storage)
 
 

@@ -104,7 +104,7 @@ def test_a_file_of_settings(tinylm: Command, tmp_path: Path, toml: str, fact: st
 
 
 def test_generate_refuses_settings_that_make_no_sense(tinylm: Command, hello: Path) -> None:
-    for option, value in (("--temperature", 0), ("--top-p", 2), ("--max-tokens", -1), ("--samples", 0), ("--seed", -1),
+    for option, value in (("--temperature", -1), ("--top-p", 2), ("--max-tokens", -1), ("--samples", 0), ("--seed", -1),
                           ("--typical-p", 0), ("--ban", "how is"), ("--ban", "#99"), ("--logit-bias", "how"),
                           ("--logit-bias", "how=much"), ("--logit-bias", "how=inf"), ("--frequency-penalty", "nan")):
         assert_one_message(tinylm("generate", hello, "how", option, value))

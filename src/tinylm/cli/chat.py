@@ -133,6 +133,7 @@ class Chat:
         print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
 
     def _change(self, name: str, value: str) -> None:
+        from tinylm.choices import typed
         from tinylm.config import SampleConfig
         from tinylm.errors import TinyLMError, did_you_mean
 
@@ -141,13 +142,7 @@ class Chat:
             known = ["help", "settings", "reset", "quit", *SampleConfig.model_fields]
             raise TinyLMError(f"there is no /{name}", remedy=did_you_mean(name, known))
         if value:
-            try:
-                given = json.loads(value)
-            except json.JSONDecodeError:
-                given = value
-            if isinstance(now[name], list) and not isinstance(given, list):
-                given = [value]
-            changed = {**self.settings, name: given}
+            changed = {**self.settings, name: typed(value)}
             if name == "temperature":
                 changed["greedy"] = False
             self.settings = read_settings(self.lm, changed)

@@ -34,6 +34,14 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def note_unfinished(run: str) -> None:
+    """Says of a run that has no weights yet how to go on with it, where a command can do without weights."""
+    from tinylm.bundle import unfinished
+
+    if error := unfinished(run):
+        note(f"note: {error}")
+
+
 def patient_console(*, stderr: bool = False) -> Console:
     """A console that goes silent when what it says arrives nowhere any more, as in `tinylm train book.txt | head` or on
     a disk that is full: the run goes on, and the model is not lost."""

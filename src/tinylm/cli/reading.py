@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from tinylm.cli.flags import checked_flags
+
 NAMES = ("documents", "text_field", "skip_bad", "encoding")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--documents", choices=("auto", "text", "line", "jsonl", "json", "csv"),
+    parser.add_argument("--documents", metavar="auto|text|line|jsonl|json|csv",
                         help="what one document is: a file, a line, a record, or a row of a table (default: auto)")
     parser.add_argument("--text-field", metavar="NAME",
                         help="where a record or row has its text: a name, a path as data.text, or several with commas")
@@ -20,5 +22,5 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def reading(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name in NAMES if (value := getattr(arguments, name)) is not None}
+    """The options that were given. Raises: TinyLMError: a value that cannot be."""
+    return checked_flags("data", {name: getattr(arguments, name) for name in NAMES})

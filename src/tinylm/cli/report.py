@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, print_json
+from tinylm.cli.output import add_json, note_unfinished, print_json
 
 EXAMPLE = "tinylm report runs/book"
 
@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.page import write_page
 
     path = write_page(arguments.run, arguments.out, version=__version__)
+    note_unfinished(arguments.run)
     if arguments.json:
         print_json({"page": str(path)})
     else:

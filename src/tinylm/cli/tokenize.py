@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json
+from tinylm.cli.output import add_json, columns, note_unfinished, print_json
 from tinylm.cli.typed import read_typed
 
 EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.untrusted import harmless
 
     config = read_config(arguments.run)  # says clearly when RUN is no model folder
+    note_unfinished(arguments.run)
     tokenizer = read_tokenizer(arguments.run)
     tokenizer.line_ends = config.data.line_ends
     ids = tokenizer.encode(read_typed(tokenizer, arguments.text))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.flags import checked_flags
 from tinylm.cli.output import add_json, patient_console, print_json
-from tinylm.cli.reading import add_reading, reading
+from tinylm.cli.reading import add_reading
 from tinylm.errors import TinyLMError
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
@@ -30,38 +31,32 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
                         "python-stdlib")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
-    parser.add_argument("--tokenizer", choices=("auto", "word", "char", "bpe"), help="(default: auto)")
-    parser.add_argument("--vocab-size", type=int, metavar="N", help="most entries of the vocabulary")
+    parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
+    parser.add_argument("--vocab-size", metavar="N", help="most entries of the vocabulary")
     add_reading(parser)
-    parser.add_argument("--validation", metavar="SHARE|FILE", type=_share_or_path,
+    parser.add_argument("--validation", metavar="SHARE|FILE",
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, metavar="M", help="train for so long, start-up included (default: 5)")
-    length.add_argument("--steps", type=int, metavar="N", help="train for so many updates")
-    length.add_argument("--epochs", type=float, metavar="N", help="train on the text so many times")
-    parser.add_argument("--until", type=float, metavar="LOSS", help="stop once the validation loss is that low")
-    parser.add_argument("--seed", type=int, metavar="N", help="of first weights, order and dropout (default: 0)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="(default: auto)")
+    length.add_argument("--minutes", metavar="M", help="train for so long, start-up included (default: 5)")
+    length.add_argument("--steps", metavar="N", help="train for so many updates")
+    length.add_argument("--epochs", metavar="N", help="train on the text so many times")
+    parser.add_argument("--until", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--seed", metavar="N", help="of first weights, order and dropout (default: 0)")
+    parser.add_argument("--device", metavar="auto|cpu|cuda|mps", help="(default: auto)")
     parser.add_argument("--config", metavar="FILE.toml", help="settings by section")
     parser.add_argument("--set", action="append", default=[], metavar="section.key=value", help="any single setting")
 
 
-def _share_or_path(value: str) -> float | str:
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
 def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The choices of the command line, by section."""
-    from tinylm.choices import choices, parse_setting, read_toml
+    from tinylm.choices import HOMES, choices, parse_setting
 
-    layers = [read_toml(arguments.config)] if arguments.config else []
+    layers = [arguments.config] if arguments.config is not None else []
     layers += [parse_setting(setting) for setting in arguments.set]
-    names = ("tokenizer", "vocab_size", "validation", "minutes", "steps", "epochs", "until", "seed", "device")
-    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **reading(arguments),
-                   **{name: getattr(arguments, name) for name in names})
+    flags: dict[str, object] = {}
+    for name, home in HOMES.items():
+        flags |= checked_flags(home, {name: getattr(arguments, name)})
+    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,6 +16,7 @@ from numba.core.compiler import Compiler
 from numba.core.runtime import rtsys
 
 from tinylm.compiled import numbers
+from tinylm.compiled.keeping import Places, say_not_kept
 from tinylm.compiled.numbers import FASTMATH
 
 binding.set_option("tinylm", "-force-vector-interleave=1")
@@ -46,10 +46,26 @@ class _Kept(FunctionCache):
     """What an earlier program has compiled. numba would first load all that it knows of compiling, which takes a fifth
     of the time until a program's first token, and is not needed to call what is machine code already."""
 
+    _impl_class = Places
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Machine code, or None where there is none that can be loaded: then it is compiled anew."""
         rtsys.initialize(target_context)  # which that code calls
-        with self._guard_against_spurious_io_errors():
+        try:
             return self._load_overload(sig, target_context)
+        except OSError:
+            return None
+        except Exception:  # a file that was cut short, in whatever way unpickling then fails
+            with suppress(OSError):
+                os.unlink(self._cache_file._index_path)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keeps machine code for the next program, or says why that cannot be."""
+        try:
+            self._save_overload(sig, data)
+        except OSError as error:
+            say_not_kept(self._cache_path, error)
 
 
 def kernel(function: Kernel, shared: str = SHARED) -> Kernel:
@@ -76,20 +92,3 @@ def part(function: Kernel) -> Kernel:
     """Is called by kernels. The compiler decides whether it becomes part of them."""
     compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
     return compiled
-
-
-def is_compiled(compiled: Any) -> bool:
-    """Whether an earlier program has left this kernel compiled."""
-    index = getattr(getattr(compiled._cache, "_cache_file", None), "_index_path", None)
-    return index is not None and Path(index).exists()
-
-
-@cache
-def announce(compiled: Any, told: str) -> None:
-    """Says beforehand what takes long, on the first use on a machine; once in a program.
-
-    Args:
-        told: what it is, and how long it takes.
-    """
-    if not is_compiled(compiled):
-        print(f"compiling  {told}", file=sys.stderr, flush=True)

@@ -25,8 +25,8 @@ Counts = NDArray[np.int32]
 OUT, ZERO = np.float32(-np.inf), np.float32(0)
 _LOWEST = np.float32(-87)
 """Below it, e to the x is nothing in 32 bits."""
-COMPILING = "the choice of tokens for this processor, once: about 4 seconds"
-"""Said before it is."""
+COMPILING = "the choice of tokens for this processor", "about 4 seconds"
+"""What is said before it is: what, and how long it takes."""
 NOTHING_LEFT, NOT_FINITE = -1, -2
 """What `choose` gives instead of an id."""
 

@@ -38,7 +38,8 @@ class Sampler:
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
                  forced: Sequence[int] = ()) -> None:
-        self.settings = Settings(*(getattr(config, name) for name in Settings._fields))
+        chosen = {name: getattr(config, name) for name in Settings._fields}
+        self.settings = Settings(**{**chosen, "greedy": config.is_greedy})
         self.bias, self._bias, self._seed, self.forced, self.place = bias, bias, seed, forced, 0
         self._least = config.min_tokens
         if self._least:

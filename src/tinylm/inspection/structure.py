@@ -7,8 +7,8 @@ Units: counts are numbers (not bytes), memory is bytes, FLOPs count a multiplica
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinylm.config import ModelConfig
@@ -46,12 +46,31 @@ class ParameterTensor:
 
 def parameter_table(config: ModelConfig) -> list[ParameterTensor]:
     """Every parameter tensor in the model's own order. A tied output head is the embedding, so it is not listed."""
-    return [_tensor(config, name, axes) for name, axes in _tensors(config)]
+    before, layer, after = _blocks(config)
+    layers = [replace(tensor, name=f"layers.{i}.{tensor.name}") for i in range(config.n_layers) for tensor in layer]
+    return [*before, *layers, *after]
 
 
 def total_parameters(config: ModelConfig) -> int:
     """How many numbers the model learns."""
-    return sum(tensor.count for tensor in parameter_table(config))
+    return _count(config, lambda _: True)
+
+
+def _count(config: ModelConfig, counts: Callable[[ParameterTensor], bool]) -> int:
+    """The numbers of the tensors that count. Layers are alike, so that a thousand cost no more than one."""
+    before, layer, after = (sum(tensor.count for tensor in block if counts(tensor)) for block in _blocks(config))
+    return before + config.n_layers * layer + after
+
+
+_Block = list[ParameterTensor]
+
+
+def _blocks(config: ModelConfig) -> tuple[_Block, _Block, _Block]:
+    """The tensors before the layers, of one layer (with names inside it), and after the layers."""
+    def block(named: Iterable[_Named]) -> _Block:
+        return [_tensor(config, name, axes) for name, axes in named]
+
+    return block(_before(config)), block(_layer(config)), block(_after(config))
 
 
 def _tensor(config: ModelConfig, name: str, axes: tuple[Axis, ...]) -> ParameterTensor:
@@ -64,13 +83,13 @@ def _tensor(config: ModelConfig, name: str, axes: tuple[Axis, ...]) -> Parameter
 _Named = tuple[str, tuple[Axis, ...]]
 
 
-def _tensors(config: ModelConfig) -> Iterator[_Named]:
+def _before(config: ModelConfig) -> Iterator[_Named]:
     yield "embed.weight", (_VOCABULARY, _STREAM)
     if config.positions == "learned":
         yield "positions.weight", (_CONTEXT, _STREAM)
-    for i in range(config.n_layers):
-        for name, axes in _layer(config):
-            yield f"layers.{i}.{name}", axes
+
+
+def _after(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("ln_f", config)
     if not config.tied_embeddings:
         yield from _linear("out_head", _VOCABULARY, _STREAM, config.head_bias)
@@ -149,7 +168,7 @@ def flops_per_token(config: ModelConfig, length: int) -> int:
     appendix B). Norms, bends and softmax are left out.
     """
     looked_up = ("embed.weight", "positions.weight")
-    matrices = sum(t.count for t in parameter_table(config) if len(t.shape) == 2 and t.name not in looked_up)
+    matrices = _count(config, lambda tensor: len(tensor.shape) == 2 and tensor.name not in looked_up)
     if config.tied_embeddings:
         matrices += config.vocab_size * config.d_model
     products = 2 * config.n_layers * config.n_heads * config.d_head * length

@@ -83,12 +83,20 @@ class Shelf:
                  storage: Storage = "fp32") -> None:
         self._place, self._limits, self._tell, self._storage = given_path(place), limits, tell, storage
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
+        waiting = [error for path in self._all().values() if (error := bundle.unfinished(path))]
+        if not self.folders() and waiting:
+            raise waiting[0]
+        for error in waiting:
+            tell(f"passed over {error}")
         if not self.folders():
             what = "is no model folder, and holds none" if self._place.is_dir() else "there is no such folder"
             raise TinyLMError(what, where=str(place), remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
 
     def folders(self) -> dict[str, Path]:
-        """All that could be asked, by id."""
+        """All that could be asked, by id. A run that has no weights yet is none of them."""
+        return {id: path for id, path in self._all().items() if not bundle.is_unfinished(path)}
+
+    def _all(self) -> dict[str, Path]:
         if (self._place / bundle.CONFIG).is_file():
             return {self._place.resolve().name: self._place}
         try:

@@ -19,7 +19,8 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -69,6 +70,8 @@ class Dataset:
     validation: Part | None
     folder: Path
     """Where the ids lie."""
+    note: str = ""
+    """Why they are not kept for the next time; empty if they are."""
 
 
 class Encoding(Protocol):
@@ -91,26 +94,27 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
 
     Args:
         least: tokens that the first text must have.
-        cache_dir: default $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. Where it cannot be written, a
-            temporary folder stands in.
+        cache_dir: default $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. Where it cannot be written, or
+            there is no home, a temporary folder stands in, and the dataset's `note` says so.
 
     Raises:
         TinyLMError: unknown words or characters, no room on the disk, or fewer than `least` tokens to train on.
     """
-    folder = _cache_folder(cache_dir) / "ids" / _key(split, tokenizer)
-    dataset = _open_folder(folder)
-    if dataset is None:
-        dataset = _encode_into(folder, split, tokenizer)
+    cache = _cache_folder(cache_dir)
+    folder = cache / "ids" / _key(split, tokenizer) if cache else None
+    dataset = (folder and _open_folder(folder)) or _encode_into(folder, split, tokenizer)
     if dataset.train.n_tokens < least:
         raise TinyLMError(f"there is too little text: {dataset.train.n_tokens} tokens to train on, and 2 are needed",
                           where=split.train.corpus.name, remedy="Give a longer text, or --validation 0")
     return dataset
 
 
-def _cache_folder(chosen: str | Path | None) -> Path:
+def _cache_folder(chosen: str | Path | None) -> Path | None:
+    """None where there is no home: `~/.cache` would then be below the working folder."""
     if chosen or os.environ.get("TINYLM_CACHE"):
         return Path(chosen or os.environ["TINYLM_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~"), ".cache")) / "tinylm"
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(caches) / "tinylm" if os.path.isabs(caches) else None
 
 
 def _key(split: Split, tokenizer: Encoding) -> str:
@@ -119,8 +123,9 @@ def _key(split: Split, tokenizer: Encoding) -> str:
     return hashlib.sha256(json.dumps([FORMAT, tokenizer.fingerprint, slices]).encode()).hexdigest()
 
 
-def _encode_into(folder: Path, split: Split, tokenizer: Encoding) -> Dataset:
-    """Writes beside the place and renames, so that a folder of this name is always whole."""
+def _encode_into(folder: Path | None, split: Split, tokenizer: Encoding) -> Dataset:
+    """Writes beside the place and renames, so that a folder of this name is always whole. Where there is no place, or
+    none that can be written: into a temporary folder, which goes when the dataset does."""
     temporary, place = _writable_beside(folder), None
     try:
         meta = _write_parts(temporary, split, tokenizer)
@@ -136,21 +141,28 @@ def _encode_into(folder: Path, split: Split, tokenizer: Encoding) -> Dataset:
     dataset = _open_folder(place)
     assert dataset is not None, place
     if place == temporary:
+        where = f"{folder.parent} cannot be written" if folder else "there is no home"
+        dataset = replace(dataset, note=f"the ids are not kept for the next time, since {where}; set TINYLM_CACHE to a "
+                                        "folder of yours to keep them")
         weakref.finalize(dataset, shutil.rmtree, place, ignore_errors=True)
     return dataset
 
 
-def _writable_beside(folder: Path) -> Path:
+def _writable_beside(folder: Path | None) -> Path:
+    if folder is not None:
+        with suppress(OSError):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    except OSError:
         return Path(tempfile.mkdtemp(prefix="tinylm-ids-"))
+    except OSError as error:
+        raise TinyLMError(f"there is no folder for the ids of a text ({error.strerror})", where="TINYLM_CACHE",
+                          remedy="Set it to a folder of yours") from None
 
 
-def _move(temporary: Path, folder: Path) -> Path:
+def _move(temporary: Path, folder: Path | None) -> Path:
     """Puts a finished folder in its place. One that is there by now is damaged, or another run's, made meanwhile."""
-    if temporary.parent != folder.parent:
+    if folder is None or temporary.parent != folder.parent:
         return temporary
     if folder.exists():
         if _open_folder(folder):

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import SHARED, apart, digest, is_compiled, kernel
+from tinylm.compiled.compiling import SHARED, apart, digest, kernel
+from tinylm.compiled.keeping import is_compiled
 from tinylm.compiled.numbers import exp, greater, hashed, read, stored
 from tinylm.training.fast import tiles
 from tinylm.training.fast.tiles import LANES, product

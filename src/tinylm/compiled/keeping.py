@@ -1,0 +1,167 @@
+"""The place of compiled code: NUMBA_CACHE_DIR, beside the source, the user's cache folder, or, where none of these can
+be written, a temporary folder that is the user's alone.
+
+What is kept is loaded as code, so a temporary folder that somebody else could have written is never used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    InTreeCacheLocator,
+    IPythonCacheLocator,
+    UserProvidedCacheLocator,
+    UserWideCacheLocator,
+)
+
+CACHE_DIR = "NUMBA_CACHE_DIR"
+ADVICE = f"Set {CACHE_DIR} to a folder of yours, and it is kept there"
+
+
+class _InHome(UserWideCacheLocator):
+    """The user's cache folder; a relative one, as where there is no home, would be below the working folder."""
+
+    def ensure_cache_path(self) -> None:
+        if not os.path.isabs(self._cache_path):
+            raise OSError("there is no home")
+        super().ensure_cache_path()
+        if not _is_owned(os.stat(self._cache_path), others_may_not=stat.S_IWOTH):
+            raise OSError("it belongs to somebody else")
+
+
+class _Temporary(UserWideCacheLocator):
+    """The temporary folder of `private_folder`."""
+
+    def __init__(self, function: Any, file: str) -> None:
+        super().__init__(function, file)
+        folder = private_folder()
+        self._cache_path = os.path.join(folder, self.get_suitable_cache_subpath(file)) if folder else ""
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> Any:
+        return super().from_function(function, file) if private_folder() else None
+
+
+class Places(CompileResultCacheImpl):
+    """The places in which numba may keep a kernel, the first that can be written."""
+
+    _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _InHome, IPythonCacheLocator, _Temporary)
+
+
+@cache
+def private_folder() -> Path | None:
+    """A temporary folder that only this user can enter, made if need be; None where there can be none."""
+    with suppress(OSError):
+        folder = _temporary_path()
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        if folder.parent != Path.cwd() and is_private(folder):
+            return folder
+    return None
+
+
+def _temporary_path() -> Path:
+    """Raises: OSError: there is no folder for temporary files."""
+    return Path(tempfile.gettempdir(), f"tinylm-compiled-{os.geteuid() if hasattr(os, 'geteuid') else 'own'}")
+
+
+def is_private(folder: Path) -> bool:
+    """True if this user made the folder, nobody else can enter it, and nobody else can put another in its place."""
+    above, own = os.stat(folder.parent), os.lstat(folder)
+    is_fixed = bool(above.st_mode & stat.S_ISVTX) or not above.st_mode & 0o022
+    return stat.S_ISDIR(own.st_mode) and (os.name == "nt" or (is_fixed and _is_owned(own)))
+
+
+def _is_owned(found: os.stat_result, others_may_not: int = 0o077) -> bool:
+    """True if this user owns a folder, and its mode has none of these bits."""
+    return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & others_may_not)
+
+
+# ---- in words
+
+
+def is_lasting(place: str | None) -> bool:
+    """True if what is kept at `place` is there for the next program, and the one after a restart."""
+    return place is not None and not _is_temporary(place)
+
+
+def _is_temporary(place: str) -> bool:
+    try:
+        return Path(place).is_relative_to(_temporary_path())
+    except OSError:
+        return False
+
+
+def remark(place: str | None) -> str:
+    """A sentence for a person on the place; empty where all is as they would expect.
+
+    Args:
+        place: where a kernel is kept; None: nowhere.
+    """
+    asked = os.environ.get(CACHE_DIR, "")
+    refused = bool(asked) and (place is None or not Path(place).is_relative_to(os.path.abspath(asked)))
+    cannot = f"{CACHE_DIR}, {asked}, cannot be written" if refused else ""
+    if place is None:
+        return f"{cannot or 'no folder for compiled code can be written'}: it is not kept. {ADVICE}"
+    if _is_temporary(place):
+        reason = cannot or "neither the program's own folder nor a cache folder at home can be written"
+        return f"{reason}: compiled code is kept in {private_folder()} for now. {ADVICE}"
+    return f"{cannot}: compiled code is kept in {place} instead" if cannot else ""
+
+
+def is_compiled(compiled: Any) -> bool:
+    """True if an earlier program has left this kernel compiled."""
+    index = getattr(getattr(compiled._cache, "_cache_file", None), "_index_path", None)
+    return index is not None and Path(index).exists()
+
+
+def is_kept(compiled: Any) -> bool:
+    """True if other programs find what this one compiles."""
+    return compiled._cache.cache_path is not None
+
+
+def announcement(compiled: Any, what: str, takes: str) -> list[str]:
+    """Lines that say beforehand what takes long, on the first use on a machine; and what a person should know of the
+    place where compiled code is kept. Each line comes once in a program.
+
+    Args:
+        what: is compiled.
+        takes: how long.
+    """
+    place, is_new = compiled._cache.cache_path, not is_compiled(compiled)
+    lines = [f"note       {told}"] if (told := remark(place)) and (is_new or CACHE_DIR in os.environ) else []
+    if is_new:
+        often = ", once" if is_lasting(place) else "" if is_kept(compiled) else ", each time anew"
+        lines.append(f"compiling  {what}{often}: {takes}")
+    return list(filter(_is_first, lines))
+
+
+def announce(compiled: Any, what: str, takes: str) -> None:
+    """The same on stderr."""
+    for line in announcement(compiled, what, takes):
+        print(line, file=sys.stderr, flush=True)
+
+
+_SAID = set[str]()
+
+
+def _is_first(line: str) -> bool:
+    is_first = line not in _SAID
+    _SAID.add(line)
+    return is_first
+
+
+def say_not_kept(place: str, error: OSError) -> None:
+    """Says that a kernel could not be written; once for a place."""
+    line = f"note       compiled code could not be kept in {place} ({error.strerror}). {ADVICE}"
+    if _is_first(line):
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,114 @@
+"""A section of settings: frozen, checked field by field, with values as people spell them, and errors in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+
+from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.spelling import alternatives, as_number, expected, plain, shown
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which an unknown key is an error with the nearest right one, and a value may be
+    spelled as people spell it (spelling.py)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _readable(error, type(self), values) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_spelled(cls, value: Any, info: ValidationInfo) -> Any:
+        return plain(cls.model_fields[str(info.field_name)].annotation, value)
+
+
+def _readable(error: ValidationError, section: type[Section], values: Mapping[str, Any]) -> TinyLMError:
+    """The first complaint of pydantic as our error: which field, what is wrong, which field was meant."""
+    problem = error.errors()[0]
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, TinyLMError):  # of fields that do not go together
+        return cause
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    where = f"{section.__name__.removesuffix('Config').lower()}.{name}".rstrip(".")
+    if problem["type"] == "extra_forbidden":
+        return TinyLMError("there is no such setting", where=where, remedy=did_you_mean(name, section.model_fields))
+    if problem["type"] == "missing":
+        return TinyLMError("this setting is required", where=where)
+    if name not in section.model_fields:
+        return TinyLMError(problem["msg"], where=where)
+    return refused(section.model_fields[name], values.get(name), where)
+
+
+FAR = 1_000_000
+"""An upper bound from here on is named only to who has gone beyond it."""
+
+
+def refused(field: FieldInfo, value: Any, where: str) -> TinyLMError:
+    """The error for a value that a field cannot hold: what it may hold, and what it was given."""
+    kinds, number = alternatives(field.annotation), as_number(value)
+    is_far = number is None or number <= FAR  # from bounds that stand for what the libraries below can count
+    bounds = [each for each in field.metadata if not (is_far and getattr(each, "le", 0) >= FAR)]
+    may_be = expected(field.annotation, bounds)
+    known = [name for kind in kinds for name in get_args(kind) if get_origin(kind) is Literal]
+    remedy = ""
+    if isinstance(value, str) and known:
+        remedy = did_you_mean(value.casefold(), known)
+    elif isinstance(value, str) and number is None and (int in kinds or float in kinds):
+        remedy = _as_a_number(value, whole=float not in kinds)
+    return TinyLMError(f"must be {may_be}, but it is {shown(value)}", where=where, remedy=remedy)
+
+
+def _as_a_number(text: str, *, whole: bool) -> str:
+    """A remedy for a text that was meant as a number."""
+    if re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+\s*", text):
+        return f"Write it as {text.strip().replace(',', '_')}"
+    if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", text):
+        return f"Write it as {text.strip().replace(',', '.')}"
+    return f"Write it in figures, such as {'1000 or 1_000' if whole else '0.5 or 1e-3'}"
+
+
+def checked_value(section: type[Section], name: str, value: Any, where: str) -> Any:
+    """The value of one field, as it would stand in a config.
+
+    Args:
+        where: how an error names the field.
+
+    Raises:
+        TinyLMError: there is no such field, or it cannot hold this.
+    """
+    if name not in section.model_fields:
+        raise TinyLMError("there is no such setting", where=where, remedy=did_you_mean(str(name), section.model_fields))
+    field = section.model_fields[name]
+    try:
+        return _validator(section, name).validate_python(plain(field.annotation, value))
+    except ValueError:  # pydantic's is one
+        raise refused(field, value, where) from None
+
+
+@cache
+def _validator(section: type[Section], name: str) -> TypeAdapter[Any]:
+    """The validator of one field by itself."""
+    field = section.model_fields[name]
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+
+
+def whole_number(value: Any, where: str, least: int) -> int:
+    """A count as people spell it. Raises: TinyLMError: it is no whole number of at least `least`."""
+    with suppress(ValueError):
+        found = plain(int, value)
+        if isinstance(found, int) and found >= least:
+            return found
+    raise TinyLMError(f"there cannot be {shown(value)} of them", where=where,
+                      remedy=f"Ask for a whole number of at least {least}")

@@ -1,0 +1,208 @@
+"""A setting as people spell it: read into the plain value that its field holds, or told in words what it may be.
+
+    "1_000" -> 1000    "4.0" -> 4    "10%" -> 0.1    "Yes" -> True    "Layer-Norm" -> "layernorm"    "\\n" -> ("\\n",)
+
+Which spellings make sense follows from the type of the field alone, so that every field of every section has the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from types import NoneType, UnionType
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+
+Name = TypeVar("Name", bound=str)
+TRUE, FALSE, NONE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n"), ("none", "null", "")
+MOST_SHOWN = 60
+"""Characters of a value that an error quotes."""
+
+
+def plain(kind: Any, value: Any) -> Any:
+    """The plain value of a field of type `kind`; what is no spelling of one comes back as it is.
+
+    Raises:
+        ValueError: a yes or no where something else is asked, which would otherwise count as 1 or 0.
+    """
+    value = _unwrapped(value)
+    kinds = alternatives(kind)
+    for each in kinds:
+        read, *arguments = _reader(each)
+        found = read(value, *arguments)
+        if found is not _NOT_ONE:
+            return found
+    if isinstance(value, bool):
+        raise ValueError(f"is {shown(value)}")
+    return value
+
+
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types of a union; none first, as `None` is to be told apart from a text."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return tuple(sorted(kinds, key=lambda each: each is not NoneType))
+
+
+def named(name: str, known: Iterable[Name]) -> Name | None:
+    """The known name that is written so, whatever its case, hyphens and underscores; None where there is none."""
+    return {_letters(each): each for each in known}.get(_letters(name))
+
+
+_NOT_ONE: Any = object()
+"""What a reader gives where a value is no spelling of its type."""
+
+
+def _reader(kind: Any) -> tuple[Any, ...]:
+    origin = get_origin(kind)
+    if origin is Literal:
+        return _literal, get_args(kind)
+    return (_READERS.get(origin or kind, lambda _: _NOT_ONE),)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Numbers of NumPy and torch as Python's, and paths as texts."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[-_\s]", "", text).casefold()
+
+
+def _none(value: Any) -> Any:
+    is_none = value is None or (isinstance(value, str) and value.strip().casefold() in NONE)
+    return None if is_none else _NOT_ONE
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return bool(value) if value in (0, 1) else _NOT_ONE
+    word = value.strip().casefold() if isinstance(value, str) else ""
+    return True if word in TRUE else False if word in FALSE else _NOT_ONE
+
+
+def _literal(value: Any, known: Collection[str]) -> Any:
+    found = named(value, known) if isinstance(value, str) else None
+    return _NOT_ONE if found is None else found
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return _NOT_ONE
+    if not isinstance(value, str):
+        return _NOT_ONE if not isinstance(value, int | float) else value
+    text = value.strip()
+    share = text.endswith("%")
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        return _NOT_ONE
+    return number / 100 if share else number
+
+
+def as_number(value: Any) -> int | float | None:
+    """The number that a value is or spells; None where it is none."""
+    found = _number(_unwrapped(value))
+    return None if found is _NOT_ONE else found
+
+
+def _whole(value: Any) -> Any:
+    """Digits are read as they stand: a float would round long ones."""
+    with suppress(ValueError):
+        return int(value.strip()) if isinstance(value, str) else _whole_of(_number(value))
+    return _whole_of(_number(value))
+
+
+def _whole_of(number: Any) -> Any:
+    if isinstance(number, float):
+        return int(number) if number.is_integer() else _NOT_ONE
+    return number
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    return _NOT_ONE if isinstance(value, bool) or not isinstance(value, int) else shown(value)
+
+
+def _texts(value: Any) -> Any:
+    """A list of texts. One text stands for a list of one, and an empty one for an empty list."""
+    if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
+        one = _text(value)
+        return _NOT_ONE if one is _NOT_ONE else (one,)
+    if isinstance(value, str):
+        return (str(value),) if value else ()
+    texts = [_text(_unwrapped(each)) for each in value]
+    return _NOT_ONE if any(text is _NOT_ONE for text in texts) else tuple(texts)
+
+
+def _numbers_by_text(value: Any) -> Any:
+    """A mapping, or `TOKEN=NUMBER`, one or several. A whole number as a key is an id."""
+    if not isinstance(value, Mapping):
+        value = _texts(value)
+        if value is _NOT_ONE or not all("=" in each for each in value):
+            return _NOT_ONE
+        value = dict(each.rpartition("=")[::2] for each in value)
+    found = {(f"#{key}" if isinstance(key, int) else key): _number(_unwrapped(number))
+             for key, number in ((_unwrapped(key), number) for key, number in value.items())}
+    sound = all(isinstance(key, str) and key and number is not _NOT_ONE for key, number in found.items())
+    return found if sound else _NOT_ONE
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    NoneType: _none, bool: _boolean, int: _whole, float: _number, str: _text, tuple: _texts, dict: _numbers_by_text,
+}
+
+
+# ---- words
+
+
+class Expected(NamedTuple):
+    """Metadata of a field: what it may hold in words, where its type does not say it well."""
+
+    words: str
+
+
+def expected(kind: Any, bounds: Collection[Any] = ()) -> str:
+    """The values that a field may hold, in words: "a whole number of at least 1, or none"."""
+    if said := [each.words for each in bounds if isinstance(each, Expected)]:
+        return said[0]
+    words = [_words(each, bounds) for each in alternatives(kind)]
+    return ", or ".join(sorted(words, key=lambda each: each == "none"))
+
+
+def _words(kind: Any, bounds: Collection[Any]) -> str:
+    if get_origin(kind) is Literal:
+        names = get_args(kind)
+        return f"one of {', '.join(names)}" if len(names) > 1 else names[0]
+    if kind in (int, float):
+        return f"a {'whole ' if kind is int else ''}number{_within(bounds)}"
+    return {NoneType: "none", bool: "true or false", str: "a text", tuple: "a text or a list of texts",
+            dict: 'numbers of at most a million by token, such as {"the": 2.5}'}[get_origin(kind) or kind]
+
+
+def _within(bounds: Collection[Any]) -> str:
+    """The bounds of a number in words: `bounds` are what pydantic keeps of `Field(ge=..., lt=...)`."""
+    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+    found = [f"{words[name]} {getattr(each, name):,}" for name in words for each in bounds if hasattr(each, name)]
+    return f" {' and '.join(found)}" if found else ""
+
+
+def shown(value: Any) -> str:
+    """A value for an error: short, and as people write it in a file of settings."""
+    try:
+        text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        try:
+            text = str(value)
+        except (ValueError, RecursionError):  # an int of more digits than Python writes
+            text = "a number of very many digits" if isinstance(value, int) else f"a {type(value).__name__}"
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"

@@ -1,0 +1,93 @@
+"""The text that a model was trained on: opened again for a run that goes on and for judging, where it may have moved or
+changed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tinylm.config import DataConfig
+from tinylm.errors import TinyLMError, sentences
+from tinylm.paths import IN_MEMORY, given_path
+from tinylm.text.built_in import BUILT_IN
+from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.sources import Given, Options, Texts
+from tinylm.text.split import Split, split_corpus
+
+Opened = TypeVar("Opened")
+Elsewhere = Callable[..., str]
+"""Words of a command that name a text, as `SOURCE`, into a remedy for a text that is not where it was."""
+
+
+def lasting(source: Given) -> str:
+    """A path that still holds from another working folder; built-in names and `-` stay as they are."""
+    if isinstance(source, Texts):
+        return IN_MEMORY
+    return str(source) if str(source) in ("-", *BUILT_IN) else os.path.abspath(given_path(source))
+
+
+def lasting_validation(validation: Any) -> Any:
+    """The same for a text to validate on; a share stays a share."""
+    return lasting(validation) if isinstance(validation, str) else validation
+
+
+def validation_fingerprint(split: Split, validation: Any) -> str:
+    """The fingerprint of a text that only validates; empty where a share of the training text does."""
+    if split.validation is None or not isinstance(validation, str):
+        return ""
+    return split.validation.corpus.stats().fingerprint
+
+
+def open_training_text(data: DataConfig, elsewhere: Elsewhere, *, is_new_place: bool = False,
+                       texts: Texts | None = None) -> tuple[Corpus, Split]:
+    """The text as `data` says, and what of it is held out.
+
+    Args:
+        is_new_place: a person says that it lies there now.
+        texts: the text itself, where a program holds it.
+
+    Raises:
+        TinyLMError: a text is not there any more, cannot be read, or is not the same; with the remedy `elsewhere`.
+    """
+    def read() -> Corpus:
+        corpus = open_corpus(texts or data.source, Options.of(data))
+        corpus.stats()
+        return corpus
+
+    corpus = _opened(read, data.source, elsewhere("SOURCE"))
+    if data.fingerprint and corpus.stats().fingerprint != data.fingerprint:
+        raise _other_text(data.source, elsewhere("SOURCE"), is_new_place)
+    if not isinstance(data.validation, str):
+        return corpus, split_corpus(corpus, data.validation)
+    remedy = elsewhere("--validation", "FILE")
+    split = _opened(lambda: split_corpus(corpus, data.validation), data.validation, remedy)
+    before = data.validation_fingerprint
+    if before and validation_fingerprint(split, data.validation) != before:
+        raise _other_text(data.validation, remedy, is_new_place)
+    return corpus, split
+
+
+def _opened(read: Callable[[], Opened], place: str, remedy: str) -> Opened:
+    try:
+        return read()
+    except TinyLMError as error:
+        if place in ("-", IN_MEMORY, *BUILT_IN) or os.path.exists(place):
+            raise
+        near = error.remedy if error.remedy.startswith("Did you mean") else ""
+        raise TinyLMError("the text of this model is not there", where=place, remedy=sentences(near, remedy)) from None
+
+
+def _other_text(place: str, remedy: str, is_new_place: bool) -> TinyLMError:
+    if is_new_place:
+        return TinyLMError("this is not the text that the run began with", where=place,
+                           remedy="Name that text, or train anew with --force")
+    try:
+        seconds = Path(place).stat().st_mtime if Path(place).is_file() else None
+    except OSError:
+        seconds = None
+    when = f"; it was last written on {time.strftime('%Y-%m-%d at %H:%M', time.localtime(seconds))}" if seconds else ""
+    return TinyLMError(f"this text has changed since the model was trained on it{when}", where=place,
+                       remedy=sentences("Restore it as it was", remedy))
