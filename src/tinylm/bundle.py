@@ -175,7 +175,7 @@ def _sweep(folder: Path) -> None:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    written = {"format": FORMAT, **json.loads(config.to_json())}
+    written = {"format": FORMAT, **config.model_dump(mode="json")}
     write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinylm import bundle
 from tinylm.config import Partial, RunConfig, TrainConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import TinyLMError, command
 from tinylm.prepare import Job, describe
 from tinylm.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
@@ -36,7 +36,7 @@ def reopen(folder: Path, given: Partial, source: str | Path | None = None) -> tu
     data = config.data
     if source is None and data.source == "-":
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
-                          remedy=f"tinylm train - --resume --out {folder} < TEXT")
+                          remedy=f"{command('train', '-', '--resume', '--out', folder)} < TEXT")
     corpus = open_corpus(source or data.source, documents=data.documents, text_field=data.text_field)
     if corpus.stats().fingerprint != data.fingerprint:
         raise TinyLMError("this is not the text that the run began with", where=corpus.name,

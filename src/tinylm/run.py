@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shlex
 import signal
 import threading
 import time
@@ -16,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 from safetensors import SafetensorError
 
 import tinylm
 from tinylm import bundle
-from tinylm.card import write_card
+from tinylm.card import again, write_card
 from tinylm.choices import choices
 from tinylm.config import Partial
-from tinylm.errors import TinyLMError
-from tinylm.files import write_whole
+from tinylm.errors import TinyLMError, command
+from tinylm.files import legal_name, write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.copying import CopyIndex
 from tinylm.inspection.records import read_events
@@ -36,9 +35,11 @@ from tinylm.model.dropout import without_dropout
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.prepare import Job, prepare
-from tinylm.progress import Display, duration, say
-from tinylm.report import Report, judge, say_copied, table, verdict
+from tinylm.progress import Display, duration, judgement, next_commands, say, say_commands
+from tinylm.report import Report, judge
 from tinylm.resume import reopen
+from tinylm.streams import patient_console
+from tinylm.text.opening import opening
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte
@@ -46,6 +47,7 @@ from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon, TimeHorizon
+from tinylm.untrusted import visible
 
 FINISHING_SECONDS = 0.7
 """Kept free at the end of a run of minutes for writing the folder and leaving."""
@@ -91,7 +93,7 @@ def train(source: str | Path | None = None, *, out: str | Path | None = None, pr
             the run can be resumed.
     """
     chosen = choices(preset_name=preset, size_name=size, layers=(config or {},), **flags)
-    console = Console(quiet=quiet)
+    console = patient_console(quiet=quiet)
     if resume:
         return resume_run(source, chosen, out=out, console=console).lm
     if source is None:
@@ -139,28 +141,29 @@ def resume_run(source: str | Path | None, chosen: Partial, *, out: str | Path | 
 
 
 def run_folder(source: str | Path, out: str | Path | None) -> Path:
-    """The folder that was asked for, else runs/ and the name of the text."""
+    """The folder that was asked for, else runs/ and the name of the text, as far as every system takes it."""
     if out is not None:
         return Path(out)
     name = re.sub(r"(\.(txt|md|jsonl|ndjson|gz|zst))+$", "", Path(os.path.abspath(source)).name)
-    return Path("runs", "stdin" if str(source) == "-" else name or "model")
+    return Path("runs", "stdin" if str(source) == "-" else legal_name(name) or "model")
 
 
 @contextmanager
 def _way_back(folder: Path, console: Console) -> Iterator[None]:
     """However a run ends, its owner is told how to go on."""
-    command = f"tinylm train --resume --out {shlex.quote(str(folder))}"
+    going_on = command("train", "--resume", "--out", folder)
     try:
         yield
     except (OSError, SafetensorError) as error:
         raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
-                          remedy=f"Make room there, then go on with: {command}") from None
+                          remedy=f"Make room there, then go on with: {going_on}") from None
     except TinyLMError as error:
         if not (folder / bundle.CHECKPOINTS).is_dir() or "--resume" in error.remedy or "--force" in error.remedy:
             raise
-        raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. Then go on with: {command}") from None
+        raise TinyLMError(error.what, where=error.where,
+                          remedy=f"{error.remedy}. Then go on with: {going_on}") from None
     except KeyboardInterrupt:
-        say(console, ["", f"Left at once. To go on from the last checkpoint: {command}"])
+        say(console, ["", f"Left at once. To go on from the last checkpoint: {going_on}"])
         raise
 
 
@@ -322,14 +325,19 @@ class _Run:
         self.lm.folder = self.folder
         outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
         say(self.console, _closing_lines(outcome))
+        say_commands(self.console, next_commands(self.folder, self._prompt(self.console.encoding)))
         return outcome
+
+    def _prompt(self, encoding: str) -> str:
+        return opening((piece.text for piece in self.job.split.train.pieces()), self.job.tokenizer, encoding)
 
     def _card(self, report: Report, finished: Finished) -> str:
         config = self.job.config
         written = [each.text for each in self.samples if each.step == finished.best_step]
-        return write_card(config, report, finished, name=self.job.name, folder=str(self.folder),
+        return write_card(config, report, finished, name=self.job.name, folder=self.folder,
                           version=tinylm.__version__, documents=self.job.documents, samples=written,
-                          remarks=[remark.sentence for remark in self.remarks], command=config.command())
+                          remarks=[remark.sentence for remark in self.remarks],
+                          command=config.command(again(self.folder)), prompt=self._prompt("utf-8"))
 
 
 def _never_finite(finished: Finished) -> TinyLMError:
@@ -347,26 +355,18 @@ _ENDINGS = {
 }
 
 
-def _closing_lines(outcome: Outcome) -> list[str]:
-    finished, folder = outcome.finished, shlex.quote(str(outcome.folder))
+def _closing_lines(outcome: Outcome) -> list[str | Text]:
+    finished = outcome.finished
     size = structure.total_parameters(outcome.lm.config.model)
     made = f"{duration(outcome.seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
-    lines = ["", f"{_ENDINGS.get(finished.reason, '')}[bold]{escape(str(outcome.folder))}[/bold] holds a model of "
-             f"{size:,} parameters, made in {made}."]
+    lines: list[str | Text] = ["", Text.assemble(
+        _ENDINGS.get(finished.reason, ""), (visible(outcome.folder), "bold"),
+        f" holds a model of {size:,} parameters, made in {made}.")]
     if outcome.report:
-        lines += _judgement(outcome.report)
+        lines += judgement(outcome.report)
     if finished.reason == "interrupted":
-        lines += [f"To go on with the training: tinylm train --resume --out {folder}"]
-    quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The"'
-    return [*lines, "", "Now try:", *(f"  tinylm {command}" for command in (
-        f"generate {folder} {quoted}", f"predict {folder} {quoted}", f"inspect {folder}"))]
-
-
-def _judgement(report: Report) -> list[str]:
-    beside = ", ".join(f"{name} {value:.2f}" for name, value in table(report))
-    return [f"On the {report.split} text: loss {report.loss:.4f} nats a token, {report.bits_per_byte:.3f} bits a byte.",
-            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
-            *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
+        lines += [f"To go on with the training: {command('train', '--resume', '--out', outcome.folder)}"]
+    return [*lines, "", "Now try:"]
 
 
 @contextmanager
@@ -378,7 +378,7 @@ def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
         if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.set()
-        console.print("\n  Stopping after this step; press Ctrl-C again to leave at once.", highlight=False)
+        say(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
 
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

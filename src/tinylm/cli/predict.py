@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, note, print_json
+from tinylm.cli.output import add_json, cell, columns, note, print_json
+from tinylm.cli.prompts import add_text, text_of
 
 EXAMPLE = 'tinylm predict runs/book "It was a" --top 10'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
-    parser.add_argument("prompt", metavar="PROMPT")
+    add_text(parser, "prompt")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="how many to show (default: 5)")
     add_json(parser)
 
@@ -19,19 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
+    prompt = text_of(arguments)
     lm = tinylm.load(arguments.run)
-    predictions = lm.predict(arguments.prompt, top=arguments.top)
+    predictions = lm.predict(prompt, top=arguments.top)
     if arguments.json:
-        print_json({"prompt": arguments.prompt, "ids": lm.tokenizer.encode_prompt(arguments.prompt),
+        print_json({"prompt": prompt, "ids": lm.tokenizer.encode_prompt(prompt),
                     "next": [prediction._asdict() for prediction in predictions]})
         return 0
     seen = lm.config.model.context_length
-    hidden = len(lm.tokenizer.encode_prompt(arguments.prompt)) - seen
+    hidden = len(lm.tokenizer.encode_prompt(prompt)) - seen
     if hidden > 0:
         note(f"note: the prompt is {hidden} tokens longer than the {seen} that this model sees at once; only its end "
              "counts")
     longest = predictions[0].probability
-    rows = [(repr(p.token) if p.token != p.token.strip() or not p.token.isprintable() else p.token,
-             f"{p.probability:.3f}", "█" * max(1, round(24 * p.probability / longest))) for p in predictions]
+    rows = [(cell(p.token), f"{p.probability:.3f}", "█" * max(1, round(24 * p.probability / longest)))
+            for p in predictions]
     print("\n".join(columns(rows, right=[1])))
     return 0

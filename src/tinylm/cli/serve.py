@@ -65,9 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
-    header = f' -H "Authorization: Bearer ${KEY}"' if asks_for_key else ""
+    from tinylm.untrusted import visible
+
     for_whom = "whoever has the key" if asks_for_key else "this machine alone"
     print(f"serving    {url}/v1   for {for_whom}; Ctrl-C stops\n"
-          f"models     {', '.join(models)}\n"
-          f"try        curl {url}/v1/completions -H 'Content-Type: application/json'{header} \\\n"
-          f"             -d '{{\"model\": \"{models[0]}\", \"prompt\": \"\", \"max_tokens\": 50}}'", flush=True)
+          f"models     {', '.join(map(visible, models))}\n"
+          f"try        {_request(url, models[0], asks_for_key)}", flush=True)
+
+
+def _request(url: str, model: str, asks_for_key: bool) -> str:
+    """A first request, on one line that every shell of this system takes."""
+    import json
+
+    from tinylm.errors import shell
+
+    variable = f"%{KEY}%" if os.name == "nt" else f"${KEY}"
+    key = f' -H "Authorization: Bearer {variable}"' if asks_for_key else ""
+    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50})
+    return f"curl {url}/v1/completions{key} {shell(['-H', 'Content-Type: application/json', '-d', body])}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, patient_console, print_json
+from tinylm.cli.output import add_json, print_json
 from tinylm.errors import TinyLMError
+from tinylm.streams import forget, patient_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED = ("tinylm", "llama", "qwen3")
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         beforehand.start()
     from tinylm.run import resume_run, train_run
 
-    console = patient_console(stderr=arguments.json)
+    console = patient_console(stderr=arguments.json, on_failure=forget)
     if arguments.resume:
         outcome = resume_run(arguments.source, chosen(arguments), out=arguments.out, console=console, started=STARTED)
     elif arguments.source is None:

@@ -89,7 +89,8 @@ class Shelf:
     def folders(self) -> dict[str, Path]:
         """All that could be asked, by id."""
         if (self._place / bundle.CONFIG).is_file():
-            return {self._place.resolve().name: self._place}
+            name = self._place.resolve().name
+            return {name if _is_text(name) else "model": self._place}
         try:
             inside = sorted(self._place.iterdir())
         except OSError:
