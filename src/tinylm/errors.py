@@ -93,4 +93,5 @@ def _as_path(path: Path) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!")) else text + "."
+    """The text with a full stop, unless it ends with a command, which is to be copied as it stands."""
+    return text if text.endswith((".", "?", "!")) or re.search(": tinylm [^`]*$", text) else text + "."

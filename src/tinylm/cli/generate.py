@@ -20,7 +20,7 @@ EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
-    add_text(parser, "prompt", default="", about="(default: none; a text from nothing) ")
+    add_text(parser, "prompt", default="", about="how the text begins (default: from nothing)")
     add_settings(parser)
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--logprobs", type=int, metavar="K",

@@ -16,15 +16,15 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (code
           (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-def add_text(parser: argparse.ArgumentParser, name: str, default: str | None = None, about: str = "") -> None:
+def add_text(parser: argparse.ArgumentParser, name: str, default: str | None = None, about: str = "a text") -> None:
     """The arguments NAME and --file FILE, one of which is the text.
 
     Args:
         default: the text where neither is given; None: one of them is needed.
     """
     parser.add_argument(name, metavar=name.upper(), nargs="?", help=(
-        f"{about}-: read from standard input, without one line end at its end; after --, if it begins with a dash"))
-    parser.add_argument("--file", metavar="FILE", help=f"read the {name.upper()} from this file (UTF-8), likewise")
+        f"{about}; - reads it from standard input, less one line end at its end; one with a dash in front: after --"))
+    parser.add_argument("--file", metavar="FILE", help=f"the {name.upper()} is in this file (UTF-8), less one line end")
     parser.set_defaults(text_name=name, text_default=default)
 
 
@@ -96,7 +96,7 @@ def as_text(data: bytes, where: str, encoding: str = "utf-8") -> str:
             return data.decode(name).replace("\r\n", "\n")
         except (UnicodeDecodeError, LookupError) as error:
             place = getattr(error, "start", 0)
-    raise TinyLMError(f"is not text in {' or '.join(known).upper()}: byte {place + 1} is 0x{data[place]:02X}",
+    raise TinyLMError(f"is not text in {' or '.join(map(str.upper, known))}: byte {place + 1} is 0x{data[place]:02X}",
                       where=where, remedy="Convert it to UTF-8, for example with iconv, or save it so in an editor")
 
 
