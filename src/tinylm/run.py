@@ -163,7 +163,8 @@ def _way_back(folder: Path, console: Console) -> Iterator[None]:
         raise TinyLMError(error.what, where=error.where,
                           remedy=f"{error.remedy}. Then go on with: {going_on}") from None
     except KeyboardInterrupt:
-        say(console, ["", f"Left at once. To go on from the last checkpoint: {going_on}"])
+        say(console, ["", "Left at once. To go on from the last checkpoint:"])
+        say_commands(console, [going_on])
         raise
 
 
@@ -325,6 +326,10 @@ class _Run:
         self.lm.folder = self.folder
         outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
         say(self.console, _closing_lines(outcome))
+        if finished.reason == "interrupted":
+            say(self.console, ["", "To go on with the training:"])
+            say_commands(self.console, [command("train", "--resume", "--out", self.folder)])
+        say(self.console, ["", "Now try:"])
         say_commands(self.console, next_commands(self.folder, self._prompt(self.console.encoding)))
         return outcome
 
@@ -364,9 +369,7 @@ def _closing_lines(outcome: Outcome) -> list[str | Text]:
         f" holds a model of {size:,} parameters, made in {made}.")]
     if outcome.report:
         lines += judgement(outcome.report)
-    if finished.reason == "interrupted":
-        lines += [f"To go on with the training: {command('train', '--resume', '--out', outcome.folder)}"]
-    return [*lines, "", "Now try:"]
+    return lines
 
 
 @contextmanager

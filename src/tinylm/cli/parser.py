@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         unknown = texts + [each for each in rest if _is_option(each)]
         words = [*(each for each in rest if each not in unknown), *given[end + 1:]]
         if unknown:
-            raise self._unknown(unknown[0], given, len(words) < len(self._words))
+            raise self._unknown(unknown[0], given, len(unknown) == 1 and len(words) < len(self._words))
         self._place(words, arguments)
         return arguments
 
@@ -82,8 +82,9 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self, argument: str, given: Sequence[str], may_be_word: bool) -> TinyLMError:
         name = argument.partition("=")[0]
-        close = nearest(name, self._option_string_actions) if name.startswith("--") else []
-        remedy = f"Did you mean {close[0]!r}?" if close else f"See {self.prog} --help"
+        options = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
+        close = nearest(name.removeprefix("--"), options) if name.startswith("--") else []
+        remedy = f"Did you mean '--{close[0]}'?" if close else f"See {self.prog} --help"
         if may_be_word:
             others = [each for each in given if each not in (argument, "--")]
             words = command(self._name, *others, text=argument)
