@@ -22,13 +22,24 @@ class TinyLMError(ValueError):
         where: the file, line, option or field it was found in.
         remedy: what to try instead.
 
-    Each part is a sentence without its full stop; `str()` joins them into one line.
+    Each part is a sentence, or several, and may lack its last full stop; `str()` joins them into one line.
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         self.what, self.where, self.remedy = what, where, remedy
-        message = _sentence(f"{where}: {what}" if where else what)
-        super().__init__(f"{message} {_sentence(remedy)}" if remedy else message)
+        super().__init__(sentences(f"{where}: {what}" if where else what, remedy))
+
+
+def sentences(*parts: str) -> str:
+    """The parts that are not empty as sentences in one line, each with its full stop, question or exclamation mark. A
+    command at the very end has none, as people copy it.
+
+    >>> sentences("Did you mean 'a.txt'?", "", "Go on with: tinylm train --resume --out runs/a")
+    "Did you mean 'a.txt'? Go on with: tinylm train --resume --out runs/a"
+    """
+    given = [part for part in parts if part]
+    last = [part if _ENDS_WITH_COMMAND.search(part) else _sentence(part) for part in given[-1:]]
+    return " ".join([*map(_sentence, given[:-1]), *last])
 
 
 def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
@@ -92,6 +103,8 @@ def _as_path(path: Path) -> str:
     return os.path.join(os.curdir, path) if str(path).startswith("-") else str(path)
 
 
+_ENDS_WITH_COMMAND = re.compile(r"(: tinylm \S.*|^tinylm \S[^;)]*)$")
+
+
 def _sentence(text: str) -> str:
-    """The text with a full stop, unless it ends with a command, which is to be copied as it stands."""
-    return text if text.endswith((".", "?", "!")) or re.search(": tinylm [^`]*$", text) else text + "."
+    return text if text.endswith((".", "?", "!")) else text + "."

@@ -20,11 +20,15 @@ from tests.cases import recipes
 from tests.cases.conftest import Speaking
 from tests.cli.conftest import Command, Said
 from tinylm.cli.demo import NEXT
-from tinylm.cli.serve import KEY, _request
+from tinylm.cli.parser import Parser
+from tinylm.cli.serve import KEY, as_curl
+from tinylm.cli.train import add_arguments
+from tinylm.config import SECTIONS
 from tinylm.errors import command
 from tinylm.run import run_folder
 from tinylm.text.opening import opening
 from tinylm.text.tokenizer import Tokenizer
+from tinylm.training import remarks
 
 SHORT = ("--size", "0.1M", "--steps", "1", "--set", "train.batch_size=2", "--set", "model.context_length=32")
 TEXTS = {
@@ -164,15 +168,17 @@ def test_the_demo_recommends_what_works(tinylm: Command) -> None:
 
 
 @pytest.mark.parametrize("model", ["book", "it's \"mine\"", "[v2] $(x)", "红楼梦", "a\\b"])
-def test_the_request_that_a_server_shows(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_ascii", [False, True])
+def test_the_request_that_a_server_shows(model: str, in_ascii: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a shell reads it, and as the program that it names gets it."""
-    line = _request("http://127.0.0.1:1", model, True)
+    line = as_curl("http://x/v1/completions", model, True, windows=False, in_ascii=in_ascii)
+    assert line.isascii() or not in_ascii
     monkeypatch.setenv(KEY, "a secret")
     curl = "curl() { printf '%s\\0' \"$@\"; }"
     got = subprocess.run(["bash", "-c", f"{curl}; {line}"], capture_output=True, check=True)
     words = got.stdout.decode().split("\0")
-    assert words[:5] == ["http://127.0.0.1:1/v1/completions", "-H", "Authorization: Bearer a secret", "-H",
-                         "Content-Type: application/json"]
+    assert words[:5] == ["http://x/v1/completions", "-H", "Content-Type: application/json", "-H",
+                         "Authorization: Bearer a secret"]
     assert json.loads(words[6])["model"] == model
 
 
@@ -198,3 +204,12 @@ def test_the_page_says_how_to_repeat_a_run(tinylm: Command, hello_run: Path) -> 
     assert words[words.index("--out") + 1] == "it's <b>-again"
     assert tinylm(*words[1:], "--set", "train.epochs=1").code == 0
     assert package.load("it's <b>-again")
+
+
+def test_the_doctors_remedies_name_options_and_settings_that_there_are() -> None:
+    parser = Parser("train", "", "")
+    add_arguments(parser)
+    written = Path(remarks.__file__).read_text("utf-8")
+    assert set(re.findall(r"--[a-z][a-z-]+", written)) <= set(parser._option_string_actions)
+    for section, field in re.findall(r"\b(train|model|data|sample)\.([a-z_]+)=?", written.partition("# ---- the text")[2]):
+        assert field in SECTIONS[section].model_fields

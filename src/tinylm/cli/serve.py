@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from tinylm.cli.output import add_json, note, print_json
@@ -65,21 +66,31 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
+    from tinylm.streams import is_encodable
     from tinylm.untrusted import visible
 
     for_whom = "whoever has the key" if asks_for_key else "this machine alone"
+    asked = as_curl(f"{url}/v1/completions", models[0], asks_for_key, windows=os.name == "nt",
+                    in_ascii=not is_encodable(models[0], sys.stdout.encoding))
     print(f"serving    {url}/v1   for {for_whom}; Ctrl-C stops\n"
           f"models     {', '.join(map(visible, models))}\n"
-          f"try        {_request(url, models[0], asks_for_key)}", flush=True)
+          f"try        {asked}", flush=True)
 
 
-def _request(url: str, model: str, asks_for_key: bool) -> str:
-    """A first request, on one line that every shell of this system takes."""
+def as_curl(url: str, model: str, asks_for_key: bool, *, windows: bool, in_ascii: bool = False) -> str:
+    """A command line that asks for a text, quoted for a POSIX shell or for cmd.exe; the key is read from the
+    environment.
+
+    Args:
+        in_ascii: writes characters as \\u escapes, where the output has no others.
+    """
     import json
+    import shlex
+    from subprocess import list2cmdline
 
-    from tinylm.errors import shell
-
-    variable = f"%{KEY}%" if os.name == "nt" else f"${KEY}"
-    key = f' -H "Authorization: Bearer {variable}"' if asks_for_key else ""
-    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50})
-    return f"curl {url}/v1/completions{key} {shell(['-H', 'Content-Type: application/json', '-d', body])}"
+    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50}, ensure_ascii=in_ascii)
+    if windows:
+        key = ["-H", f"Authorization: Bearer %{KEY}%"] if asks_for_key else []
+        return list2cmdline(["curl.exe", url, "-H", "Content-Type: application/json", *key, "-d", body])
+    header = f' -H "Authorization: Bearer ${KEY}"' if asks_for_key else ""
+    return f"curl {url} -H 'Content-Type: application/json'{header} \\\n             -d {shlex.quote(body)}"
