@@ -38,7 +38,7 @@ from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, duration, judgement, next_commands, say, say_commands
 from tinylm.report import Report, judge
 from tinylm.resume import reopen
-from tinylm.streams import patient_console
+from tinylm.standard_streams import patient_console
 from tinylm.text.opening import opening
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark

@@ -211,5 +211,6 @@ def test_the_doctors_remedies_name_options_and_settings_that_there_are() -> None
     add_arguments(parser)
     written = Path(remarks.__file__).read_text("utf-8")
     assert set(re.findall(r"--[a-z][a-z-]+", written)) <= set(parser._option_string_actions)
-    for section, field in re.findall(r"\b(train|model|data|sample)\.([a-z_]+)=?", written.partition("# ---- the text")[2]):
+    sentences = written.partition("# ---- the text")[2]
+    for section, field in re.findall(r"\b(train|model|data|sample)\.([a-z_]+)", sentences):
         assert field in SECTIONS[section].model_fields

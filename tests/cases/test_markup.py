@@ -25,7 +25,7 @@ from tinylm.report import Report
 from tinylm.run import run_folder
 from tinylm.serving.limits import Limits
 from tinylm.serving.shelf import Shelf
-from tinylm.streams import patient_console
+from tinylm.standard_streams import patient_console
 from tinylm.training.doctor import Remark
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon

@@ -18,7 +18,7 @@ from typing import NoReturn  # noqa: E402
 
 from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
 from tinylm.interrupts import interruptible  # noqa: E402
-from tinylm.streams import any_encoding, forget  # noqa: E402
+from tinylm.standard_streams import any_encoding, forget  # noqa: E402
 from tinylm.untrusted import visible  # noqa: E402
 
 COMMANDS = {

@@ -16,7 +16,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def print_json(value: Any) -> None:
     """Prints JSON: as it stands where the output is Unicode, which can write every character; else with \\u escapes."""
-    from tinylm.streams import is_encodable
+    from tinylm.standard_streams import is_encodable
 
     text = json.dumps(value, ensure_ascii=False)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
-    from tinylm.streams import is_encodable
+    from tinylm.standard_streams import is_encodable
     from tinylm.untrusted import visible
 
     for_whom = "whoever has the key" if asks_for_key else "this machine alone"

@@ -6,7 +6,7 @@ import argparse
 
 from tinylm.cli.output import add_json, print_json
 from tinylm.errors import TinyLMError
-from tinylm.streams import forget, patient_console
+from tinylm.standard_streams import forget, patient_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED = ("tinylm", "llama", "qwen3")
