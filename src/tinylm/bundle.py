@@ -216,7 +216,7 @@ def _is_locked(folder: Path) -> bool:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    written = {"format": FORMAT, **json.loads(config.to_json())}
+    written = {"format": FORMAT, **config.model_dump(mode="json")}
     write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 

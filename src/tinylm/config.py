@@ -8,14 +8,14 @@ Presets and sizes are tables at the end of this file: plain partial configs, whi
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
-from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.errors import TinyLMError, command, did_you_mean
 from tinylm.paths import IN_MEMORY
 from tinylm.section import Section
 from tinylm.spelling import Expected, named
@@ -169,9 +169,9 @@ class TrainConfig(Section):
     accumulation: int = Field(1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
-                                 gt=0, le=1000, description="under muon: of embeddings, head, norms and biases")
+                                 gt=0, le=1e37, description="under muon: of embeddings, head, norms and biases")
     muon_learning_rate: float = Field(
-        0.02, gt=0, le=1000, description="for the matrices inside the layers, under muon")
+        0.02, gt=0, le=1e37, description="for the matrices inside the layers, under muon")
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
@@ -240,26 +240,32 @@ class RunConfig(Section):
     sample: SampleConfig = SampleConfig()
 
     def to_json(self) -> str:
-        return self.model_dump_json(indent=2) + "\n"
+        """JSON in ASCII alone: the path of a text may hold bytes that are no UTF-8."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
     def to_toml(self) -> str:
         """The same as TOML, without the unset values, which TOML cannot write."""
-        return tomli_w.dumps(json.loads(self.model_dump_json(exclude_none=True)))
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
-    def command(self) -> str:
-        """The command line that makes this run again, whatever a later tinylm or another machine would choose."""
+    def command(self, out: Path | None = None) -> str:
+        """The command line that makes this run again, whatever a later tinylm or another machine would choose.
+
+        Args:
+            out: where the other model goes; default: where a run on this text goes by itself.
+        """
         flags = {"tokenizer": "data", "vocab_size": "data", "steps": "train", "epochs": "train", "minutes": "train",
                  "seed": "train"}
-        parts = ["tinylm", "train", "SOURCE" if self.data.source in ("", IN_MEMORY) else shlex.quote(self.data.source)]
+        source = "SOURCE" if self.data.source in ("", IN_MEMORY) else self.data.source
+        words: list[object] = [source if source == "-" else Path(source), *(("--out", out) if out else ())]
         for name, home in flags.items():
             value = getattr(getattr(self, home), name)
             if value is not None and (name, value) != ("seed", 0):
-                parts += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+                words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else value]
         for name, section in SECTIONS.items():
             for field, value in _chosen(section, getattr(self, name)).items():
                 if field not in flags and f"{name}.{field}" not in FOLLOWS_FROM_TEXT:
-                    parts += ["--set", shlex.quote(f"{name}.{field}={_as_setting(value)}")]
-        return " ".join(parts)
+                    words += ["--set", f"{name}.{field}={_as_setting(value)}"]
+        return command("train", *words) + (" < TEXT" if source == "-" else "")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -295,8 +301,14 @@ def _defaults(kind: type[Section], chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_setting(value: Any) -> str:
-    """As choices.py reads it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """The value as choices.py reads it: JSON where it is that, else text."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        json.loads(value)
+    except json.JSONDecodeError:
+        return value
+    return json.dumps(value)
 
 
 def known_section(name: str) -> str:

@@ -68,28 +68,47 @@ def command(name: str, *words: object, text: str | None = None) -> str:
     line = ["tinylm", name, *(_as_path(word) if isinstance(word, Path) else str(word) for word in words)]
     if text is not None:
         line += ["--", text] if text.startswith("-") else [text]
+    return shell(line)
+
+
+def shell(words: Iterable[str]) -> str:
+    """Words as one line for the shell of this system.
+
+    >>> shell(["cat", "it's\\n"])
+    "cat $'it\\\\'s\\\\n'"
+    """
     if os.name == "nt":
         from subprocess import list2cmdline
 
-        return list2cmdline(line)
-    return shlex.join(line)
+        return list2cmdline(words)
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """The word as shlex quotes it; with escapes that bash, zsh and ksh read, where it holds control codes or bytes."""
+    if not _UNPRINTABLE.search(word):
+        return shlex.quote(word)
+    escapes = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n", ord("\t"): "\\t"}
+    return f"$'{_UNPRINTABLE.sub(_octal, word.translate(escapes))}'"
+
+
+def _octal(found: re.Match[str]) -> str:
+    return "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8", "surrogateescape"))
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\udc80-\udcff]")
 
 
 def shell_word(path: str | Path) -> str:
     """A path as one word of a command line of this system, for commands of other programs."""
-    word = _as_path(Path(path))
-    if os.name == "nt":
-        from subprocess import list2cmdline
-
-        return list2cmdline([word])
-    return shlex.quote(word)
+    return shell([_as_path(Path(path))])
 
 
 def _as_path(path: Path) -> str:
     return os.path.join(os.curdir, path) if str(path).startswith("-") else str(path)
 
 
-_ENDS_WITH_COMMAND = re.compile(r"(^|: )tinylm \S[^;)]*$")
+_ENDS_WITH_COMMAND = re.compile(r"(: tinylm \S.*|^tinylm \S[^;)]*)$")
 
 
 def _sentence(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 
@@ -38,3 +39,22 @@ def write_whole(path: Path, text: str) -> None:
 def sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+MOST_NAME = 100
+"""Characters of the name of a folder that is made after a text, at most, and half of its bytes: endings such as .old
+find room."""
+_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)(\.|$)", re.IGNORECASE)
+
+
+def legal_name(name: str) -> str:
+    """A name that every system takes for a folder, Windows included, as near to `name` as can be; empty if nothing of
+    it is left.
+
+    >>> legal_name("what? part 2."), legal_name("con")
+    ('what_ part 2', '_con')
+    """
+    kept = _NOT_IN_NAMES.sub("_", name).lstrip(". ")[:MOST_NAME]
+    kept = kept.encode()[:2 * MOST_NAME].decode("utf-8", "ignore").rstrip(". ")
+    return f"_{kept}" if _DEVICES.match(kept) else kept

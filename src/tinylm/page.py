@@ -12,13 +12,13 @@ import hashlib
 import html
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 from tinylm import bundle
+from tinylm.card import again
 from tinylm.config import RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.files import write_whole
@@ -29,6 +29,7 @@ from tinylm.report import Report, cautions, table, verdict
 from tinylm.text.left_out import LeftOut
 from tinylm.training.doctor import Remark, examine
 from tinylm.training.events import Event, Sampled
+from tinylm.untrusted import LINE_END, harmless, visible
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -37,7 +38,6 @@ NAME = "report.html"
 _TEMPLATE = Path(__file__).with_suffix(".html")
 FEW_SAMPLES, SAMPLES = 5, 40
 """Samples to begin with, and most on a page."""
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DRAW = """\
 for (const place of document.querySelectorAll("[data-figure]")) {
   const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
@@ -86,14 +86,16 @@ def make_page(folder: str | Path, *, version: str) -> str:
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=shown(_name(config, folder)), version=version, policy=_policy(scripts),
         lead=_lead(history, report), numbers=_numbers(config, history, report),
-        sections="\n".join(_sections(config, history, report, examine(events), _samples(path))),
+        sections="\n".join(_sections(config, history, report, examine(events), _samples(path),
+                                     config.command(again(path)))),
         figures="\n".join(_data(name, figure) for name, figure in figures.items()),
         plotly=scripts[0], draw=scripts[1])
 
 
 def shown(text: object) -> str:
-    """Text for the page, in which nothing is markup. What no page can show becomes U+FFFD."""
-    return html.escape(_UNPRINTABLE.sub("\ufffd", str(text)))
+    """Text for the page, in which nothing is markup. What no page can show becomes U+FFFD, and every kind of line end
+    the one that a page knows."""
+    return html.escape(LINE_END.sub("\n", harmless(str(text))))
 
 
 # ---- what the folder tells
@@ -137,7 +139,7 @@ def _perplexity(loss: float) -> float:
 
 
 def _name(config: RunConfig, folder: str | Path) -> str:
-    return Path(config.data.source).name or Path(folder).resolve().name
+    return visible(Path(config.data.source).name or Path(folder).resolve().name)
 
 
 # ---- its parts, each as HTML
@@ -165,7 +167,7 @@ def _numbers(config: RunConfig, history: History, report: Report | None) -> str:
 
 
 def _sections(config: RunConfig, history: History, report: Report | None, remarks: Sequence[Remark],
-              samples: Sequence[Sampled]) -> Iterable[str]:
+              samples: Sequence[Sampled], command: str) -> Iterable[str]:
     yield _section("Loss", _place("loss", "The loss at each step, and on the text held out") + "<p>" +
                    " ".join(shown(sentence) for sentence in _story(config, history)) + "</p>")
     yield _section("The doctor’s remarks", _remarks(remarks, history.finished is not None))
@@ -178,7 +180,7 @@ def _sections(config: RunConfig, history: History, report: Report | None, remark
                                        "The norm of the gradient of each layer before clipping; the largest of the "
                                        "steps in a column."))
     yield _section("The text", _rows(_facts(config, history)))
-    yield _section("Settings", _settings(config))
+    yield _section("Settings", _settings(config, command))
 
 
 def _section(title: str, content: str) -> str:
@@ -265,7 +267,7 @@ def _list(samples: Sequence[Sampled], history: History, best: int | None) -> str
 
 def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
     data, began, last = config.data, history.began, history.steps[-1]
-    facts = {"source": data.source or "not told", "fingerprint": data.fingerprint or "not told"}
+    facts = {"source": visible(data.source) or "not told", "fingerprint": data.fingerprint or "not told"}
     if began is not None:
         facts["training"] = f"{began.train_tokens:,} tokens, {began.train_bytes:,} bytes"
         facts["held out"] = (f"{began.validation_tokens:,} tokens, {began.validation_bytes:,} bytes"
@@ -274,8 +276,8 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
                     "read": f"{last.tokens_seen:,} tokens, padding included; {last.epoch:,.1f} times the text"}
 
 
-def _settings(config: RunConfig) -> str:
-    told = {"To repeat this run": f"<code>{shown(config.command())}</code>"}
+def _settings(config: RunConfig, command: str) -> str:
+    told = {"To repeat this run": f"<code>{shown(command)}</code>"}
     for name, values in config.model_dump(mode="json").items():
         told[name] = _rows({key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
     return "".join(f"<details><summary>{title}</summary>{content}</details>" for title, content in told.items())

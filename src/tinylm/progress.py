@@ -7,22 +7,25 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
-from tinylm.report import called
+from tinylm.errors import command
+from tinylm.report import Report, called, cautions, figure, say_copied, table, verdict
 from tinylm.training.doctor import Remark
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
-from tinylm.untrusted import harmless
+from tinylm.untrusted import LINE_END, harmless, visible
 
 Reader = Callable[[Event], None]
 
 
 def on_one_line(text: str, most: int = 160) -> str:
-    line = re.sub(r"\s*\n\s*", " ↵ ", harmless(text).strip())
+    """A text of a model on one line: a mark stands for every line end, of whatever kind, with the space around it."""
+    line = re.sub(rf"\s*(?:{LINE_END.pattern})\s*", " ↵ ", harmless(text).strip())
     return line if len(line) <= most else line[:most - 1] + "…"
 
 
@@ -51,7 +54,8 @@ class Display:
         self._rate = math.nan
         self._next_line = 0.1
         self._progress = Progress(
-            TextColumn("  "), BarColumn(bar_width=28), TextColumn("{task.percentage:>3.0f}%  {task.description}"),
+            TextColumn("  ", markup=False), BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f}%  {task.description}", markup=False),
             console=console, transient=True, refresh_per_second=4, disable=not console.is_terminal)
         self._task: TaskID | None = None
 
@@ -74,21 +78,20 @@ class Display:
             self._progress.stop()
 
     def remark(self, remark: Remark) -> None:
-        self.console.print(f"  [yellow]![/yellow] {escape(remark.sentence)}", highlight=False)
+        say(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:
         """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
             told = ", ".join(f"{called(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
-            self.console.print(f"to beat    in bits a byte: {told}", highlight=False,
-                               soft_wrap=not self.console.is_terminal)
+            say(self.console, [f"to beat    in bits a byte: {told}"])
 
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
         width = (self.console.width - 8 if self.console.is_terminal else 160) - len(copied)
         line = on_one_line(event.prompt + event.text, width)
-        self.console.print(f"      [dim]{escape(line)}[/dim][yellow]{copied}[/yellow]", highlight=False, soft_wrap=True)
+        self.console.print(Text.assemble("      ", (line, "dim"), (copied, "yellow")), soft_wrap=True)
 
     def _stepped(self, event: Stepped) -> None:
         self._loss = event.loss if math.isnan(self._loss) else 0.9 * self._loss + 0.1 * event.loss
@@ -104,19 +107,58 @@ class Display:
             ))
         if self.bits_per_byte is None and progress >= self._next_line - 1e-9:
             self._next_line += 0.1
-            self.console.print(f"  epoch {event.epoch:,.0f}  step {event.step:,}  loss {event.loss:.4f}",
-                               highlight=False)
+            self.console.print(Text(f"  epoch {event.epoch:,.0f}  step {event.step:,}  loss {event.loss:.4f}"))
 
     def _validated(self, event: Validated) -> None:
         bits = f"  {self.bits_per_byte(event.loss):.3f} bits a byte" if self.bits_per_byte else ""
-        best = "  [green]best[/green]" if event.best else "  [yellow]not better[/yellow]"
-        self.console.print(f"  step {event.step:>6,}  loss {self._loss:.3f}  validation {event.loss:.4f}{bits}{best}",
-                           highlight=False)
+        best = ("best", "green") if event.best else ("not better", "yellow")
+        self.console.print(Text.assemble(
+            f"  step {event.step:>6,}  loss {self._loss:.3f}  validation {event.loss:.4f}{bits}  ", best))
         self._since, self._tokens_then = time.perf_counter(), self._tokens  # validation is not training time
 
 
-def say(console: Console, lines: Iterable[str]) -> None:
-    """Whole lines for a file or a program, wrapped between words for a terminal."""
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=not console.is_terminal)
+_ENDINGS = {
+    "interrupted": "Stopped early, as asked. ",
+    "until": "Reached the loss that was asked for. ",
+    "overfitting": "Stopped, since it had begun to learn its text by heart. ",
+    "not finite": "A number was not finite, even at a lower learning rate, so the run was ended. ",
+}
 
+
+def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finished,
+                  report: Report | None) -> list[str | Text]:
+    """Lines that say how a run ended, where its model is and how good the model is."""
+    made = f"{duration(seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
+    end = Text.assemble(_ENDINGS.get(finished.reason, ""), (visible(folder), "bold"),
+                        f" holds a model of {parameters:,} parameters, made in {made}.")
+    return ["", end, *(_judgement(report) if report else [])]
+
+
+def _judgement(report: Report) -> list[str]:
+    """Sentences that say how good the model is."""
+    beside = ", ".join(f"{name} {figure(value, 2)}" for name, value in table(report))
+    return [f"On the {report.split} text: loss {figure(report.loss, 4)} nats a token, "
+            f"{figure(report.bits_per_byte, 3)} bits a byte.",
+            *(f"Note: {caution}." for caution in cautions(report)),
+            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
+            *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
+
+
+def next_commands(folder: Path, prompt: str) -> Iterator[str]:
+    """Commands that a person can type next, each as it stands."""
+    for name in ("generate", "predict"):
+        yield command(name, folder, text=prompt)
+    yield command("inspect", folder)
+
+
+def say(console: Console, lines: Iterable[str | Text]) -> None:
+    """Whole lines for a file or a program, wrapped between words for a terminal. Strings may hold names and texts of
+    anybody: they are no markup, and drive no terminal."""
+    for line in lines:
+        console.print(line if isinstance(line, Text) else Text(visible(line)), soft_wrap=not console.is_terminal)
+
+
+def say_commands(console: Console, commands: Iterable[str]) -> None:
+    """Commands to be copied, each on a line of its own that is never broken."""
+    for each in commands:
+        console.print(Text(f"  {visible(each)}"), soft_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shlex
 import signal
 import threading
 import time
@@ -16,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from safetensors import SafetensorError
 
 import tinylm
 from tinylm import bundle
-from tinylm.card import write_card
+from tinylm.card import again, write_card
 from tinylm.choices import choices
 from tinylm.config import Partial
 from tinylm.errors import TinyLMError, command, sentences
-from tinylm.files import write_whole
+from tinylm.files import legal_name, write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.copying import CopyIndex
 from tinylm.inspection.records import read_events
@@ -37,9 +35,11 @@ from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.paths import IN_MEMORY, given_path
 from tinylm.prepare import Job, prepare
-from tinylm.progress import Display, duration, say
-from tinylm.report import Report, cautions, figure, judge, say_copied, table, verdict
+from tinylm.progress import Display, closing_lines, duration, next_commands, say, say_commands
+from tinylm.report import Report, judge
 from tinylm.resume import nothing_left, reopen
+from tinylm.standard_streams import patient_console
+from tinylm.text.opening import opening
 from tinylm.text.packed import PACKED
 from tinylm.text.sources import Given, Texts, chosen_source
 from tinylm.training.backward import loss_of
@@ -95,7 +95,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
             the run can be resumed.
     """
     chosen = choices(preset_name=preset, size_name=size, layers=(() if config is None else (config,)), **flags)
-    console = Console(quiet=quiet)
+    console = patient_console(quiet=quiet)
     given = chosen_source(source, texts)
     if resume:
         return resume_run(given, chosen, out=out, console=console).lm
@@ -145,30 +145,32 @@ def resume_run(source: Given | None, chosen: Partial, *, out: str | Path | None 
 
 
 def run_folder(source: Given, out: str | Path | None) -> Path:
-    """The folder that was asked for, else runs/ and the name of the text."""
+    """The folder that was asked for, else runs/ and the name of the text, as far as every system takes it."""
     if out is not None:
         return given_path(out)
     suffix = rf"(\.(txt|text|md|jsonl|ndjson|{'|'.join(kind[1:] for kind in PACKED)}))+$"
     path = Path("texts") if isinstance(source, Texts) else Path(os.path.abspath(given_path(source)))
-    name = re.sub(suffix, "", path.name, flags=re.I)
-    return Path("runs", "stdin" if str(source) == "-" else name[:100] or "model")
+    name = legal_name(re.sub(suffix, "", path.name, flags=re.I))
+    return Path("runs", "stdin" if str(source) == "-" else name or "model")
 
 
 @contextmanager
 def _way_back(folder: Path, console: Console) -> Iterator[None]:
     """However the training ends, its owner is told how to go on."""
-    again = f"go on with: {command('train', '--resume', '--out', folder)}"
+    going_on = command("train", "--resume", "--out", folder)
     try:
         yield
     except (OSError, SafetensorError) as error:
         raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
-                          remedy=f"Make room there, then {again}") from None
+                          remedy=f"Make room there, then go on with: {going_on}") from None
     except TinyLMError as error:
         if not bundle.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:
             raise
-        raise TinyLMError(error.what, where=error.where, remedy=sentences(error.remedy, f"Then {again}")) from None
+        raise TinyLMError(error.what, where=error.where,
+                          remedy=sentences(error.remedy, f"Then go on with: {going_on}")) from None
     except KeyboardInterrupt:
-        say(console, ["", f"Left at once. To {again}"])
+        say(console, ["", "Left at once. To go on from the last checkpoint:"])
+        say_commands(console, [going_on])
         raise
 
 
@@ -333,15 +335,25 @@ class _Run:
             write_whole(self.folder / bundle.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
         outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
-        say(self.console, _closing_lines(outcome))
+        say(self.console, closing_lines(self.folder, structure.total_parameters(self.lm.config.model), outcome.seconds,
+                                        finished, self.report))
+        if finished.reason == "interrupted":
+            say(self.console, ["", "To go on with the training:"])
+            say_commands(self.console, [command("train", "--resume", "--out", self.folder)])
+        say(self.console, ["", "Now try:"])
+        say_commands(self.console, next_commands(self.folder, self._prompt(self.console.encoding)))
         return outcome
+
+    def _prompt(self, encoding: str) -> str:
+        return opening((piece.text for piece in self.job.split.train.pieces()), self.job.tokenizer, encoding)
 
     def _card(self, report: Report, finished: Finished) -> str:
         config = self.job.config
         written = [each.text for each in self.samples if each.step == finished.best_step]
-        return write_card(config, report, finished, name=self.job.name, folder=str(self.folder),
+        return write_card(config, report, finished, name=self.job.name, folder=self.folder,
                           version=tinylm.__version__, documents=self.job.documents, samples=written,
-                          remarks=[remark.sentence for remark in self.remarks], command=config.command())
+                          remarks=[remark.sentence for remark in self.remarks],
+                          command=config.command(again(self.folder)), prompt=self._prompt("utf-8"))
 
 
 def _never_finite(finished: Finished) -> TinyLMError:
@@ -349,38 +361,6 @@ def _never_finite(finished: Finished) -> TinyLMError:
                        "earlier model to keep", where="training",
                        remedy="Try a lower learning rate, with --force: --set train.learning_rate=0.001 "
                               "--set train.muon_learning_rate=0.005")
-
-
-_ENDINGS = {
-    "interrupted": "Stopped early, as asked. ",
-    "until": "Reached the loss that was asked for. ",
-    "overfitting": "Stopped, since it had begun to learn its text by heart. ",
-    "not finite": "A number was not finite, even at a lower learning rate, so the run was ended. ",
-}
-
-
-def _closing_lines(outcome: Outcome) -> list[str]:
-    finished, folder = outcome.finished, shlex.quote(str(outcome.folder))
-    size = structure.total_parameters(outcome.lm.config.model)
-    made = f"{duration(outcome.seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
-    lines = ["", f"{_ENDINGS.get(finished.reason, '')}[bold]{escape(str(outcome.folder))}[/bold] holds a model of "
-             f"{size:,} parameters, made in {made}."]
-    if outcome.report:
-        lines += _judgement(outcome.report)
-    if finished.reason == "interrupted":
-        lines += [f"To go on with the training: tinylm train --resume --out {folder}"]
-    quoted = '"how are"' if outcome.lm.tokenizer.kind == "word" else '"The"'
-    return [*lines, "", "Now try:", *(f"  tinylm {line}" for line in (
-        f"generate {folder} {quoted}", f"predict {folder} {quoted}", f"inspect {folder}"))]
-
-
-def _judgement(report: Report) -> list[str]:
-    beside = ", ".join(f"{name} {figure(value, 2)}" for name, value in table(report))
-    return [f"On the {report.split} text: loss {figure(report.loss, 4)} nats a token, "
-            f"{figure(report.bits_per_byte, 3)} bits a byte.",
-            *(f"Note: {caution}." for caution in cautions(report)),
-            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
-            *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
 
 
 @contextmanager
@@ -392,7 +372,7 @@ def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
         if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.set()
-        console.print("\n  Stopping after this step; press Ctrl-C again to leave at once.", highlight=False)
+        say(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
 
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

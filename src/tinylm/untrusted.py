@@ -11,7 +11,10 @@ from typing import Any
 
 from tinylm.errors import TinyLMError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202d\u202e\ud800-\udfff]")
+LINE_END = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
+"""Every kind of line end that a text may hold."""
+_ON_ONE_LINE = re.compile(f"{_CONTROL.pattern}|{LINE_END.pattern}|\t")
 QUOTED = 300
 """The most characters that an error quotes from a file."""
 
@@ -71,5 +74,21 @@ def quoted(text: object) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD."""
+    """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD.
+
+    What a text may rightly hold stays as it is: tabs, every kind of line end, joiners, variation selectors, soft
+    hyphens, and the marks, isolates and embeddings of right-to-left writing. The two overrides of its direction go:
+    they show another text than there is.
+    """
     return _CONTROL.sub("\ufffd", text)
+
+
+def visible(text: object) -> str:
+    """A name or a message on one line, safe to print: control codes, line ends and tabs are escapes such as \\n; bytes
+    of a file's name that are no text look like \\xe9."""
+    return _ON_ONE_LINE.sub(lambda found: "".join(map(_escape, found[0])), str(text))
+
+
+def _escape(character: str) -> str:
+    byte = ord(character) - 0xDC00  # of a name that is no text, as Python holds it
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else repr(character)[1:-1]

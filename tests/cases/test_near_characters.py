@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from pathlib import Path
 
@@ -133,8 +134,7 @@ def test_the_server_reads_a_prompt_as_the_commands_do(runs) -> None:
 
 
 def test_a_chat_notes_it_and_goes_on(tinylm, runs, monkeypatch) -> None:
-    lines = iter(["thé", "ß", "The", "/quit"])
-    monkeypatch.setattr("builtins.input", lambda _: next(lines))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("thé\nß\nThe\n/quit\n".encode()), "utf-8"))
     said = tinylm("chat", runs["nfd"], "--max-tokens", "3", "--seed", "1")
     assert said.code == 0
     assert "'é' was read as" in said.err

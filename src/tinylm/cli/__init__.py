@@ -7,7 +7,6 @@ import time
 STARTED = time.perf_counter()
 """When the process began, nearly: a run of some minutes counts from here."""
 
-import argparse  # noqa: E402
 import atexit  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
@@ -17,8 +16,10 @@ from collections.abc import Sequence  # noqa: E402
 from contextlib import suppress  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
-from tinylm.errors import TinyLMError, did_you_mean, nearest  # noqa: E402
+from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
 from tinylm.interrupts import interruptible  # noqa: E402
+from tinylm.standard_streams import any_encoding, forget  # noqa: E402
+from tinylm.untrusted import visible  # noqa: E402
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
@@ -48,25 +49,6 @@ For example:
   tinylm train book.txt --minutes 5
   tinylm generate runs/book "It was"
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """Argparse with errors like everybody else's here: one message, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise TinyLMError(f"{message} (see {self.prog} --help)")
-
-    def parse(self, given: Sequence[str]) -> argparse.Namespace:
-        """Raises: TinyLMError; for an option that does not exist it names the nearest one."""
-        arguments, unknown = self.parse_known_args(given)
-        for argument in unknown:
-            name = argument.partition("=")[0]
-            if not name.startswith("-"):
-                raise TinyLMError(f"{argument!r} is one argument too many", remedy=f"See {self.prog} --help")
-            close = nearest(name, self._option_string_actions)
-            raise TinyLMError(f"there is no option {name!r}",
-                              remedy=f"Did you mean {close[0]!r}?" if close else f"See {self.prog} --help")
-        return arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,32 +85,27 @@ def _leave(code: int) -> NoReturn:
 
 def _guarded(given: list[str]) -> int:
     """Runs one command; says what went wrong."""
-    try:
-        with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed
-            code = _run(given)
-        sys.stdout.flush()  # while it can still be told that it failed
-        return code
-    except TinyLMError as error:
-        print(f"tinylm: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ntinylm: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
-        _forget_output()
-        return 0
-    except OSError as error:
-        if error.filename is not None:  # a file that should have been asked for with more care: show where
-            raise
-        _forget_output()
-        print(f"tinylm: the output could not be written ({error.strerror})", file=sys.stderr)
-        return 2
-
-
-def _forget_output() -> None:
-    from tinylm.cli.output import forget  # most programs end without it
-
-    forget(sys.stdout)
+    with any_encoding():
+        try:
+            with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed
+                code = _run(given)
+            sys.stdout.flush()  # while it can still be told that it failed
+            return code
+        except TinyLMError as error:
+            print(f"tinylm: {visible(error)}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("\ntinylm: stopped", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
+            forget(sys.stdout)
+            return 0
+        except OSError as error:
+            if error.filename is not None:  # a file that should have been asked for with more care: show where
+                raise
+            forget(sys.stdout)
+            print(f"tinylm: the output could not be written ({error.strerror})", file=sys.stderr)
+            return 2
 
 
 def _run(given: list[str]) -> int:
@@ -143,9 +120,10 @@ def _run(given: list[str]) -> int:
     name, *rest = given
     if name not in COMMANDS:
         raise TinyLMError(f"there is no command {name!r}", remedy=did_you_mean(name, COMMANDS))
+    from tinylm.cli.parser import Parser
+
     command = importlib.import_module(f"tinylm.cli.{name}")
-    parser = Parser(prog=f"tinylm {name}", description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
-                    epilog=f"For example:  {command.EXAMPLE}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(name, COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".", f"For example:  {command.EXAMPLE}")
     command.add_arguments(parser)
     code: int = command.run(parser.parse(rest))
     return code

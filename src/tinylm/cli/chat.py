@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import columns, note
+from tinylm.cli.prompts import read_line
 from tinylm.cli.sampling import add_settings, add_storage, settings_of
 from tinylm.cli.typed import read_settings, read_typed
 
@@ -69,7 +70,7 @@ class Chat:
         is_open = True
         while is_open:
             try:
-                is_open = self.take(input(PROMPT if sys.stdin.isatty() else ""))
+                is_open = self.take(read_line(PROMPT if sys.stdin.isatty() else ""))
             except TinyLMError as error:
                 note(str(error))
             except KeyboardInterrupt:

@@ -9,9 +9,12 @@ import argparse
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinylm.cli.output import columns, patient_console
+from tinylm.cli.output import columns
+from tinylm.errors import command
+from tinylm.standard_streams import forget, patient_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,9 +38,11 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    console = patient_console()
-    console.print("[bold]A language model from four sentences[/bold], told in eleven steps. All of it happens now, "
-                  "on this machine.", width=min(console.width, WIDTH))
+    from rich.text import Text
+
+    console = patient_console(on_failure=forget)
+    console.print(Text.assemble(("A language model from four sentences", "bold"), ", told in eleven steps. All of it "
+                                "happens now, on this machine."), width=min(console.width, WIDTH))
 
     from tinylm.model.threads import torch_threads  # torch takes seconds to import: the first words come before it
 
@@ -61,33 +66,34 @@ class Story:
 
     def chapter(self, title: str, *explanation: str) -> None:
         self.chapters += 1
-        self.console.print(f"\n[bold cyan]{self.chapters:>2}  {title}[/bold cyan]")
+        self.console.print(f"\n{self.chapters:>2}  {title}", style="bold cyan")
         for line in textwrap.wrap(" ".join(explanation), self._room(4), break_on_hyphens=False):
-            self.console.print(f"    {line}", markup=False, soft_wrap=True)
+            self.console.print(f"    {line}", soft_wrap=True)
 
     def show(self, lines: Iterable[str]) -> None:
         """What happened, set apart from what is said about it."""
         room = self._room(6)
         for line in lines:
             for part in textwrap.wrap(line, room, break_on_hyphens=False) if len(line) > room else [line]:
-                self.console.print("    [cyan]│[/cyan] ", end="")
-                self.console.print(part, markup=False, soft_wrap=True)
+                self.console.print("    │ ", style="cyan", end="")
+                self.console.print(part, soft_wrap=True)
 
     def close(self) -> None:
-        self.console.print("\n[bold]Now try[/bold]")
+        self.console.print("\nNow try", style="bold")
         for line in columns(NEXT):
-            self.console.print(f"    {line}", markup=False, soft_wrap=True)
+            self.console.print(f"    {line}", soft_wrap=True)
 
     def _room(self, indent: int) -> int:
         return max(20, min(self.console.width, WIDTH) - indent)
 
 
+MODEL = Path("runs", "notebook")
 NEXT = (
-    ("tinylm train hello --preset notebook --out runs/notebook", "kept in a folder"),
-    ('tinylm predict runs/notebook "hello , how are"', "what comes next?"),
-    ("tinylm inspect runs/notebook", "every weight"),
-    ("tinylm train python-reference --minutes 2", "real English"),
-    ("tinylm train YOUR-TEXT.txt", "your own"),
+    (command("train", "hello", "--preset", "notebook", "--out", MODEL), "kept in a folder"),
+    (command("predict", MODEL, text="hello , how are"), "what comes next?"),
+    (command("inspect", MODEL), "every weight"),
+    (command("train", "python-reference", "--minutes", 2), "real English"),
+    (command("train", "YOUR-TEXT.txt"), "your own"),
 )
 
 

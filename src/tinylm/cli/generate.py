@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import add_json, note, print_json
+from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.sampling import add_settings, add_storage, settings_of
 from tinylm.cli.typed import read_settings, read_typed
 
@@ -20,7 +21,7 @@ EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
-    parser.add_argument("prompt", metavar="PROMPT", nargs="?", default="", help="(default: none; a text from nothing)")
+    add_text(parser, "prompt", default="", about="how the text begins (default: from nothing)")
     add_settings(parser)
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--logprobs", type=int, metavar="K",
@@ -38,11 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
                           remedy="Ask for at least 1")
     if arguments.logprobs is not None and not arguments.json:
         raise TinyLMError("is for programs to read", where="--logprobs", remedy="Add --json")
+    given = text_of(arguments)
     lm = tinylm.load(arguments.run, storage=arguments.storage)
-    prompt, settings = read_typed(lm.tokenizer, arguments.prompt), read_settings(lm, settings_of(arguments))
+    prompt, settings = read_typed(lm.tokenizer, given), read_settings(lm, settings_of(arguments))
     if arguments.json:
         written = lm.complete(prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)
-        first, *others = ({**_as_json(each), "prompt": arguments.prompt} for each in written)
+        first, *others = ({**_as_json(each), "prompt": given} for each in written)
         print_json({**first, "samples": [first, *others]} if others else first)
         return 0
     for number, task in enumerate(lm.tasks(prompt, samples=arguments.samples, **settings)):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import IO, TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from typing import Any
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -18,20 +15,49 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    """Prints JSON: as it stands where the output is Unicode, which can write every character; else with \\u escapes."""
+    from tinylm.standard_streams import is_encodable
+
+    text = json.dumps(value, ensure_ascii=False)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    is_unicode = encoding.lower().replace("_", "-").startswith("utf") and is_encodable(text, encoding)
+    print(text if is_unicode else json.dumps(value))
 
 
 def columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
     """Rows of cells as aligned lines; the columns in `right` end flush."""
     rows = [list(row) for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    return ["  ".join(cell.rjust(width) if i in right else cell.ljust(width)
-                      for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    return ["  ".join(_padded(cell, width, i in right) for i, (cell, width) in enumerate(
+        zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int, flush: bool) -> str:
+    space = " " * (width - _width(cell))
+    return space + cell if flush else cell + space
+
+
+def _width(text: str) -> int:
+    """The columns of a terminal that a text takes: two for an ideograph, none for a mark on another character."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf")
+               else 2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def cell(token: str) -> str:
+    """A token for a table: in quotes and with escapes where white space or an invisible character is part of it; a
+    mark that belongs on another character stands on a dotted circle."""
+    if token != token.strip() or not token.isprintable() or not token:
+        return repr(token)
+    return f"\u25cc{token}" if unicodedata.category(token[0]).startswith("M") else token
 
 
 def note(text: str) -> None:
     """Something to know that is no part of the answer."""
-    print(text, file=sys.stderr)
+    from tinylm.untrusted import visible
+
+    print(visible(text), file=sys.stderr)
 
 
 def note_unfinished(run: str) -> None:
@@ -40,40 +66,3 @@ def note_unfinished(run: str) -> None:
 
     if error := unfinished(run):
         note(f"note: {error}")
-
-
-def patient_console(*, stderr: bool = False) -> Console:
-    """A console that goes silent when what it says arrives nowhere any more, as in `tinylm train book.txt | head` or on
-    a disk that is full: the run goes on, and the model is not lost."""
-    from rich.console import Console
-
-    return Console(file=cast(IO[str], Patient(sys.stderr if stderr else sys.stdout)), highlight=False)
-
-
-class Patient:
-    """A stream like another one, until that fails; then it takes everything and gives it to nobody."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except OSError:
-            forget(self._stream)
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except OSError:
-            forget(self._stream)
-
-
-def forget(stream: IO[str]) -> None:
-    """From now on it goes nowhere, with what still waits in it: else Python would fail on that once more when it ends.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

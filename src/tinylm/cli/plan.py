@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from tinylm.cli.output import add_json, print_json
+from tinylm.cli.output import add_json, note, print_json
 from tinylm.cli.train import add_run_arguments, chosen
 
 EXAMPLE = "tinylm plan book.txt --minutes 5"
@@ -19,11 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
     from tinylm.prepare import prepare
+    from tinylm.untrusted import visible
 
     prepared = prepare(arguments.source, chosen(arguments), started=STARTED,
-                       tell=lambda line: print(line, file=sys.stderr, flush=True))
+                       tell=note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:
-        print("\n".join(prepared.notes))
+        print("\n".join(map(visible, prepared.notes)))
     return 0

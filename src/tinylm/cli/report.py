@@ -18,11 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm import __version__
     from tinylm.page import write_page
+    from tinylm.untrusted import visible
 
     path = write_page(arguments.run, arguments.out, version=__version__)
     note_unfinished(arguments.run)
     if arguments.json:
         print_json({"page": str(path)})
     else:
-        print(f"{path}  (open it in a browser)")
+        print(f"{visible(path)}  (open it in a browser)")
     return 0

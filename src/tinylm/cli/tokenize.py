@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, note_unfinished, print_json
+from tinylm.cli.output import add_json, cell, columns, note_unfinished, print_json
+from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.typed import read_typed
 
 EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
@@ -12,24 +13,23 @@ EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
-    parser.add_argument("text", metavar="TEXT")
+    add_text(parser, "text")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.bundle import read_config, read_tokenizer
-    from tinylm.untrusted import harmless
 
+    text = text_of(arguments)
     config = read_config(arguments.run)  # says clearly when RUN is no model folder
     note_unfinished(arguments.run)
     tokenizer = read_tokenizer(arguments.run)
     tokenizer.line_ends = config.data.line_ends
-    ids = tokenizer.encode(read_typed(tokenizer, arguments.text))
+    ids = tokenizer.encode(read_typed(tokenizer, text))
     tokens = tokenizer.tokens(ids)
     if arguments.json:
         print_json({"tokens": tokens, "ids": ids})
         return 0
-    rows = [(str(id), repr(token)[1:-1] if token.isspace() else harmless(token))
-            for id, token in zip(ids, tokens, strict=True)]
+    rows = [(str(id), cell(token)) for id, token in zip(ids, tokens, strict=True)]
     print("\n".join(columns([("id", "token"), *rows], right=[0])))
     return 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from tinylm.cli.flags import checked_flags
-from tinylm.cli.output import add_json, patient_console, print_json
+from tinylm.cli.output import add_json, print_json
 from tinylm.cli.reading import add_reading
 from tinylm.errors import TinyLMError
+from tinylm.standard_streams import forget, patient_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED = ("tinylm", "llama", "qwen3")
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         beforehand.start()
     from tinylm.run import resume_run, train_run
 
-    console = patient_console(stderr=arguments.json)
+    console = patient_console(stderr=arguments.json, on_failure=forget)
     if arguments.resume:
         outcome = resume_run(arguments.source, chosen(arguments), out=arguments.out, console=console, started=STARTED)
     elif arguments.source is None:

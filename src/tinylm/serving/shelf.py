@@ -98,7 +98,8 @@ class Shelf:
 
     def _all(self) -> dict[str, Path]:
         if (self._place / bundle.CONFIG).is_file():
-            return {self._place.resolve().name: self._place}
+            name = self._place.resolve().name
+            return {name if _is_text(name) else "model": self._place}
         try:
             inside = sorted(self._place.iterdir())
         except OSError:

@@ -39,7 +39,7 @@ def repeated(began: Began) -> Remark:
         0, "repeated",
         f"{began.repeated:.0%} of the validation text stands word for word in the training text, so its loss is better "
         "than it would be on new text",
-        "Judge on other text, with --set data.validation=FILE, or take out what the text repeats")
+        "Judge on other text, with --validation FILE, or take out what the text repeats")
 
 
 def unknown(began: Began) -> Remark:

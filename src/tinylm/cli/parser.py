@@ -1,0 +1,97 @@
+"""Arguments of a command: options anywhere, words in order, and everything after `--` a word."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from tinylm.errors import TinyLMError, command, nearest
+
+_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
+_TEXT = re.compile(r"-[^-\W\d]\S+$|-h.")
+"""What argparse would take for -h and more; no option of ours has a dash and several letters."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors like everybody else's here, one message and exit code 2; and with words (RUN, PROMPT, ..)
+    that may stand before, between and after the options, or begin with a dash after `--`.
+
+    Args:
+        name: of the command.
+    """
+
+    def __init__(self, name: str, description: str, epilog: str) -> None:
+        self._name, self._words = name, list[argparse.Action]()
+        super().__init__(prog=f"tinylm {name}", description=description, epilog=epilog,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        action = super().add_argument(*names, **settings)
+        if not action.option_strings:
+            self._words.append(action)
+        return action
+
+    def error(self, message: str) -> NoReturn:
+        option = re.match(r"argument ([^:]+): expected one argument", message)
+        remedy = f"A value that begins with a dash is written {option[1]}=-VALUE" if option else ""
+        raise TinyLMError(f"{message} (see {self.prog} --help)", remedy=remedy)
+
+    def parse(self, given: Sequence[str]) -> argparse.Namespace:
+        """The values of all arguments.
+
+        Raises:
+            TinyLMError: an option that does not exist (the nearest one is named, or the way to write a text that
+                begins with a dash), a word too many or too few.
+        """
+        end = list(given).index("--") if "--" in given else len(given)
+        texts = [each for each in given[:end] if _TEXT.match(each)]
+        arguments, rest = self._parse_options([each for each in given[:end] if each not in texts])
+        unknown = texts + [each for each in rest if _is_option(each)]
+        words = [*(each for each in rest if each not in unknown), *given[end + 1:]]
+        if unknown:
+            raise self._unknown(unknown[0], given, len(unknown) == 1 and len(words) < len(self._words))
+        self._place(words, arguments)
+        return arguments
+
+    def _parse_options(self, given: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The options, and all else in order: words, and options that do not exist. Words are out of argparse's sight
+        meanwhile, in the way of its own `parse_intermixed_args`, which knows no `--`."""
+        self.usage = self.format_usage().removeprefix("usage: ")
+        before = [(action, action.nargs, action.default) for action in self._words]
+        for action in self._words:
+            action.nargs = action.default = argparse.SUPPRESS
+        try:
+            return self.parse_known_args(given)
+        finally:
+            for action, nargs, default in before:
+                action.nargs, action.default = nargs, default
+
+    def _place(self, words: Sequence[str], arguments: argparse.Namespace) -> None:
+        if len(words) > len(self._words):
+            surplus = words[len(self._words)]
+            remedy = ("options stand before the two dashes" if surplus.startswith("--") and len(surplus) > 2
+                      else "a text of several words is written in quotes")
+            raise TinyLMError(f"{surplus!r} is one argument too many", remedy=f"See {self.prog} --help; {remedy}")
+        missing = [str(action.metavar) for action in self._words[len(words):] if action.nargs is None]
+        if missing:
+            self.error(f"the following arguments are required: {', '.join(missing)}")
+        for place, action in enumerate(self._words):
+            setattr(arguments, action.dest, words[place] if place < len(words) else action.default)
+
+    def _unknown(self, argument: str, given: Sequence[str], may_be_word: bool) -> TinyLMError:
+        name = argument.partition("=")[0]
+        options = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
+        close = nearest(name.removeprefix("--"), options) if name.startswith("--") else []
+        remedy = f"Did you mean '--{close[0]}'?" if close else f"See {self.prog} --help"
+        if may_be_word:
+            others = [each for each in given if each not in (argument, "--")]
+            words = command(self._name, *others, text=argument)
+            remedy += f"{' ' if close else '. '}Or, if it is the {self._words[-1].metavar}: {words}"
+        return TinyLMError(f"there is no option {name!r}", remedy=remedy)
+
+
+def _is_option(argument: str) -> bool:
+    """True where argparse sees an option: a dash alone, a text with spaces and a negative number are words."""
+    return argument.startswith("-") and argument != "-" and " " not in argument and not _NUMBER.match(argument)
