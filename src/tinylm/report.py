@@ -170,13 +170,14 @@ class Standing(NamedTuple):
 
 
 def standings(report: Report) -> list[Standing]:
-    """The model and the baselines, best first, with their names for people."""
-    nats_a_bit = math.log(2) * report.bytes / max(1, report.tokens)
-    rows = [Standing(called(name, report.ngram_order), bits * nats_a_bit, bits)
-            for name, bits in report.baselines.items()]
-    loss = report.loss + report.left_out.bits * math.log(2) / max(1, report.tokens)
-    return sorted([Standing("this model", loss, report.bits_per_byte), *rows],
-                  key=lambda row: row.bits_per_byte)
+    """The model and the baselines, best first, with their names for people. Nats a token are of the tokens alone, as
+    the loss is; a compressor's are of all that it keeps."""
+    nats_a_bit = math.log(2) / max(1, report.tokens)
+    rows = [Standing("this model", report.loss, report.bits_per_byte)]
+    for name, bits in report.baselines.items():
+        charged = 0.0 if name == "zstd" else report.left_out.bits
+        rows.append(Standing(called(name, report.ngram_order), nats_a_bit * (bits * report.bytes - charged), bits))
+    return sorted(rows, key=lambda row: row.bits_per_byte)
 
 
 def figure(value: float, places: int) -> str:
