@@ -6,9 +6,9 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/tinylm demo
-	$(BIN)/tinylm train python-reference --minutes 2 --out runs/python-reference --force
+	$(BIN)/tinylm train python-reference --minutes 1.5 --out runs/python-reference --force
 	$(BIN)/tinylm predict runs/python-reference "This object is c"
-	$(BIN)/tinylm generate runs/python-reference "If the" --max-tokens 400 --temperature 0.6 --seed 1
+	$(BIN)/tinylm generate runs/python-reference "If the" --max-tokens 300 --temperature 0.5 --seed 1
 
 test: .venv/tested-with lint
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not full"
