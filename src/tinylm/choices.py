@@ -11,7 +11,6 @@ import codecs
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +146,8 @@ def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         TinyLMError: the file is missing, is not TOML, or has an unknown section or key.
     """
+    import tomllib  # who writes texts reads no such file
+
     try:
         chosen = tomllib.loads(_text_of(given_path(path)))
     except tomllib.TOMLDecodeError as error:

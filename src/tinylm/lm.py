@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tinylm import bundle
 from tinylm.config import RunConfig, Storage
-from tinylm.errors import TinyLMError, command, did_you_mean
+from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
-from tinylm.inspection.copying import Copied, CopyIndex, together
-from tinylm.paths import IN_MEMORY, given_path
+from tinylm.paths import given_path
 from tinylm.spelling import named
-from tinylm.text.corpus import Corpus, open_corpus
-from tinylm.text.dataset import Part, build_dataset
-from tinylm.text.sources import Given, Options, Texts, chosen_source
-from tinylm.text.split import Split, split_corpus
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.training_text import open_training_text
 from tinylm.writing import Writing
 
-if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
+if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor
 
+    from tinylm.inspection.copying import Copied, CopyIndex
+    from tinylm.judging import Judge
     from tinylm.model.transformer import TinyLM
-    from tinylm.report import Baselines, Report, Text
+    from tinylm.report import Report
     from tinylm.tensors import Weights
-    from tinylm.text.left_out import LeftOut
+    from tinylm.text.sources import Given
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
-SAMPLES, SAMPLE_TOKENS = 3, 200
-"""What `evaluate` lets the model write, to see what it copies."""
-_OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
-             "well it reads anything else")
 
 
 class LanguageModel(Writing):
@@ -47,7 +38,7 @@ class LanguageModel(Writing):
         tokenizer: text <-> ids.
         config: all choices that made it.
         folder: where it lies on the disk, if it does.
-        training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
+        judge: what judges it, made when it is first asked for: reading texts takes more imports than writing them.
         storage: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so have
             `evaluate` and `trace`, which ask that.
     """
@@ -57,8 +48,6 @@ class LanguageModel(Writing):
         """Either the module or its weights are given."""
         super().__init__(config, tokenizer, model, weights, device, storage)
         self.folder = folder
-        self._copy_index: CopyIndex | None = None
-        self.training_corpus: Corpus | None = None
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
@@ -94,6 +83,12 @@ class LanguageModel(Writing):
 
     # ---- judging and looking inside
 
+    @cached_property
+    def judge(self) -> Judge:
+        from tinylm.judging import Judge
+
+        return Judge(self)
+
     def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
         """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
@@ -110,64 +105,9 @@ class LanguageModel(Writing):
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm.report import baselines_of_run
+        from tinylm.text.sources import chosen_source
 
-        data = self.config.data
-        source = chosen_source(source, texts)
-        if source is None and read_as:
-            raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
-                              remedy="Name the text to evaluate on, or leave this out")
-        if source is None or (isinstance(source, Texts) and self._was_trained_on(source)):
-            split = self._training_split()
-            dataset = build_dataset(split, self.tokenizer)
-            name = "validation" if dataset.validation else "train"
-            report = self._judge(dataset.validation or dataset.train, name,
-                                 baselines_of_run(split, dataset, self.tokenizer))
-        else:
-            corpus = open_corpus(source, Options.of(data), **read_as)
-            split = split_corpus(corpus, 0.0)
-            report = self._judge_other(split, corpus.name)
-        own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
-        return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
-
-    def _judge_other(self, split: Split, name: str) -> Report:
-        """The report on a text that the tokenizer may not know the whole of."""
-        from tinylm.report import Text, measure_baselines
-        from tinylm.text.left_out import KnownAlone, best_form, measure
-
-        form = best_form(split.train, self.tokenizer)
-        part = build_dataset(split, KnownAlone(self.tokenizer, form), least=1).train
-        left_out = measure(split.train, self.tokenizer, form)
-        judged = Text(part, split.train)
-        if self._is_training_text(split):  # counting and compressing would know it by heart, too
-            counted = measure_baselines(judged, judged, self.tokenizer.vocab_size, left_out)
-        else:
-            counted = self._baselines_of_training(judged, left_out)
-        return self._judge(part, name, counted)
-
-    def _is_training_text(self, split: Split) -> bool:
-        return split.train.corpus.stats().fingerprint == self.config.data.fingerprint
-
-    def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
-        from tinylm.report import judge
-
-        report = judge(self.model, part, layout=self.config.data.rows, split=split, counted=counted)
-        if not math.isfinite(report.loss):
-            raise TinyLMError("its loss is not a finite number", where=str(self.folder or "model"),
-                              remedy="The model is damaged: restore its folder from a copy, or train again")
-        return report
-
-    def _baselines_of_training(self, other: Text, left_out: LeftOut) -> Baselines:
-        """Counted on the training text if that is still there, else on nothing."""
-        from tinylm.report import Baselines, Text, measure_baselines
-
-        try:
-            split = self._training_split()
-            train = Text(build_dataset(split, self.tokenizer).train, split.train)
-        except TinyLMError:
-            counted = measure_baselines(other, other, self.tokenizer.vocab_size, left_out)
-            return Baselines({"uniform": counted.bits_per_byte["uniform"]}, left_out=left_out)
-        return measure_baselines(train, other, self.tokenizer.vocab_size, left_out)
+        return self.judge.evaluate(chosen_source(source, texts), read_as)
 
     def copied(self, text: str) -> Copied:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second
@@ -176,9 +116,7 @@ class LanguageModel(Writing):
         Raises:
             TinyLMError: the training text has moved or changed.
         """
-        if self._copy_index is None:
-            self._copy_index = CopyIndex(self._training_split().train)
-        return self._copy_index.measure(text)
+        return self.judge.copied(text)
 
     def copying(self, index: CopyIndex | None = None) -> Copied | None:
         """What of a few texts that it writes stands in the training text; None where that is not there.
@@ -186,42 +124,7 @@ class LanguageModel(Writing):
         Args:
             index: of the training text, where there is one already.
         """
-        self._copy_index = index or self._copy_index
-        written = self.generate(samples=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=0)
-        try:
-            return together([self.copied(text) for text in written])
-        except TinyLMError:
-            return None
-
-    def _training_split(self) -> Split:
-        data, folder = self.config.data, self.folder or Path("RUN")
-        if self.training_corpus:
-            return split_corpus(self.training_corpus, data.validation)
-        judge = command("evaluate", folder, "SOURCE")
-        if data.source == IN_MEMORY:
-            raise TinyLMError("it was trained on texts in memory, which have to be given again",
-                              where=str(self.folder or "model"),
-                              remedy=f"In Python: lm.evaluate(texts=...); or name a text to evaluate on: {judge}")
-
-        def elsewhere(*words: str) -> str:
-            if not bundle.has_checkpoints(folder):
-                return f"Judge the model on another text: {judge}"
-            again = command("train", *words, "--resume", "--out", folder)
-            return f"Judge the model on another text ({judge}), or say where this one is now: {again}"
-
-        if not data.source or data.source == "-":
-            raise TinyLMError("the text that it was trained on is not known", where=str(self.folder or "model"),
-                              remedy=elsewhere("SOURCE"))
-        return open_training_text(data, elsewhere)[1]
-
-    def _was_trained_on(self, texts: Texts) -> bool:
-        """True if these are the texts in memory that the model was trained on, which are then kept."""
-        data = self.config.data
-        corpus = open_corpus(texts, Options.of(data))
-        if data.source != IN_MEMORY or corpus.stats().fingerprint != data.fingerprint:
-            return False
-        self.training_corpus = corpus
-        return True
+        return self.judge.copying(index)
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""

@@ -182,7 +182,7 @@ class _Run:
         config, held_out = job.config, job.dataset.validation
         model = TinyLM(config.model, config.train.seed).to(job.device)
         self.lm = LanguageModel(config, job.tokenizer, model)
-        self.lm.training_corpus = job.split.train.corpus if config.data.source in ("-", IN_MEMORY) else None
+        self.lm.judge.training_corpus = job.split.train.corpus if config.data.source in ("-", IN_MEMORY) else None
         self.judged = held_out or job.dataset.train
         self.split = "validation" if held_out else "train"
         self.journal = Journal(folder, started)

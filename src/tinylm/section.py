@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from tinylm.errors import TinyLMError, did_you_mean
@@ -27,10 +27,19 @@ class Section(BaseModel):
         except ValidationError as error:
             raise _readable(error, type(self), values) from None
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")  # a validator of each field would take a tenth longer to import
     @classmethod
-    def _as_spelled(cls, value: Any, info: ValidationInfo) -> Any:
-        return plain(cls.model_fields[str(info.field_name)].annotation, value)
+    def _as_spelled(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: cls._plain(name, value) for name, value in values.items()}
+
+    @classmethod
+    def _plain(cls, name: str, value: Any) -> Any:
+        if name not in cls.model_fields:
+            return value
+        try:
+            return plain(cls.model_fields[name].annotation, value)
+        except ValueError:
+            raise refused(cls.model_fields[name], value, _where(cls, name)) from None
 
 
 def _readable(error: ValidationError, section: type[Section], values: Mapping[str, Any]) -> TinyLMError:
@@ -40,7 +49,7 @@ def _readable(error: ValidationError, section: type[Section], values: Mapping[st
     if isinstance(cause, TinyLMError):  # of fields that do not go together
         return cause
     name = str(problem["loc"][0]) if problem["loc"] else ""
-    where = f"{section.__name__.removesuffix('Config').lower()}.{name}".rstrip(".")
+    where = _where(section, name)
     if problem["type"] == "extra_forbidden":
         return TinyLMError("there is no such setting", where=where, remedy=did_you_mean(name, section.model_fields))
     if problem["type"] == "missing":
@@ -52,6 +61,10 @@ def _readable(error: ValidationError, section: type[Section], values: Mapping[st
 
 FAR = 1_000_000
 """An upper bound from here on is named only to who has gone beyond it."""
+
+
+def _where(section: type[Section], name: str) -> str:
+    return f"{section.__name__.removesuffix('Config').lower()}.{name}".rstrip(".")
 
 
 def refused(field: FieldInfo, value: Any, where: str) -> TinyLMError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 
 import numpy as np
@@ -67,6 +68,7 @@ class Writing:
                  device: str, storage: Storage) -> None:
         """Either the module or its weights are given."""
         self.config, self.tokenizer, self.storage = config, tokenizer, storage
+        self.folder: Path | None = None
         tokenizer.line_ends = config.data.line_ends
         self._weights, self._device = weights, device
         if model is not None:

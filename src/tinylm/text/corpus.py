@@ -32,12 +32,11 @@ from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.missing import is_a_text, missing, not_a_source
 from tinylm.text.records import LONGEST, read_lines
 from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
+from tinylm.text.white_space import WHITESPACE
 
 _DEFAULT = Options()
 PIECE = 1 << 20
 """A document longer than this many characters is delivered in pieces of about this length."""
-WHITESPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""The inside of a character class: what GPT-2's pattern means by \\s (Python's \\s has \\x1c-\\x1f besides)."""
 
 
 class Piece(NamedTuple):

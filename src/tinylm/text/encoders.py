@@ -10,8 +10,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from tinylm.text.corpus import WHITESPACE
 from tinylm.text.vocabulary import SPECIALS, UNKNOWN, Kind, split_words, word_parts
+from tinylm.text.white_space import WHITESPACE
 
 Ids = NDArray[np.uint32]
 Unknown = Callable[[Mapping[str, int]], Exception]

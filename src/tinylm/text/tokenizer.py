@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, command, did_you_mean, nearest
-from tinylm.text.corpus import CorpusStats
 from tinylm.text.encoders import Ids, make_encoder
 from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, named
 from tinylm.text.vocabulary import (
@@ -36,6 +35,9 @@ from tinylm.text.vocabulary import (
     word_vocab,
 )
 from tinylm.untrusted import quoted, read_whole
+
+if TYPE_CHECKING:  # reading texts takes imports that a model which writes does without
+    from tinylm.text.corpus import CorpusStats
 
 MOST_BYTES = 1 << 28
 """The longest tokenizer.json that is read: some millions of words."""
