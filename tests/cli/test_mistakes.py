@@ -71,6 +71,7 @@ def test_a_text_that_cannot_be_used(tinylm: Command, tmp_path: Path, monkeypatch
     ("train hello --tokenizer wort", "'word'"),
     ("train hello --zzzzzz", "tinylm train --help"),
     ("train hello hello", "one argument too many"),
+    ("train a.txt b.txt c.txt", "several files go into one folder"),
     ("train", "SOURCE"),
     ("train hello --steps many", "--steps"),
     ("train hello --steps 0", "train.steps"),

@@ -71,14 +71,20 @@ class Parser(argparse.ArgumentParser):
     def _place(self, words: Sequence[str], arguments: argparse.Namespace) -> None:
         if len(words) > len(self._words):
             surplus = words[len(self._words)]
-            remedy = ("options stand before the two dashes" if surplus.startswith("--") and len(surplus) > 2
-                      else "a text of several words is written in quotes")
-            raise TinyLMError(f"{surplus!r} is one argument too many", remedy=f"See {self.prog} --help; {remedy}")
+            raise TinyLMError(f"{surplus!r} is one argument too many",
+                              remedy=f"See {self.prog} --help; {self._instead_of(surplus)}")
         missing = [str(action.metavar) for action in self._words[len(words):] if action.nargs is None]
         if missing:
             self.error(f"the following arguments are required: {', '.join(missing)}")
         for place, action in enumerate(self._words):
             setattr(arguments, action.dest, words[place] if place < len(words) else action.default)
+
+    def _instead_of(self, surplus: str) -> str:
+        if surplus.startswith("--") and len(surplus) > 2:
+            return "options stand before the two dashes"
+        if any(action.metavar == "SOURCE" for action in self._words):
+            return "several files go into one folder, which is named as the SOURCE"
+        return "a text of several words is written in quotes"
 
     def _unknown(self, argument: str, given: Sequence[str], may_be_word: bool) -> TinyLMError:
         name = argument.partition("=")[0]
