@@ -139,13 +139,26 @@ def test_odd_encodings(speaking: Speaking, models: Path, encoding: str) -> None:
     assert json.loads(told.lstrip("\ufeff")) == json.loads(plain)
 
 
-def test_the_demo_is_drawn_in_ascii(speaking: Speaking) -> None:
-    said = speaking("ascii", "demo")
+@pytest.fixture(scope="module")
+def demo() -> str:
+    """The demo as it is printed in UTF-8."""
+    done = elsewhere("demo", PYTHONIOENCODING="utf-8", COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_demo_in_every_encoding(speaking: Speaking, monkeypatch: pytest.MonkeyPatch, demo: str,
+                                    encoding: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = speaking(encoding, "demo")
     assert (said.code, said.err) == (0, "")
-    assert "    | hello , how are you ?" in said.out
-    assert "#####" in said.out
-    assert " -> " in said.out
-    assert " v\n" in said.out
+    assert said.out == encodable(demo, encoding)
+    if encoding == "ascii":
+        assert "    | hello , how are you ?" in said.out
+        assert "#####" in said.out
+        assert " -> " in said.out
+        assert " v\n" in said.out
 
 
 def test_marks_are_drawn() -> None:
@@ -189,15 +202,16 @@ def test_case_06(tmp_path: Path) -> None:
     assert package.load("runs/x").generate("", max_tokens=3, seed=1)
 
 
-def test_a_server_starts_and_stops(models: Path) -> None:
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_server_of_models_of_all_names_starts_and_stops(models: Path, encoding: str) -> None:
     words = [sys.executable, "-m", "tinylm", "serve", models / "runs", "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"}) as process:
+                          env={**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}) as process:
         try:
             assert process.stdout
-            greeting = [process.stdout.readline().decode("cp1252") for _ in range(3)]
+            greeting = [process.stdout.readline().decode(encoding) for _ in range(3)]
             assert greeting[0].startswith("serving ")
-            assert "????? é ?" in greeting[1]
+            assert all(encodable(name, encoding) in greeting[1] for name in NAMES.values())
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
