@@ -12,6 +12,7 @@ import tinylm as product
 from tests.cases.recipes import accented, book, curly, rhyme, script
 from tinylm.bundle import read_tokenizer
 from tinylm.errors import TinyLMError
+from tinylm.text.near import NearCharacters
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -81,6 +82,30 @@ def test_what_is_another_text_is_refused_with_what_is_near(tinylm, runs, run: st
             assert fact in said.err
         assert "Leave it out" in said.err
         assert "Use a tokenizer" not in said.err, "which this command cannot"
+
+
+@pytest.mark.parametrize(("alphabet", "character", "near"), [
+    ("\u06a9\u06cc", "\u0643", ["\u06a9"]),  # a Persian text, an Arabic keyboard
+    ("\u0643\u064a", "\u06cc", ["\u064a"]),
+    ("si\u0219", "\u015f", ["\u0219", "s"]),  # Romanian: a comma below, typed with a cedilla
+    ("\u0131\u0130", "i", ["\u0131", "\u0130"]),  # Turkish
+    ("\xab\xbb", '"', ["\xab", "\xbb"]), ("\xab\xbb", "\u201e", ["\xab", "\xbb"]),
+    ("\u05f4", '"', ["\u05f4"]), ("\u05be", "-", ["\u05be"]),
+    ("\u06f3", "3", ["\u06f3"]), ("\u06f3", "\u0663", ["\u06f3"]),
+    ("\u3002", ".", ["\u3002"]), ("\u061f", "?", ["\u061f"]),
+    ("\u0451", "\u0435", ["\u0451"]),
+])
+def test_letters_and_marks_of_another_keyboard_are_named_as_near(alphabet: str, character: str, near) -> None:
+    reader = NearCharacters(alphabet)
+    assert reader.read(character).text == character, "which is another text"
+    assert reader.near(character) == near
+
+
+def test_a_single_word_to_judge_on_is_not_said_to_be_learned_from(tinylm, runs, tmp_path) -> None:
+    (tmp_path / "word.txt").write_text("the", encoding="utf-8")
+    said = tinylm("evaluate", runs["curly"], tmp_path / "word.txt")
+    assert said.code == 2
+    assert "a single word of 3 characters, which is no text yet. Give at least some sentences" in said.err
 
 
 def test_words_in_another_case_are_named_and_read_as_unk(tinylm, runs) -> None:

@@ -30,9 +30,14 @@ _ALIKE = ("'\u2019\u2018\u201b\u02bc\u2032\xb4`", '"\u201c\u201d\u201e\u201f\u20
 """Characters that stand for each other: apostrophes and single quotes, double quotes, dashes, spaces."""
 _GROUP = {character: group for group in _ALIKE for character in group}
 _LOOKALIKES = ("AАΑ", "BВΒ", "CС", "EЕΕ", "HНΗ", "IІΙ", "JЈ", "KКΚ", "MМΜ", "NΝ", "OОΟ", "PРΡ", "SЅ", "TТΤ", "XХΧ",
-               "YΥ", "ZΖ", "aа", "cс", "eе", "iі", "jј", "oоο", "pр", "sѕ", "vν", "xх", "yу")
-"""Latin, Cyrillic and Greek letters that look the same and are not."""
-_LOOKALIKE = {character: group for group in _LOOKALIKES for character in group}
+               "YΥ", "ZΖ", "aа", "cс", "eе", "iі", "jј", "oоο", "pр", "sѕ", "vν", "xх", "yу", "ıiİI", "şș", "ŞȘ",
+               "ţț", "ŢȚ", "её", "ЕЁ", "\u0643\u06a9", "\u064a\u06cc\u0649", "\u0647\u0629\u06c1\u06d5",
+               "\"\u201c\u201d\u201e\xab\xbb\u05f4\u300c\u300d", "'\u2039\u203a\u05f3", "-\u05be", ".\u3002\u06d4",
+               ",\u060c\u3001\uff0c", "?\u061f\uff1f", ";\u061b\uff1b")
+"""Letters that look the same and are not, of Latin, Cyrillic and Greek, of a Romanian and a Turkish text, of an Arabic
+and a Persian keyboard; and the marks of one script in the place of another's."""
+_LOOKALIKE = {character: "".join(group for group in _LOOKALIKES if character in group)
+              for character in "".join(_LOOKALIKES)}
 _PAIRS = ("\u2018\u2019", "\u201c\u201d", "\u201e\u201c")
 """Opening and closing quotes, in English and in German."""
 _PLAIN = {"\t": " ", "\u2010": "-", "\u2011": "-", "\xb4": "'", "\u2033": '"'}
@@ -92,8 +97,13 @@ class NearCharacters:
         cases = (case for case in (character.lower(), character.upper()) if len(case) == 1)
         others = [*_GROUP.get(character, ""), *_LOOKALIKE.get(character, ""), *cases, character.casefold(),
                   unicodedata.normalize("NFD", character)[0], unicodedata.normalize("NFKC", character),
-                  str(unicodedata.decimal(character, "")), *self._by_look.get(_look(character), ())]
+                  *self._digits(character), *self._by_look.get(_look(character), ())]
         return [other for other in dict.fromkeys(others) if other and self._known.issuperset(other)][:_NEAR]
+
+    def _digits(self, character: str) -> list[str]:
+        """The known digits of the same value, in whatever script."""
+        value = unicodedata.decimal(character, None)
+        return [] if value is None else sorted(each for each in self._known if unicodedata.decimal(each, None) == value)
 
     def _clusters(self, text: str) -> Iterator[str]:
         """A text in parts that have forms of their own: letters with their marks, line ends, dots as an ellipsis; and

@@ -119,8 +119,9 @@ def _check_size(corpus: Corpus) -> None:
     """A word is not a text. (Characters are counted besides, for scripts that write without spaces.)"""
     size = corpus.stats().characters
     if size < 100 and sum(len(piece.text.split()) for piece in corpus.pieces()) < 2:
-        raise TinyLMError(f"holds a single word of {size} characters, too little to learn from", where=corpus.name,
-                          remedy="Give at least some sentences; a few hundred thousand characters are better")
+        raise TinyLMError(f"holds a single word of {size} characters, which is no text yet", where=corpus.name,
+                          remedy="Give at least some sentences; to learn from, a few hundred thousand characters are "
+                                 "better")
 
 
 def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
