@@ -103,6 +103,8 @@ MEANT = {
     "/completions": COMPLETIONS, "/v1/completions/": COMPLETIONS, "/v1/v1/completions": COMPLETIONS,
     "/V1/Completions": COMPLETIONS, "/chat/completions": "/v1/chat/completions", "/next": "/v1/next",
     "/v1/engines/characters/completions": COMPLETIONS, "/models/characters": "/v1/models/characters",
+    "/v1/completions/completions": COMPLETIONS, "/v1/chat/completions/models": "/v1/models",
+    "/v1/completions/chat/completions": "/v1/chat/completions", "/v1/completion": COMPLETIONS,
     "/v1/healthz": "/healthz", "/v1/docs": "/docs", "/v1/metrics/": "/metrics",
     "/api/generate": COMPLETIONS, "/api/chat": "/v1/chat/completions", "/api/tags": "/v1/models",
     "/completion": COMPLETIONS, "/api/v1/generate": COMPLETIONS, "/generate": COMPLETIONS, "/health": "/healthz",

@@ -57,14 +57,19 @@ def wrong_method(scope: Scope, headers: dict[str, str]) -> ApiError:
 
 
 def _meant(tidy: str, methods: Mapping[str, str]) -> str | None:
-    """The path of ours that differs in slashes, case or how often it says /v1; none if there is no such one."""
+    """The path of ours that differs in slashes, case, how often it says /v1 or a plural; or that stands behind
+    another one of ours, which was taken for the base URL. None if there is no such one."""
     parts = tidy.split("/")[1:]
     rest = parts[next((place for place, part in enumerate(parts) if part.lower() != "v1"), len(parts)):]
     if rest[0].lower() == "engines" and len(rest) > 2:  # OpenAI's of old: /v1/engines/MODEL/completions
         rest = rest[2:]
     for path in (f"{BASE}/{'/'.join(rest)}", "/" + "/".join(rest)):
-        if path.lower() in methods:
+        if path.lower() in methods or (path := f"{path}s").lower() in methods:
             return path.lower()
+    for place in range(1, len(rest)):
+        base, path = (f"{BASE}/{'/'.join(each)}".lower() for each in (rest[:place], rest[place:]))
+        if base in methods and path in methods:
+            return path
     return f"{BASE}/models/{quoted(rest[1])}" if len(rest) == 2 and rest[0].lower() == "models" else None
 
 
