@@ -141,6 +141,13 @@ def test_a_folder_of_ones_own_keeps_it(program: Program, place: Path) -> None:
     assert program(NUMBA_CACHE_DIR=str(place / "cache"))[0][:2] == ["2.5", "1"]
 
 
+@pytest.mark.parametrize("asked", ["cache", "./a/../cache", "."])
+def test_a_relative_folder_that_was_named_is_not_said_to_be_unwritable(asked: str,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", asked)
+    assert keeping.remark(os.path.join(asked, "engine_0")) == ""
+
+
 def test_a_disk_that_is_full_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(keeping, "_SAID", set())
     for _ in range(2):

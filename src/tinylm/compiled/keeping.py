@@ -108,7 +108,8 @@ def remark(place: str | None) -> str:
         place: where a kernel is kept; None: nowhere.
     """
     asked = os.environ.get(CACHE_DIR, "")
-    refused = bool(asked) and (place is None or not Path(place).is_relative_to(os.path.abspath(asked)))
+    refused = bool(asked) and (place is None or not Path(os.path.abspath(place)).is_relative_to(
+        os.path.abspath(asked)))
     cannot = f"{CACHE_DIR}, {asked}, cannot be written" if refused else ""
     if place is None:
         return f"{cannot or 'no folder for compiled code can be written'}: it is not kept. {ADVICE}"
