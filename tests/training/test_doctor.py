@@ -183,6 +183,15 @@ def test_a_model_that_is_worse_than_counting_has_not_learned_enough():
     assert "--size" in remark.remedy
 
 
+@pytest.mark.parametrize(("best_at", "helps"), [(300, "More text"), (480, "--minutes")])
+def test_more_time_is_not_advised_where_it_has_brought_nothing_for_long(best_at, helps):
+    events = [BEGAN, stepped(best_at, 2.1, {}), Validated(best_at, 2.0, True), stepped(500, 1.7, {}),
+              Validated(500, 2.02, False), Finished(500, "finished", best_at, 2.0, 1000)]
+    (remark,) = examine(events)
+    assert remark.topic == "underfitting"
+    assert helps in remark.remedy
+
+
 @pytest.mark.parametrize("values", [
     {"loss": 1.7}, {"loss": 2.0, "reason": "interrupted"}, {"loss": 2.0, "reason": "until"}, {"loss": 2.0, "step": 30},
     {"loss": None}])

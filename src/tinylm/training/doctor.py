@@ -38,6 +38,8 @@ LEAST_GAP = 0.2
 """Nats a token that such a gap has at least."""
 MARGIN = 0.02
 """Bits a byte by which a model must be worse than n-grams for it to be said."""
+LONG_AGO = 0.75
+"""Share of a run at which its best validation is long past: with a decaying learning rate it lies near the end."""
 REPEATED, UNKNOWN = 0.2, 0.05
 """Shares of the validation text from which on they are told."""
 RARELY, MANY_ENTRIES = 10.0, 512
@@ -149,6 +151,13 @@ class Doctor:
     def _best(self) -> Judged:
         return min(self._judged, key=lambda each: each.loss)
 
+    def _best_long_ago(self, end: Finished) -> Judged | None:
+        """The best validation, where it is long past and the training loss has fallen on since."""
+        best, now = (self._best(), self._judged[-1]) if self._judged else (None, None)
+        if best is None or now is None or best.step > LONG_AGO * end.step or now.training_loss >= best.training_loss:
+            return None
+        return best
+
     def _finished(self, event: Finished) -> Iterator[Remark]:
         if event.reason == "not finite":
             yield remarks.ended_not_finite(event, self._peak)
@@ -176,7 +185,7 @@ class Doctor:
             bits = bits_per_byte(event.best_loss * began.validation_tokens, began.validation_bytes)
             bits += began.left_out_bits / max(1, began.validation_bytes)
             if bits > ngram + MARGIN:
-                yield remarks.worse_than_counting(event, bits, ngram)
+                yield remarks.worse_than_counting(event, bits, ngram, self._best_long_ago(event))
         before = [each for each in self._judged if 0.7 * event.step <= each.step <= 0.8 * event.step]
         if before and self._judged[-1].loss < (1 - STILL_FALLING) * before[0].loss:
             yield remarks.still_falling(event, before[0], self._judged[-1])

@@ -139,11 +139,15 @@ def stopped_overfitting(finished: Finished, best: Judged, now: Judged) -> Remark
         f"Nothing is lost, for the weights of step {best.step:,} are kept; more text would be worth more training")
 
 
-def worse_than_counting(finished: Finished, bits: float, ngram: float) -> Remark:
+def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Judged | None) -> Remark:
+    """`best`: a validation long before the end, after which none was better though the training loss fell on."""
+    more_text = "" if best is None else (
+        f"More text: the validation loss has been no better since step {best.step:,}, and more time alone will not "
+        "help")
     return Remark(
         finished.step, "underfitting",
         f"the model has not learned enough yet: {bits:.2f} bits a byte, where counting n-grams reaches {ngram:.2f}",
-        _LONGER)
+        more_text or _LONGER)
 
 
 def still_falling(finished: Finished, before: Judged, now: Judged) -> Remark:
