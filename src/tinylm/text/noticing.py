@@ -135,8 +135,8 @@ def _mojibake(head: str) -> str | None:
             "such a text")
 
 
-_CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_PLAIN = r"""python3 -c 'import re, sys; sys.stdout.write(re.sub(r"\x1b\[[0-9;?]*[@-~]|[\x00-\x08\x0e-\x1f\x7f-\x84""" \
+_CONTROL = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+_PLAIN = r"""python3 -c 'import re, sys; sys.stdout.write(re.sub(r"\x1b\[[0-9;?]*[@-~]|[\x00-\x08\x0e-\x1b\x7f-\x84""" \
          r"""\x86-\x9f]", "", sys.stdin.read()))' < {file} > {base}-plain.txt leaves them out"""
 
 

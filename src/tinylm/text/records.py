@@ -85,6 +85,17 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _any_good(records: Iterator[tuple[int, Record]], field: str) -> bool:
+    """True if one of the next thousand records has a text, so that passing over the others leaves something."""
+    for _, record in itertools.islice(records, 1000):
+        try:
+            if text_of(record, field):
+                return True
+        except BadRecord:
+            continue
+    return False
+
+
 SKIP_BAD = "--skip-bad passes over such records and counts them (in Python: skip_bad=True)"
 
 
@@ -104,11 +115,13 @@ def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *,
     good = bad = empty = 0
     first: TinyLMError | None = None
     at = ""
+    records = iter(records)
     for count, (number, record) in enumerate(records, start=1):
         try:
             text = text_of(record, field)
         except BadRecord as error:
-            remedy = error.remedy if error.fits_all else ". ".join(filter(None, (error.remedy, SKIP_BAD)))
+            alone = not skip_bad and good + empty == 0 and error.remedy and not _any_good(records, field)
+            remedy = error.remedy if alone or error.fits_all else ". ".join(filter(None, (error.remedy, SKIP_BAD)))
             if not first:
                 at = f"line {number}" if by_line else f"line {number}, record {count}"
                 first = TinyLMError(error.what, where=f"{where}, {at}", remedy=way(remedy, where))
