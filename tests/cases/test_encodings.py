@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import shlex
 import subprocess
@@ -227,3 +228,55 @@ def test_every_command_in_a_refusal_is_one_line_of_the_shell(put: Put) -> None:
     subprocess.run(command[command.index("head"):command.index("; or")], shell=True, check=True)
     assert text_of(Path("mended.txt")) == book()
     assert shlex.split(command[command.index("head"):])[4] == "./-it's $HOME.txt"
+
+
+def test_utf_16_of_east_asia_without_a_mark_and_without_a_space_is_told(put: Put) -> None:
+    text = "在我的后园，可以看见墙外有两株树，一株是枣树，还有一株也是枣树。" * 40
+    path = put("zh.txt", text.encode("utf-16-le"))
+    assert "--encoding utf-16-le" in refusal(path).remedy
+    assert text_of(path, encoding="utf-16-le") == text
+
+
+def test_halves_of_characters_as_java_writes_them_are_told_and_joined(put: Put) -> None:
+    path = put("cesu.txt", book(600).encode() + b"\xed\xa0\xbd\xed\xb8\x80 and on\n")
+    refused = refusal(path)
+    assert "CESU-8" in refused.what
+    if os.name != "nt":
+        subprocess.run(re.search("python3 .*", refused.remedy)[0], shell=True, check=True)  # type: ignore[index]
+        assert text_of(Path("mended.txt")).endswith("\U0001f600 and on\n")
+
+
+@pytest.mark.parametrize("content", [
+    pytest.param(book(6000).encode("cp037"), id="ebcdic"),
+    pytest.param(book(6000).encode() + "\U0001f600".encode("utf-16-le") + b"\n", id="a piece of UTF-16"),
+])
+def test_no_encoding_is_named_whose_text_would_be_no_text(put: Put, content: bytes) -> None:
+    assert "gb18030" not in refusal(put("a.txt", content)).remedy
+    assert "shift_jis" not in refusal(put("a.txt", content)).remedy
+
+
+def test_japanese_in_escapes_is_told_and_read(tinylm: Command, put: Put) -> None:
+    text = "吾輩は猫である。名前はまだ無い。\n" * 100
+    path = put("mail.txt", text.encode("iso2022_jp"))
+    assert "--encoding iso-2022-jp reads it" in tinylm("plan", path, *QUICK).out
+    assert text_of(path, encoding="iso-2022-jp") == text
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"\x1b[31mred\x1b[0m rose\n", "1B"), (b"plain rose\x1a", "1A"),
+                                               ("a \x93quoted\x94 rose\n".encode(), "93")])
+def test_control_characters_are_told_and_left_out_as_advised(tinylm: Command, put: Put, content: bytes,
+                                                             code: str) -> None:
+    path = put("log.txt", b"red rose\n" * 200 + content)
+    out = tinylm("plan", path, *QUICK).out
+    assert f"it holds control characters (such as U+00{code}), which are learned too" in out
+    if os.name != "nt":
+        command = re.search("python3 .*(?= leaves)", " ".join(out.split()))
+        assert command
+        subprocess.run(command[0], shell=True, check=True)
+        assert not re.search("[\x1a\x1b\x93\x94]|31m", Path("log-plain.txt").read_text("utf-8"))
+
+
+def test_what_a_terminal_recorded_is_refused_with_the_place_of_its_codes(put: Put) -> None:
+    refused = refusal(put("typescript", b"\x1b]0;title\x07ls\x08\x08\n" * 100))
+    assert "a control character, 0x07, at byte 9" in refused.what
+    assert "col -b" in refused.remedy

@@ -190,3 +190,26 @@ def test_the_order_is_that_of_the_paths_on_every_machine(fill: Fill, monkeypatch
 
     monkeypatch.setattr(os, "walk", backwards)
     assert open_corpus(folder).stats().fingerprint == first
+
+
+def test_records_of_another_field_are_passed_over_under_skip_bad(fill: Fill) -> None:
+    other = b'{"content": "a text under another name"}\n' * 3
+    folder = fill({"a.jsonl": records("one", "two"), "b.txt": TEXT, "c.jsonl": other})
+    with pytest.raises(TinyLMError, match=r"has no field 'text'.*--skip-bad passes over"):
+        open_corpus(folder).stats()
+    corpus = open_corpus(folder, skip_bad=True)
+    assert taken(corpus) == ["a.jsonl", "b.txt"]
+    assert "passed over 1 file: all of its 3 records are bad: 1 (c.jsonl)" in corpus.notes()
+
+
+def test_a_table_in_another_encoding_is_passed_over_as_a_text_is(fill: Fill) -> None:
+    table = "id,text\n" + "".join(f"{i},Der Bär läuft über die Straße.\n" for i in range(20))
+    folder = fill({"a.txt": TEXT, "t.csv": table.encode("windows-1252")})
+    corpus = open_corpus(folder)
+    assert taken(corpus) == ["a.txt"]
+    assert any("not UTF-8: 1 (t.csv; --encoding windows-1252 reads" in note for note in corpus.notes())
+
+
+def test_backups_are_called_so(fill: Fill) -> None:
+    corpus = open_corpus(fill({"a.txt": TEXT, "a.txt~": TEXT, "a.bak": TEXT}))
+    assert "passed over 2 files: backup: 2 (a.bak, a.txt~)" in corpus.notes()

@@ -123,3 +123,34 @@ def test_bad_rows_of_a_table(tinylm: Command, tmp_path: Path) -> None:
     assert "has 3 cells, where the table has 2 columns" in refused.err
     assert "--skip-bad" in refused.err
     assert "1 bad of" in tinylm("plan", path, *QUICK, "--skip-bad").out
+
+
+def test_a_nul_in_a_record_is_told_and_skipped(tinylm: Command, tmp_path: Path) -> None:
+    path = tmp_path / "nul.jsonl"
+    path.write_bytes(records("ab\0cd", *SENTENCES))
+    refused = tinylm("plan", path, *QUICK)
+    assert (refused.code, "line 1: the field 'text' has a NUL character" in refused.err) == (2, True)
+    assert "1 bad of" in tinylm("plan", path, *QUICK, "--skip-bad").out
+
+
+def test_a_first_record_without_the_text_may_be_passed_over_too(tinylm: Command, tmp_path: Path) -> None:
+    path = tmp_path / "headed.jsonl"
+    path.write_bytes(b'{"license": "CC0"}\n' + records(*SENTENCES))
+    assert "--skip-bad passes over such records" in tinylm("plan", path, *QUICK).err
+    assert "1 bad of" in tinylm("plan", path, *QUICK, "--skip-bad").out
+
+
+def test_commas_after_records_are_taken_away_as_advised(tinylm: Command, tmp_path: Path) -> None:
+    path = tmp_path / "my commas.jsonl"
+    path.write_bytes(records(*SENTENCES).replace(b"}\n", b"},\n"))
+    advice = re.search(r"sed .*\.jsonl'?", tinylm("plan", path, *QUICK).err)
+    assert advice
+    _, program, source, _, made = shlex.split(advice[0])
+    assert (program, source) == ("s/,$//", str(path))
+    assert made == str(tmp_path / "my commas-mended.jsonl")
+
+
+def test_a_table_whose_first_row_is_longer_than_its_head_keeps_its_header(tinylm: Command, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text(f'id,text\n1,"{book(80_000)}"\n')
+    assert "text in the column 'text' of id, text" in tinylm("plan", path, *QUICK).out

@@ -238,3 +238,9 @@ def test_settings_lie_in_the_home_folder_too(tinylm: Command) -> None:
     Path("~/s.toml").expanduser().write_text("[train]\nsteps = 7\n")
     assert tinylm("plan", "My Book.txt", "--size", "0.1M", "--config", "~/s.toml", "--json").json["config"]["train"][
         "steps"] == 7
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.skipif(os.path.exists(__file__.upper()), reason="this file system takes a name in any case")
+def test_a_name_in_the_wrong_case_is_told(tinylm: Command) -> None:
+    assert "Did you mean 'My Book.txt'?" in tinylm("train", "MY BOOK.TXT", *QUICK).err

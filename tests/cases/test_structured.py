@@ -113,3 +113,18 @@ def test_standard_input_is_told_by_its_content(tinylm: Command, monkeypatch: pyt
                                                said: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     assert said in _planned(tinylm, "-")[1]
+
+
+def test_a_mailbox_is_told_by_its_content(tinylm: Command, tmp_path: Path) -> None:
+    head = "From a@b.org Mon Jan  1 00:00:00 2024\nSubject: hi\nFrom: a@b.org\n\n"
+    mails = "".join(f"{head}{text}\n\n" for text in SENTENCES)
+    (tmp_path / "Inbox").write_text(mails, "utf-8")
+    assert "read as a mailbox" in _planned(tinylm, tmp_path / "Inbox")[1]
+    (tmp_path / "letter.txt").write_text("From Anna I heard on Mon Jan  1 that all is well.\n" * 50)
+    assert "mailbox" not in _planned(tinylm, tmp_path / "letter.txt")[1]
+
+
+def test_times_of_a_chat_in_hours_and_minutes_are_noticed(tinylm: Command, tmp_path: Path) -> None:
+    said = "".join(f"[12:{i % 60:02}] <bob> {text}\n" for i, text in enumerate(SENTENCES))
+    (tmp_path / "irc.txt").write_text(said, "utf-8")
+    assert "its lines begin with times" in _planned(tinylm, tmp_path / "irc.txt")[1]

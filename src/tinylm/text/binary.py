@@ -64,6 +64,10 @@ def no_text(head: bytes, where: str, place: str = "") -> TinyLMError:
         return TinyLMError(f"is {archive[0]}, and no text", where=where, remedy=_way_to_texts(archive[1], where))
     kind = kind_of_bytes(head)
     place = place and f" ({place})"
+    if not kind and not place and (control := re.search(b"[%s]" % re.escape(_CONTROLS), head)):
+        return TinyLMError(f"looks like a binary file (a control character, 0x{control[0][0]:02X}, at byte "
+                           f"{control.start()})", where=where,
+                           remedy="Give a text file; of what a terminal recorded: col -b makes a text of it")
     what = f"is {kind}, and no text" if kind else f"looks like a binary file{place}"
     return TinyLMError(what, where=where, remedy="Give a text file")
 

@@ -30,7 +30,7 @@ from tinylm.text.encodings import checked_encoding
 from tinylm.text.folders import select_texts
 from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.missing import is_a_text, missing, not_a_source
-from tinylm.text.records import LONGEST, read_lines
+from tinylm.text.records import LONGEST, SKIP_BAD, read_lines
 from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
 from tinylm.text.white_space import WHITESPACE
 
@@ -87,7 +87,12 @@ class Corpus:
 
     def _pieces(self, tally: Tally) -> Iterator[Piece]:
         for source in self._sources:
-            yield from self._pieces_of(source, tally)
+            try:
+                yield from self._pieces_of(source, tally)
+            except TinyLMError as error:  # a file of other records is no reason to do without the others
+                if len(self._sources) == 1 or "--text-field" not in error.remedy or SKIP_BAD in error.remedy:
+                    raise
+                raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. {SKIP_BAD}") from None
 
     def _pieces_of(self, source: Source, tally: Tally) -> Iterator[Piece]:
         from tinylm.text.noticing import is_watched, watched  # compiles patterns, which asking a model does not need

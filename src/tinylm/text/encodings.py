@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import unicodedata
 from encodings.aliases import aliases
 
@@ -90,12 +91,17 @@ def _decoded(sample: bytes, name: str) -> str:
 
 
 def _is_plausible(text: str) -> bool:
-    """True if a text has white space or ASCII in it, one script or two, and hardly an unassigned or control character.
+    """True if a text has white space or ASCII in it, or is East Asian, and hardly an unassigned or control character.
     What is read in the wrong order of bytes is strewn over all of Unicode."""
     kinds = [unicodedata.category(character) for character in text[:4096] if character not in "\t\n\v\f\r\x1b"]
     strange = sum(kind in ("Cn", "Co", "Cc", "Cs") for kind in kinds)
     plain = sum(map(str.isascii, text[:4096]))
-    return bool(kinds) and strange <= 0.01 * len(kinds) and plain >= 0.003 * len(kinds)
+    eastern = len(_EASTERN.findall(text[:4096]))
+    return bool(kinds) and strange <= 0.01 * len(kinds) and (plain >= 0.003 * len(kinds) or eastern > 0.9 * len(kinds))
+
+
+_EASTERN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uff65]")
+"""Letters of East Asia, whose texts may hold nothing else for pages."""
 
 
 def likely_encodings(sample: bytes, most: int = 3) -> list[str]:
@@ -108,14 +114,20 @@ def likely_encodings(sample: bytes, most: int = 3) -> list[str]:
     """
     from charset_normalizer import from_bytes
 
-    matches = [(match, name) for match in from_bytes(sample) if (name := _common_name(sample, str(match)))]
+    matches = [(match, name) for match in from_bytes(sample)
+               if not _is_strange(str(match)) and (name := _common_name(sample, str(match)))]
     if not matches:
-        return [name for name in _MULTIBYTE if _decoded(sample, name)][:most]
+        return [name for name in _MULTIBYTE if (text := _decoded(sample, name)) and not _is_strange(text)][:most]
     best = matches[0][0]
     alike = [name for match, name in matches
              if match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.12]
     order = sorted(alike, key=list(COMMON).index)
     return list(dict.fromkeys([*order, *(name for _, name in matches)]))[:most]
+
+
+def _is_strange(text: str) -> bool:
+    """True for what is no text: with NUL, or with private characters beyond a few, which damage may have made."""
+    return "\0" in text or len(re.findall("[\ue000-\uf8ff]", text)) > 0.02 * len(text)
 
 
 def _common_name(sample: bytes, text: str) -> str:

@@ -66,6 +66,8 @@ def _strings_of(record: dict[str, Any], name: str) -> list[str]:
 
 
 def _whole(text: str, name: str) -> str:
+    if "\0" in text:
+        raise BadRecord(f"{name} has a NUL character, as no text does")
     if _SURROGATE.search(text):  # JSON can write one, UTF-8 cannot
         raise BadRecord(f"{name} has half of a surrogate pair",
                         "Write the character as UTF-8, or both of its \\u halves")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tinylm.errors import TinyLMError, command
 from tinylm.text.decoding import read_text, settled_encoding, why_no_text
-from tinylm.text.formats.extracted import Unreadable
+from tinylm.text.formats.extracted import RECORDS, Unreadable
 from tinylm.text.packed import without_packing
 from tinylm.text.sources import Options, Source, file_source
 from tinylm.untrusted import quoted
@@ -65,7 +65,7 @@ def select_texts(folder: Path, options: Options) -> Selection:
             sources += found.taken(path, options)
     if sources:
         for path in for_programs:
-            found.pass_over(path, "markup or settings of programs")
+            found.pass_over(path, "backup" if _is_backup(path) else "markup or settings of programs")
     else:
         sources = [source for path in for_programs for source in found.taken(path, options)]
     if not sources:
@@ -83,7 +83,11 @@ def is_model_folder(folder: Path) -> bool:
 
 def _is_for_programs(path: Path) -> bool:
     path = without_packing(path)
-    return path.suffix.lower() in PROGRAM_KINDS or path.name.lower().endswith(".min.js") or path.name.endswith("~")
+    return path.suffix.lower() in PROGRAM_KINDS or path.name.lower().endswith(".min.js") or _is_backup(path)
+
+
+def _is_backup(path: Path) -> bool:
+    return path.name.endswith("~") or path.suffix.lower() == ".bak"
 
 
 class _Finder:
@@ -105,7 +109,10 @@ class _Finder:
         try:
             source = file_source(path, options)
             encoding = settled_encoding(path, source.where, options.encoding)
-            reason = _why_unread(source.formatted) if source.formatted else why_no_text(path, encoding)
+            is_plain = not source.formatted or source.documents in RECORDS
+            reason = why_no_text(path, encoding) if is_plain else ""
+            if source.formatted and not reason:
+                reason = _why_unread(source.formatted)
         except TinyLMError as error:
             reason = error.what
         if reason:
@@ -113,7 +120,7 @@ class _Finder:
         return [] if reason else [source]
 
     def pass_over(self, path: Path, reason: str) -> None:
-        label = re.sub(r"^is (an? )?|, and no text$|[:(].*$", "", reason).strip()
+        label = re.sub(r"^is (an? )?|, and no text$|[:;(].*$", "", reason).strip()
         self._passed.setdefault(label, []).append(path)
 
     def sentences(self, options: Options) -> list[str]:

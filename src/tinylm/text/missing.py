@@ -45,7 +45,8 @@ def missing(source: str, built_in: Iterable[str]) -> TinyLMError:
                            remedy="Give one file, or put the files into a folder and give that")
     path = given_path(source)
     names = sorted(os.listdir(path.parent)) if path.parent.is_dir() and os.access(path.parent, os.R_OK) else []
-    close = [str(path.with_name(name)) for name in nearest(path.name, names)] or nearest(source, built_in)
+    alike = [name for name in names if name.lower() == path.name.lower()]
+    close = [str(path.with_name(name)) for name in alike or nearest(path.name, names)] or nearest(source, built_in)
     remedy = f"Did you mean {close[0]!r}?" if close else f"Give a path, or a built-in text: {', '.join(built_in)}"
     if not close and re.fullmatch(r"[\w-]+/[\w.-]+", source) and not path.suffix:
         remedy += ". tinylm downloads nothing: a data set of a hub has to be fetched first"

@@ -40,7 +40,8 @@ def watched(chunks: Iterable[str], where: str, by_line: bool, note: Callable[[st
         yield chunk
     is_whole = len(head) < SEEN
     remarks = (_records(head, is_whole), None if by_line else _log(head), _markup(head), _escapes(head),
-               _mojibake(head), _fasta(head), _by_name(where), _gutenberg(head, tail, lines))
+               _mojibake(head), _controls(head if is_whole else head + tail), _fasta(head), _by_name(where),
+               _gutenberg(head, tail, lines))
     for remark in remarks:
         if remark:
             note(way(remark, where))
@@ -80,7 +81,7 @@ def _log(head: str) -> str | None:
 
 
 _STAMP = re.compile(r"[\[<(]?(?:\d{4}[-/.]\d\d[-/.]\d\d[T ,_]\s?\d\d:\d\d|\d\d?[-/.]\d\d?[-/.]\d{2,4},?\s\d\d?:\d\d"
-                    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d\d:\d\d:\d\d[\s,.\]])"
+                    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d\d:\d\d:\d\d[\s,.\]]|(?<=\[)\d\d?:\d\d\])"
                     r"|\S+ \S+ \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}:")
 """Times as in ISO 8601, as in local dates, as in syslog, times alone, and as web servers write them."""
 
@@ -132,6 +133,21 @@ def _mojibake(head: str) -> str | None:
         return None
     return (f"its letters seem to have been saved wrongly before ({found[0]!r} for one letter): the package ftfy mends "
             "such a text")
+
+
+_CONTROL = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+_PLAIN = r"""python3 -c 'import re, sys; sys.stdout.write(re.sub(r"\x1b\[[0-9;?]*[@-~]|[\x00-\x08\x0e-\x1b\x7f-\x84""" \
+         r"""\x86-\x9f]", "", sys.stdin.read()))' < {file} > {base}-plain.txt leaves them out"""
+
+
+def _controls(text: str) -> str | None:
+    """Codes for terminals and printers, which no screen shows, and Japanese in an encoding that is made of them."""
+    if re.search(r"\x1b\$[@B](?:[!-~]{2})+\x1b\(", text):
+        return "it looks like ISO-2022-JP, Japanese whose escapes are learned too: --encoding iso-2022-jp reads it"
+    found = _CONTROL.search(text)
+    if not found:
+        return None
+    return f"it holds control characters (such as U+{ord(found[0]):04X}), which are learned too: {_PLAIN}"
 
 
 def _fasta(head: str) -> str | None:

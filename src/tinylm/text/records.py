@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tinylm.errors import TinyLMError
 from tinylm.text.fields import BadRecord, text_of
+from tinylm.text.formats.extracted import way
 
 LONGEST = 16 << 20
 """The longest word, line or jsonl record in characters: what must fit in memory at once."""
@@ -64,9 +65,10 @@ def _broken(line: str, error: json.JSONDecodeError) -> BadRecord:
                          'Read the file as JSON, record by record: --documents json (in Python: documents="json")')
     if line.endswith(",") and _is_json(line[:-1]):
         return BadRecord("is not valid JSON: it is a record with a comma after it, as in a JSON array",
-                         "Take the commas away, for example: sed 's/,$//' FILE.jsonl > NEW.jsonl", fits_all=True)
+                         "Take the commas away, for example: sed 's/,$//' {file} > {base}-mended.jsonl", fits_all=True)
     if error.pos >= len(line) or error.msg.startswith("Unterminated string"):
-        return BadRecord(f"is not valid JSON: it is cut short ({error.msg} at character {error.pos + 1})")
+        why = error.msg.removesuffix(" starting at")
+        return BadRecord(f"is not valid JSON: it is cut short ({why} at character {error.pos + 1})")
     if re.search(r",\s*[}\]]", line[:error.pos + 1]):
         return BadRecord(f"{at}; no comma may stand before a closing bracket")
     if line.startswith("{'"):
@@ -81,6 +83,17 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _any_good(records: Iterator[tuple[int, Record]], field: str) -> bool:
+    """True if one of the next thousand records has a text, so that passing over the others leaves something."""
+    for _, record in itertools.islice(records, 1000):
+        try:
+            if text_of(record, field):
+                return True
+        except BadRecord:
+            continue
+    return False
 
 
 SKIP_BAD = "--skip-bad passes over such records and counts them (in Python: skip_bad=True)"
@@ -102,15 +115,16 @@ def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *,
     good = bad = empty = 0
     first: TinyLMError | None = None
     at = ""
+    records = iter(records)
     for count, (number, record) in enumerate(records, start=1):
         try:
             text = text_of(record, field)
         except BadRecord as error:
-            alone = good + empty == 0 and error.remedy
+            alone = not skip_bad and good + empty == 0 and error.remedy and not _any_good(records, field)
             remedy = error.remedy if alone or error.fits_all else ". ".join(filter(None, (error.remedy, SKIP_BAD)))
             if not first:
                 at = f"line {number}" if by_line else f"line {number}, record {count}"
-                first = TinyLMError(error.what, where=f"{where}, {at}", remedy=remedy)
+                first = TinyLMError(error.what, where=f"{where}, {at}", remedy=way(remedy, where))
             if not skip_bad:
                 raise first from None
             bad += 1

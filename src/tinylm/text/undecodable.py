@@ -46,6 +46,9 @@ def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: st
     if failure.at_end and failure.error.end == len(failure.error.object):
         return TinyLMError(f"ends in the middle of a character ({failure.place}, and the file ends there)",
                            where=where, remedy=_without_the_end(failure, where, is_certain=is_wide or survey.good > 0))
+    if failure.encoding == "utf-8" and _CESU.match(failure.error.object, failure.error.start):
+        return TinyLMError(f"is UTF-8 but for characters in two halves of three bytes (CESU-8): {failure.place}",
+                           where=where, remedy="Write them as UTF-8" + _by_hand(_JOIN_HALVES, where))
     what = f"is not {spoken(failure.encoding)}: {failure.place} ({failure.error.reason})"
     if is_wide:
         return TinyLMError(what, where=where, remedy="Copy it again from where it came: it is damaged")
@@ -54,6 +57,11 @@ def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: st
         return TinyLMError(f"is {spoken(failure.encoding)} but for {count} {failure.place}", where=where,
                            remedy=_without_bad_bytes(failure.encoding, where))
     return TinyLMError(what, where=where, remedy=_in_another_encoding(survey.sample))
+
+
+_CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+_JOIN_HALVES = ("python3 -c \"import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()"
+                ".decode('utf-8', 'surrogatepass').encode('utf-16', 'surrogatepass').decode('utf-16').encode())\"")
 
 
 def stray_nul(byte: int, line: int, encoding: str, where: str) -> TinyLMError:

@@ -24,7 +24,8 @@ def decode(text: str, at: int) -> tuple[Any, int]:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        raise BadRecord(f"is not valid JSON{': it is cut short' if cut else ''} ({error.msg} in line {error.lineno}, "
+        why = error.msg.removesuffix(" starting at")
+        raise BadRecord(f"is not valid JSON{': it is cut short' if cut else ''} ({why} in line {error.lineno}, "
                         f"character {error.colno})") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets a thousand deep
         raise BadRecord(f"is not JSON that can be read ({error})") from None

@@ -135,7 +135,8 @@ class Formatted:
                 none = False
                 yield line, text
         except TinyLMError as error:
-            if none and (self._kind == "json" or not self._expected):  # settings and the like, which lie beside texts
+            is_no_record = self._kind == "json" or not self._expected  # settings and the like, which lie beside texts
+            if none and (is_no_record or self._skip_bad):
                 raise Unreadable(error.what, where=error.where, remedy=error.remedy) from None
             raise
 

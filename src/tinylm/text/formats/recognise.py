@@ -37,6 +37,7 @@ _XML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.{0,4000}?-->\s*|<\?[^>]{0,5
                   r"(?:\[[^\]]{0,4000}\]\s*)?>\s*)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*|<!--.{0,4000}?-->\s*)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])",
                    re.DOTALL | re.IGNORECASE)
+_MAILBOX = re.compile(r"From \S+ +[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d[^\n]*\n(?:[A-Za-z-]+: )")
 _XML_KINDS = {"TEI": "tei", "TEI.2": "tei", "teiCorpus": "tei", "FictionBook": "fictionbook", "html": "html",
               "mediawiki": "mediawiki", "tt": "ttml"}
 
@@ -94,6 +95,8 @@ def _by_content(text: str) -> str:
         return "substation"
     if re.match(r"\{\d+\}\{\d+\}", start):
         return "frames"
+    if _MAILBOX.match(start):
+        return "mailbox"
     if whatsapp.is_whatsapp(start):
         return "whatsapp"
     if start.startswith("<?xml"):

@@ -63,7 +63,7 @@ def form_of(head: str, is_whole: bool = False, even: float = 0.5) -> Table | Non
         delimiter, quoting = "\x1f", csv.QUOTE_MINIMAL
         if not rows or any(separator in rows[0][0] for separator in DELIMITERS):
             return None
-    has_header = _is_header(rows)
+    has_header = _is_header(rows, is_whole)
     columns = tuple(name.strip() for name in rows[0]) if has_header else tuple(map(str, range(1, len(rows[0]) + 1)))
     return Table(delimiter, quoting, columns, has_header, tuple(map(tuple, rows[has_header:])))
 
@@ -94,11 +94,11 @@ def _is_even(rows: list[list[str]], share: float) -> bool:
     return width > 1 and sum(len(row) == width for row in rows) >= share * len(rows)
 
 
-def _is_header(rows: list[list[str]]) -> bool:
-    """Short headings of which no two are the same, above at least one other row that is not of the same words."""
+def _is_header(rows: list[list[str]], is_whole: bool) -> bool:
+    """Short headings of which no two are the same, above another row, which may be too long for a head."""
     first = [name.strip() for name in rows[0]]
     named = [name for name in first if name]
-    if len(rows) < 2 or not named or len(set(named)) < len(named) or not all(map(_HEADING.fullmatch, first)):
+    if len(rows) < 1 + is_whole or not named or len(set(named)) < len(named) or not all(map(_HEADING.fullmatch, first)):
         return False
     return not any(len(name.split()) > 6 or name.endswith((".", "!", "?")) for name in named)
 
