@@ -253,7 +253,7 @@ def _tokens(dataset: Dataset) -> str:
 
 
 def _unused(corpus: Corpus, asked: Mapping[str, Any], tokenizer: Tokenizer) -> list[str]:
-    """What a person asked for that this text and its tokenizer have no use for."""
+    """Notes on choices of a person without effect on this text and its tokenizer."""
     notes = []
     if tokenizer.kind == "char" and (most := asked.get("vocab_size") or 0) > tokenizer.vocab_size:
         notes.append(f"note       a vocabulary of {most:,} was asked for, and one of characters has "

@@ -101,7 +101,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _as_setting(argument: str) -> str:
-    """What to give to --set for an option that is named like a setting; empty: no setting is named so."""
+    """The words for --set in the place of an option with a setting's name; empty: no setting has the name."""
     from tinylm.choices import home_of  # takes pydantic, which no --help needs
 
     option, _, value = argument.removeprefix("--").partition("=")
