@@ -253,6 +253,8 @@ def copy_records(source: Path, target: Path) -> None:
 # ---- reading
 
 
+RUNS = Path("runs")
+"""Where a run goes that was given no other folder."""
 MOST_CONFIG = 1 << 20
 """Bytes that config.json may have."""
 
@@ -261,9 +263,7 @@ def read_config(folder: str | Path) -> RunConfig:
     """Raises: TinyLMError: no model folder, or one that is damaged or of a newer format."""
     path = given_path(folder) / CONFIG
     if not path.is_file():
-        raise TinyLMError("is not a model folder: it has no config.json" if path.parent.is_dir()
-                          else "there is no such model folder", where=str(folder),
-                          remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
+        raise _no_model(folder, path.parent)
     values = read_json(path, MOST_CONFIG)
     _check_format(path, values)
     if isinstance(values.get("data"), dict):  # a folder from before the settings holds a text as it stood
@@ -276,6 +276,18 @@ def read_config(folder: str | Path) -> RunConfig:
                           remedy="Use the tinylm that made it, or restore the folder from a copy") from None
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise _damaged(path) from None
+
+
+def _no_model(given: str | Path, folder: Path) -> TinyLMError:
+    """The error for a folder without a config. The model that was meant is named, where it is near."""
+    what = "is not a model folder: it has no config.json" if folder.is_dir() else "there is no such model folder"
+    near = [folder.parent] if folder.is_file() else [RUNS / folder.name]
+    if not folder.exists() and not (near[0] / CONFIG).is_file():
+        near = [path.parent for path in sorted(folder.parent.glob(f"*/{CONFIG}"))
+                if path.parent.name.casefold() == folder.name.casefold()]
+    meant = next((each for each in near if (each / CONFIG).is_file()), None)
+    return TinyLMError(what, where=str(given), remedy=f"Did you mean {str(meant)!r}?" if meant
+                       else "Make a model with `tinylm train SOURCE --out FOLDER`")
 
 
 def _check_format(path: Path, values: Any) -> None:

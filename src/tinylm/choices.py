@@ -45,7 +45,9 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
     given: dict[str, dict[str, Any]] = {}
     for name, value in flags.items():
         if name not in HOMES:
-            raise TypeError(f"train() has no argument {name!r}")
+            home = home_of(name)
+            raise TypeError(f"train() has no argument {name!r}" + (
+                f'; it is a setting: config={{"{home}": {{"{name}": ...}}}}' if home else ""))
         if value is not None:
             given.setdefault(HOMES[name], {})[name] = value
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
@@ -95,13 +97,20 @@ def _checked_section(section: str, values: Any) -> dict[str, Any]:
             raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
         if name in kind.model_fields and value is None and kind.model_fields[name].default is not None:
             continue
+        if name not in kind.model_fields and (home := home_of(name)):
+            raise TinyLMError("there is no such setting", where=where, remedy=f"It is {home}.{name}")
         found[name] = checked_value(kind, name, value, where)
     return found
 
 
+def home_of(name: str) -> str:
+    """The section that has a setting of this name; empty: none has."""
+    return next((section for section, kind in SECTIONS.items() if name in kind.model_fields), "")
+
+
 def _no_section(name: str) -> TinyLMError:
     """The error for a value that stands where a section should."""
-    home = next((section for section, kind in SECTIONS.items() if name in kind.model_fields), None)
+    home = home_of(name)
     if home:
         return TinyLMError("stands outside of any section", where=str(name), remedy=f"Put it into the section {home}: "
                            f"[{home}] in a file, {home}.{name} as a setting")
@@ -119,8 +128,10 @@ def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
     key, equals, value = setting.partition("=")
     section, dot, field = key.strip().replace("-", "_").partition(".")
     if not equals or not dot:
+        home = "" if dot else home_of(section)
         raise TinyLMError(f"{shown(setting)} is not of the form section.key=value", where="--set",
-                          remedy="For example --set train.learning_rate=0.001")
+                          remedy=f"Write it as --set {home}.{section}={value.strip() or 'VALUE'}" if home else
+                          "For example --set train.learning_rate=0.001")
     return checked({section: {field: typed(value)}})
 
 

@@ -107,7 +107,7 @@ class LanguageModel(Writing):
         """
         from tinylm.text.sources import chosen_source
 
-        return self.judge.evaluate(chosen_source(source, texts), read_as)
+        return self.judge.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
     def copied(self, text: str) -> Copied:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second

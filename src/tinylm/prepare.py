@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,8 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
              *(f"note       {sentence}" for sentence in split.notes()),
              f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}",
-             *_lost(split, tokenizer), *([f"note       {text.dataset.note}"] if text.dataset.note else [])]
+             *_unused(corpus, chosen["data"], tokenizer), *_lost(split, tokenizer),
+             *([f"note       {text.dataset.note}"] if text.dataset.note else [])]
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         return _plan(text, chosen, device, notes, started, tell)
 
@@ -249,6 +250,17 @@ def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:
 def _tokens(dataset: Dataset) -> str:
     held_out = f" and {dataset.validation.n_tokens:,} to validate on" if dataset.validation else ""
     return f"{dataset.train.n_tokens:,} tokens to train on{held_out}"
+
+
+def _unused(corpus: Corpus, asked: Mapping[str, Any], tokenizer: Tokenizer) -> list[str]:
+    """Notes on choices of a person without effect on this text and its tokenizer."""
+    notes = []
+    if tokenizer.kind == "char" and (most := asked.get("vocab_size") or 0) > tokenizer.vocab_size:
+        notes.append(f"note       a vocabulary of {most:,} was asked for, and one of characters has "
+                     f"{tokenizer.vocab_size:,}; --tokenizer bpe learns as many as asked for")
+    if asked.get("text_field", "text") != "text" and not corpus.has_records:
+        notes.append("note       a text field was named, and this text has no records with fields, so it is read whole")
+    return notes
 
 
 def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:

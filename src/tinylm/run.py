@@ -151,7 +151,7 @@ def run_folder(source: Given, out: str | Path | None) -> Path:
     suffix = rf"(\.(txt|text|md|jsonl|ndjson|{'|'.join(kind[1:] for kind in PACKED)}))+$"
     path = Path("texts") if isinstance(source, Texts) else Path(os.path.abspath(given_path(source)))
     name = legal_name(re.sub(suffix, "", path.name, flags=re.I))
-    return Path("runs", "stdin" if str(source) == "-" else name or "model")
+    return Path(bundle.RUNS, "stdin" if str(source) == "-" else name or "model")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
@@ -57,8 +57,8 @@ class Prediction(NamedTuple):
 
 
 def is_one(prompt: Prompts) -> TypeGuard[str | list[int]]:
-    """True for one prompt, false for a list of prompts."""
-    return isinstance(prompt, str) or is_ids(prompt)
+    """True for one prompt, false for a list of prompts. What is neither counts as one, which is then refused."""
+    return isinstance(prompt, str) or is_ids(prompt) or not isinstance(prompt, Iterable)
 
 
 class Writing:

@@ -214,3 +214,14 @@ def test_the_doctors_remedies_name_options_and_settings_that_there_are() -> None
     sentences = written.partition("# ---- the text")[2]
     for section, field in re.findall(r"\b(train|model|data|sample)\.([a-z_]+)", sentences):
         assert field in SECTIONS[section].model_fields
+
+
+@pytest.mark.parametrize("given", ["book", "runs/book/model.safetensors", "runs/BOOK", "runs/book/config.json"])
+def test_the_model_that_was_meant_is_named(tinylm: Command, hello_run: Path, given: str) -> None:
+    shutil.copytree(hello_run, "runs/book")
+    said = tinylm("tokenize", given, "how")
+    if said.code == 0:  # the file system takes capitals for small letters
+        return
+    meant, = re.findall(r"Did you mean '(.*)'\?", said.err)
+    assert tinylm("tokenize", meant, "how").code == 0
+    assert "Make a model" in tinylm("tokenize", "elsewhere", "how").err

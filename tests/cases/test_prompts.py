@@ -7,12 +7,16 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import tinylm as package
 from tests.cases.conftest import Speaking
 from tests.cli.conftest import Command, Said
 from tinylm.cli import main
+from tinylm.errors import TinyLMError
 
 SEED = ("--max-tokens", 5, "--seed", 1)
 
@@ -168,3 +172,27 @@ def test_bytes_of_the_command_line_are_text_where_they_can_be(run: Path) -> None
     said = through_a_shell(f"tinylm tokenize {shlex.quote(str(run))} $'caf\\xe9'", run)
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "not UTF-8" in said.err
+
+
+def test_a_dash_as_a_file_is_standard_input(speaking: Speaking, run: Path) -> None:
+    for words in (("predict", run), ("tokenize", run), ("generate", run, *SEED)):
+        piped = speaking("utf-8", *words, "--file", "-", stdin=b"Rose\n")
+        assert piped.code == 0, piped.err
+        assert piped.out == speaking("utf-8", *words, "Rose").out
+
+
+@pytest.mark.parametrize("prompt", [b"Rose", bytearray(b"Rose"), None, 5, Path("Rose"), [1.5], [["Rose"]], object()])
+def test_what_is_no_prompt_is_named_in_python(run: Path, prompt: Any) -> None:
+    lm = package.load(run)
+    for ask in (lm.generate, lm.complete, lm.predict):
+        with pytest.raises(TinyLMError, match="prompt: must be a text, or a list of ids, but it is of type"):
+            ask(prompt)
+    for read in (lm.tokenizer.encode, lm.trace):
+        with pytest.raises(TinyLMError, match="a text must be a string, but it is of type"):
+            read(prompt)
+
+
+def test_ids_in_an_array_are_a_prompt(run: Path) -> None:
+    lm = package.load(run)
+    ids = lm.tokenizer.encode("Rose")
+    assert lm.predict(np.array(ids)) == lm.predict("Rose")  # type: ignore[arg-type]

@@ -274,3 +274,47 @@ def test_numbers_that_nothing_below_can_compute_with_are_refused(setting: str) -
 def test_a_batch_that_no_memory_holds_is_refused_before_its_ids_are_made(tinylm: Command) -> None:
     said = tinylm("plan", "hello", "--preset", "notebook", "--set", f"train.batch_size={2**31 - 1}")
     assert (said.code, "It fits with --set train.batch_size=" in said.err) == (2, True), said.err
+
+
+# ---- settings that are given in the wrong place, or for nothing
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ("--batch-size 4", "It is a setting: --set train.batch_size=VALUE"),
+    ("--batch_size=4", "It is a setting: --set train.batch_size=4"),
+    ("--learning-rate=1e-3", "--set train.learning_rate=1e-3"),
+    ("--dropout 0.1", "--set model.dropout=VALUE"), ("--temperature=0", "--set sample.temperature=0"),
+    ("--set steps=5", "Write it as --set train.steps=5"),
+    ("--set batch-size", "Write it as --set train.batch_size=VALUE"),
+    ("--set train.dropout=0.1", "train.dropout: there is no such setting. It is model.dropout"),
+    ("--set model.batch_size=4", "It is train.batch_size"), ("--set data.seed=1", "It is train.seed"),
+])
+def test_a_setting_in_the_wrong_place_is_told_its_own(words: str, said: str, tinylm: Command) -> None:
+    found = tinylm("plan", "hello", *words.split())
+    assert (found.code, found.err.count("\n")) == (2, 1)
+    assert said in found.err
+
+
+def test_a_setting_that_train_has_no_argument_for() -> None:
+    with pytest.raises(TypeError, match=r'it is a setting: config={"train": {"batch_size": ...}}'):
+        library.train("hello", batch_size=4)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--vocab-size", 300), "a vocabulary of 300 was asked for, and one of characters has"),
+    (("--text-field", "body"), "a text field was named, and this text has no records"),
+    (("--vocab-size", 300, "--tokenizer", "bpe"), ""), ((), ""),
+])
+def test_what_is_asked_for_and_not_used_is_told(words: tuple[object, ...], said: str, tinylm: Command,
+                                                tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text(book(6000))
+    notes = tinylm("plan", tmp_path / "book.txt", "--size", "0.1M", "--steps", 1, *words, "--json").json["notes"]
+    found = [note for note in notes if "asked for, and" in note or "no records" in note]
+    assert (len(found), said in "".join(found)) == (bool(said), True)
+
+
+def test_a_field_that_is_used_is_not_told_of(tinylm: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "Rose is red, violets are blue."}\n' * 50)
+    notes = tinylm("plan", tmp_path / "a.jsonl", "--size", "0.1M", "--steps", 1, "--text-field", "body",
+                   "--json").json["notes"]
+    assert "no records" not in str(notes)

@@ -94,6 +94,9 @@ MISTAKEN = {
     "case_45_a_tuple": (("a", "b"), "of type tuple", "tinylm.train(texts=[...])"),
     "bytes": (b"hello there", "of type bytes", "data.decode()"), "a number": (5, "of type int", "texts=[...]"),
     "an open file": (io.StringIO("hello"), "of type StringIO", "texts=[...]"),
+    "a row": ({"text": "hello"}, "of type dict", "texts=[...]"), "files": ([Path(__file__)] * 2, "of type list",
+                                                                        "Put the files into one folder"),
+    "names of files": ([__file__], "of type list", "Put the files into one folder"),
     "a sentence": ("It was the best of times, it was the worst of times, it was", "this is a text itself", "texts="),
 }
 
@@ -108,10 +111,18 @@ def test_case_45_what_is_no_path_is_told_how_to_be_given(case: str) -> None:
         assert len(str(error)) < 300
 
 
+def test_the_remedy_names_the_function_that_was_called(hello_run: Path) -> None:
+    lm = package.load(hello_run)
+    assert "lm.evaluate(texts=[...])" in refusal(lambda: lm.evaluate(["how are you"])).remedy  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("texts", "expected"), [
     ([1, 2], r"texts\[0\]: must be a string, but it is of type int"), (5, "texts: must be strings"),
     ([None], r"texts\[0\]: must be a string"), (["fine", "half \ud800"], r"texts\[1\]: has half of a surrogate pair"),
     (["a\0b"], r"texts\[0\]: has a NUL character at character 1"), ([], "there is no text in it"),
+    ([{"id": "1", "text": "a"}], r"type dict. Take the text out of each: texts=\[row\['text'\] for row in ...\]"),
+    ([{"id": 1, "body": "a"}], r"row\['body'\]"), (["a", None], "type NoneType. Leave it out"),
+    ({"a": "hello"}, r"type dict. Give what it holds: texts=list\(data.values\(\)\)"), ([b"x"], r"data.decode\(\)"),
     (["", ""], "there is no text in it"), (b"bytes", "texts: must be strings"), ([b"bytes"], "must be a string")])
 def test_texts_that_cannot_be_taken(texts: object, expected: str) -> None:
     with pytest.raises(TinyLMError, match=expected):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tinylm.errors import TinyLMError, command, nearest
+from tinylm.errors import TinyLMError, command, nearest, shell
 
 _NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 _TEXT = re.compile(r"-[^-\W\d]\S+$|-h.")
@@ -91,11 +91,23 @@ class Parser(argparse.ArgumentParser):
         options = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
         close = nearest(name.removeprefix("--"), options) if name.startswith("--") else []
         remedy = f"Did you mean '--{close[0]}'?" if close else f"See {self.prog} --help"
+        if setting := _as_setting(argument) if "set" in options else "":
+            return TinyLMError(f"there is no option {name!r}", remedy=f"It is a setting: --set {setting}")
         if may_be_word:
             others = [each for each in given if each not in (argument, "--")]
             words = command(self._name, *others, text=argument)
             remedy += f"{' ' if close else '. '}Or, if it is the {self._words[-1].metavar}: {words}"
         return TinyLMError(f"there is no option {name!r}", remedy=remedy)
+
+
+def _as_setting(argument: str) -> str:
+    """The words for --set in the place of an option with a setting's name; empty: no setting has the name."""
+    from tinylm.choices import home_of  # takes pydantic, which no --help needs
+
+    option, _, value = argument.removeprefix("--").partition("=")
+    name = option.replace("-", "_")
+    home = home_of(name) if argument.startswith("--") else ""
+    return f"{home}.{name}={shell([value]) if value else 'VALUE'}" if home else ""
 
 
 def _is_option(argument: str) -> bool:

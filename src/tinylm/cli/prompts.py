@@ -40,7 +40,9 @@ def text_of(arguments: argparse.Namespace) -> str:
         if given is not None:
             raise TinyLMError(f"a {name.upper()} and a --file are given, and they are two texts",
                               remedy="Leave one of them out")
-        return _without_line_end(_from_file(arguments.file), arguments.file)
+        if arguments.file != "-":
+            return _without_line_end(_from_file(arguments.file), arguments.file)
+        given = "-"
     if given == "-":
         return _without_line_end(_from_standard_input(), "standard input")
     if given is None:

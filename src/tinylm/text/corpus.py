@@ -127,6 +127,11 @@ class Corpus:
             self._found = tally.sentences()
         return self._stats
 
+    @property
+    def has_records(self) -> bool:
+        """True if the text of some source is taken out of a field."""
+        return any(source.documents in RECORDS for source in self._sources)
+
     def notes(self) -> list[str]:
         """Sentences for people about how the text was read: what was normalised or passed over, with counts.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tinylm.errors import TinyLMError, command, nearest
@@ -15,17 +15,37 @@ _SHOWN = 40
 """Characters shown of a text that was given as a path."""
 
 
-def not_a_source(source: object) -> TinyLMError:
-    """The refusal of an object that is neither a path nor a name, such as a list of texts."""
+def not_a_source(source: object, call: str = "tinylm.train") -> TinyLMError:
+    """The refusal of an object that is neither a path nor a name, such as a list of texts.
+
+    Args:
+        call: the function that was called, for the remedy.
+    """
     kind = type(source).__name__
     if isinstance(source, bytes | bytearray):
-        remedy = "Decode it first: tinylm.train(texts=[data.decode()])"
+        remedy = f"Decode it first: {call}(texts=[data.decode()])"
     elif name := getattr(source, "name", None):
-        remedy = f"Give the path of the file: tinylm.train({str(name)!r})"
+        remedy = f"Give the path of the file: {call}({str(name)!r})"
+    elif isinstance(source, list | tuple) and source and all(map(_is_path, source)):
+        remedy = "Put the files into one folder, and give the path of that"
     else:
-        remedy = "Give texts that are in memory as texts: tinylm.train(texts=[...])"
+        remedy = f"Give texts that are in memory as texts: {call}(texts=[...])"
     return TinyLMError(f"a source is a path or the name of a built-in text, and this is of type {kind}", where="source",
                        remedy=remedy)
+
+
+def _is_path(given: object) -> bool:
+    return isinstance(given, os.PathLike) or (isinstance(given, str) and not is_a_text(given) and os.path.exists(given))
+
+
+def as_strings(text: object) -> str:
+    """A remedy for something that stands in the place of a text, such as a row of a data set."""
+    if isinstance(text, bytes | bytearray):
+        return "Decode each: texts=[data.decode() for data in ...]"
+    if isinstance(text, Mapping) and (fields := [name for name, value in text.items() if isinstance(value, str)]):
+        name = "text" if "text" in fields else fields[0]
+        return f"Take the text out of each: texts=[row[{name!r}] for row in ...]"
+    return "Leave it out" if text is None else "Give a list of strings: texts=[...]"
 
 
 def missing(source: str, built_in: Iterable[str]) -> TinyLMError:

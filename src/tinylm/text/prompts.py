@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from typing import NamedTuple
 
+from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -26,13 +28,14 @@ class PromptIds(NamedTuple):
     left_out: list[str]
 
 
-def prompt_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> PromptIds:
+def prompt_ids(tokenizer: Tokenizer, given: Iterable[int]) -> PromptIds:
     """The ids of a text to go on with: without `<eos>` and `<pad>` at the end, and without `<pad>` and all but one
     `<bos>` at the beginning.
 
     Raises:
-        TinyLMError: an id outside the vocabulary.
+        TinyLMError: an id outside the vocabulary, or something else than ids.
     """
+    ids = _whole_numbers(given)
     for extreme in (min(ids, default=0), max(ids, default=0)):
         tokenizer.token(extreme)
     front, back = (tokenizer.pad_id, tokenizer.bos_id), (tokenizer.pad_id, tokenizer.eos_id)
@@ -50,6 +53,17 @@ def prompt_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> PromptIds:
     if before.count(tokenizer.bos_id) > 1:
         left_out.append("The ids of the prompt began with <bos> more than once: one was kept")
     return PromptIds([*begins, *text], [tokenizer.bos_id, *text], left_out)
+
+
+def _whole_numbers(prompt: object) -> list[int]:
+    """The ids of a list or an array. Raises: TinyLMError: it holds none, as bytes, a path or None do not."""
+    if isinstance(prompt, Iterable) and not isinstance(prompt, str | bytes | bytearray):
+        try:
+            return [index(id) for id in prompt]
+        except TypeError:
+            pass
+    raise TinyLMError(f"must be a text, or a list of ids, but it is of type {type(prompt).__name__}", where="prompt",
+                      remedy="Decode it first: data.decode()" if isinstance(prompt, bytes | bytearray) else "")
 
 
 def is_ids(prompt: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from tinylm.errors import TinyLMError
 from tinylm.text.decoding import decoded, read_text, settled_encoding
 from tinylm.text.formats.extracted import RECORDS
 from tinylm.text.line_ends import LineEnds
-from tinylm.text.missing import not_a_source
+from tinylm.text.missing import as_strings, not_a_source
 from tinylm.text.notes import Notes
 from tinylm.text.packed import unpacked, without_packing
 
@@ -67,12 +67,16 @@ class Texts:
     def of(cls, texts: str | Iterable[str]) -> Texts:
         """Raises: TinyLMError: one of them is no string, or cannot be written as UTF-8."""
         if isinstance(texts, bytes | bytearray) or not isinstance(texts, Iterable):
-            raise TinyLMError(f"must be strings, but they are of type {type(texts).__name__}", where="texts")
+            raise TinyLMError(f"must be strings, but they are of type {type(texts).__name__}", where="texts",
+                              remedy="Give a list of strings: texts=[...]")
+        if isinstance(texts, Mapping):
+            raise TinyLMError("must be strings, but they are of type dict", where="texts",
+                              remedy="Give what it holds: texts=list(data.values())")
         strings = (texts,) if isinstance(texts, str) else tuple(texts)
         for number, text in enumerate(strings):
             if not isinstance(text, str):
                 raise TinyLMError(f"must be a string, but it is of type {type(text).__name__}",
-                                  where=f"texts[{number}]")
+                                  where=f"texts[{number}]", remedy=as_strings(text))
             if at := re.search("[\ud800-\udfff\0]", text):
                 what = "a NUL character" if at[0] == "\0" else "half of a surrogate pair"
                 raise TinyLMError(f"has {what} at character {at.start()}", where=f"texts[{number}]",
@@ -84,14 +88,17 @@ Given = str | Path | Texts
 """What a person points at."""
 
 
-def chosen_source(source: Given | None, texts: str | Iterable[str] | None) -> Given | None:
+def chosen_source(source: Given | None, texts: str | Iterable[str] | None, call: str = "tinylm.train") -> Given | None:
     """The source, or the texts that a program gives in its place.
+
+    Args:
+        call: the function that the program has called, for remedies.
 
     Raises:
         TinyLMError: both are given, or the source is something else, such as a list of texts.
     """
     if source is not None and not isinstance(source, str | os.PathLike | Texts):
-        raise not_a_source(source)
+        raise not_a_source(source, call)
     if texts is None:
         return source
     if source is not None:

@@ -27,6 +27,8 @@ DEFAULT_BPE_VOCAB = 4096
 
 def checked_text(text: str) -> str:
     """Half a surrogate pair can be in a Python string, but in no file and in no alphabet."""
+    if not isinstance(text, str):
+        raise TinyLMError(f"a text must be a string, but it is of type {type(text).__name__}")
     try:
         text.isascii() or text.encode()
     except UnicodeEncodeError as error:
