@@ -264,7 +264,7 @@ def _unused(corpus: Corpus, asked: Mapping[str, Any], tokenizer: Tokenizer) -> l
 
 
 def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:
-    """What words alone do not keep of the text to train on."""
+    """Notes on what a word tokenizer does not keep of the text to train on: line breaks, indents, other white space."""
     lost = white_space(left_out_by_words(split.train)) if tokenizer.kind == "word" else ""
     return [f"note       words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
 

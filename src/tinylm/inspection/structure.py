@@ -1,4 +1,4 @@
-"""What a config costs: every parameter tensor with its formula, the memory, the arithmetic. All from the config alone:
+"""Costs of a config: every parameter tensor with its formula, the memory, the arithmetic. All from the config alone:
 nothing here builds a model or imports torch. The tests hold it against the real module.
 
 Units: counts are numbers (not bytes), memory is bytes, FLOPs count a multiplication and an addition as two.

@@ -1,4 +1,4 @@
-"""One connection: uvicorn's, with what it does not know of: clients that are slow on purpose, too many of them, and
+"""Connections: uvicorn's, with what it does not know of: clients that are slow on purpose, too many of them, and
 errors in the shape that clients read."""
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Shelf:
             raise TinyLMError(what, where=str(place), remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
 
     def folders(self) -> dict[str, Path]:
-        """All that could be asked, by id. A run that has no weights yet is none of them."""
+        """Folders of the models that can be asked, by id; a run that has no weights yet is left out."""
         return {id: path for id, path in self._all().items() if not bundle.is_unfinished(path)}
 
     def _all(self) -> dict[str, Path]:

@@ -110,7 +110,7 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
 
 
 def _cache_folder(chosen: str | Path | None) -> Path | None:
-    """None where there is no home: `~/.cache` would then be below the working folder."""
+    """Folder of the cache; None where there is no home, as `~/.cache` would then be below the working folder."""
     if chosen or os.environ.get("TINYLM_CACHE"):
         return Path(chosen or os.environ["TINYLM_CACHE"])
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")

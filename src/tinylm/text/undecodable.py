@@ -129,7 +129,7 @@ def _about(name: str) -> str:
 
 
 def _excerpt(sample: bytes, name: str) -> str:
-    """Some words around the first characters beyond ASCII, as the encoding reads them."""
+    """Words around the first characters beyond ASCII, as the encoding reads them."""
     text = sample.decode(name, "replace")
     at = next((index for index, character in enumerate(text) if not character.isascii()), 0)
     return quoted(" ".join(text[max(0, at - 12):at + 20].split()))
