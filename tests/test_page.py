@@ -238,7 +238,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
             write_page(folder, version="9.9")
     assert path.read_bytes() == before
     assert {each.name for each in folder.iterdir()} == names
-    for place in (tmp_path / "nowhere" / "page.html", tmp_path):
+    for place in (tmp_path / "nowhere" / "page.html", tmp_path, ".", "/"):
         with pytest.raises(TinyLMError, match="cannot be written"):
             write_page(folder, place, version="9.9")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -28,6 +29,8 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file (UTF-8) beside its place, then puts it there. Raises: OSError; what was there then stays."""
+    if path.is_dir():  # also . and /, which have no name to write a file beside
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_text(text, encoding="utf-8")
