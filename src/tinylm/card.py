@@ -13,8 +13,8 @@ from tinylm.errors import command
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied
 from tinylm.report import Report, cautions, figure, say_copied, standings, verdict
+from tinylm.system.untrusted import harmless, visible
 from tinylm.training.events import Finished
-from tinylm.untrusted import harmless, visible
 
 _CARD = """\
 # {name}

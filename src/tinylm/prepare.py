@@ -21,11 +21,11 @@ from tinylm.generation.decode import Decoder
 from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
-from tinylm.interrupts import interruptible
-from tinylm.memory import give_back
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
+from tinylm.system.memory import give_back
+from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.left_out import left_out_by_words, white_space

@@ -9,10 +9,10 @@ from tinylm import bundle
 from tinylm.choices import HORIZONS
 from tinylm.config import DataConfig, Partial, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
-from tinylm.paths import IN_MEMORY
 from tinylm.prepare import Job, describe
 from tinylm.report import baselines_of_run
 from tinylm.spelling import shown
+from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
 from tinylm.text.sources import Given, Texts
 from tinylm.training.device import choose_device

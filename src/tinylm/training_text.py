@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tinylm.config import DataConfig
 from tinylm.errors import TinyLMError, sentences
-from tinylm.paths import IN_MEMORY, given_path
+from tinylm.system.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.sources import Given, Options, Texts

@@ -93,7 +93,7 @@ class Chat:
         return name not in ("quit", "exit")
 
     def _write_on(self, line: str) -> None:
-        from tinylm.untrusted import harmless
+        from tinylm.system.untrusted import harmless
 
         ids = [*self.ids, *self._encoded(line)]
         task, = self.lm.tasks(ids, **self.settings)

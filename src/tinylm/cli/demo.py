@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tinylm.cli.output import columns
 from tinylm.errors import command
-from tinylm.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import forget, patient_console
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from tinylm.cli.flags import checked_flags
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.reading import add_reading
 from tinylm.errors import TinyLMError
-from tinylm.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import forget, patient_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED = ("tinylm", "llama", "qwen3")
