@@ -14,13 +14,13 @@ import torch
 
 from tinylm import beforehand, headroom
 from tinylm.choices import choices
-from tinylm.compiled.keeping import announcement
 from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
 from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
+from tinylm.jit.cache import announcement
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
