@@ -31,7 +31,7 @@ CONFIGURATIONS = {
 CHILDREN = """
 import json, os, resource, sys
 import psutil, torch
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.headroom import needed_bytes
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backward import Backward, choose_compute, loss_of

@@ -18,7 +18,7 @@ import numpy as np
 from llvmlite import binding
 from numba import float32, float64, int64, types, uint16
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.generation.logits import choose
 from tinylm.generation.sampler import Sampler
 from tinylm.jit.cache import is_compiled, is_kept

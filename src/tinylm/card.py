@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tinylm.config import RunConfig, TrainConfig
+from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tinylm.config import RunConfig
+from tinylm.config.schema import RunConfig
 from tinylm.headroom import needed_bytes
 from tinylm.inspection import structure
 from tinylm.inspection.copying import MOST_SEARCHED

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from tinylm import bundle
 from tinylm.card import again
-from tinylm.config import RunConfig
+from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection import structure
 from tinylm.inspection.records import History, read_events

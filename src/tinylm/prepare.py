@@ -13,8 +13,8 @@ import psutil
 import torch
 
 from tinylm import beforehand, headroom
-from tinylm.choices import choices
-from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.overrides import choices
+from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
 from tinylm.generation.logits import COMPILING, choose

@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 import tinylm
 from tinylm import bundle
 from tinylm.card import again, write_card
-from tinylm.choices import choices
-from tinylm.config import Partial
+from tinylm.config.overrides import choices
+from tinylm.config.schema import Partial
 from tinylm.errors import TinyLMError, command, sentences
 from tinylm.inspection import structure
 from tinylm.inspection.copying import CopyIndex

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 import numpy as np
 
 from tinylm import bundle
-from tinylm.choices import checked
-from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig, Storage
+from tinylm.config.overrides import checked
+from tinylm.config.schema import LARGEST_SEED, RunConfig, SampleConfig, Storage
+from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
     Completion,
@@ -25,7 +26,6 @@ from tinylm.generation.completion import (
 )
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
-from tinylm.section import whole_number
 from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 

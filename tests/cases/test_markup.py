@@ -16,7 +16,7 @@ import tinylm as package
 from tests.cases import recipes
 from tests.cli.conftest import Command
 from tinylm.card import as_text, write_card
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.page import make_page
 from tinylm.progress import Display, say

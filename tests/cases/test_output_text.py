@@ -13,7 +13,7 @@ from tests.cases.conftest import Speaking
 from tests.cli.conftest import Command
 from tinylm.card import write_card
 from tinylm.cli import main
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.page import shown
 from tinylm.progress import Display, on_one_line
 from tinylm.report import Report

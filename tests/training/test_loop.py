@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
-    from tinylm.config import ModelConfig
+    from tinylm.config.schema import ModelConfig
     from tinylm.lm import LanguageModel
     from tinylm.prepare import Prepared
     from tinylm.text.rows import Batch
@@ -98,7 +98,7 @@ NEXT = (
 
 
 def _begin(console: Console) -> Story:
-    from tinylm.choices import choices
+    from tinylm.config.overrides import choices
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import prepare

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinylm import bundle
-from tinylm.config import Storage
+from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.lm import LanguageModel
 from tinylm.serving.errors import ApiError, unavailable

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.dropout import dropout_from
 from tinylm.model.threads import cores_for, torch_threads

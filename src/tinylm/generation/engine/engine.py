@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, Storage
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.desk import Desk
