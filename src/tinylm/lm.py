@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Report
     from tinylm.tensors import Weights
-    from tinylm.text.sources import Given
+    from tinylm.text.reading.sources import Given
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
@@ -105,7 +105,7 @@ class LanguageModel(Writing):
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm.text.sources import chosen_source
+        from tinylm.text.reading.sources import chosen_source
 
         return self.judge.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 

@@ -29,8 +29,8 @@ from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.left_out import left_out_by_words, white_space
+from tinylm.text.reading.sources import Given, Options, chosen_source
 from tinylm.text.rows import IGNORE, Rows
-from tinylm.text.sources import Given, Options, chosen_source
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules

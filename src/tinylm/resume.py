@@ -14,7 +14,7 @@ from tinylm.prepare import Job, describe
 from tinylm.report import baselines_of_run
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
-from tinylm.text.sources import Given, Texts
+from tinylm.text.reading.sources import Given, Texts
 from tinylm.training.device import choose_device
 from tinylm.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
 
