@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
 
     from tinylm.inspection.copying import Copied, CopyIndex
     from tinylm.judging import Judge
+    from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Report
-    from tinylm.tensors import Weights
     from tinylm.text.reading.sources import Given
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -74,7 +74,7 @@ class LanguageModel(Writing):
                               remedy="The files of this folder do not belong together")
         weights = bundle.read_weights(folder, config.model)
         if device != "cpu":
-            from tinylm.training.device import choose_device
+            from tinylm.model.device import choose_device
 
             device = choose_device(device).type
         lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=known)
