@@ -22,8 +22,8 @@ from tinylm.config.schema import SampleConfig
 from tinylm.generation.logits import choose
 from tinylm.generation.sampler import Sampler
 from tinylm.jit.cache import is_compiled, is_kept
-from tinylm.training.fast import attention, kernels
-from tinylm.training.fast.bends import BENDS
+from tinylm.training.cpu import attention, kernels
+from tinylm.training.cpu.activations import BENDS
 
 Wanted = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""

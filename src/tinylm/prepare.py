@@ -35,8 +35,8 @@ from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
-from tinylm.training.backward import Compute, choose_compute, must_compile
-from tinylm.training.fast import attention
+from tinylm.training.backend import Compute, choose_compute, must_compile
+from tinylm.training.cpu import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
 from tinylm.training_text import lasting, lasting_validation, validation_fingerprint
