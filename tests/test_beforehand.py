@@ -62,7 +62,7 @@ from tinylm import beforehand
 beforehand.start()
 beforehand.finish()
 import tinylm
-from tinylm.generation.logits import choose
+from tinylm.sampling.filters import choose
 from tinylm.training.cpu import attention, bends, kernels
 
 tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)

@@ -17,7 +17,6 @@ from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
-from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
@@ -25,6 +24,7 @@ from tinylm.model.device import choose_device
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
+from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
 from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus

@@ -278,7 +278,7 @@ class Listener:
         if folder is None or event in QUIET:
             return
         self.folder = None  # what is done here is not the reader's doing
-        if not (event == "open" and _reads(arguments, folder) or event in LISTS and _lists(arguments, folder)):
+        if not ((event == "open" and _reads(arguments, folder)) or (event in LISTS and _lists(arguments, folder))):
             self.heard.append(f"{event}{tuple(str(argument)[:100] for argument in arguments)}")
         self.folder = folder
 
