@@ -14,7 +14,7 @@ from benchmarks.harness import Pair, Run, fresh, outcome, process, tell
 from benchmarks.shapes import STORAGES
 
 if TYPE_CHECKING:
-    from tinylm.generation.engine.engine import Engine
+    from tinylm.engine.engine import Engine
     from tinylm.text.dataset import Part
 
 MOST = 0.01
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 def measure(folder: Path, text: Path) -> dict[str, Run]:
     """Of each storage."""
     from tinylm import bundle
-    from tinylm.generation.engine.engine import Engine
+    from tinylm.engine.engine import Engine
     from tinylm.text.corpus import open_corpus
     from tinylm.text.dataset import build_dataset
     from tinylm.text.reading.sources import Options
@@ -63,7 +63,7 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
 
 def bits_per_byte(engine: Engine, part: Part) -> float:
     """In windows of the context, each token once."""
-    from tinylm.generation.engine.streams import Stream
+    from tinylm.engine.kv_cache import Stream
     from tinylm.text.rows import IGNORE, Rows
 
     nats = 0.0

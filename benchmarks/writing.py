@@ -14,7 +14,7 @@ from benchmarks.shapes import SHAPES, STORAGES, add_size, make_engine
 
 if TYPE_CHECKING:
     from tinylm.config.schema import SampleConfig
-    from tinylm.generation.engine.engine import Engine
+    from tinylm.engine.engine import Engine
 
 
 TEXTS = 4
@@ -36,7 +36,7 @@ def tinylm_writes(options: argparse.Namespace) -> float:
 
 
 def write_one(engine: Engine, sample: SampleConfig) -> list[int]:
-    from tinylm.generation.engine.decoder import EngineDecoder
+    from tinylm.generation.engine_decoder import EngineDecoder
     from tinylm.generation.window import generate_ids
 
     return list(generate_ids(EngineDecoder(engine, [1]), sample, eos_id=-1, seed=0))

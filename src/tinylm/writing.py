@@ -30,9 +30,9 @@ from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
+    from tinylm.engine.engine import Engine
     from tinylm.generation.batch import Batch
     from tinylm.generation.beam import Found
-    from tinylm.generation.engine.engine import Engine
     from tinylm.generation.readers import Reader
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
@@ -276,7 +276,7 @@ class Writing:
         """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine
         where it serves (`served_by`), else by torch."""
         if self._engine_serves():
-            from tinylm.generation.engine.decoder import EngineDecoder
+            from tinylm.generation.engine_decoder import EngineDecoder
 
             return EngineDecoder(self._engine, ids)
         from tinylm.generation.decode import Decoder
@@ -325,7 +325,7 @@ class Writing:
         return self.served_by == "engine"
 
     def _is_as_loaded(self) -> bool:
-        from tinylm.generation.engine.weights import weights_of
+        from tinylm.engine.weights import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
         if self.model.switchboard.listener is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
@@ -335,8 +335,8 @@ class Writing:
 
     @cached_property
     def _engine(self) -> Engine:
-        from tinylm.generation.engine.engine import Engine
-        from tinylm.generation.engine.forward import forward
+        from tinylm.engine.engine import Engine
+        from tinylm.engine.forward import forward
         from tinylm.jit.cache import announce
 
         assert self._weights is not None

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from tests.family import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
+from tinylm.engine import engine as engines
+from tinylm.engine.engine import Engine
+from tinylm.engine.micro_kernel import ROWS
+from tinylm.engine.weights import weights_of
+from tinylm.engine.workspace import Desk
 from tinylm.errors import TinyLMError
 from tinylm.generation import readers
 from tinylm.generation.batch import Batch, Text
 from tinylm.generation.decode import Decoder, TorchReader
-from tinylm.generation.engine import engine as engines
-from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.desk import Desk
-from tinylm.generation.engine.engine import Engine
-from tinylm.generation.engine.tiles import ROWS
-from tinylm.generation.engine.weights import weights_of
+from tinylm.generation.engine_decoder import EngineDecoder
 from tinylm.generation.readers import EngineReader
 from tinylm.generation.window import generate_ids
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.readers import Piece
-from tinylm.generation.window import Window, finite
+from tinylm.generation.window import Window
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.sampling.filters import Logits
+from tinylm.sampling.finite import finite
 
 
 class Past:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from tinylm.engine.engine import BLOCK, Engine, Run
+from tinylm.engine.kv_cache import Stream
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.engine import BLOCK, Engine, Run
-from tinylm.generation.engine.streams import Stream
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 

@@ -99,18 +99,6 @@ class Window(View, ABC):
         """The logits (V,) after one id more."""
 
 
-def finite(logits: Logits) -> Logits:
-    """The same. Raises: TinyLMError: not all of them are finite."""
-    if not np.isfinite(logits).all():
-        raise not_finite()
-    return logits
-
-
-def not_finite() -> TinyLMError:
-    return TinyLMError("the model computes a number that is not finite: its weights or settings are damaged",
-                       remedy="Restore its folder from a copy, or train again")
-
-
 def fresh_seed() -> int:
     return secrets.randbits(32)
 

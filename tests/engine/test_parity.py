@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tests.family import make_ids, make_model
 from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.engine.engine import Engine
+from tinylm.engine.kv_cache import Stream
+from tinylm.engine.thread_tuner import Pace
+from tinylm.engine.weights import quantised, weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.engine import Engine
-from tinylm.generation.engine.pace import Pace
-from tinylm.generation.engine.streams import Stream
-from tinylm.generation.engine.weights import quantised, weights_of
+from tinylm.generation.engine_decoder import EngineDecoder
 from tinylm.model.transformer import TinyLM
 
 STEPS = 256

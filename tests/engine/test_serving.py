@@ -14,11 +14,11 @@ import torch
 import tinylm
 from tests.family import make_model
 from tinylm.config.schema import ModelConfig
+from tinylm.engine.engine import Engine
+from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.decode import Decoder
-from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.engine import Engine
-from tinylm.generation.engine.weights import weights_of
+from tinylm.generation.engine_decoder import EngineDecoder
 
 WITHOUT_TORCH = """
 import sys

@@ -7,13 +7,13 @@ import pytest
 
 from tests.family import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
+from tinylm.engine.engine import Engine
+from tinylm.engine.kv_cache import Stream
+from tinylm.engine.sampling_records import Choices
+from tinylm.engine.thread_tuner import AGAIN, CALL, SHARE, Pace
+from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.choices import Choices
-from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.engine import Engine
-from tinylm.generation.engine.pace import AGAIN, CALL, SHARE, Pace
-from tinylm.generation.engine.streams import Stream
-from tinylm.generation.engine.weights import weights_of
+from tinylm.generation.engine_decoder import EngineDecoder
 from tinylm.generation.window import Window
 from tinylm.sampling.sampler import Sampler
 

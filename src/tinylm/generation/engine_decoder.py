@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from tinylm.generation.engine.choices import Choices
-from tinylm.generation.engine.engine import BLOCK, Engine
-from tinylm.generation.engine.streams import Stream
+from tinylm.engine.engine import BLOCK, Engine
+from tinylm.engine.kv_cache import Stream
+from tinylm.engine.sampling_records import Choices
 from tinylm.generation.window import Window
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler

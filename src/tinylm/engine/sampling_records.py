@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.generation.engine.memory import CHOICE, address
+from tinylm.engine.records import CHOICE, address
 from tinylm.sampling.sampler import Sampler
 
 

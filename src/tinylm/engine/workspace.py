@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig
-from tinylm.generation.engine.meeting import LINE, give_way
-from tinylm.generation.engine.memory import WORK, address, room, up
-from tinylm.generation.engine.streams import Stream
-from tinylm.generation.engine.tiles import LANES, ROWS
-from tinylm.generation.window import not_finite
+from tinylm.engine.barrier import LINE, give_way
+from tinylm.engine.kv_cache import Stream
+from tinylm.engine.micro_kernel import LANES, ROWS
+from tinylm.engine.records import WORK, address, room, up
+from tinylm.sampling.finite import not_finite
 
 Floats = NDArray[np.float32]
 

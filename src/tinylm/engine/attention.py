@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.generation.engine.memory import floats, integers
-from tinylm.generation.engine.products import share
-from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, TOGETHER, tile
+from tinylm.engine.matmul import share
+from tinylm.engine.micro_kernel import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, TOGETHER, tile
+from tinylm.engine.records import floats, integers
 from tinylm.jit.bfloat16 import exp, greater
 from tinylm.jit.compile import part
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig, Storage
-from tinylm.generation.engine.memory import LAYER, MLPS, MODEL, address, room, up
-from tinylm.generation.engine.tiles import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
+from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
+from tinylm.engine.records import LAYER, MLPS, MODEL, address, room, up
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinylm.config.schema import ModelConfig
-from tinylm.generation.engine.memory import room, up
-from tinylm.generation.engine.tiles import LANES
+from tinylm.engine.micro_kernel import LANES
+from tinylm.engine.records import room, up
 
 FIRST_ROOM = 512
 """Positions that a stream has room for at first; it doubles when it is full."""

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig, Storage
+from tinylm.engine.forward import forward
+from tinylm.engine.kv_cache import Stream
+from tinylm.engine.micro_kernel import ROWS
+from tinylm.engine.records import CHOICE
+from tinylm.engine.sampling_records import Choices
+from tinylm.engine.thread_tuner import Pace, available_cores
+from tinylm.engine.weights import Floats, Layout, Weights
+from tinylm.engine.workspace import Desk
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.choices import Choices
-from tinylm.generation.engine.desk import Desk
-from tinylm.generation.engine.forward import forward
-from tinylm.generation.engine.memory import CHOICE
-from tinylm.generation.engine.pace import Pace, available_cores
-from tinylm.generation.engine.streams import Stream
-from tinylm.generation.engine.tiles import ROWS
-from tinylm.generation.engine.weights import Floats, Layout, Weights
 from tinylm.jit.thread_pool import Workers
 from tinylm.sampling.sampler import Sampler
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.generation.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
-from tinylm.generation.engine.meeting import meet
-from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
-from tinylm.generation.engine.products import lead_back, panels_of, product, share
-from tinylm.generation.engine.tiles import LANES
+from tinylm.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
+from tinylm.engine.barrier import meet
+from tinylm.engine.matmul import lead_back, panels_of, product, share
+from tinylm.engine.micro_kernel import LANES
+from tinylm.engine.records import MLPS, counts, doubles, floats, integers
 from tinylm.jit.bfloat16 import sigmoid
 from tinylm.jit.compile import SHARED, digest, kernel, part
 from tinylm.sampling import filters

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinylm.generation.engine.meeting import meet
-from tinylm.generation.engine.memory import floats
-from tinylm.generation.engine.tiles import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, TOGETHER, tile
+from tinylm.engine.barrier import meet
+from tinylm.engine.micro_kernel import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, TOGETHER, tile
+from tinylm.engine.records import floats
 from tinylm.jit.compile import part
 
 _several_float32, _several_bfloat16, _several_int8 = (tile(kind, ROWS, PANELS) for kind in KINDS)
