@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from plotly.offline import get_plotlyjs
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.page import make_page, shown, write_page
@@ -41,10 +41,10 @@ def run_folder(folder: Path, events: Iterable[Event] = VALIDATED, samples: Itera
                source: str = "texts/book.txt") -> Path:
     """What a run leaves behind, without its weights."""
     folder.mkdir(exist_ok=True)
-    bundle.write_config(folder, RunConfig.from_dict({
+    model_folder.write_config(folder, RunConfig.from_dict({
         "model": {"vocab_size": 50}, "data": {"source": source, "fingerprint": "c0ffee", "tokenizer": "char"},
         "train": {"steps": 40}}))
-    for name, records in ((bundle.METRICS, events), (bundle.SAMPLES, samples)):
+    for name, records in ((model_folder.METRICS, events), (model_folder.SAMPLES, samples)):
         (folder / name).write_text("".join(map(to_json_line, records)), encoding="utf-8")
     return folder
 
@@ -178,7 +178,7 @@ def test_a_run_without_validation(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_not_over_and_whose_last_line_is_cut(tmp_path: Path) -> None:
-    metrics = run_folder(tmp_path, VALIDATED[:-1]) / bundle.METRICS
+    metrics = run_folder(tmp_path, VALIDATED[:-1]) / model_folder.METRICS
     metrics.write_bytes(metrics.read_bytes()[:-30])
     told = read(tmp_path).line
     assert "The run is not over: step 40 is the last on record" in told
@@ -187,12 +187,12 @@ def test_a_run_that_is_not_over_and_whose_last_line_is_cut(tmp_path: Path) -> No
 
 def test_a_run_of_an_earlier_tinylm(tmp_path: Path) -> None:
     """It had no facts at its beginning, and no gradients of layers."""
-    metrics = run_folder(tmp_path, VALIDATED[1:]) / bundle.METRICS
+    metrics = run_folder(tmp_path, VALIDATED[1:]) / model_folder.METRICS
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     for line in lines:
         line.pop("layer_gradients", None)
     metrics.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    (tmp_path / bundle.SAMPLES).unlink()
+    (tmp_path / model_folder.SAMPLES).unlink()
     page = read(tmp_path)
     assert "2.0000" in page.line
     assert "bits a byte" not in page.line
@@ -208,7 +208,7 @@ def test_baselines_that_only_another_version_knows(tmp_path: Path) -> None:
     (to_json_line(BEGAN), "no training step"),
 ], ids=["missing", "empty", "no events", "not one step yet"])
 def test_a_folder_that_tells_nothing_of_a_training(tmp_path: Path, content: str | None, fact: str) -> None:
-    metrics = run_folder(tmp_path) / bundle.METRICS
+    metrics = run_folder(tmp_path) / model_folder.METRICS
     metrics.unlink()
     if content is not None:
         metrics.write_text(content, encoding="utf-8")

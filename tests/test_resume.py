@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import tinylm
-from tinylm import bundle, run
+from tinylm import model_folder, run
 from tinylm.errors import TinyLMError
 from tinylm.journal import Journal
 
@@ -91,7 +91,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(undisturbed, tmp_path):
 def test_a_run_may_be_extended_and_says_so(undisturbed, tmp_path, capsys):
     folder = shutil.copytree(undisturbed, tmp_path / "run")
     lm = run.resume_run(None, {"train": {"steps": 18}}, out=folder, console=run.Console(width=200)).lm
-    assert lm.config.train.steps == bundle.read_config(folder).train.steps == 18
+    assert lm.config.train.steps == model_folder.read_config(folder).train.steps == 18
     events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [event["step"] for event in events if event["event"] == "step"] == list(range(1, 19))
     assert [event["event"] for event in events].count("finished") == 1

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.system.files import flush
 from tinylm.training.checkpoint import Checkpoints, State
@@ -40,7 +40,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         self._files = {kind: self._open.enter_context((self.folder / kind).open("a", encoding="utf-8"))
-                       for kind in (bundle.METRICS, bundle.SAMPLES)}
+                       for kind in (model_folder.METRICS, model_folder.SAMPLES)}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -52,13 +52,13 @@ class Journal:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.folder / bundle.CHECKPOINTS)
+        return Checkpoints(self.folder / model_folder.CHECKPOINTS)
 
     # ---- writing
 
     def write(self, event: Event) -> None:
         """Raises: TinyLMError: the disk is full, or failed."""
-        kind = bundle.SAMPLES if isinstance(event, Sampled) else bundle.METRICS
+        kind = model_folder.SAMPLES if isinstance(event, Sampled) else model_folder.METRICS
         try:
             self._files[kind].write(to_json_line(event))
         except OSError as error:
@@ -98,9 +98,9 @@ class Journal:
             return
         name = "best" if "best" in state.tensors else "weights"
         try:
-            bundle.link_weights(self.folder, checkpoint / f"{name}.safetensors")
+            model_folder.link_weights(self.folder, checkpoint / f"{name}.safetensors")
         except OSError as error:
-            raise _cannot(error, self.folder / bundle.WEIGHTS) from None
+            raise _cannot(error, self.folder / model_folder.WEIGHTS) from None
         self._best_step = best_step
 
     # ---- going on
@@ -122,7 +122,7 @@ class Journal:
         state, remarks = self.checkpoints.load()
         records = state.numbers.pop("records")
         self.started -= records["seconds"]
-        for kind in (bundle.METRICS, bundle.SAMPLES):
+        for kind in (model_folder.METRICS, model_folder.SAMPLES):
             try:
                 remarks += _cut(self.folder / kind, records[kind])
             except OSError as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.system.paths import IN_MEMORY
@@ -125,7 +125,7 @@ class Judge:
                               remedy=f"In Python: lm.evaluate(texts=...); or name a text to evaluate on: {judge}")
 
         def elsewhere(*words: str) -> str:
-            if not bundle.has_checkpoints(folder):
+            if not model_folder.has_checkpoints(folder):
                 return f"Judge the model on another text: {judge}"
             again = command("train", *words, "--resume", "--out", folder)
             return f"Judge the model on another text ({judge}), or say where this one is now: {again}"

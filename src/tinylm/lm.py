@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.config.schema import RunConfig, Storage
 from tinylm.config.spelling import named
 from tinylm.errors import TinyLMError, did_you_mean
@@ -67,12 +67,12 @@ class LanguageModel(Writing):
             raise TinyLMError(f"there is no storage {storage!r}", where="storage",
                               remedy=did_you_mean(str(storage), STORAGES))
         folder = given_path(folder)
-        config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
+        config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
                               f"{config.model.vocab_size}", where=str(folder),
                               remedy="The files of this folder do not belong together")
-        weights = bundle.read_weights(folder, config.model)
+        weights = model_folder.read_weights(folder, config.model)
         if device != "cpu":
             from tinylm.model.device import choose_device
 
@@ -145,18 +145,18 @@ class LanguageModel(Writing):
         Raises:
             TinyLMError: the place is taken or cannot be written.
         """
-        with bundle.new_folder(folder, force=force) as temporary:
+        with model_folder.new_folder(folder, force=force) as temporary:
             self.write_into(temporary)
             if self.folder:
-                bundle.copy_records(self.folder, temporary)
+                model_folder.copy_records(self.folder, temporary)
         self.folder = given_path(folder)
         return self.folder
 
     def write_into(self, folder: Path) -> None:
         """The files that make a folder loadable."""
-        bundle.write_config(folder, self.config)
-        self.tokenizer.save(folder / bundle.TOKENIZER)
-        bundle.write_weights(folder, self.model)
+        model_folder.write_config(folder, self.config)
+        self.tokenizer.save(folder / model_folder.TOKENIZER)
+        model_folder.write_weights(folder, self.model)
 
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)

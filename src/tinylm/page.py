@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.card import again
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
@@ -72,12 +72,12 @@ def make_page(folder: str | Path, *, version: str) -> str:
     """The page as HTML. Raises: TinyLMError: as in `write_page`."""
     from plotly.offline import get_plotlyjs
 
-    config, path = bundle.read_config(folder), given_path(folder)
+    config, path = model_folder.read_config(folder), given_path(folder)
     events = _read(path)
     history = History.of(events)
     if not history.steps:
-        raise bundle.unfinished(folder) or TinyLMError(
-            "tells of no training step", where=str(path / bundle.METRICS),
+        raise model_folder.unfinished(folder) or TinyLMError(
+            "tells of no training step", where=str(path / model_folder.METRICS),
             remedy="Wait until the run has taken its first steps, or train again")
     beside = _beside_counting(history)
     report = beside if beside is not None and math.isfinite(beside.loss) else None
@@ -102,7 +102,7 @@ def shown(text: object) -> str:
 
 
 def _read(folder: Path) -> list[Event]:
-    path = folder / bundle.METRICS
+    path = folder / model_folder.METRICS
     if not path.is_file():
         raise TinyLMError("is missing, so that nothing is known of the training", where=str(path),
                           remedy="Restore it from a copy, or train again")
@@ -114,7 +114,7 @@ def _read(folder: Path) -> list[Event]:
 
 def _samples(folder: Path) -> list[Sampled]:
     """In the order of steps; the last of those of one step, for a rollback may have undone the others."""
-    path = folder / bundle.SAMPLES
+    path = folder / model_folder.SAMPLES
     events = read_events(path) if path.is_file() else ()
     by_step = {event.step: event for event in events if isinstance(event, Sampled)}
     return [by_step[step] for step in sorted(by_step)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.config.overrides import HORIZONS
 from tinylm.config.schema import DataConfig, Partial, RunConfig, TrainConfig
 from tinylm.config.spelling import shown
@@ -33,11 +33,11 @@ def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[J
     Raises:
         TinyLMError: the folder holds no run, the text is not the same, or a choice cannot be changed.
     """
-    before = bundle.read_config(folder)
+    before = model_folder.read_config(folder)
     _check_can_go_on(folder, before.data.source)
     config, changes = _changed(before, given)
     data, moves = _moved(config.data, given, source)
-    tokenizer = bundle.read_tokenizer(folder)
+    tokenizer = model_folder.read_tokenizer(folder)
     if data.source == "-" and source is None:
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
                           remedy=f"Pass it on: {command('train', '-', '--resume', '--out', folder)} < TEXT")
@@ -62,7 +62,7 @@ def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[J
 
 
 def _check_can_go_on(folder: Path, source: str) -> None:
-    if bundle.has_checkpoints(folder):
+    if model_folder.has_checkpoints(folder):
         return
     anew = command("train", Path(source or "SOURCE"), "--out", folder, "--force")
     raise TinyLMError("there is no checkpoint to go on from", where=str(folder),

@@ -18,7 +18,7 @@ from rich.console import Console
 from safetensors import SafetensorError
 
 import tinylm
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.card import again, write_card
 from tinylm.config.overrides import choices
 from tinylm.config.schema import Partial
@@ -113,7 +113,7 @@ def train_run(source: Given, chosen: Partial, *, out: str | Path | None = None, 
     """
     started = time.perf_counter() if started is None else started
     folder = run_folder(source, out)
-    bundle.check_free(folder, force=force)
+    model_folder.check_free(folder, force=force)
     prepared = prepare(source, chosen, tell=lambda line: say(console, [line]))
     say(console, prepared.notes)
     run = _Run(prepared, folder, console, started)
@@ -130,17 +130,17 @@ def resume_run(source: Given | None, chosen: Partial, *, out: str | Path | None 
         source: the text, or the run's folder where `out` is not given. None: the text is where it was.
     """
     started = time.perf_counter() if started is None else started
-    if out is None and isinstance(source, str | Path) and (given_path(source) / bundle.CONFIG).is_file():
+    if out is None and isinstance(source, str | Path) and (given_path(source) / model_folder.CONFIG).is_file():
         source, out = None, source
     if source is None and out is None:
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
     folder = run_folder(source or "", out)
-    with bundle.locked(folder):
+    with model_folder.locked(folder):
         job, changes = reopen(folder, chosen, source)
         with _way_back(folder, console):
             run = _Run(job, folder, console, started)
             say(console, [*run.resume(), *changes])
-            bundle.write_config(folder, job.config)
+            model_folder.write_config(folder, job.config)
             return run.go()
 
 
@@ -151,7 +151,7 @@ def run_folder(source: Given, out: str | Path | None) -> Path:
     suffix = rf"(\.(txt|text|md|jsonl|ndjson|{'|'.join(kind[1:] for kind in PACKED)}))+$"
     path = Path("texts") if isinstance(source, Texts) else Path(os.path.abspath(given_path(source)))
     name = legal_name(re.sub(suffix, "", path.name, flags=re.I))
-    return Path(bundle.RUNS, "stdin" if str(source) == "-" else name or "model")
+    return Path(model_folder.RUNS, "stdin" if str(source) == "-" else name or "model")
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def _way_back(folder: Path, console: Console) -> Iterator[None]:
         raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
                           remedy=f"Make room there, then go on with: {going_on}") from None
     except TinyLMError as error:
-        if not bundle.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:
+        if not model_folder.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:
             raise
         raise TinyLMError(error.what, where=error.where,
                           remedy=sentences(error.remedy, f"Then go on with: {going_on}")) from None
@@ -210,20 +210,20 @@ class _Run:
     def create(self, held: ExitStack, *, force: bool) -> None:
         """The folder appears with its first checkpoint in it, so that there is always one to go on from; and locked, so
         that nobody comes between. The lock goes with it to its place, and is held as long as `held`."""
-        with bundle.new_folder(self.folder, force=force, keep_old=True) as temporary:
-            bundle.write_config(temporary, self.job.config)
-            self.job.tokenizer.save(temporary / bundle.TOKENIZER)
+        with model_folder.new_folder(self.folder, force=force, keep_old=True) as temporary:
+            model_folder.write_config(temporary, self.job.config)
+            self.job.tokenizer.save(temporary / model_folder.TOKENIZER)
             self.journal.folder = temporary
             with self.journal:
                 self.journal.save(self.training)
-            held.enter_context(bundle.locked(temporary))
+            held.enter_context(model_folder.locked(temporary))
         self.journal.folder = self.folder
 
     def resume(self) -> list[str]:
         """Back to the last checkpoint. Returns what is to be told."""
         state, seconds, remarks = self.journal.resume()
         self.training.restore(state)
-        events = [*read_events(self.folder / bundle.METRICS), *read_events(self.folder / bundle.SAMPLES)]
+        events = [*read_events(self.folder / model_folder.METRICS), *read_events(self.folder / model_folder.SAMPLES)]
         self.is_new = not events
         for event in events:
             self._remember(event)
@@ -330,9 +330,9 @@ class _Run:
             self._judge_at_the_end(finished)
         if self.report:
             self.report = replace(self.report, copying=self.lm.copying(self.copies))
-        bundle.write_weights(self.folder, self.lm.model)
+        model_folder.write_weights(self.folder, self.lm.model)
         if self.report:
-            write_whole(self.folder / bundle.CARD, self._card(self.report, finished))
+            write_whole(self.folder / model_folder.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
         outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
         say(self.console, closing_lines(self.folder, structure.total_parameters(self.lm.config.model), outcome.seconds,

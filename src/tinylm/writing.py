@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 
 import numpy as np
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.config.overrides import checked
 from tinylm.config.schema import LARGEST_SEED, RunConfig, SampleConfig, Storage
 from tinylm.config.section import whole_number
@@ -79,7 +79,7 @@ class Writing:
         assert self._weights is not None
         from tinylm.model.device import choose_device
 
-        return bundle.make_model(self.config.model, self._weights).to(choose_device(self._device)).eval()
+        return model_folder.make_model(self.config.model, self._weights).to(choose_device(self._device)).eval()
 
     def predict(self, prompt: str | list[int], top: int = 5) -> list[Prediction]:
         """The most likely next tokens, best first.

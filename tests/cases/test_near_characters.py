@@ -10,8 +10,8 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import accented, book, curly, rhyme, script
-from tinylm.bundle import read_tokenizer
 from tinylm.errors import TinyLMError
+from tinylm.model_folder import read_tokenizer
 from tinylm.text.near import NearCharacters
 from tinylm.text.tokenizer import Tokenizer
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import tinylm
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.errors import TinyLMError
 
 from .conftest import refusal
@@ -36,7 +36,7 @@ def test_without_checkpoints_it_is_still_a_model(folder):
 
 def test_a_block_that_fails_leaves_nothing(tmp_path):
     def write_half():
-        with bundle.new_folder(tmp_path / "a" / "run") as temporary:
+        with model_folder.new_folder(tmp_path / "a" / "run") as temporary:
             (temporary / "config.json").write_text("half")
             raise RuntimeError
 
@@ -46,20 +46,20 @@ def test_a_block_that_fails_leaves_nothing(tmp_path):
 
 
 def test_a_model_is_replaced_only_by_force_and_other_things_never(folder, tmp_path):
-    with pytest.raises(TinyLMError, match="--force"), bundle.new_folder(folder):
+    with pytest.raises(TinyLMError, match="--force"), model_folder.new_folder(folder):
         pass
-    with bundle.new_folder(folder, force=True) as temporary:
+    with model_folder.new_folder(folder, force=True) as temporary:
         (temporary / "config.json").write_text("new")
     assert [path.name for path in folder.iterdir()] == ["config.json"]
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "diary.txt").write_text("dear diary")
-    with pytest.raises(TinyLMError, match="not a model"), bundle.new_folder(mine, force=True):
+    with pytest.raises(TinyLMError, match="not a model"), model_folder.new_folder(mine, force=True):
         pass
-    with pytest.raises(TinyLMError, match="is a file"), bundle.new_folder(mine / "diary.txt", force=True):
+    with pytest.raises(TinyLMError, match="is a file"), model_folder.new_folder(mine / "diary.txt", force=True):
         pass
     with pytest.raises(TinyLMError, match="nothing can be written"):
-        bundle.check_free(mine / "diary.txt" / "run", force=False)
+        model_folder.check_free(mine / "diary.txt" / "run", force=False)
     assert (mine / "diary.txt").read_text() == "dear diary"
 
 
@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_swept_after_an_hour_and_what_vanishes_mea
     new.mkdir()
     os.utime(left, (0, 0))
     (tmp_path / ".run.gonenow1").symlink_to("nowhere")  # found in the folder, and not there any more
-    with bundle.new_folder(tmp_path / "run") as temporary:
+    with model_folder.new_folder(tmp_path / "run") as temporary:
         (temporary / "config.json").write_text("{}")
     assert (tmp_path / "run").is_dir()
     assert not left.exists()
@@ -78,7 +78,7 @@ def test_what_a_killed_process_left_is_swept_after_an_hour_and_what_vanishes_mea
 
 def test_an_empty_folder_may_be_filled(tmp_path):
     (tmp_path / "run").mkdir()
-    with bundle.new_folder(tmp_path / "run") as temporary:
+    with model_folder.new_folder(tmp_path / "run") as temporary:
         (temporary / "config.json").write_text("x")
     assert (tmp_path / "run" / "config.json").read_text() == "x"
 
@@ -119,6 +119,6 @@ def test_a_newer_format_is_refused_by_name(folder):
 
 def test_the_card_says_what_it_was_made_from_and_how_well_it_does(book_run):
     card = (book_run / "README.md").read_text()
-    config = bundle.read_config(book_run)
+    config = model_folder.read_config(book_run)
     for fact in ("book.txt", config.data.fingerprint, "bits a byte", "-grams |", "the last 10%"):
         assert fact in card, fact
