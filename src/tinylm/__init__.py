@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
     from tinylm.generation.completion import Completion
+    from tinylm.generation.generator import NearFormWarning, Prediction
     from tinylm.lm import LanguageModel, load
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import plan
     from tinylm.report import Report
     from tinylm.run import train
     from tinylm.text.tokenizer import Tokenizer
-    from tinylm.writing import NearFormWarning, Prediction
 
 # Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
 # very thread they wait for as soon as another program runs beside them: training was up to ten times slower.
@@ -38,8 +38,8 @@ _HOMES = {
     "TinyLMError": "errors",
     "Completion": "generation.completion",
     "LanguageModel": "lm",
-    "NearFormWarning": "writing",
-    "Prediction": "writing",
+    "NearFormWarning": "generation.generator",
+    "Prediction": "generation.generator",
     "load": "lm",
     "TinyLM": "model.transformer",
     "Report": "report",

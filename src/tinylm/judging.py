@@ -18,9 +18,9 @@ from tinylm.text.split import Split, split_corpus
 from tinylm.training_text import open_training_text
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
+    from tinylm.generation.generator import Writing
     from tinylm.report import Baselines, Report, Text
     from tinylm.text.left_out import LeftOut
-    from tinylm.writing import Writing
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `copying` lets the model write."""

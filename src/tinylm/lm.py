@@ -11,10 +11,10 @@ from tinylm import model_folder
 from tinylm.config.schema import RunConfig, Storage
 from tinylm.config.spelling import named
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.generation.generator import Writing
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.writing import Writing
 
 if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor

@@ -16,8 +16,8 @@ from tinylm import beforehand, headroom
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
-from tinylm.generation.decode import Decoder
-from tinylm.generation.window import generate_ids
+from tinylm.generation.context import generate_ids
+from tinylm.generation.torch_backend import Decoder
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device

@@ -13,8 +13,8 @@ from tinylm.engine.sampling_records import Choices
 from tinylm.engine.thread_tuner import AGAIN, CALL, SHARE, Pace
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
+from tinylm.generation.context import Window
 from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.window import Window
 from tinylm.sampling.sampler import Sampler
 
 CONFIG = ModelConfig(vocab_size=50, d_model=64, n_layers=2, n_heads=4, context_length=60)

@@ -17,8 +17,8 @@ from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.decode import Decoder
 from tinylm.generation.engine_decoder import EngineDecoder
+from tinylm.generation.torch_backend import Decoder
 
 WITHOUT_TORCH = """
 import sys

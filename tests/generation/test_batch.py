@@ -16,12 +16,12 @@ from tinylm.engine.micro_kernel import ROWS
 from tinylm.engine.weights import weights_of
 from tinylm.engine.workspace import Desk
 from tinylm.errors import TinyLMError
-from tinylm.generation import readers
+from tinylm.generation import backend
+from tinylm.generation.backend import EngineReader
 from tinylm.generation.batch import Batch, Text
-from tinylm.generation.decode import Decoder, TorchReader
+from tinylm.generation.context import generate_ids
 from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.readers import EngineReader
-from tinylm.generation.window import generate_ids
+from tinylm.generation.torch_backend import Decoder, TorchReader
 
 EOS = 2
 VOCAB = 40
@@ -130,7 +130,7 @@ def test_a_long_prompt_does_not_keep_others_waiting() -> None:
         steps += 1
         assert len(first.new) == written + 1
         assert steps > 1 or short.new
-    assert 3000 / readers.BLOCK <= steps <= 3000 / readers.BLOCK + 4
+    assert 3000 / backend.BLOCK <= steps <= 3000 / backend.BLOCK + 4
 
 
 @pytest.mark.parametrize("cached", [0, engines.CACHED])

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from tinylm.engine.engine import BLOCK, Engine
 from tinylm.engine.kv_cache import Stream
 from tinylm.engine.sampling_records import Choices
-from tinylm.generation.window import Window
+from tinylm.generation.context import Window
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 

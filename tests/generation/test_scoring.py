@@ -10,9 +10,9 @@ import pytest
 
 from tests.generation.twins import make_lm
 from tinylm.errors import TinyLMError
-from tinylm.generation import stepwise
+from tinylm.generation import scoring
+from tinylm.generation.backend import EngineReader, Piece
 from tinylm.generation.completion import TokenLogprobs
-from tinylm.generation.readers import EngineReader, Piece
 from tinylm.lm import LanguageModel
 
 Found = TypeVar("Found")
@@ -54,7 +54,7 @@ def test_pieces_of_any_size_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
     ids = ids_of(lm, 60)
     whole = result(lm.score_stepwise(ids, 1)), result(lm.predict_stepwise(ids, 3))
     for size in (1, 2, 7):
-        monkeypatch.setattr(stepwise, "LONGEST", size)
+        monkeypatch.setattr(scoring, "LONGEST", size)
         assert (result(lm.score_stepwise(ids, 1)), result(lm.predict_stepwise(ids, 3))) == whole
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from tinylm.errors import TinyLMError
+from tinylm.generation.backend import Piece, Reader
 from tinylm.generation.completion import TokenLogprobs, logprobs_of
-from tinylm.generation.readers import Piece, Reader
-from tinylm.generation.window import View
+from tinylm.generation.context import View
 from tinylm.sampling.filters import Logits
 from tinylm.text.tokenizer import Tokenizer
 

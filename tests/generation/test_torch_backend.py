@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tinylm.config.schema import ModelConfig, SampleConfig
-from tinylm.generation.decode import Decoder
-from tinylm.generation.window import generate_ids
+from tinylm.generation.context import generate_ids
+from tinylm.generation.torch_backend import Decoder
 from tinylm.model.transformer import TinyLM
 
 

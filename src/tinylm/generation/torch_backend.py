@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.readers import Piece
-from tinylm.generation.window import Window
+from tinylm.generation.backend import Piece
+from tinylm.generation.context import Window
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM

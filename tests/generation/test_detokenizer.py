@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.generation.stream import TextStream
+from tinylm.generation.detokenizer import TextStream
 from tinylm.text.tokenizer import Tokenizer
 
 TEXT = "the cat sat on the mat, naïve café, 日本語 🙂 the cat sat again"

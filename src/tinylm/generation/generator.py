@@ -24,16 +24,16 @@ from tinylm.generation.completion import (
     log_softmax,
     write_together,
 )
-from tinylm.generation.window import Window, fresh_seed, generate_ids
+from tinylm.generation.context import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
 from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
     from tinylm.engine.engine import Engine
+    from tinylm.generation.backend import Reader
     from tinylm.generation.batch import Batch
     from tinylm.generation.beam import Found
-    from tinylm.generation.readers import Reader
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.sampling.filters import Logits
@@ -100,7 +100,7 @@ class Writing:
     def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
         """The same after these ids, which begin with `<bos>`: a generator that takes a break after each piece of work.
         """
-        from tinylm.generation.stepwise import logits_stepwise
+        from tinylm.generation.scoring import logits_stepwise
 
         logits = yield from logits_stepwise(self._reader(), ids)
         return self._predictions(logits, top)
@@ -111,7 +111,7 @@ class Writing:
         Raises:
             TinyLMError: the model is damaged: a logit is not finite.
         """
-        from tinylm.generation.stepwise import logprobs_stepwise
+        from tinylm.generation.scoring import logprobs_stepwise
 
         return (yield from logprobs_stepwise(self._reader(), ids, top, self.tokenizer))
 
@@ -279,7 +279,7 @@ class Writing:
             from tinylm.generation.engine_decoder import EngineDecoder
 
             return EngineDecoder(self._engine, ids)
-        from tinylm.generation.decode import Decoder
+        from tinylm.generation.torch_backend import Decoder
 
         return Decoder(self.model, ids, cores=self._torch_cores())
 
@@ -292,10 +292,10 @@ class Writing:
 
     def _reader(self) -> Reader:
         if self._engine_serves():
-            from tinylm.generation.readers import EngineReader
+            from tinylm.generation.backend import EngineReader
 
             return EngineReader(self._engine)
-        from tinylm.generation.decode import TorchReader
+        from tinylm.generation.torch_backend import TorchReader
 
         return TorchReader(self.model, cores=self._torch_cores())
 
