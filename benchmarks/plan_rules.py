@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig, size
-from tinylm.inspection import baselines, structure
+from tinylm.evaluation import baselines
+from tinylm.inspection import structure
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.text.corpus import open_corpus

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
+    from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
     from tinylm.generation.generator import NearFormWarning, Prediction
     from tinylm.lm import LanguageModel, load
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import plan
-    from tinylm.report import Report
     from tinylm.run import train
     from tinylm.text.tokenizer import Tokenizer
 
@@ -42,7 +42,7 @@ _HOMES = {
     "Prediction": "generation.generator",
     "load": "lm",
     "TinyLM": "model.transformer",
-    "Report": "report",
+    "Report": "evaluation.report",
     "plan": "prepare",
     "train": "run",
     "Tokenizer": "text.tokenizer",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
+from tinylm.evaluation.memorization import Copied
+from tinylm.evaluation.report import Report, cautions, figure, say_copied, standings, verdict
 from tinylm.inspection import structure
-from tinylm.inspection.copying import Copied
-from tinylm.report import Report, cautions, figure, say_copied, standings, verdict
 from tinylm.system.untrusted import harmless, visible
 from tinylm.training.events import Finished
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from tinylm.config.schema import RunConfig
+from tinylm.evaluation.memorization import MOST_SEARCHED
+from tinylm.evaluation.report import Baselines
 from tinylm.headroom import needed_bytes
 from tinylm.inspection import structure
-from tinylm.inspection.copying import MOST_SEARCHED
-from tinylm.report import Baselines
 from tinylm.system.memory import peak_so_far
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE

@@ -19,11 +19,11 @@ from tinylm.text.tokenizer import Tokenizer
 if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor
 
-    from tinylm.inspection.copying import Copied, CopyIndex
-    from tinylm.judging import Judge
+    from tinylm.evaluation.evaluator import Judge
+    from tinylm.evaluation.memorization import Copied, CopyIndex
+    from tinylm.evaluation.report import Report
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
-    from tinylm.report import Report
     from tinylm.text.reading.sources import Given
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -85,7 +85,7 @@ class LanguageModel(Writing):
 
     @cached_property
     def judge(self) -> Judge:
-        from tinylm.judging import Judge
+        from tinylm.evaluation.evaluator import Judge
 
         return Judge(self)
 

@@ -21,9 +21,9 @@ from tinylm import model_folder
 from tinylm.card import again
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.report import Report, cautions, table, verdict
 from tinylm.inspection import structure
 from tinylm.inspection.records import History, read_events
-from tinylm.report import Report, cautions, table, verdict
 from tinylm.system.files import write_whole
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, harmless, visible

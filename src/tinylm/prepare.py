@@ -15,6 +15,8 @@ import torch
 from tinylm import beforehand, headroom
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
+from tinylm.evaluation.report import Baselines, baselines_of_run
+from tinylm.evaluation.training_text import lasting, lasting_validation, validation_fingerprint
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.context import generate_ids
 from tinylm.generation.torch_backend import Decoder
@@ -23,7 +25,6 @@ from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
-from tinylm.report import Baselines, baselines_of_run
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
 from tinylm.system.signals import interruptible
@@ -39,7 +40,6 @@ from tinylm.training.backend import Compute, choose_compute, must_compile
 from tinylm.training.cpu import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
-from tinylm.training_text import lasting, lasting_validation, validation_fingerprint
 
 LONG_TEXT = 20_000_000
 """Bytes. Reading so many takes long enough to be told of it."""

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from tinylm.errors import command
-from tinylm.report import Report, called, cautions, figure, say_copied, table, verdict
+from tinylm.evaluation.report import Report, called, cautions, figure, say_copied, table, verdict
 from tinylm.system.untrusted import LINE_END, harmless, visible
 from tinylm.training.diagnostics.doctor import Remark
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated

@@ -18,9 +18,9 @@ from tests.cli.conftest import Command
 from tinylm.card import as_text, write_card
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.report import Report
 from tinylm.page import make_page
 from tinylm.progress import Display, say
-from tinylm.report import Report
 from tinylm.run import run_folder
 from tinylm.serving.limits import Limits
 from tinylm.serving.shelf import Shelf

@@ -10,8 +10,8 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import QUICK, book
+from tinylm.evaluation.report import Report, cautions, figure, verdict
 from tinylm.inspection.records import History, read_events
-from tinylm.report import Report, cautions, figure, verdict
 from tinylm.text.left_out import LeftOut
 
 VERSE = ("Rose is red,", "violets are blue,", "sugar is sweet,", "and so are you.")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.inspection.baselines import _ranked, best_order, compressor, ngram, uniform, unigram
+from tinylm.evaluation.baselines import _ranked, best_order, compressor, ngram, uniform, unigram
 
 SHAKESPEARE = Path(__file__).parents[3] / "shared/data/tinyshakespeare.txt"
 VOCAB = 4

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
-from tinylm.inspection.copying import Copied, CopyIndex, together
+from tinylm.evaluation.memorization import Copied, CopyIndex, together
+from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.reading.sources import Given, Options, Texts
 from tinylm.text.split import Split, split_corpus
-from tinylm.training_text import open_training_text
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
+    from tinylm.evaluation.report import Baselines, Report, Text
     from tinylm.generation.generator import Writing
-    from tinylm.report import Baselines, Report, Text
     from tinylm.text.left_out import LeftOut
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
@@ -42,7 +42,7 @@ class Judge:
 
     def evaluate(self, source: Given | None, read_as: dict[str, Any]) -> Report:
         """See `LanguageModel.evaluate`."""
-        from tinylm.report import baselines_of_run
+        from tinylm.evaluation.report import baselines_of_run
 
         if source is None and read_as:
             raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
@@ -62,7 +62,7 @@ class Judge:
 
     def _judge_other(self, split: Split, name: str) -> Report:
         """The report on a text that the tokenizer may not know the whole of."""
-        from tinylm.report import Text, measure_baselines
+        from tinylm.evaluation.report import Text, measure_baselines
         from tinylm.text.left_out import KnownAlone, best_form, measure
 
         form = best_form(split.train, self.lm.tokenizer)
@@ -79,7 +79,7 @@ class Judge:
         return split.train.corpus.stats().fingerprint == self.lm.config.data.fingerprint
 
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
-        from tinylm.report import judge
+        from tinylm.evaluation.report import judge
 
         report = judge(self.lm.model, part, layout=self.lm.config.data.rows, split=split, counted=counted)
         if not math.isfinite(report.loss):
@@ -89,7 +89,7 @@ class Judge:
 
     def _baselines_of_training(self, other: Text, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
-        from tinylm.report import Baselines, Text, measure_baselines
+        from tinylm.evaluation.report import Baselines, Text, measure_baselines
 
         try:
             split = self._training_split()

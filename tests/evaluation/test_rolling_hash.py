@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.inspection import windows
-from tinylm.inspection.windows import Wanted, Windows, chunks, hash_rows
+from tinylm.evaluation import rolling_hash
+from tinylm.evaluation.rolling_hash import Wanted, Windows, chunks, hash_rows
 
 numbers = st.lists(st.integers(0, 3), max_size=30).map(lambda values: np.array(values, np.uint16))
 quick = settings(derandomize=True, deadline=None)
@@ -33,7 +33,7 @@ def test_what_is_wanted_is_found_at_its_places(values, others, width):
 
 
 def test_chunks_hold_every_window_once_whole(monkeypatch):
-    monkeypatch.setattr(windows, "CHUNK", 8)
+    monkeypatch.setattr(rolling_hash, "CHUNK", 8)
     values = np.arange(50, dtype=np.uint32)
     whole = Windows(values).hashes(5).tolist()
     for longest in (5, 20):

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-from tinylm.inspection import baselines
-from tinylm.inspection.copying import Copied
+from tinylm.evaluation import baselines
+from tinylm.evaluation.memorization import Copied
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Dataset, Part
 from tinylm.text.left_out import NOTHING, LeftOut, measure, share_unknown, white_space

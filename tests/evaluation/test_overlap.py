@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.inspection import repeats, windows
-from tinylm.inspection.repeats import repeated_share, stretch_tokens, unknown_share
+from tinylm.evaluation import overlap, rolling_hash
+from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
 
 ids = st.lists(st.integers(0, 2), max_size=60).map(lambda values: np.array(values, np.uint16))
 
@@ -24,16 +24,16 @@ def test_it_is_the_share_counted_by_hand(train, validation, width):
 
 def test_a_planted_stretch_is_found_in_a_long_text():
     dice = np.random.default_rng(0)
-    train, validation = (dice.integers(0, 60, n).astype(np.uint16) for n in (3 * windows.CHUNK, 40_000))
+    train, validation = (dice.integers(0, 60, n).astype(np.uint16) for n in (3 * rolling_hash.CHUNK, 40_000))
     assert repeated_share(train, validation, 64) == 0
-    at = windows.CHUNK - 5_000  # across the border of two chunks
+    at = rolling_hash.CHUNK - 5_000  # across the border of two chunks
     validation[20_000:30_000] = train[at:at + 10_000]
     assert repeated_share(train, validation, 64) == pytest.approx(0.25, abs=0.001)
 
 
 def test_equal_hashes_alone_are_no_repeat(monkeypatch):
-    monkeypatch.setattr(repeats, "hash_rows", lambda rows: np.zeros(len(rows), np.uint64))
-    monkeypatch.setattr(windows.Windows, "hashes", lambda *_: np.zeros(10, np.uint64))
+    monkeypatch.setattr(overlap, "hash_rows", lambda rows: np.zeros(len(rows), np.uint64))
+    monkeypatch.setattr(rolling_hash.Windows, "hashes", lambda *_: np.zeros(10, np.uint64))
     assert repeated_share(np.arange(20), np.arange(50, 90), 4) == 0
 
 

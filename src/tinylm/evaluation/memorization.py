@@ -24,7 +24,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from tinylm.inspection.windows import Numbers, Wanted, Windows, chunks
+from tinylm.evaluation.rolling_hash import Numbers, Wanted, Windows, chunks
 from tinylm.system.memory import give_back
 from tinylm.text.corpus import Piece
 from tinylm.text.split import Slice

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.inspection.windows import Numbers, Wanted, chunks, hash_rows
+from tinylm.evaluation.rolling_hash import Numbers, Wanted, chunks, hash_rows
 
 STRETCH_BYTES = 64
 """Shorter stretches occur twice in most texts."""

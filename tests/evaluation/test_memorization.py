@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.inspection import copying, windows
-from tinylm.inspection.copying import Copied, CopyIndex, Place, together
+from tinylm.evaluation import memorization, rolling_hash
+from tinylm.evaluation.memorization import Copied, CopyIndex, Place, together
 from tinylm.text.corpus import open_corpus
 from tinylm.text.split import split_corpus
 
@@ -83,10 +83,11 @@ def test_chunks_blocks_and_equal_hashes_change_nothing(place, first, length):
     text = "zzz " + " ".join(plant) + " zzz"
     expected = index_of(place, "\n".join(NUMBERED)).measure(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "CHUNK", 16)
-        patch.setattr(copying, "_BLOCK", 40)
+        patch.setattr(rolling_hash, "CHUNK", 16)
+        patch.setattr(memorization, "_BLOCK", 40)
         assert index_of(place, "\n".join(NUMBERED)).measure(text) == expected
-        patch.setattr(copying, "_word_numbers", lambda text: windows.np.array([len(w) for w in text.split()], "u4"))
+        patch.setattr(memorization, "_word_numbers",
+                      lambda text: rolling_hash.np.array([len(w) for w in text.split()], "u4"))
         assert index_of(place, "\n".join(NUMBERED)).measure(text) == expected
     assert expected.longest == len(plant)
     assert expected.where == Place(str(place), first + 1, NUMBERED[first])
@@ -112,7 +113,7 @@ def test_nothing_is_copied_across_the_end_of_a_document(place):
 
 
 def test_file_and_line_in_a_folder_of_many_kinds(tmp_path, monkeypatch):
-    monkeypatch.setattr(copying, "_BLOCK", 16)
+    monkeypatch.setattr(memorization, "_BLOCK", 16)
     (tmp_path / "a.txt").write_text("one two\nthree four\n")
     (tmp_path / "b.jsonl").write_text('{"text": "five six\\nseven"}\n\n{"text": "eight\\nnine ten"}\n')
     (tmp_path / "c.txt").write_text("\n\neleven twelve")
@@ -125,16 +126,16 @@ def test_file_and_line_in_a_folder_of_many_kinds(tmp_path, monkeypatch):
 
 
 def test_of_a_long_text_the_beginning_is_searched_and_that_is_said(place, monkeypatch):
-    monkeypatch.setattr(copying, "_BLOCK", 40)
+    monkeypatch.setattr(memorization, "_BLOCK", 40)
     whole = index_of(place, "\n".join(NUMBERED)).measure("w10 w11")
     assert whole.searched is None
-    monkeypatch.setattr(copying, "MOST_SEARCHED", 500)
+    monkeypatch.setattr(memorization, "MOST_SEARCHED", 500)
     index = CopyIndex(split_corpus(open_corpus(place), 0.0).train)
     near, far = index.measure("w10 w11"), index.measure("w290 w291")
     assert (near.longest, far.longest) == (2, 0)
     assert near.searched == far.searched
     assert 500 <= near.searched <= 600
-    monkeypatch.setattr(copying, "MOST_SEARCHED", place.stat().st_size)
+    monkeypatch.setattr(memorization, "MOST_SEARCHED", place.stat().st_size)
     assert CopyIndex(split_corpus(open_corpus(place), 0.0).train).measure("w290 w291") == \
         index_of(place).measure("w290 w291")
 
@@ -166,7 +167,7 @@ def test_a_long_line_is_shown_around_the_copy(place):
     assert copied.where is not None
     assert copied.where.line == 1
     assert "w30000 w30001 w30002" in copied.where.text
-    assert len(copied.where.text) <= copying.LINE
+    assert len(copied.where.text) <= memorization.LINE
 
 
 def test_texts_together(place):
@@ -184,7 +185,7 @@ def test_a_text_that_repeats_itself_is_measured_in_no_time(place):
 
 MEASURE = """
 import resource, sys
-from tinylm.inspection.copying import CopyIndex
+from tinylm.evaluation.memorization import CopyIndex
 from tinylm.text.corpus import open_corpus
 from tinylm.text.split import split_corpus
 split = split_corpus(open_corpus(sys.argv[1]), 0.0)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tinylm import report as report_module
-from tinylm.inspection.copying import Copied, Place
-from tinylm.report import Report, measure_baselines, say_copied, standings, texts, verdict
+from tinylm.evaluation import report as report_module
+from tinylm.evaluation.memorization import Copied, Place
+from tinylm.evaluation.report import Report, measure_baselines, say_copied, standings, texts, verdict
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
 from tinylm.text.split import split_corpus, train_tokenizer
