@@ -12,18 +12,21 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm import beforehand, headroom
+from tinylm import beforehand
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import lasting, lasting_validation, validation_fingerprint
-from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.context import generate_ids
 from tinylm.generation.torch_backend import Decoder
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
 from tinylm.model.transformer import TinyLM
+from tinylm.planning import defaults as rules
+from tinylm.planning import memory_check
+from tinylm.planning.forecast import Forecast, make_forecast
+from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
 from tinylm.progress import duration
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
@@ -35,11 +38,9 @@ from tinylm.text.reading.sources import Given, Options, chosen_source
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
-from tinylm.training import plan as rules
 from tinylm.training.backend import Compute, choose_compute, must_compile
 from tinylm.training.cpu import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
-from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
 
 LONG_TEXT = 20_000_000
 """Bytes. Reading so many takes long enough to be told of it."""
@@ -214,12 +215,12 @@ def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
     fill_in = partial(rules.fill_in, chosen, n_bytes=text.dataset.train.n_bytes, n_tokens=text.dataset.train.n_tokens,
                       vocab_size=text.tokenizer.vocab_size, speed=speed)
     judged = text.dataset.validation.n_tokens if text.dataset.validation else 0
-    available = headroom.available_bytes(device)
+    available = memory_check.available_bytes(device)
     config = _config_of(text, chosen, fill_in())
     if not rules.has_shape(chosen["model"]):
-        fitting = headroom.fitting_sizes(config.model, config.train, judged, available, device)
+        fitting = memory_check.fitting_sizes(config.model, config.train, judged, available, device)
         config = _config_of(text, chosen, fill_in(fitting=fitting))
-    headroom.refuse_what_will_not_fit(config.model, config.train, judged, available, device)
+    memory_check.refuse_what_will_not_fit(config.model, config.train, judged, available, device)
     return config
 
 

@@ -17,12 +17,12 @@ import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.model.transformer import TinyLM
+from tinylm.planning.defaults import training_flops, width_factor
 from tinylm.training.backend import Backward, Compute, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
 from tinylm.training.loss import Batch
 from tinylm.training.optimizer import make_optimizers
-from tinylm.training.plan import training_flops, width_factor
 from tinylm.training.step import train_step
 
 REFERENCE_SIZE = "0.3M"

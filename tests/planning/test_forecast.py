@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm import forecast
+from tinylm.planning import forecast
 from tinylm.prepare import plan
 from tinylm.system.memory import peak_so_far
 
@@ -32,12 +32,12 @@ CHILDREN = """
 import json, os, resource, sys
 import psutil, torch
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.headroom import needed_bytes
+from tinylm.planning.memory_check import needed_bytes
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import Backward, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.optimizer import make_optimizers
-from tinylm.training.speed import smallest, warm_up
+from tinylm.planning.throughput import smallest, warm_up
 from tinylm.training.step import train_step
 
 JUDGED = 1024

@@ -10,13 +10,13 @@ import torch
 from tinylm.config.schema import RunConfig
 from tinylm.evaluation.memorization import MOST_SEARCHED
 from tinylm.evaluation.report import Baselines
-from tinylm.headroom import needed_bytes
 from tinylm.inspection import structure
+from tinylm.planning.defaults import useful_epochs
+from tinylm.planning.memory_check import needed_bytes
+from tinylm.planning.throughput import Pace
 from tinylm.system.memory import peak_so_far
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
-from tinylm.training.plan import useful_epochs
-from tinylm.training.speed import Pace
 
 SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
 """Written after each validation, and to see what the finished model copies."""

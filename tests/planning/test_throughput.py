@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.training import speed
+from tinylm.planning import throughput
 from tinylm.training.backend import choose_compute
 
 CPU = torch.device("cpu")
@@ -24,11 +24,11 @@ class Rows:
 
 
 def test_the_speed_of_this_machine_is_a_speed():
-    assert 1e6 < speed.measure_speed(speed.smallest({}), CPU, seconds=0.0) < 1e15
+    assert 1e6 < throughput.measure_speed(throughput.smallest({}), CPU, seconds=0.0) < 1e15
 
 
 def test_every_part_of_a_run_takes_time():
-    pace = speed.measure_pace(MODEL, TrainConfig(steps=1, batch_size=4), Rows(), compute=COMPUTE,
+    pace = throughput.measure_pace(MODEL, TrainConfig(steps=1, batch_size=4), Rows(), compute=COMPUTE,
                               seconds=0.05)
     assert min(pace.step, pace.judged_token, pace.new_token, pace.building) > 0
 
@@ -36,14 +36,14 @@ def test_every_part_of_a_run_takes_time():
 def test_of_a_large_batch_a_part_is_timed():
     rows = Rows()
     train = TrainConfig(steps=1, batch_size=10**6)
-    speed.measure_pace(MODEL, train, rows, compute=COMPUTE, seconds=0.0)
-    assert max(rows.asked) == speed.ROWS_A_CORE * COMPUTE.workers.cores
+    throughput.measure_pace(MODEL, train, rows, compute=COMPUTE, seconds=0.0)
+    assert max(rows.asked) == throughput.ROWS_A_CORE * COMPUTE.workers.cores
 
 
 def test_measuring_leaves_the_random_state_and_the_threads_alone():
     torch.manual_seed(1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    speed.warm_up(speed.smallest({}), CPU)
-    speed.measure_pace(MODEL, TrainConfig(steps=1), Rows(), compute=COMPUTE, seconds=0.0)
+    throughput.warm_up(throughput.smallest({}), CPU)
+    throughput.measure_pace(MODEL, TrainConfig(steps=1), Rows(), compute=COMPUTE, seconds=0.0)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads

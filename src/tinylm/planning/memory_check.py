@@ -11,7 +11,7 @@ import torch
 from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import TOKENS_AT_ONCE
-from tinylm.inspection.memory import training_peak
+from tinylm.planning.memory_model import training_peak
 from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
