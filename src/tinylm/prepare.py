@@ -27,7 +27,7 @@ from tinylm.planning import defaults as rules
 from tinylm.planning import memory_check
 from tinylm.planning.forecast import Forecast, make_forecast
 from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
-from tinylm.progress import duration
+from tinylm.reports.terminal import duration
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
 from tinylm.system.signals import interruptible

@@ -12,7 +12,7 @@ import pytest
 import tinylm as library
 from tinylm.cli.demo import NEXT
 from tinylm.evaluation.report import Report, verdict
-from tinylm.page import make_page
+from tinylm.reports.html_page import make_page
 from tinylm.text.corpus import open_corpus
 
 from .recipes import QUICK, book

@@ -15,12 +15,12 @@ from rich.console import Console
 import tinylm as package
 from tests.cases import recipes
 from tests.cli.conftest import Command
-from tinylm.card import as_text, write_card
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report
-from tinylm.page import make_page
-from tinylm.progress import Display, say
+from tinylm.reports.html_page import make_page
+from tinylm.reports.model_card import as_text, write_card
+from tinylm.reports.terminal import Display, say
 from tinylm.run import run_folder
 from tinylm.serving.limits import Limits
 from tinylm.serving.shelf import Shelf

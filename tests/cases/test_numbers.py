@@ -11,7 +11,7 @@ import pytest
 import tinylm as product
 from tests.cases.recipes import QUICK, book
 from tinylm.evaluation.report import Report, cautions, figure, verdict
-from tinylm.inspection.records import History, read_events
+from tinylm.reports.history import History, read_events
 from tinylm.text.left_out import LeftOut
 
 VERSE = ("Rose is red,", "violets are blue,", "sugar is sweet,", "and so are you.")

@@ -1,7 +1,7 @@
 """Figures of a training run, from its events: the loss, the learning rate, the gradient of each layer.
 
 Names in the records are text: plotly would read some tags in a label as markup, so every label is escaped. Colours are
-middle tones that can be seen on a white page and on a black one; the page sets those of text and grid (page.html).
+middle tones that can be seen on a white page and on a black one; the page sets those of text and grid (html_page.html).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from tinylm.inspection.records import History
+from tinylm.reports.history import History
 from tinylm.training.events import Stepped
 
 POINTS = 2000

@@ -18,12 +18,12 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from tinylm import model_folder
-from tinylm.card import again
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report, cautions, table, verdict
 from tinylm.inspection import structure
-from tinylm.inspection.records import History, read_events
+from tinylm.reports.history import History, read_events
+from tinylm.reports.model_card import again
 from tinylm.system.files import write_whole
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, harmless, visible
@@ -292,11 +292,11 @@ def _rows(values: Mapping[str, str]) -> str:
 
 
 def _figures(history: History, beside: Report | None) -> dict[str, go.Figure]:
-    from tinylm.inspection import figures
+    from tinylm.reports import plots
 
     baselines = [(name, bits) for name, bits in table(beside) if bits != beside.bits_per_byte] if beside else []
-    return {"loss": figures.loss_curve(history, baselines), "rate": figures.learning_rate_curve(history),
-            "gradients": figures.gradient_map(history)}
+    return {"loss": plots.loss_curve(history, baselines), "rate": plots.learning_rate_curve(history),
+            "gradients": plots.gradient_map(history)}
 
 
 def _data(name: str, figure: go.Figure) -> str:

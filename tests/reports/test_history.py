@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinylm.inspection.records import History, read_events
+from tinylm.reports.history import History, read_events
 from tinylm.training.events import (
     Began,
     Event,

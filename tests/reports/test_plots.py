@@ -9,7 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from tinylm.inspection.figures import (
+from tinylm.reports.history import History
+from tinylm.reports.plots import (
     COLUMNS,
     POINTS,
     columns,
@@ -20,7 +21,6 @@ from tinylm.inspection.figures import (
     smoothed,
     thin,
 )
-from tinylm.inspection.records import History
 from tinylm.training.events import Began, Event, RolledBack, Stepped, Validated
 
 BEGAN = Began(1000, 50, 16, 900, 1800, 100, 200, {}, 0.0, 0.0)

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from tinylm.card import write_card
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.memorization import Copied, Place
 from tinylm.evaluation.report import Report
+from tinylm.reports.model_card import write_card
 from tinylm.training.events import Finished
 
 CONFIG = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="/home/ann/book.txt", fingerprint="f00d"),
