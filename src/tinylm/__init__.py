@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tinylm.generation.generator import NearFormWarning, Prediction
     from tinylm.lm import LanguageModel, load
     from tinylm.model.transformer import TinyLM
-    from tinylm.prepare import plan
-    from tinylm.run import train
+    from tinylm.runs.prepare import plan
+    from tinylm.runs.run import train
     from tinylm.text.tokenizer import Tokenizer
 
 # Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
@@ -43,8 +43,8 @@ _HOMES = {
     "load": "lm",
     "TinyLM": "model.transformer",
     "Report": "evaluation.report",
-    "plan": "prepare",
-    "train": "run",
+    "plan": "runs.prepare",
+    "train": "runs.run",
     "Tokenizer": "text.tokenizer",
 }
 

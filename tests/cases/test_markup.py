@@ -21,7 +21,7 @@ from tinylm.evaluation.report import Report
 from tinylm.reports.html_page import make_page
 from tinylm.reports.model_card import as_text, write_card
 from tinylm.reports.terminal import Display, say
-from tinylm.run import run_folder
+from tinylm.runs.run import run_folder
 from tinylm.serving.limits import Limits
 from tinylm.serving.shelf import Shelf
 from tinylm.system.files import legal_name
@@ -42,7 +42,7 @@ EPOCHS = ("--preset", "notebook", "--epochs", "1")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tinylm.prepare.COUNTED_PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("tinylm.runs.prepare.COUNTED_PROBE_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
 
 

@@ -38,7 +38,7 @@ def said(place: Path) -> dict[str, tuple[str, Path]]:
     from rich.console import Console
 
     from tinylm.config.overrides import choices
-    from tinylm.run import train_run
+    from tinylm.runs.run import train_run
 
     told = {}
     for name, text, tokenizer in (("poem", poem(), "word"), ("flat", poem(" ", ""), "word"), ("char", poem(), "char")):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.planning import forecast
-from tinylm.prepare import plan
+from tinylm.runs.prepare import plan
 from tinylm.system.memory import peak_so_far
 
 SMALL = {"vocab_size": 300, "context_length": 64, "d_model": 32, "n_layers": 2, "n_heads": 2}

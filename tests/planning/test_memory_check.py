@@ -7,8 +7,8 @@ import torch
 from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
 from tinylm.planning import memory_check
-from tinylm.prepare import plan
-from tinylm.run import train
+from tinylm.runs.prepare import plan
+from tinylm.runs.run import train
 
 CPU = torch.device("cpu")
 GIGABYTE = 10**9

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 import tinylm
-from tinylm import model_folder, run
+from tinylm import model_folder
+from tinylm.runs import run
 from tinylm.errors import TinyLMError
-from tinylm.journal import Journal
+from tinylm.runs.recorder import Journal
 
 SMALL = {"model": {"context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2, "dropout": 0.1},
          "train": {"evaluate_every": 3, "batch_size": 8}}
@@ -151,8 +152,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(undisturbed, tmp_path, cap
 
 def test_while_it_trains_the_best_weights_so_far_can_be_asked(book, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("tinylm.journal.SHORTEST", 0.0)
-    monkeypatch.setattr("tinylm.journal.SHARE", 1e9)
+    monkeypatch.setattr("tinylm.runs.recorder.SHORTEST", 0.0)
+    monkeypatch.setattr("tinylm.runs.recorder.SHARE", 1e9)
     save = Journal.save
 
     def save_and_ask(journal, training):

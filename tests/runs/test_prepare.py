@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tinylm import prepare
+from tinylm.runs import prepare
 from tinylm.config.overrides import choices
 
 TEXT = "the cat sat on the mat, and the cat sat on the hat. " * 20

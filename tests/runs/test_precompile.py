@@ -8,7 +8,7 @@ import pytest
 import torch
 from numba import float32, typeof
 
-from tinylm import beforehand
+from tinylm.runs import precompile
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
@@ -39,8 +39,8 @@ def called(monkeypatch):
 
 @pytest.fixture
 def wanted():
-    stored = beforehand.stored_as()
-    kernels = [*beforehand.forward(stored), *beforehand.forward(float32), *beforehand.backward(stored)]
+    stored = precompile.stored_as()
+    kernels = [*precompile.forward(stored), *precompile.forward(float32), *precompile.backward(stored)]
     return {kernel.py_func.__name__: {types for other, types in kernels if other is kernel} for kernel, _ in kernels}
 
 
@@ -57,16 +57,16 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(wanted, called,
 
 RUN = """
 import sys
-from tinylm import beforehand
+from tinylm.runs import precompile
 
-beforehand.start()
-beforehand.finish()
+precompile.start()
+precompile.finish()
 import tinylm
 from tinylm.sampling.filters import choose
-from tinylm.training.cpu import attention, bends, kernels
+from tinylm.training.cpu import activations, attention, kernels
 
 tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)
-used = [choose, attention.attend, attention.attend_backward, bends.swiglu, bends.swiglu_backward, kernels.embed,
+used = [choose, attention.attend, attention.attend_backward, activations.swiglu, activations.swiglu_backward, kernels.embed,
         kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm, kernels.cross_entropy]
 print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
       sum(sum(each.stats.cache_misses.values()) for each in used))

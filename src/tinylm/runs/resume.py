@@ -13,7 +13,7 @@ from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.report import baselines_of_run
 from tinylm.evaluation.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
 from tinylm.model.device import choose_device
-from tinylm.prepare import Job, describe
+from tinylm.runs.prepare import Job, describe
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
 from tinylm.text.reading.sources import Given, Texts

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm import beforehand
+from tinylm.runs import precompile
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
@@ -122,7 +122,7 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     if must_compile(smallest(chosen["model"]), device):
         for line in announcement(attention.attend, "for this processor", "about ten seconds"):
             tell(line)
-        beforehand.start()
+        precompile.start()
     corpus = open_corpus(source, Options.of(DataConfig(**data)))
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
@@ -169,7 +169,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
           tell: Callable[[str], None]) -> Prepared:
     counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
-    beforehand.finish()
+    precompile.finish()
     for line in announcement(choose, *COMPILING):
         tell(line)
     warm_up(kind, device, precision)

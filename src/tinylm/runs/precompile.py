@@ -1,7 +1,7 @@
 """What a run compiles, compiled in processes of their own while it imports torch and reads its text: the compiler takes
 one core, and what comes before the first step takes one, too.
 
-    python -m tinylm.beforehand SHARE
+    python -m tinylm.runs.precompile SHARE
 
 compiles one of the shares and leaves it on disk, where kernels are looked for before they are compiled. Where this does
 not come about nothing is lost but time: what is missing is compiled when it is needed.
