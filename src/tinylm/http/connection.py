@@ -11,10 +11,10 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
-from tinylm.serving.errors import ApiError
-from tinylm.serving.guard import POLICY, SAFE
-from tinylm.serving.limits import HEADER_BYTES, Limits
-from tinylm.serving.responses import dumps
+from tinylm.http.access import POLICY, SAFE
+from tinylm.http.errors import ApiError
+from tinylm.http.limits import HEADER_BYTES, Limits
+from tinylm.http.responses import dumps
 
 _TLS = b"\x16\x03"
 """How a client that was given an https:// address begins."""

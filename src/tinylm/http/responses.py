@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tinylm.serving.errors import ApiError
+from tinylm.http.errors import ApiError
 
 
 class ClientGone(Exception):

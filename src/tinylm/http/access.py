@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tinylm.serving.errors import ApiError
-from tinylm.serving.responses import send_error
+from tinylm.http.errors import ApiError
+from tinylm.http.responses import send_error
 
 OPEN_PATH = "/healthz"
 """Answers without a key: that the server is there."""
