@@ -33,7 +33,7 @@ def called(monkeypatch):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
             if ours and not name.startswith("_"):
                 monkeypatch.setattr(room, name, recording(kernel))
-    monkeypatch.setattr(network, "BENDS", {name: tuple(map(recording, pair)) for name, pair in network.BENDS.items()})
+    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(recording, pair)) for name, pair in network.ACTIVATIONS.items()})
     return seen
 
 

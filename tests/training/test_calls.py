@@ -51,7 +51,8 @@ def kernel_calls(monkeypatch):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
             if ours and not name.startswith("_"):  # those are parts, compiled into the others
                 monkeypatch.setattr(room, name, counting(kernel))
-    monkeypatch.setattr(network, "BENDS", {name: tuple(map(counting, bend)) for name, bend in network.BENDS.items()})
+    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(counting, pair))
+                                                 for name, pair in network.ACTIVATIONS.items()})
     return counted
 
 

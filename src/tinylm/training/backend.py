@@ -88,9 +88,9 @@ class Backward:
         self._model, self._compute = model, compute
         self._fast = None
         if compute.fast and isinstance(model, TinyLM):
-            from tinylm.training.cpu.gradients import FastGradients
+            from tinylm.training.cpu.gradients import CpuGradients
 
-            self._fast = FastGradients(model, compute.dtype, compute.workers)
+            self._fast = CpuGradients(model, compute.dtype, compute.workers)
 
     def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there: (B, T) each.
@@ -116,9 +116,9 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
     """The fast path to the loss of rows that are judged, in 32 bits; None: `evaluate` takes the reference."""
     if not compute.fast:
         return None
-    from tinylm.training.cpu.gradients import FastLoss
+    from tinylm.training.cpu.gradients import CpuLoss
 
-    return FastLoss(model, compute.workers)
+    return CpuLoss(model, compute.workers)
 
 
 def _somebody_listens(model: nn.Module) -> bool:

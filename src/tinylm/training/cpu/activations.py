@@ -85,7 +85,7 @@ def gelu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
             dpre[n, f] = stored(dpre, read(dpost[n, f]) * s * (ONE + x * slope * (ONE - s)))
 
 
-BENDS: dict[str, tuple[Any, Any]] = {
+ACTIVATIONS: dict[str, tuple[Any, Any]] = {
     "swiglu": (swiglu, swiglu_backward), "relu": (relu, relu_backward), "gelu": (gelu, gelu_backward),
     "squared_relu": (squared_relu, squared_relu_backward),
 }

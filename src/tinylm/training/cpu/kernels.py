@@ -74,13 +74,13 @@ def norm_backward(dy: Any, x: Any, rstd: Any, weight: Any, dx: Any, dweight: Any
     """Adds the norm's part to dx (N, D), the gradient of the stream, and copies that for the branch before it."""
     width = x.shape[1]
     for n in range(x.shape[0]):
-        r, along = rstd[n], ZERO
+        r, dot = rstd[n], ZERO
         for d in range(width):
-            along += read(dy[n, d]) * weight[d] * x[n, d]
-        along *= r * r * r / np.float32(width)
+            dot += read(dy[n, d]) * weight[d] * x[n, d]
+        dot *= r * r * r / np.float32(width)
         for d in range(width):
             g = read(dy[n, d])
-            total = dx[n, d] + r * g * weight[d] - x[n, d] * along
+            total = dx[n, d] + r * g * weight[d] - x[n, d] * dot
             dx[n, d] = total
             dweight[d] += g * x[n, d] * r
             dbranch[n, d] = stored(dbranch, total)
@@ -90,7 +90,7 @@ def norm_backward(dy: Any, x: Any, rstd: Any, weight: Any, dx: Any, dweight: Any
 
 
 @kernel
-def drop(x: Any, rate: Any, key: Any, first: Any) -> None:
+def apply_dropout(x: Any, rate: Any, key: Any, first: Any) -> None:
     """Dropout of x (numbers), in place: which fall follows from the key and from the place, `first` + i, alone."""
     threshold = np.uint32(rate * 4294967296.0)
     factor = np.float32(1.0 / (1.0 - rate))
