@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import REFERENCE, Backward, Compute
 from tinylm.training.cpu import attention, kernels, network
@@ -20,7 +20,7 @@ from tinylm.training.step import train_step
 
 CONFIG = ModelConfig(vocab_size=68, context_length=64)
 """The default shape, 0.8M."""
-FAST = Compute(torch.device("cpu"), torch.float32, Workers(), fast=True)
+FAST = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=True)
 CALLS = {"reference": 1240, "fast": 270}
 """Of a step after the first: operators of torch, kernels of ours."""
 

@@ -19,7 +19,7 @@ from tinylm.engine.thread_tuner import ThreadTuner, available_cores
 from tinylm.engine.weights import Floats, PackedWeights, Weights
 from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.sampling.sampler import Sampler
 
 PREFILL_CHUNK = 128
@@ -54,7 +54,7 @@ class Engine:
         self.config, cores = config, cores or available_cores()
         self._weights, self._workspace = PackedWeights(config, weights, storage), Workspace(config, cores)
         self._workspaces = [Workspace(config, 1) for _ in range(cores)]
-        self._workers, self._tuner = Workers(cores), ThreadTuner(cores)
+        self._pool, self._tuner = ThreadPool(cores), ThreadTuner(cores)
 
     def read(self, caches: Sequence[SequenceCache], ids: Sequence[int], outputs: int) -> Floats:
         """Appends ids[i] to streams[i], one after another; a stream may come several times.
@@ -122,7 +122,7 @@ class Engine:
                 found[part] = self._write_group(self._workspaces[worker], caches[part], ids[part],
                                                 SamplingRecords(samplers[part], eos_id), min(steps[part]))
 
-        self._workers.map(work, min(len(parts), len(self._workspaces)))
+        self._pool.map(work, min(len(parts), len(self._workspaces)))
         return found
 
     def _write_group(self, workspace: Workspace, caches: Sequence[SequenceCache], ids: Sequence[int],
@@ -153,7 +153,7 @@ class Engine:
         passes = int(works[0]["steps"]) - logits_given
         works["workers"] = cores = self._tuner.cores(self._weights.n_weights, rows, passes)
         began = time.perf_counter()
-        self._workers.map(lambda worker: forward(model, layers, works, sampling, worker), cores)
+        self._pool.map(lambda worker: forward(model, layers, works, sampling, worker), cores)
         self._tuner.record(cores, rows, workspace.steps() - logits_given, time.perf_counter() - began)
 
 

@@ -22,18 +22,18 @@ from tinylm.engine.matmul import matmul, panel_range, project_to_residual, share
 from tinylm.engine.micro_kernel import LANES
 from tinylm.engine.records import MLPS, counts, doubles, floats, integers
 from tinylm.jit.bfloat16 import sigmoid
-from tinylm.jit.compile import SHARED, digest, kernel, part
+from tinylm.jit.compile import SHARED_DIGEST, digest, kernel, part
 from tinylm.sampling import filters
 from tinylm.sampling.filters import choose
 
 ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
 GELU_CUBIC, GELU_SCALE = np.float32(0.044715), np.float32(math.sqrt(2 / math.pi))
-PARTS = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + SHARED
+SOURCES_DIGEST = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + SHARED_DIGEST
 """Names the compiled pass: numba sees when this file changes, and not when one does that it takes its parts from."""
 
 
-@partial(kernel, shared=PARTS)
+@partial(kernel, shared=SOURCES_DIGEST)
 def forward(models: Any, layers: Any, works: Any, sampling: Any, worker: Any) -> None:
     """From ids to logits, as one of the workers; and on to the next ids, step after step, if there are `sampling`, one
     for each row of logits. The records: memory.py."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.device import device_name
 from tinylm.model.dropout import dropout_from
 from tinylm.model.threads import cores_for, torch_threads
@@ -42,7 +42,7 @@ class Compute:
 
     device: torch.device
     dtype: torch.dtype
-    workers: Workers
+    workers: ThreadPool
     fast: bool
 
     def running(self) -> AbstractContextManager[None]:
@@ -66,7 +66,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     fast = device.type == "cpu" and can_be_fast(config)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
-    return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
+    return Compute(device, choose_precision(precision, device), ThreadPool(cores_for(flops)), fast)
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
@@ -78,7 +78,7 @@ def must_compile(config: ModelConfig, device: torch.device) -> bool:
     return not attention.are_compiled()
 
 
-REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
+REFERENCE = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=False)
 
 
 class Backward:

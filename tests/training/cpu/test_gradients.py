@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
@@ -55,7 +55,7 @@ def batch(model: TinyLM, rows=5, length=24, seed=0) -> tuple[Tensor, Tensor]:
 
 
 def fast(dtype=torch.float32, cores=2) -> Compute:
-    return Compute(torch.device("cpu"), dtype, Workers(cores), fast=True)
+    return Compute(torch.device("cpu"), dtype, ThreadPool(cores), fast=True)
 
 
 def gradients_of(model: TinyLM, compute: Compute, *batches, n_targets=100, seed=0) -> tuple[float, dict[str, Tensor]]:
@@ -110,7 +110,7 @@ def test_in_16_bits_they_are_as_near_as_torchs_own_16_bits(changed):
     rows = batch(model, rows=8)
     _, exact = gradients_of(model, backend.REFERENCE, rows)
     _, ours = gradients_of(model, fast(torch.bfloat16), rows)
-    _, torchs = gradients_of(model, Compute(torch.device("cpu"), torch.bfloat16, Workers(), fast=False), rows)
+    _, torchs = gradients_of(model, Compute(torch.device("cpu"), torch.bfloat16, ThreadPool(), fast=False), rows)
     for name, gradient in exact.items():
         off, allowed = (ours[name] - gradient).norm(), (torchs[name] - gradient).norm()
         assert off <= 2 * allowed + 0.01 * gradient.norm(), name
@@ -156,13 +156,13 @@ def test_batches_of_other_shapes_may_follow():
 
 def test_room_grows_to_the_largest_batch_and_no_further():
     model = make()
-    judge = CpuLoss(model, Workers())
+    judge = CpuLoss(model, ThreadPool())
     for length in (*range(1, 25), 5, 24):
         inputs, targets = (part.numpy() for part in batch(model, 2, length))
         assert judge(inputs, targets) == pytest.approx(total_loss(model(torch.from_numpy(inputs)),
                                                                   torch.from_numpy(targets)).item(), rel=1e-6)
     [network] = judge._networks
-    largest = CpuLoss(model, Workers())
+    largest = CpuLoss(model, ThreadPool())
     largest(*(part.numpy() for part in batch(model, 2, 24)))
     assert network._pool.n_bytes == largest._networks[0]._pool.n_bytes
     assert network._pool.n_bytes == activation_bytes(model.config, 2, 24, torch.float32, backward=False)
@@ -274,7 +274,7 @@ def test_the_loss_of_judged_rows_is_the_references(changed):
     model = make(**changed)
     inputs, targets = batch(model, rows=7)
     expected = total_loss(model(inputs), targets).item()
-    assert CpuLoss(model, Workers(2))(inputs.numpy(), targets.numpy()) == pytest.approx(expected, rel=1e-6)
+    assert CpuLoss(model, ThreadPool(2))(inputs.numpy(), targets.numpy()) == pytest.approx(expected, rel=1e-6)
 
 
 # ---- numbers

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.jit.bfloat16 import exp, greater, hashed, read, stored
+from tinylm.jit.bfloat16 import cast_like, exp, greater, hash32, to_float32
 from tinylm.jit.cache import is_compiled
-from tinylm.jit.compile import SHARED, apart, digest, kernel
+from tinylm.jit.compile import SHARED_DIGEST, digest, kernel, noalias_helper
 from tinylm.training.cpu import micro_kernel
 from tinylm.training.cpu.micro_kernel import LANES, product
 
@@ -41,7 +41,7 @@ def whole_vectors(count: int) -> int:
     return -(-count // LANES) * LANES
 
 
-@apart
+@noalias_helper
 def _clear(x: Any) -> None:
     for t in range(x.shape[0]):
         for two in range(2):
@@ -49,30 +49,30 @@ def _clear(x: Any) -> None:
                 x[t, two, i] = ZERO
 
 
-@apart
+@noalias_helper
 def _copy(x: Any, rows: Any, out: Any) -> None:
     for r in range(rows):
         for s in range(x.shape[1]):
             out[r, s] = x[r, s]
 
 
-@apart
+@noalias_helper
 def _read_values(x: Any, b: Any, head: Any, out: Any) -> None:
     for t in range(x.shape[1]):
         for two in range(2):
             for i in range(x.shape[4]):
-                out[t, two, i] = read(x[b, t, head, two, i])
+                out[t, two, i] = to_float32(x[b, t, head, two, i])
 
 
-@apart
+@noalias_helper
 def _write_values(values: Any, b: Any, head: Any, out: Any) -> None:
     for t in range(out.shape[1]):
         for two in range(2):
             for i in range(out.shape[4]):
-                out[b, t, head, two, i] = stored(out, values[t, two, i])
+                out[b, t, head, two, i] = cast_like(out, values[t, two, i])
 
 
-@apart
+@noalias_helper
 def _read_head(qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, eps: Any, scale: Any, out: Any,
                rstd: Any) -> None:
     """A query or key: normalised where there are weights, turned, scaled. `rstd` (T) is kept for the way back."""
@@ -80,12 +80,12 @@ def _read_head(qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, eps
     for t in range(qkv.shape[1]):
         squares = ZERO
         for i in range(half):
-            one, two = read(qkv[b, t, head, 0, i]), read(qkv[b, t, head, 1, i])
+            one, two = to_float32(qkv[b, t, head, 0, i]), to_float32(qkv[b, t, head, 1, i])
             squares += one * one + two * two
         r = ONE / np.float32(math.sqrt(squares / np.float32(2 * half) + eps))
         rstd[t] = r if normed else ONE
         for i in range(half):
-            one, two = read(qkv[b, t, head, 0, i]) * scale, read(qkv[b, t, head, 1, i]) * scale
+            one, two = to_float32(qkv[b, t, head, 0, i]) * scale, to_float32(qkv[b, t, head, 1, i]) * scale
             if normed:
                 one *= r * weight[0, i]
                 two *= r * weight[1, i]
@@ -93,7 +93,7 @@ def _read_head(qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, eps
             out[t, 1, i] = two * cos[t, i] + one * sin[t, i]
 
 
-@apart
+@noalias_helper
 def _write_head_gradient(dx: Any, qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, scale: Any, rstd: Any,
                          dqkv: Any, dweight: Any, scratch: Any) -> None:
     """All ways back of `_read_head`. What adds up to dweight is put into `scratch` (T, 2, K/2) first: sums that grow in
@@ -104,20 +104,20 @@ def _write_head_gradient(dx: Any, qkv: Any, b: Any, head: Any, cos: Any, sin: An
         if not normed:
             for i in range(half):
                 one, two = dx[t, 0, i] * scale, dx[t, 1, i] * scale
-                dqkv[b, t, head, 0, i] = stored(dqkv, one * cos[t, i] + two * sin[t, i])
-                dqkv[b, t, head, 1, i] = stored(dqkv, two * cos[t, i] - one * sin[t, i])
+                dqkv[b, t, head, 0, i] = cast_like(dqkv, one * cos[t, i] + two * sin[t, i])
+                dqkv[b, t, head, 1, i] = cast_like(dqkv, two * cos[t, i] - one * sin[t, i])
             continue
         for i in range(half):
             one, two = dx[t, 0, i] * r, dx[t, 1, i] * r
-            dot += (one * cos[t, i] + two * sin[t, i]) * weight[0, i] * read(qkv[b, t, head, 0, i])
-            dot += (two * cos[t, i] - one * sin[t, i]) * weight[1, i] * read(qkv[b, t, head, 1, i])
+            dot += (one * cos[t, i] + two * sin[t, i]) * weight[0, i] * to_float32(qkv[b, t, head, 0, i])
+            dot += (two * cos[t, i] - one * sin[t, i]) * weight[1, i] * to_float32(qkv[b, t, head, 1, i])
         dot *= rstd[t] * rstd[t] / np.float32(2 * half)
         for i in range(half):
             one, two = dx[t, 0, i] * r, dx[t, 1, i] * r
             one, two = one * cos[t, i] + two * sin[t, i], two * cos[t, i] - one * sin[t, i]
-            first, second = read(qkv[b, t, head, 0, i]), read(qkv[b, t, head, 1, i])
-            dqkv[b, t, head, 0, i] = stored(dqkv, one * weight[0, i] - first * dot)
-            dqkv[b, t, head, 1, i] = stored(dqkv, two * weight[1, i] - second * dot)
+            first, second = to_float32(qkv[b, t, head, 0, i]), to_float32(qkv[b, t, head, 1, i])
+            dqkv[b, t, head, 0, i] = cast_like(dqkv, one * weight[0, i] - first * dot)
+            dqkv[b, t, head, 1, i] = cast_like(dqkv, two * weight[1, i] - second * dot)
             scratch[t, 0, i] = one * first
             scratch[t, 1, i] = two * second
         for two in range(2):
@@ -125,7 +125,7 @@ def _write_head_gradient(dx: Any, qkv: Any, b: Any, head: Any, cos: Any, sin: An
                 dweight[two, i] += scratch[t, two, i]
 
 
-@apart
+@noalias_helper
 def _transpose(x: Any, out: Any) -> None:
     """x (T, 2, K/2) -> out (2, K/2, T)."""
     for t in range(x.shape[0]):
@@ -134,7 +134,7 @@ def _transpose(x: Any, out: Any) -> None:
                 out[two, i, t] = x[t, two, i]
 
 
-@apart
+@noalias_helper
 def _scores(x: Any, transposed: Any, begin: Any, rows: Any, out: Any) -> None:
     """out = the products of the vectors of x (T, 2, K/2), from `begin` on, with all those up to their own places."""
     length, width = transposed.shape[2], 2 * transposed.shape[1]
@@ -143,7 +143,7 @@ def _scores(x: Any, transposed: Any, begin: Any, rows: Any, out: Any) -> None:
                 x.ctypes.data + 4 * (begin + r) * width, width, 1, transposed.ctypes.data, length, width, False)
 
 
-@apart
+@noalias_helper
 def _weighted_sum(pattern: Any, x: Any, begin: Any, rows: Any, out: Any) -> None:
     """out, from `begin` on, = pattern (BLOCK, T) @ x (T, 2, K/2)."""
     length, width = pattern.shape[1], 2 * x.shape[2]
@@ -152,7 +152,7 @@ def _weighted_sum(pattern: Any, x: Any, begin: Any, rows: Any, out: Any) -> None
                 pattern.ctypes.data + 4 * r * length, length, 1, x.ctypes.data, width, begin + r + LANES, False)
 
 
-@apart
+@noalias_helper
 def _accumulate_transposed(pattern: Any, x: Any, begin: Any, rows: Any, out: Any) -> None:
     """out += the transpose of pattern (BLOCK, T) @ x, from `begin` on: all places but those that lie ahead."""
     length, width = pattern.shape[1], 2 * x.shape[2]
@@ -163,7 +163,7 @@ def _accumulate_transposed(pattern: Any, x: Any, begin: Any, rows: Any, out: Any
                 x.ctypes.data + 4 * (begin + skipped) * width, width, rows - skipped, True)
 
 
-@apart
+@noalias_helper
 def _causal_softmax(pattern: Any, begin: Any, rows: Any) -> None:
     """Scores become a pattern: each query shares its attention out among the keys up to its own place."""
     for r in range(rows):
@@ -181,7 +181,7 @@ def _causal_softmax(pattern: Any, begin: Any, rows: Any) -> None:
             pattern[r, s] *= share
 
 
-@apart
+@noalias_helper
 def _causal_softmax_backward(pattern: Any, gradient: Any, begin: Any, rows: Any) -> None:
     """The gradient of the pattern becomes that of the scores; nothing flows back to keys that lie ahead."""
     for r in range(rows):
@@ -192,7 +192,7 @@ def _causal_softmax_backward(pattern: Any, gradient: Any, begin: Any, rows: Any)
             gradient[r, s] = pattern[r, s] * (gradient[r, s] - dot)
 
 
-@apart
+@noalias_helper
 def _apply_dropout(pattern: Any, begin: Any, rows: Any, length: Any, rate: Any, key: Any, first: Any) -> None:
     """Dropout in place. What falls follows from the key and from the place in all patterns (B, H, T, T), of which this
     head's begin at `first`."""
@@ -200,11 +200,11 @@ def _apply_dropout(pattern: Any, begin: Any, rows: Any, length: Any, rate: Any, 
     factor = np.float32(1.0 / (1.0 - rate))
     for r in range(rows):
         for s in range(((begin + r) // LANES + 1) * LANES):
-            kept = hashed(first + (begin + r) * length + s, key) >= threshold
+            kept = hash32(first + (begin + r) * length + s, key) >= threshold
             pattern[r, s] = pattern[r, s] * factor if kept else ZERO
 
 
-@partial(kernel, shared=SHARED + digest(micro_kernel.__file__))
+@partial(kernel, shared=SHARED_DIGEST + digest(micro_kernel.__file__))
 def attend(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any, scale: Any, rate: Any, key: Any,
            first: Any, z: Any, heads: Any, transposed: Any, blocks: Any, rstd: Any) -> None:
     """qkv -> z.
@@ -237,7 +237,7 @@ def attend(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any,
                 _write_values(z_head, b, h, z)
 
 
-@partial(kernel, shared=SHARED + digest(micro_kernel.__file__))
+@partial(kernel, shared=SHARED_DIGEST + digest(micro_kernel.__file__))
 def attend_backward(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any, scale: Any, rate: Any,
                     key: Any, first: Any, dz: Any, dqkv: Any, dq_weight: Any, dk_weight: Any, heads: Any,
                     transposed: Any, blocks: Any, rstd: Any) -> None:

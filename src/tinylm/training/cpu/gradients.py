@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
 from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
@@ -56,10 +56,10 @@ class CpuGradients:
         dtype: of matrices and activations: float32 or bfloat16.
     """
 
-    def __init__(self, model: TinyLM, dtype: torch.dtype, workers: Workers) -> None:
-        self._model, self._workers = model, workers
+    def __init__(self, model: TinyLM, dtype: torch.dtype, pool: ThreadPool) -> None:
+        self._model, self._pool = model, pool
         self._weights = _Weights(model, dtype)
-        self._sums = [_Gradients(model) for _ in range(workers.cores)]
+        self._sums = [_Gradients(model) for _ in range(pool.cores)]
         self._networks = [Network(model, self._weights.tensors, sums.tensors) for sums in self._sums]
 
     @torch.no_grad()
@@ -76,7 +76,7 @@ class CpuGradients:
             sums.flat.zero_()
         dropout = self._dropout(dropout_seed)
         config, rows = self._model.config, (inputs.numpy(), targets.numpy())
-        nats = _sum_over_cores(config, self._workers, *rows, lambda core, ids, wanted, first: (
+        nats = _sum_over_cores(config, self._pool, *rows, lambda core, ids, wanted, first: (
             self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
         for sums in self._sums[1:]:
             self._sums[0].flat.add_(sums.flat)
@@ -94,23 +94,23 @@ class CpuGradients:
 class CpuLoss:
     """The loss of rows that are judged, in 32 bits and without dropout. See `CpuGradients`."""
 
-    def __init__(self, model: TinyLM, workers: Workers) -> None:
-        self._config, self._workers = model.config, workers
+    def __init__(self, model: TinyLM, pool: ThreadPool) -> None:
+        self._config, self._pool = model.config, pool
         self._weights = _Weights(model, torch.float32)
-        self._networks = [Network(model, self._weights.tensors) for _ in range(workers.cores)]
+        self._networks = [Network(model, self._weights.tensors) for _ in range(pool.cores)]
 
     @torch.no_grad()
     def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
         """The summed loss in nats of (B, T) inputs and targets."""
         self._weights.refresh()
-        return _sum_over_cores(self._config, self._workers, inputs, targets, lambda core, ids, wanted, _: (
+        return _sum_over_cores(self._config, self._pool, inputs, targets, lambda core, ids, wanted, _: (
             self._networks[core].loss(ids, wanted)))
 
 
-def _sum_over_cores(config: ModelConfig, workers: Workers, ids: NDArray[np.int64], targets: NDArray[np.int64],
+def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64], targets: NDArray[np.int64],
             work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
     """The sum of `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
-    at_once, shares = micro_batch_rows(config, ids.shape[1]), workers.shares(len(ids))
+    at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids))
 
     def share(core: int) -> float:
         nats = 0.0
@@ -119,7 +119,7 @@ def _sum_over_cores(config: ModelConfig, workers: Workers, ids: NDArray[np.int64
             nats += work(core, ids[part], targets[part], first)
         return nats
 
-    return sum(workers.map(share))
+    return sum(pool.map(share))
 
 
 # ---- a model's parameters as the network wants them
