@@ -1,5 +1,5 @@
-"""The gradients of a batch, on all cores: each takes some of the rows, and their sums are added up in the same order
-every time."""
+"""Gradients of a batch on all cores: each core takes some of the rows, and the sums of the cores are added in the same
+order every time."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
 from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
 
 MAX_TOKENS = 2048
-"""Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""
+"""Tokens of a micro-batch on one core: enough to keep matrix products efficient, and few enough for their activations
+to stay in the cache."""
 MAX_LOGITS = 1 << 22
-"""Numbers: over a large vocabulary fewer tokens are enough, and so many would take hundreds of megabytes."""
+"""Logits of a micro-batch: over a large vocabulary fewer tokens are enough, and more logits would take hundreds of
+megabytes."""
 
 
 def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int) -> int:
-    """Memory of `CpuGradients` and `CpuLoss` together, gradients included.
+    """Bytes of `CpuGradients` and `CpuLoss` together, gradients included.
 
     Args:
-        rows, validation_rows: of a batch, and of what is judged together.
+        rows, validation_rows: of a batch, and of what is validated in one call.
+        dtype: of matrices and activations.
     """
     length = config.context_length
     rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // cores))
@@ -44,7 +47,7 @@ def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: t
 
 
 def micro_batch_rows(config: ModelConfig, length: int) -> int:
-    """Of `length` tokens each."""
+    """Rows of `length` tokens that one core computes at once."""
     return max(1, min(MAX_TOKENS, MAX_LOGITS // config.vocab_size) // length)
 
 
@@ -52,7 +55,7 @@ class CpuGradients:
     """Computes what `loss.backward()` does, into the `.grad` of a model's parameters.
 
     Args:
-        model: on the CPU, of a shape that the fast path knows (backward.py).
+        model: on the CPU, of a shape that this package knows (`can_be_fast` of training/backend.py).
         dtype: of matrices and activations: float32 or bfloat16.
     """
 
@@ -64,7 +67,12 @@ class CpuGradients:
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
-        """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
+        """Adds the gradients of the summed loss over `n_targets` to those in `.grad`, if any.
+
+        Args:
+            inputs, targets: (B, T) ids.
+            n_targets: the number by which the loss is divided.
+            dropout_seed: of this batch.
 
         Returns:
             the summed loss in nats, ().
@@ -92,7 +100,7 @@ class CpuGradients:
 
 
 class CpuLoss:
-    """The loss of rows that are judged, in 32 bits and without dropout. See `CpuGradients`."""
+    """Computes the loss of a model for validation, in 32 bits and without dropout. See `CpuGradients`."""
 
     def __init__(self, model: TinyLM, pool: ThreadPool) -> None:
         self._config, self._pool = model.config, pool
@@ -109,7 +117,7 @@ class CpuLoss:
 
 def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64], targets: NDArray[np.int64],
             work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
-    """The sum of `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
+    """Sums `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
     at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids))
 
     def share(core: int) -> float:
@@ -126,7 +134,7 @@ def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64
 
 
 def _matrices(config: ModelConfig) -> dict[str, tuple[str, ...]]:
-    """Which modules' matrices are one in `LayerTensors`."""
+    """The modules whose matrices are one in `LayerTensors`, by its field."""
     up = ("mlp.gate_proj", "mlp.up_proj") if config.mlp == "swiglu" else ("mlp.up_proj",)
     return {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",), "up": up,
             "down": ("mlp.down_proj",)}
@@ -139,8 +147,8 @@ def _norms(config: ModelConfig) -> dict[str, str]:
 
 def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer],
                    vector: Callable[..., Buffer]) -> Tensors:
-    """`Tensors`, each made by `matrix` or `vector` from the names of the parameters in it. The kernels see the norms of
-    heads as the two halves that positions turn together."""
+    """Builds `Tensors`, each by `matrix` or `vector` from the names of its parameters. The kernels see the weights of
+    QK-norm as the two halves that rotary positions pair."""
     layers = []
     for i in range(config.n_layers):
         buffers = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
@@ -154,8 +162,8 @@ def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer
 
 
 class _Weights:
-    """A model's matrices as copies in the precision of the run, those that read the same input as one; and its other
-    parameters as they are."""
+    """A model's weights for the network: matrices as copies in the precision of the run, those that read the same input
+    as one; other parameters as they are."""
 
     def __init__(self, model: TinyLM, dtype: torch.dtype) -> None:
         parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -173,12 +181,12 @@ class _Weights:
         self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: as_buffer(parameters[name], *halves))
 
     def refresh(self) -> None:
-        """The copies follow the parameters."""
+        """Copies the parameters anew."""
         torch._foreach_copy_(self._copies, self._originals)
 
 
 class _Gradients:
-    """The gradients that one core sums up, all in one piece of memory."""
+    """Gradients that one core sums, all in one piece of memory."""
 
     def __init__(self, model: TinyLM) -> None:
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
@@ -200,5 +208,6 @@ class _Gradients:
         assert self._by_name.keys() == shapes.keys(), "every parameter has a gradient"
 
     def assign_to(self, model: TinyLM) -> None:
+        """Makes these gradients the `.grad` of the model's parameters."""
         for name, parameter in model.named_parameters():
             parameter.grad = self._by_name[name]

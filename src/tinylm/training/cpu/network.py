@@ -1,5 +1,6 @@
-"""Forward and backward of the transformer for some rows of a batch, by hand: model/transformer.py, step for step, and
-then the same steps in the other direction. One thread computes it, so nothing in it waits for another.
+"""Forward and backward pass of the transformer for some rows of a batch, written out by hand: model/transformer.py,
+step for step, and then the same steps in the other direction. One thread computes both, so nothing waits for another
+thread.
 
 Axis letters as in kernels.py. Matrices and most activations are in the precision of the run (bfloat16 or float32); the
 residual stream and the gradients of the weights are float32.
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
+from tinylm.jit.arrays import round_up
+from tinylm.jit.llvm import LANES
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.cpu import attention, kernels
@@ -23,14 +26,14 @@ from tinylm.training.cpu.activations import ACTIVATIONS
 from tinylm.training.cpu.buffers import Buffer, BufferPool, SizeOnlyPool, as_buffer
 
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
-"""The four places of dropout in a layer."""
+"""The four sites of dropout in a layer."""
 F32 = torch.float32
 
 
 @dataclass(frozen=True)
 class LayerTensors:
-    """What one layer has, of its weights or of their gradients. Matrices that read the same input are one: q, k and v
-    (H+2G)*K x D, and gate and up 2F x D."""
+    """The weights of a layer, or their gradients. Matrices that read the same input are one: q, k and v (H+2G)*K x D,
+    and gate and up 2F x D."""
 
     norm1: Buffer
     qkv: Buffer
@@ -43,7 +46,7 @@ class LayerTensors:
 
 
 class Tensors(NamedTuple):
-    """All of a model, of its weights or of their gradients."""
+    """The weights of a model, or their gradients."""
 
     embed: Buffer
     layers: list[LayerTensors]
@@ -52,31 +55,38 @@ class Tensors(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    """What falls is a function of the keys, one for each layer and place, and of the place in the whole batch."""
+    """Dropout of a batch. Whether a number falls is a function of the key of its layer and site, and of its index in
+    the whole batch."""
 
     rate: float
     keys: NDArray[np.int64]  # (layers, 4)
 
     def apply(self, x: Buffer, layer: int, site: int, first: int) -> None:
-        """To x in place, whose first row is row `first` of the whole."""
+        """Applies dropout to x in place.
+
+        Args:
+            first: the index of its first row in the whole batch.
+        """
         flat = x.a.reshape(-1)
         kernels.apply_dropout(flat, self.rate, self.keys[layer, site], first * (flat.shape[0] // x.a.shape[0]))
 
 
 def _pattern_dropout(dropout: Dropout | None, layer: int, first: int) -> tuple[float, int, int]:
-    """Rate and key of the dropout of patterns, of which `first` is the first here."""
+    """The arguments rate, key and first of attention (attention.py); rate 0 without dropout."""
     return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
 
 
 MAX_PRODUCT_NUMBERS = 1 << 20
-"""Numbers of a product, at most, whose result torch cannot be told where to put."""
+"""The most numbers of a product at once where torch cannot be told where to put the result."""
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
 def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
-    """out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs). In 32 bits by oneDNN: it multiplies
-    2.3 times as fast on an AMD processor as MKL, which torch.mm would take, and as fast elsewhere. It makes its result
-    anew: some rows at a time, lest a wide one is held twice."""
+    """Computes out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs).
+
+    In 32 bits oneDNN does it, which multiplies 2.3 times as fast on an AMD processor as MKL, which torch.mm would take,
+    and as fast elsewhere. oneDNN allocates its result: some rows at a time, lest a wide result is held twice.
+    """
     if out.dtype == F32 and _ONEDNN_LINEAR is not None:
         rows = max(1, MAX_PRODUCT_NUMBERS // out.shape[1])
         for some, result in zip(x.split(rows), out.split(rows), strict=True):
@@ -86,7 +96,7 @@ def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
 
 
 class _Shapes:
-    """Shapes of rooms, as matrices and as what they consist of."""
+    """Shapes of buffers, as matrices and as the kernels see them."""
 
     def __init__(self, config: ModelConfig, rows: int, length: int) -> None:
         n, heads, shared, half = rows * length, config.n_heads, config.n_kv_heads, config.d_head // 2
@@ -96,13 +106,13 @@ class _Shapes:
         self.pre = (n, pres * config.d_mlp), (n, *((2,) if pres == 2 else ()), config.d_mlp)
         self.qkv = (n, 2 * half * (heads + 2 * shared)), (rows, length, heads + 2 * shared, 2, half)
         self.z = (n, 2 * half * heads), (rows, length, heads, 2, half)
-        whole, wide = attention.whole_vectors(length), attention.whole_vectors(2 * half)
+        whole, wide = round_up(length, LANES), round_up(2 * half, LANES)
         self.heads, self.transposed = (7, whole, 2, wide // 2), (2, 2, wide // 2, whole)
         self.blocks, self.normed = (3, min(attention.QUERY_BLOCK, whole), whole), (2, length)
 
 
 class _LayerBuffers:
-    """What the forward pass of a layer leaves for the backward pass."""
+    """The activations of a layer that the backward pass reads."""
 
     def __init__(self, pool: BufferPool, layer: int, shapes: _Shapes, dtype: torch.dtype) -> None:
         def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Buffer:
@@ -117,7 +127,7 @@ class _LayerBuffers:
 
 
 class _Buffers:
-    """All rooms of a shape of batch. What no backward pass needs is shared by the layers; without one, that is all."""
+    """The buffers for a shape of batch. The layers share what no backward pass reads; without one, everything."""
 
     def __init__(self, pool: BufferPool, config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *,
                  backward: bool = True) -> None:
@@ -144,7 +154,7 @@ class _Buffers:
 
 
 def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *, backward: bool) -> int:
-    """What one thread needs for so many rows at once."""
+    """Bytes of activations that one thread needs for so many rows at once."""
     pool = SizeOnlyPool()
     _Buffers(pool, config, rows, length, dtype, backward=backward)
     return pool.n_bytes
@@ -154,9 +164,9 @@ class Network:
     """The transformer of one thread.
 
     Args:
-        model: gives the shape, and the positions.
+        model: gives the config and the angles of rotary positions.
         weights: matrices in the precision of the run, everything else in 32 bits.
-        gradients: to which `backpropagate` adds; all in 32 bits. None: there is only the loss.
+        gradients: float32, to which `backpropagate` adds. None: only `loss` can be called.
     """
 
     def __init__(self, model: TinyLM, weights: Tensors, gradients: Tensors | None = None) -> None:
@@ -171,10 +181,11 @@ class Network:
 
     def backpropagate(self, ids: NDArray[np.int64], targets: NDArray[np.int64], factor: float, dropout: Dropout | None,
                       first_row: int = 0) -> float:
-        """Adds the gradients of `factor` times the summed loss of some rows, (B, T) each.
+        """Adds the gradients of `factor` times the summed loss of some rows.
 
         Args:
-            first_row: where these rows begin in the batch, for dropout.
+            ids, targets: (B, T).
+            first_row: the index of the first row in the whole batch, for dropout.
 
         Returns:
             the summed loss in nats, not times `factor`.
@@ -187,7 +198,7 @@ class Network:
         return nats
 
     def loss(self, ids: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
-        """The summed loss in nats of some rows, (B, T) each, without dropout."""
+        """The summed loss in nats of some rows, ids and targets (B, T), without dropout."""
         buffers, cos, sin = self._shape(*ids.shape)
         self._forward(buffers, ids, cos, sin, None, 0)
         nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(0), buffers.row.a)
@@ -201,7 +212,7 @@ class Network:
             before = self._pool.n_bytes
             made = _Buffers(self._pool, self.config, rows, length, self.dtype, backward=self.gradients is not None)
             if self._pool.n_bytes > before:
-                self._by_shape.clear()  # what looks at the smaller rooms of before would keep them
+                self._by_shape.clear()  # views of the smaller buffers would keep these alive
             self._by_shape[rows, length] = made, as_buffer(cos), as_buffer(sin)
         return self._by_shape[rows, length]
 
@@ -295,7 +306,7 @@ class Network:
         torch.mm(buffers.dqkv.t, w.qkv.t, out=buffers.dh.t)
 
     def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Buffer) -> None:
-        """Adds dy^T x: (N, out), (N, in) -> (out, in)."""
+        """Adds dy^T x to a gradient: (N, out), (N, in) -> (out, in)."""
         if self.dtype == F32:
             gradient.t.addmm_(dy.t(), x)
             return
