@@ -28,7 +28,7 @@ ADVICE = f"Set {CACHE_DIR} to a folder of yours, and it is kept there"
 
 
 class _HomeLocator(UserWideCacheLocator):
-    """The user's cache folder. A relative one, as where there is no home, would be below the working folder: an error."""
+    """The user's cache folder. A relative one, as where there is no home, is below the working folder: an error."""
 
     def ensure_cache_path(self) -> None:
         if not os.path.isabs(self._cache_path):
@@ -132,8 +132,8 @@ def is_kept(compiled: Any) -> bool:
 
 
 def announcement(compiled: Any, what: str, takes: str) -> list[str]:
-    """Lines that announce a long compilation, on the first use on a machine; and what a person should know of the folder
-    where compiled code is kept. Each line comes once in a program.
+    """Lines that announce a long compilation, on the first use on a machine; and what a person should know of the
+    folder where compiled code is kept. Each line comes once in a program.
 
     Args:
         what: is compiled.
