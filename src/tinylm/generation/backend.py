@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from tinylm.engine.engine import BLOCK, Engine, Run
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.engine import PREFILL_CHUNK, Engine, GeneratedIds
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
@@ -43,7 +43,7 @@ class Reader(Protocol):
         finite."""
 
     def write(self, pasts: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[Run | None]:
+              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         """Reads an id of each text, chooses the next, reads that, and so on, at most so many of each (`Engine.
         write_together`). None for a text with which nothing was done: it is to be read."""
 
@@ -52,12 +52,12 @@ class EngineReader:
     """By the compiled engine: all pieces in one call."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.limit, self.block = engine, engine.config.context_length, BLOCK
+        self.engine, self.limit, self.block = engine, engine.config.context_length, PREFILL_CHUNK
 
-    def begin(self) -> Stream:
-        return Stream(self.engine.config)
+    def begin(self) -> SequenceCache:
+        return SequenceCache(self.engine.config)
 
-    def copy(self, past: Stream) -> Stream:
+    def copy(self, past: SequenceCache) -> SequenceCache:
         return past.copy()
 
     def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
@@ -75,8 +75,8 @@ class EngineReader:
             alone.append(found if found is None or isinstance(found, TinyLMError) else found.copy())
         return alone
 
-    def write(self, pasts: Sequence[Stream], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[Run | None]:
+    def write(self, pasts: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         return self.engine.write_together(pasts, ids, samplers, eos_id, steps)
 
     def _read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinylm.config.schema import SampleConfig
-from tinylm.engine.engine import Run
+from tinylm.engine.engine import GeneratedIds
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Piece, Reader
 from tinylm.generation.context import View, most_tokens
@@ -119,7 +119,7 @@ class Batch:
         self.running = [text for text in self.running if text.stopped_by is None]
         return written
 
-    def _write(self, texts: Sequence[Text], most: int) -> Sequence[Run | None]:
+    def _write(self, texts: Sequence[Text], most: int) -> Sequence[GeneratedIds | None]:
         """What each goes on with, up to where it ends or slides; None for those that are to be read instead."""
         left = [min(text.sampler.ahead(most), text.most - len(text.new), self.reader.limit - len(text.view) + 1)
                 for text in texts]
