@@ -26,7 +26,7 @@ from tinylm.runs.run import run_folder
 from tinylm.serving.model_registry import Shelf
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import patient_console
-from tinylm.training.diagnostics.doctor import Remark
+from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
 
@@ -112,7 +112,7 @@ def test_the_console_takes_whatever_it_is_given() -> None:
         console = Console(file=io.StringIO(), width=300, force_terminal=is_terminal)
         display = Display(console, StepHorizon(9), None)
         display(Sampled(1, "", hostile))
-        display.remark(Remark(1, "loss", hostile, hostile))
+        display.finding(Finding(1, "loss", hostile, hostile))
         say(console, [hostile])
         shown = console.file.getvalue()
         assert shown.count("[red]a[/red] [/] [link=x]b[/link] :smile: ") == 4
@@ -141,7 +141,7 @@ def test_what_a_card_quotes_is_text() -> None:
     config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt"), train=TrainConfig(steps=3))
     card = write_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
                       name="# <b>", folder="runs/<b> `x`", version="1", documents="", samples=["# <b>\n- `x`"],
-                      remarks=["<unk> is in `x` | [y](z) and in train.learning_rate"], prompt="<b>")
+                      findings=["<unk> is in `x` | [y](z) and in train.learning_rate"], prompt="<b>")
     outside = [line for line in card.splitlines() if not line.startswith("    ")]
     assert not any("<b>" in line.replace("`# <b>`", "") for line in outside)
     assert "- \\<unk\\> is in \\`x\\` \\| \\[y\\](z) and in train.learning_rate" in outside

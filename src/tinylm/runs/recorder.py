@@ -105,7 +105,7 @@ class Journal:
 
     # ---- going on
 
-    def recall(self) -> State:
+    def load_last_good(self) -> State:
         """The last checkpoint. The records stay as they are: they tell of the rollback."""
         state, _ = self.checkpoints.load()
         state.numbers.pop("records")
@@ -119,15 +119,15 @@ class Journal:
         Raises:
             TinyLMError: there is no intact checkpoint, or the records cannot be written.
         """
-        state, remarks = self.checkpoints.load()
+        state, warnings = self.checkpoints.load()
         records = state.numbers.pop("records")
         self.started -= records["seconds"]
         for kind in (model_folder.METRICS, model_folder.SAMPLES):
             try:
-                remarks += _cut(self.folder / kind, records[kind])
+                warnings += _cut(self.folder / kind, records[kind])
             except OSError as error:
                 raise _cannot(error, self.folder / kind) from None
-        return state, records["seconds"], remarks
+        return state, records["seconds"], warnings
 
 
 def _cut(path: Path, size: int) -> list[str]:

@@ -17,7 +17,7 @@ from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training import backend
-from tinylm.training.backend import Backward, Compute, can_be_fast, choose_compute
+from tinylm.training.backend import Backward, Compute, choose_compute, has_fast_path
 from tinylm.training.cpu import activations, attention, gradients, kernels
 from tinylm.training.cpu.gradients import FastLoss
 from tinylm.training.cpu.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
@@ -78,7 +78,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("changed", FAMILY.values(), ids=FAMILY)
 def test_gradients_are_autograds(changed, cores):
     model = make(**changed)
-    assert can_be_fast(model.config)
+    assert has_fast_path(model.config)
     nats, ours = gradients_of(model, fast(cores=cores), batch(model))
     expected, theirs = gradients_of(model, backend.REFERENCE, batch(model))
     assert nats == pytest.approx(expected, rel=1e-6)
@@ -337,7 +337,7 @@ def test_where_somebody_listens_the_reference_serves():
 ], ids=str)
 def test_shapes_that_it_does_not_know_go_by_the_reference(changed):
     config = ModelConfig(**{**SHAPE, **changed})
-    assert not can_be_fast(config)
+    assert not has_fast_path(config)
     compute = choose_compute(config, torch.device("cpu"), flops=1e12)
     assert (compute.fast, compute.dtype) == (False, torch.float32)
 
