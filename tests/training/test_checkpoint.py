@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from tinylm.errors import TinyLMError
 from tinylm.system.files import sha256
-from tinylm.training.checkpoint import KEPT, Checkpoints, State
+from tinylm.training.checkpoint import KEPT_CHECKPOINTS, Checkpoints, State
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where flushing costs nothing."""
@@ -136,7 +136,7 @@ class Retention(RuleBasedStateMachine):
     def save(self, steps):
         self.step += steps
         self.checkpoints.save(state(self.step))
-        self.good = [*self.good, self.step][-KEPT:]
+        self.good = [*self.good, self.step][-KEPT_CHECKPOINTS:]
 
     @rule()
     def crash_while_saving(self):

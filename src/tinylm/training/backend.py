@@ -81,7 +81,7 @@ def needs_compiling(config: ModelConfig, device: torch.device) -> bool:
 REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
 
 
-class Backward:
+class TrainingBackend:
     """Computes gradients of a model's parameters, into their `.grad`."""
 
     def __init__(self, model: nn.Module, compute: Compute = REFERENCE) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tinylm.config.schema import TrainConfig
-from tinylm.training.backend import REFERENCE, Backward, Compute
+from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
 from tinylm.training.checkpoint import State
 from tinylm.training.diagnostics.doctor import overfits
 from tinylm.training.diagnostics.nonfinite import all_finite, locate_nonfinite
@@ -88,7 +88,7 @@ class Training:
         self.ending = False
         """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
         self._numbers = _Numbers(next_validation=1 / self.validations)
-        self._backward = Backward(self.model, self.compute)
+        self._backend = TrainingBackend(self.model, self.compute)
         self._best_weights: dict[str, Tensor] = {}
         self._is_best = False
         """The weights are the best ones themselves: they have just been validated."""
@@ -167,7 +167,7 @@ class Training:
         batches = self._batches()
         seed = int(np.random.SeedSequence([self.config.seed, numbers.step]).generate_state(1)[0])
         result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed,
-                            backward=self._backward)
+                            backend=self._backend)
         if not result.applied:
             yield from self._not_finite(numbers.step + 1, batches, result.gradient_norms)
             return
