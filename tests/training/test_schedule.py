@@ -40,9 +40,9 @@ def test_a_time_horizon_ends_in_time_for_what_must_follow():
     assert TimeHorizon(60, now - 20, validating=10, finishing=10).progress(0) == pytest.approx(0.5, abs=0.01)
     assert TimeHorizon(60, now - 41, validating=10, finishing=10).progress(0) == 1.0
     assert TimeHorizon(60, now - 70).progress(0) == 1.0
-    assert TimeHorizon(60, now - 30, max_steps=100).progress(75) == pytest.approx(0.75, abs=0.01)
-    assert TimeHorizon(60, now - 30, max_steps=100).progress(25) == pytest.approx(0.5, abs=0.01)
-    assert TimeHorizon(60, now - 30, max_steps=100).time_left(75) == pytest.approx(10, abs=0.5)
+    assert TimeHorizon(60, now - 30, most_steps=100).progress(75) == pytest.approx(0.75, abs=0.01)
+    assert TimeHorizon(60, now - 30, most_steps=100).progress(25) == pytest.approx(0.5, abs=0.01)
+    assert TimeHorizon(60, now - 30, most_steps=100).time_left(75) == pytest.approx(10, abs=0.5)
 
 
 def test_the_speed_of_a_resumed_run_is_measured_from_where_it_went_on():

@@ -13,10 +13,10 @@ from tinylm.evaluation.report import Baselines
 from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.memory_check import needed_bytes
-from tinylm.planning.throughput import StepTimes
+from tinylm.planning.throughput import Pace
 from tinylm.system.memory import peak_so_far
 from tinylm.text.dataset import Dataset
-from tinylm.training.loop import MAX_VALIDATION_SHARE
+from tinylm.training.loop import VALIDATION_SHARE
 
 SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
 """Written after each validation, and to see what the finished model copies."""
@@ -54,27 +54,26 @@ class Forecast:
 
 
 def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
-                  times: StepTimes, elapsed: float, counted: Baselines, held_bytes: int,
-                  device: torch.device) -> Forecast:
+                  pace: Pace, elapsed: float, counted: Baselines, held_bytes: int, device: torch.device) -> Forecast:
     """What a run will take.
 
     Args:
         steps: how many; of a run of minutes, at most (None: the clock alone ends it).
         validations: the most, on the way.
         tokens_per_row: of the text, on average; short documents leave rows partly empty.
-        times: of this run's steps on this machine.
+        pace: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
         counted: what counting reaches on the validation text, if there is one.
-        held_bytes: memory that the process held before these were measured, with all code loaded.
+        held_bytes: memory that the process held before the pace was measured, with all code loaded.
     """
     train, judged = config.train, dataset.validation.n_tokens if dataset.validation else 0
-    validation = judged * times.judged_token + SAMPLE_TOKENS * times.new_token
-    closing = LEAVING_SECONDS + TOKENS_AT_THE_END * times.new_token
-    around = elapsed + times.building + closing
-    step = times.step * (1 + SAVING_SHARE)
+    validation = judged * pace.judged_token + SAMPLE_TOKENS * pace.new_token
+    closing = LEAVING_SECONDS + TOKENS_AT_THE_END * pace.new_token
+    around = elapsed + pace.building + closing
+    step = pace.step * (1 + SAVING_SHARE)
     if train.minutes is not None:
         budget = 60 * train.minutes
-        affordable = MAX_VALIDATION_SHARE * budget / max(judged * times.judged_token, 1e-9)
+        affordable = VALIDATION_SHARE * budget / max(judged * pace.judged_token, 1e-9)
         validating = min(validations, max(2.0, affordable)) * validation if judged else 0.0
         in_time = max(1, int((budget - around - validating) / step))
         seconds = budget if steps is None or in_time <= steps else around + validating + steps * step

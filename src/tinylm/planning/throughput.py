@@ -35,7 +35,7 @@ ROWS_A_CORE = 2
 
 
 @dataclass(frozen=True)
-class StepTimes:
+class Pace:
     """What a run's parts take on this machine, in seconds.
 
     Attributes:
@@ -68,7 +68,7 @@ def warm_up(config: ModelConfig, device: torch.device, precision: str = "auto") 
         steps = _Steps(config, TrainConfig(steps=1), compute)
         batch = torch.zeros((2, 8), dtype=torch.int64, device=device)
         steps.take((batch, batch))
-        steps.evaluate((batch, batch))
+        steps.judge((batch, batch))
 
 
 def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "auto", seconds: float = 0.5) -> float:
@@ -92,8 +92,8 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
     return flops * batch.numel() / took / width_factor(model.d_model)
 
 
-def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
-                       seconds: float = 0.5) -> StepTimes:
+def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
+                 seconds: float = 0.5) -> Pace:
     """Times the steps of a run that is about to begin, for about `seconds`, on a model of its own.
 
     Args:
@@ -111,10 +111,10 @@ def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource
         batch = _batch(rows, n_rows, device)
         step = _median_seconds(lambda: steps.take(batch), seconds / 2)
         update = min(0.9 * step, _median_seconds(steps.update, seconds / 8))
-        judged = _median_seconds(lambda: steps.evaluate(batch), seconds / 8)
-        alone = _median_seconds(lambda: steps.evaluate((one[0][:, :1], one[1][:, :1])), seconds / 16)
+        judged = _median_seconds(lambda: steps.judge(batch), seconds / 8)
+        alone = _median_seconds(lambda: steps.judge((one[0][:, :1], one[1][:, :1])), seconds / 16)
     gradients = (step - update) * train.batch_size / n_rows
-    return StepTimes(update + train.accumulation * gradients, judged / batch[0].numel(), alone, building)
+    return Pace(update + train.accumulation * gradients, judged / batch[0].numel(), alone, building)
 
 
 class _Steps:
@@ -139,7 +139,7 @@ class _Steps:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    def evaluate(self, batch: Batch) -> None:
+    def judge(self, batch: Batch) -> None:
         inputs, targets = (part.cpu().numpy() for part in batch)
         evaluate(self.model, [(inputs, targets)], device=self.device, loss_of=self.loss_of)
 

@@ -26,7 +26,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.planning import defaults as rules
 from tinylm.planning import memory_check
 from tinylm.planning.forecast import Forecast, make_forecast
-from tinylm.planning.throughput import measure_step_times, measure_speed, smallest, warm_up
+from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
 from tinylm.reports.terminal import duration
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
@@ -38,9 +38,9 @@ from tinylm.text.reading.sources import Given, Options, chosen_source
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
-from tinylm.training.backend import Compute, choose_compute, needs_compiling
+from tinylm.training.backend import Compute, choose_compute, must_compile
 from tinylm.training.cpu import attention
-from tinylm.training.loop import MAX_VALIDATIONS, count_validations
+from tinylm.training.loop import VALIDATIONS, count_validations
 
 LONG_TEXT = 20_000_000
 """Bytes. Reading so many takes long enough to be told of it."""
@@ -83,7 +83,7 @@ class Job:
         """How often it is judged on the way, at most."""
         train, held_out = self.config.train, self.dataset.validation
         if train.minutes is not None or self.steps is None or held_out is None:
-            return MAX_VALIDATIONS
+            return VALIDATIONS
         tokens = self.steps * train.batch_size * train.accumulation * self.config.model.context_length
         return count_validations(tokens, held_out.n_tokens)
 
@@ -119,7 +119,7 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     started = time.perf_counter() if started is None else started
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
-    if needs_compiling(smallest(chosen["model"]), device):
+    if must_compile(smallest(chosen["model"]), device):
         for line in announcement(attention.attend, "for this processor", "about ten seconds"):
             tell(line)
         precompile.start()
@@ -180,8 +180,8 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
     rows, model = job.rows(), config.model
     compute = job.compute()
-    times = measure_step_times(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
-    forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), times=times,
+    pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
+    forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), pace=pace,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch,
                              counted=counted, elapsed=time.perf_counter() - started,
                              held_bytes=held_bytes, device=device)

@@ -119,15 +119,15 @@ class Journal:
         Raises:
             TinyLMError: there is no intact checkpoint, or the records cannot be written.
         """
-        state, warnings = self.checkpoints.load()
+        state, remarks = self.checkpoints.load()
         records = state.numbers.pop("records")
         self.started -= records["seconds"]
         for kind in (model_folder.METRICS, model_folder.SAMPLES):
             try:
-                warnings += _cut(self.folder / kind, records[kind])
+                remarks += _cut(self.folder / kind, records[kind])
             except OSError as error:
                 raise _cannot(error, self.folder / kind) from None
-        return state, records["seconds"], warnings
+        return state, records["seconds"], remarks
 
 
 def _cut(path: Path, size: int) -> list[str]:

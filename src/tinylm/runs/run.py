@@ -46,7 +46,7 @@ from tinylm.training.backend import loss_of
 from tinylm.training.diagnostics.doctor import Doctor, Finding
 from tinylm.training.evaluate import Interrupted, bits_per_byte
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
-from tinylm.training.loop import QUICK_VALIDATION_SECONDS, Training
+from tinylm.training.loop import QUICK_SECONDS, Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon, TimeHorizon
 
@@ -192,7 +192,7 @@ class _Run:
         self.training = Training(model, make_optimizers(model, config.train, self.compute), job.rows(), config.train,
                                  self.horizon, self._validate if held_out else None, compute=self.compute,
                                  load_last_good=self.journal.load_last_good, validations=job.validations())
-        self.doctor, self.findings = Doctor(), list[Finding]()
+        self.doctor, self.remarks = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None
         self.copies = CopyIndex(job.split.train)
@@ -201,7 +201,7 @@ class _Run:
     def _horizon(self, started: float, first: int = 0) -> StepHorizon | TimeHorizon:
         minutes, steps = self.job.config.train.minutes, self.job.steps
         if minutes is not None:
-            return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS, max_steps=steps or math.inf)
+            return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS, most_steps=steps or math.inf)
         assert steps is not None
         return StepHorizon(steps, first)
 
@@ -221,7 +221,7 @@ class _Run:
 
     def resume(self) -> list[str]:
         """Back to the last checkpoint. Returns what is to be told."""
-        state, seconds, warnings = self.journal.resume()
+        state, seconds, remarks = self.journal.resume()
         self.training.restore(state)
         events = [*read_events(self.folder / model_folder.METRICS), *read_events(self.folder / model_folder.SAMPLES)]
         self.is_new = not events
@@ -229,7 +229,7 @@ class _Run:
             self._remember(event)
         self.horizon = self._horizon(self.journal.started, self.training.step)
         self.training.horizon = self.horizon
-        return [*warnings, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
+        return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
                 *nothing_left(self.job, self.training.step, self.folder)]
 
     # ---- the way through
@@ -284,15 +284,15 @@ class _Run:
         for each in (event, *self._sampled(event)):
             self.journal.write(each)
             self.display(each)
-            for finding in self._remember(each):
-                self.display.finding(finding)
+            for remark in self._remember(each):
+                self.display.finding(remark)
 
     def _remember(self, event: Event) -> list[Finding]:
         if isinstance(event, Sampled):
             self.samples.append(event)
-        findings = self.doctor(event)
-        self.findings += findings
-        return findings
+        remarks = self.doctor(event)
+        self.remarks += remarks
+        return remarks
 
     def _sampled(self, event: Event) -> Iterator[Sampled]:
         if isinstance(event, Validated):
@@ -321,7 +321,7 @@ class _Run:
     def _judge_at_the_end(self, finished: Finished) -> None:
         """Where no validation of this process judged the weights that are kept. Who wants to leave waits no longer than
         for a quick one."""
-        leave = time.perf_counter() + QUICK_VALIDATION_SECONDS if finished.reason == "interrupted" else math.inf
+        leave = time.perf_counter() + QUICK_SECONDS if finished.reason == "interrupted" else math.inf
         with suppress(Interrupted):
             self.report = self._judge(lambda: time.perf_counter() > leave)
 
@@ -352,7 +352,7 @@ class _Run:
         written = [each.text for each in self.samples if each.step == finished.best_step]
         return write_card(config, report, finished, name=self.job.name, folder=self.folder,
                           version=tinylm.__version__, documents=self.job.documents, samples=written,
-                          findings=[finding.sentence for finding in self.findings],
+                          findings=[remark.sentence for remark in self.remarks],
                           command=config.command(again(self.folder)), prompt=self._prompt("utf-8"))
 
 

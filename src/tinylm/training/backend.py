@@ -69,7 +69,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
 
 
-def needs_compiling(config: ModelConfig, device: torch.device) -> bool:
+def must_compile(config: ModelConfig, device: torch.device) -> bool:
     """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
     if device.type != "cpu" or not has_fast_path(config):
         return False

@@ -29,13 +29,13 @@ from tinylm.training.optimizer import Optimizer, load_optimizer_state, optimizer
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
 from tinylm.training.step import train_step
 
-MAX_VALIDATIONS, MIN_VALIDATIONS = 20, 2
+VALIDATIONS, MIN_VALIDATIONS = 20, 2
 """About so many in a run, and the fewest."""
 TRAINED_PER_VALIDATED_TOKEN = 7
 """A run of steps trains on so many for each that it judges, so that a short one does not spend its time on judging."""
-MAX_VALIDATION_SHARE = 0.05
+VALIDATION_SHARE = 0.05
 """Most of a time budget that goes into validation; the fewer of them then."""
-QUICK_VALIDATION_SECONDS = 3.0
+QUICK_SECONDS = 3.0
 """A run that was asked to stop still takes time for a validation that is known to be as quick as this."""
 LEARNING_RATE_BACKOFF = 0.5
 """What the learning rate is multiplied with when numbers were not finite."""
@@ -46,7 +46,7 @@ STEPS_BETWEEN_ROLLBACKS = 1000
 def count_validations(tokens: float, judged: int) -> int:
     """How many a run of steps has that trains on so many tokens, each of `judged` tokens. It follows from these alone,
     so that the run is the same on every machine."""
-    return round(min(MAX_VALIDATIONS, max(MIN_VALIDATIONS, tokens / TRAINED_PER_VALIDATED_TOKEN / max(1, judged))))
+    return round(min(VALIDATIONS, max(MIN_VALIDATIONS, tokens / TRAINED_PER_VALIDATED_TOKEN / max(1, judged))))
 
 
 class BatchSource(Protocol):
@@ -82,7 +82,7 @@ class Training:
     should_stop: Callable[[], bool] = lambda: False
     compute: Compute = REFERENCE
     load_last_good: Callable[[], State] | None = None
-    validations: int = MAX_VALIDATIONS
+    validations: int = VALIDATIONS
 
     def __post_init__(self) -> None:
         self.ending = False
@@ -127,7 +127,7 @@ class Training:
     def end(self) -> Iterator[Event]:
         """Keeps the best weights. A run that was asked to stop takes time for a quick validation of its newest ones."""
         assert self._reason is not None, "steps() comes first"
-        if self._reason == "interrupted" and self._numbers.validation_seconds < QUICK_VALIDATION_SECONDS:
+        if self._reason == "interrupted" and self._numbers.validation_seconds < QUICK_SECONDS:
             yield from self._validated()
         self._keep_best()
         numbers = self._numbers
@@ -264,7 +264,7 @@ class Training:
         numbers, apart = self._numbers, 1 / self.validations
         if isinstance(self.horizon, TimeHorizon):
             self._reserve_validation()
-            affordable = MAX_VALIDATION_SHARE * self.horizon.seconds / max(numbers.validation_seconds, 1e-9)
+            affordable = VALIDATION_SHARE * self.horizon.seconds / max(numbers.validation_seconds, 1e-9)
             apart = 1 / min(self.validations, max(2.0, affordable))
             numbers.next_validation = self.horizon.progress(numbers.step) + apart
             return
@@ -308,7 +308,7 @@ class _Numbers:
     """Of all validations."""
     validated_step: int = 0
     validation_seconds: float = math.inf
-    next_validation: float = 1 / MAX_VALIDATIONS
+    next_validation: float = 1 / VALIDATIONS
     learning_rate_scale: float = 1.0
     failed_step: int = 0
     """Where numbers were last not finite; 0: never."""

@@ -57,7 +57,7 @@ class StepHorizon:
 
 @dataclass
 class TimeHorizon:
-    """Ends at a point of time, less what must still follow the last step; or after `max_steps`, if they come first.
+    """Ends at a point of time, less what must still follow the last step; or after `most_steps`, if they come first.
 
     Args:
         seconds: the whole budget, from `started` on.
@@ -69,14 +69,14 @@ class TimeHorizon:
     started: float
     validating: float = 0.0
     finishing: float = 0.0
-    max_steps: float = math.inf
+    most_steps: float = math.inf
 
     def progress(self, step: int) -> float:
         length = max(self.seconds - self.validating - self.finishing, 1e-9)
         in_time = (time.perf_counter() - self.started) / length
-        return min(1.0, max(0.0, in_time, step / self.max_steps))
+        return min(1.0, max(0.0, in_time, step / self.most_steps))
 
     def time_left(self, step: int) -> float:
         used = time.perf_counter() - self.started
-        by_steps = used * (self.max_steps / step - 1) if step else math.inf
+        by_steps = used * (self.most_steps / step - 1) if step else math.inf
         return max(0.0, min(self.seconds - used, by_steps))
