@@ -141,7 +141,7 @@ def test_what_a_card_quotes_is_text() -> None:
     config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt"), train=TrainConfig(steps=3))
     card = write_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
                       name="# <b>", folder="runs/<b> `x`", version="1", documents="", samples=["# <b>\n- `x`"],
-                      findings=["<unk> is in `x` | [y](z) and in train.learning_rate"], prompt="<b>")
+                      remarks=["<unk> is in `x` | [y](z) and in train.learning_rate"], prompt="<b>")
     outside = [line for line in card.splitlines() if not line.startswith("    ")]
     assert not any("<b>" in line.replace("`# <b>`", "") for line in outside)
     assert "- \\<unk\\> is in \\`x\\` \\| \\[y\\](z) and in train.learning_rate" in outside

@@ -32,7 +32,7 @@ def card(**more) -> str:
     "    Another\n    text", "    tinylm train book.txt --minutes 3", "tinylm generate runs/book",
 ])
 def test_it_states(fact):
-    text = card(samples=["A text", "Another\ntext"], copied=COPIED, findings=["it is small", "it is old"],
+    text = card(samples=["A text", "Another\ntext"], copied=COPIED, remarks=["it is small", "it is old"],
                 command="tinylm train book.txt --minutes 3")
     assert fact in text
     assert "/home/ann" not in text, "the folders of its owner are nobody's business"

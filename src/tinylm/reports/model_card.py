@@ -43,7 +43,7 @@ On the {split} text of {tokens:,} tokens the loss is {loss} nats a token (perple
 
 The model is {verdict}.{cautions}
 
-{findings}{copying}{samples}## What it is not
+{remarks}{copying}{samples}## What it is not
 It knows nothing but the patterns of this text. It states falsehoods as easily as truths, and may repeat passages of the
 text word for word: think of that before you publish it or the text is private.
 
@@ -57,14 +57,14 @@ All settings are in `config.json`; `metrics.jsonl` has every step of the trainin
 
 def write_card(config: RunConfig, report: Report, finished: Finished, *, name: str, folder: str | Path, version: str,
                documents: str, sample: str = "", samples: Sequence[str] = (), copied: Copied | None = None,
-               findings: Sequence[str] = (), command: str = "", prompt: str = "") -> str:
+               remarks: Sequence[str] = (), command: str = "", prompt: str = "") -> str:
     """The card as Markdown.
 
     Args:
         documents: how much text of which kind, for people.
         samples: texts of the model; `sample` is one more.
         copied: what of them stands in the training text; None: what the report says of that.
-        findings: what the doctor found, in sentences.
+        remarks: what the doctor found, in sentences.
         command: what makes this model once more.
         prompt: words of the text, to try the model with.
 
@@ -84,7 +84,7 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
         table="\n".join(f"| {row.name} | {figure(row.nats_per_token, 4)} | {figure(row.bits_per_byte, 3)} |"
                         for row in standings(report)),
         verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
-        findings=_section("What was noticed", [f"- {_escaped(finding)}" for finding in findings]),
+        remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
         samples=_section("What it writes", _quoted([text for text in (*samples, sample) if text])),
         use="\n".join(_use(Path(folder), prompt)),

@@ -352,7 +352,7 @@ class _Run:
         written = [each.text for each in self.samples if each.step == finished.best_step]
         return write_card(config, report, finished, name=self.job.name, folder=self.folder,
                           version=tinylm.__version__, documents=self.job.documents, samples=written,
-                          findings=[remark.sentence for remark in self.remarks],
+                          remarks=[remark.sentence for remark in self.remarks],
                           command=config.command(again(self.folder)), prompt=self._prompt("utf-8"))
 
 
