@@ -136,7 +136,7 @@ def test_a_rollback_is_told(tmp_path: Path) -> None:
 
 
 def test_what_the_doctor_says(tmp_path: Path) -> None:
-    """A run that learns its text by heart gets a finding; one without anything wrong gets none."""
+    """A run that learns its text by heart gets a remark; one without anything wrong gets none."""
     from tinylm.training.diagnostics.doctor import examine
 
     events = [BEGAN]
@@ -145,15 +145,15 @@ def test_what_the_doctor_says(tmp_path: Path) -> None:
         if number % 20 == 0:
             events.append(Validated(number, 2.0 + number / 100, number == 20))
     page = read(run_folder(tmp_path, events))
-    findings = examine(events)
-    assert findings
-    for finding in findings:
-        assert finding.text[1:] in page.text
-        assert finding.remedy[1:] in page.text
+    remarks = examine(events)
+    assert remarks
+    for remark in remarks:
+        assert remark.text[1:] in page.text
+        assert remark.remedy[1:] in page.text
 
 
 def test_a_gap_between_the_losses_is_never_said_to_look_right(tmp_path: Path) -> None:
-    """A run that is not over is not said to be well, and one that is over gets its finding."""
+    """A run that is not over is not said to be well, and one that is over gets its remark."""
     events = [BEGAN, *(step(number, 4.0 / number ** 0.5) for number in range(1, 101)), Validated(100, 2.4, True)]
     so_far = read(run_folder(tmp_path, events)).line
     assert "None so far" in so_far

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML page: curves, samples, the doctor's findings, the numbers. It opens offline.
+"""The report of a run as one HTML page: curves, samples, the doctor's remarks, the numbers. It opens offline.
 
 What comes from a model, a text or the name of a file is text on the page, never markup: it passes through `shown`, or
 through `label` in figures. Should either ever miss something, the page's Content-Security-Policy lets no script run but
@@ -166,11 +166,11 @@ def _numbers(config: RunConfig, history: History, report: Report | None) -> str:
     return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items())
 
 
-def _sections(config: RunConfig, history: History, report: Report | None, findings: Sequence[Finding],
+def _sections(config: RunConfig, history: History, report: Report | None, remarks: Sequence[Finding],
               samples: Sequence[Sampled], command: str) -> Iterable[str]:
     yield _section("Loss", _place("loss", "The loss at each step, and on the text held out") + "<p>" +
                    " ".join(shown(sentence) for sentence in _story(config, history)) + "</p>")
-    yield _section("The doctor’s findings", _findings(findings, history.finished is not None))
+    yield _section("The doctor’s remarks", _remarks(remarks, history.finished is not None))
     if report is not None:
         yield _section("Beside plain counting", _bars(report))
     if samples:
@@ -212,15 +212,15 @@ def _story(config: RunConfig, history: History) -> Iterable[str]:
     yield f"The model has the weights of step {finished.best_step:,}."
 
 
-def _findings(findings: Sequence[Finding], over: bool) -> str:
-    if not findings:
+def _remarks(remarks: Sequence[Finding], over: bool) -> str:
+    if not remarks:
         none = ("None: nothing in the records of this run looks wrong." if over else
                 "None so far. Whether the model overfits, or has learned too little, is judged at the end of the run.")
         return f'<p class="soft">{none}</p>'
     items = (f"<li><b>{shown(_sentence(each.text))}</b><br>{shown(_sentence(each.remedy))}"
              f'<br><span class="soft">{shown(each.topic)}{f", step {each.step:,}" if each.step else ""}</span></li>'
-             for each in findings)
-    return f'<ul class="findings">{"".join(items)}</ul>'
+             for each in remarks)
+    return f'<ul class="remarks">{"".join(items)}</ul>'
 
 
 def _sentence(text: str) -> str:
