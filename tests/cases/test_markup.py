@@ -112,7 +112,7 @@ def test_the_console_takes_whatever_it_is_given() -> None:
         console = Console(file=io.StringIO(), width=300, force_terminal=is_terminal)
         display = Display(console, StepHorizon(9), None)
         display(Sampled(1, "", hostile))
-        display.finding(Finding(1, "loss", hostile, hostile))
+        display.remark(Finding(1, "loss", hostile, hostile))
         say(console, [hostile])
         shown = console.file.getvalue()
         assert shown.count("[red]a[/red] [/] [link=x]b[/link] :smile: ") == 4

@@ -77,8 +77,8 @@ class Display:
         elif isinstance(event, Finished):
             self._progress.stop()
 
-    def finding(self, finding: Finding) -> None:
-        say(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(finding.sentence)}")])
+    def remark(self, remark: Finding) -> None:
+        say(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:
         """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""

@@ -285,7 +285,7 @@ class _Run:
             self.journal.write(each)
             self.display(each)
             for remark in self._remember(each):
-                self.display.finding(remark)
+                self.display.remark(remark)
 
     def _remember(self, event: Event) -> list[Finding]:
         if isinstance(event, Sampled):
