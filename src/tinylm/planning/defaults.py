@@ -48,7 +48,7 @@ REFERENCE_SPEED = 75e9
 
 def training_flops(n_layers: int, d_model: int, vocab_size: int) -> float:
     """Of one token, nearly: 2 operations forward and 4 backward for each weight in a product. Muon's products come on
-    top: for each matrix some 15 of its own width, shared by the tokens of a batch (optimizer.py, `orthogonalise`)."""
+    top: for each matrix some 15 of its own width, shared by the tokens of a batch (optimizer.py, `newton_schulz`)."""
     layers = 12 * n_layers * d_model**2
     return 6 * (layers * (1 + 5 * d_model / BATCH_TOKENS) + vocab_size * d_model)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from tinylm.errors import command
 from tinylm.evaluation.report import Report, called, cautions, figure, say_copied, table, verdict
 from tinylm.system.untrusted import LINE_END, harmless, visible
-from tinylm.training.diagnostics.doctor import Remark
+from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
 
@@ -77,7 +77,7 @@ class Display:
         elif isinstance(event, Finished):
             self._progress.stop()
 
-    def remark(self, remark: Remark) -> None:
+    def remark(self, remark: Finding) -> None:
         say(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:

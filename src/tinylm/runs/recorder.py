@@ -105,7 +105,7 @@ class Journal:
 
     # ---- going on
 
-    def recall(self) -> State:
+    def load_last_good(self) -> State:
         """The last checkpoint. The records stay as they are: they tell of the rollback."""
         state, _ = self.checkpoints.load()
         state.numbers.pop("records")
