@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.family import make_ids, make_model
+from tests.model_strategies import make_ids, make_model
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import Stream

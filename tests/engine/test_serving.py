@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import tinylm
-from tests.family import make_model
+from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.weights import weights_of

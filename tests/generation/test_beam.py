@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import tinylm
-from tests.generation.twins import TOKENIZERS, llama_of, make_lm
+from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
 from tinylm.engine.kv_cache import Stream
 from tinylm.errors import TinyLMError
 from tinylm.generation.torch_backend import TorchReader

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.generation.twins import TOKENIZERS, llama_of, make_lm
+from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import likeliest
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinylm
-from tests.generation.twins import TOKENIZERS, make_lm
+from tests.generation.hf_reference import TOKENIZERS, make_lm
 from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 

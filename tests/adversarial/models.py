@@ -1,4 +1,4 @@
-"""The small sound models that the hostile ones are made from."""
+"""The small sound models that the adversarial ones are made from."""
 
 from __future__ import annotations
 
