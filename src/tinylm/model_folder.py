@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
@@ -299,7 +300,7 @@ def _check_format(path: Path, values: Any) -> None:
                           where=str(path), remedy="Use a newer tinylm")
     unknown = [name for name in values if name not in SECTIONS]
     unknown += [f"{name}.{field}" for name, section in SECTIONS.items() if isinstance(values.get(name), dict)
-                for field in values[name] if field not in section.model_fields]
+                for field in values[name] if ALIASES.get(field, field) not in section.model_fields]
     if unknown:
         raise TinyLMError(f"has settings that this tinylm does not know: {quoted(', '.join(unknown))}",
                           where=str(path), remedy="Use the tinylm that made it, or a newer one")

@@ -33,7 +33,7 @@ def ids_of(lm: LanguageModel, count: int) -> list[int]:
 
 def forced(lm: LanguageModel, ids: list[int], top: int) -> list[TokenLogprobs]:
     """What is noted while these very ids are written."""
-    task, = lm.tasks(ids[:1], logprobs=top, max_tokens=len(ids) - 1, force=tuple(f"#{id}" for id in ids[1:]))
+    task, = lm.tasks(ids[:1], logprobs=top, max_tokens=len(ids) - 1, prefix=tuple(f"#{id}" for id in ids[1:]))
     list(lm.write(task))
     return task.writer.logprobs
 

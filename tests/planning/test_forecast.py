@@ -19,7 +19,7 @@ CONFIGURATIONS = {
     "a large vocabulary": ({**SMALL, "vocab_size": 10_000}, {"batch_size": 8}),
     "many rows": ({**SMALL, "mlp": "relu"}, {"batch_size": 192}),
     "dropout and a long context": ({**SMALL, "dropout": 0.1, "context_length": 256}, {"batch_size": 8}),
-    "accumulation": ({**SMALL, "vocab_size": 8_000}, {"batch_size": 32, "accumulation": 2}),
+    "accumulation": ({**SMALL, "vocab_size": 8_000}, {"batch_size": 32, "gradient_accumulation": 2}),
     "wide, Muon": ({**SMALL, "d_model": 384, "n_layers": 3}, {"batch_size": 1}),
     "wide, AdamW": ({**SMALL, "d_model": 384, "n_layers": 3}, {"batch_size": 1, "optimizer": "adamw"}),
     "GPT-2": ({**SMALL, "d_model": 64, "n_layers": 3, "mlp": "gelu", "norm": "layernorm", "positions": "learned",
@@ -53,7 +53,7 @@ def work(model, train):
     path, judging = Backward(network, compute), loss_of(network, compute)
     shape = (train["batch_size"], model["context_length"])
     for step in range(2):
-        batches = [(torch.zeros(shape, dtype=torch.int64),) * 2 for _ in range(train.get("accumulation", 1))]
+        batches = [(torch.zeros(shape, dtype=torch.int64),) * 2 for _ in range(train.get("gradient_accumulation", 1))]
         train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backward=path)
         best = [parameter.detach().clone() for parameter in network.parameters()]
         rows = torch.zeros((JUDGED // shape[1], shape[1]), dtype=torch.int64).numpy()

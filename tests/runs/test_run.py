@@ -57,7 +57,7 @@ def test_minutes_are_kept(book, tmp_path):
 
 
 def test_training_stops_at_a_loss(book, tmp_path):
-    lm = tinylm.train(book, size="0.1M", tokenizer="char", steps=200, until=3.9, out=tmp_path / "run", quiet=True,
+    lm = tinylm.train(book, size="0.1M", tokenizer="char", steps=200, target_loss=3.9, out=tmp_path / "run", quiet=True,
                       config={**SMALL, "train": {"evaluate_every": 2}})
     finished = json.loads((lm.folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert finished["reason"] == "until"
@@ -69,7 +69,7 @@ def test_documents_are_packed_and_their_ends_learned(tmp_path):
     path.write_text("\n".join(f"{a}{b}" for a in "abcdefgh" for b in ("nna", "rno", "lex")) + "\n")
     lm = tinylm.train(path, documents="line", tokenizer="char", size="0.1M", steps=60, out=tmp_path / "run", quiet=True,
                       config=SMALL)
-    assert lm.config.data.rows == "packed"
+    assert lm.config.data.packing == "packed"
     completion = lm.complete("ca", greedy=True)
     assert completion.stopped_by == "eos"
 

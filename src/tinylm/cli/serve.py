@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tinylm.cli.output import add_json, note, print_json
-from tinylm.cli.sampling import add_storage
+from tinylm.cli.sampling import add_weight_dtype, weight_dtype_of
 
 EXAMPLE = "tinylm serve runs/book --port 8000"
 KEY = "TINYLM_API_KEY"
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="one more name of this server, or NAME:PORT (may be repeated)")
     parser.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN",
                         help="a web site whose pages may ask, such as https://example.org (may be repeated)")
-    add_storage(parser)
+    add_weight_dtype(parser)
     for name, kind, unit, about in _LIMITS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=unit, help=about)
     add_json(parser)
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _greet(url, models, key is not None)
 
-    return serve(arguments.run, place, Limits(**given), ready, arguments.storage)
+    return serve(arguments.run, place, Limits(**given), ready, weight_dtype_of(arguments))
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:

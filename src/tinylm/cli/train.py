@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.flags import checked_flags
+from tinylm.cli.flags import checked_flags, given_flags
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.reading import add_reading
 from tinylm.errors import TinyLMError
@@ -41,7 +41,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     length.add_argument("--minutes", metavar="M", help="train for so long, start-up included (default: 5)")
     length.add_argument("--steps", metavar="N", help="train for so many updates")
     length.add_argument("--epochs", metavar="N", help="train on the text so many times")
-    parser.add_argument("--until", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--target-loss", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--until", help=argparse.SUPPRESS)
     parser.add_argument("--seed", metavar="N", help="of first weights, order and dropout (default: 0)")
     parser.add_argument("--device", metavar="auto|cpu|cuda|mps", help="(default: auto)")
     parser.add_argument("--config", metavar="FILE.toml", help="settings by section")
@@ -56,7 +57,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     layers += [parse_setting(setting) for setting in arguments.set]
     flags: dict[str, object] = {}
     for name, home in HOMES.items():
-        flags |= checked_flags(home, {name: getattr(arguments, name)})
+        flags |= checked_flags(home, given_flags(arguments, [name]))
     return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
 
 

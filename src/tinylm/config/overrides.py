@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tinylm.config.aliases import ALIASES, standard_names
 from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, Partial, known_section, preset, size
 from tinylm.config.section import checked_value
 from tinylm.config.spelling import shown
@@ -26,7 +27,7 @@ HORIZONS = ("steps", "epochs", "minutes")
 """Each says how long a run is; one of them is chosen."""
 HOMES = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
          "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
-         "until": "train", "seed": "train", "device": "train"}
+         "target_loss": "train", "seed": "train", "device": "train"}
 """The section of each setting that has a flag of its own."""
 MOST_TOML = 1 << 20
 """Bytes of a file of settings."""
@@ -43,7 +44,7 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
         TinyLMError: a choice that cannot stand, whatever the text.
     """
     given: dict[str, dict[str, Any]] = {}
-    for name, value in flags.items():
+    for name, value in standard_names(flags, HOMES).items():
         if name not in HOMES:
             home = home_of(name)
             raise TypeError(f"train() has no argument {name!r}" + (
@@ -91,20 +92,21 @@ def _checked_section(section: str, values: Any) -> dict[str, Any]:
         raise _no_section(section)
     found: dict[str, Any] = {}
     kind = SECTIONS[known_section(section)]
-    for name, value in values.items():
+    for name, value in standard_names(values, kind.model_fields, section).items():
         where = f"{section}.{name}"
         if where in FOLLOWS_FROM_TEXT:
             raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
         if name in kind.model_fields and value is None and kind.model_fields[name].default is not None:
             continue
         if name not in kind.model_fields and (home := home_of(name)):
-            raise TinyLMError("there is no such setting", where=where, remedy=f"It is {home}.{name}")
+            raise TinyLMError("there is no such setting", where=where, remedy=f"It is {home}.{ALIASES.get(name, name)}")
         found[name] = checked_value(kind, name, value, where)
     return found
 
 
 def home_of(name: str) -> str:
-    """The section that has a setting of this name; empty: none has."""
+    """The section that has a setting of this name, an old one or the standard one; empty: none has."""
+    name = ALIASES.get(name, name)
     return next((section for section, kind in SECTIONS.items() if name in kind.model_fields), "")
 
 

@@ -30,7 +30,7 @@ LONGEST = 1e7
 
 MOST_HEADS = 1024
 """That a remedy suggests."""
-Storage = Literal["fp32", "bf16", "int8"]
+WeightDtype = Literal["fp32", "bf16", "int8"]
 """How the compiled engine keeps the matrices of a model that it writes with: as numbers of 32 bits, of 16, or of 8 with
 a scale for each output."""
 
@@ -152,7 +152,7 @@ class DataConfig(Section):
         "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
         0.1, description="share of the text held out at its end, or another file")
     validation_fingerprint: str = Field("", description="sha256 of that file's documents, likewise")
-    rows: Literal["windows", "packed", "padded"] = Field(
+    packing: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
 
 
@@ -162,11 +162,12 @@ class TrainConfig(Section):
     steps: int | None = Field(None, ge=1, le=LARGEST)
     epochs: float | None = Field(None, gt=0, le=LARGEST)
     minutes: float | None = Field(None, gt=0, le=LONGEST)
-    most_epochs: float | None = Field(
+    max_epochs: float | None = Field(
         None, gt=0, le=LARGEST, description="a run of minutes ends after so many, if they come first")
-    until: float | None = Field(None, description="stop early once the validation loss is at most this")
+    target_loss: float | None = Field(None, description="stop early once the validation loss is at most this")
     batch_size: int = Field(32, ge=1, le=LARGEST, description="sequences in a batch")
-    accumulation: int = Field(1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
+    gradient_accumulation: int = Field(
+        1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
                                  gt=0, le=1e37, description="under muon: of embeddings, head, norms and biases")
@@ -203,9 +204,9 @@ class SampleConfig(Section):
     min_tokens: int = Field(0, ge=0, le=LARGEST, description="<eos> is not chosen before so many")
     overflow: Literal["slide", "error"] = Field(
         "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
-    force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
+    prefix: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
     greedy: bool = False
-    ban: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
+    banned_tokens: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
     logit_bias: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
         {}, description="numbers added to the logits of tokens, by text or #id")
     repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
@@ -348,7 +349,7 @@ PRESETS: dict[str, Partial] = {
                   "norm": "layernorm", "norm_position": "post", "norm_eps": 1e-5, "positions": "none",
                   "qk_norm": False, "bias": True, "head_bias": True, "dropout": 0.1, "init": "torch"},
         "data": {"documents": "line", "tokenizer": "word", "unknown_token": False, "validation": 0.0,
-                 "rows": "padded"},
+                 "packing": "padded"},
         "train": {"epochs": 200, "batch_size": "full", "optimizer": "adam", "learning_rate": 1e-3, "beta2": 0.999,
                   "weight_decay": 0.0, "warmup_steps": 0, "decay": "constant", "grad_clip": 0.0,
                   "loss_on_padding": True},

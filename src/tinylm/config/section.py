@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from tinylm.config.aliases import standard_names
 from tinylm.config.spelling import alternatives, as_number, expected, plain, shown
 from tinylm.errors import TinyLMError, did_you_mean
 
@@ -22,6 +23,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
+        values = standard_names(values, type(self).model_fields, _section_name(type(self)))
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -63,8 +65,12 @@ FAR = 1_000_000
 """An upper bound from here on is named only to who has gone beyond it."""
 
 
+def _section_name(section: type[Section]) -> str:
+    return section.__name__.removesuffix("Config").lower()
+
+
 def _where(section: type[Section], name: str) -> str:
-    return f"{section.__name__.removesuffix('Config').lower()}.{name}".rstrip(".")
+    return f"{_section_name(section)}.{name}".rstrip(".")
 
 
 def refused(field: FieldInfo, value: Any, where: str) -> TinyLMError:

@@ -82,7 +82,7 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
         assert steps is not None
         validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
         seconds = around + steps * step + (validations * validation if judged else 0.0)
-    tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
+    tokens = round(steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
     expected, ngram = None, counted.bits_per_byte.get("ngram")

@@ -204,7 +204,7 @@ def _story(config: RunConfig, history: History) -> Iterable[str]:
         return
     steps = f"{finished.step:,} step" + ("s" if finished.step != 1 else "")
     yield {"finished": f"The run came to its planned end after {steps}.",
-           "until": f"The run reached the loss that was asked for, {config.train.until}, after {steps}.",
+           "until": f"The run reached the loss that was asked for, {config.train.target_loss}, after {steps}.",
            "interrupted": f"The run was stopped after {steps}, as asked.",
            "overfitting": f"The run was ended after {steps}, because the text held out only got harder for it.",
            "not finite": f"The run was ended after {steps}: a number in {finished.where or 'the loss'} was not finite.",

@@ -127,8 +127,8 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
     if train.optimizer == "muon":
         rates += f" ({train.muon_learning_rate:g} for the matrices inside the layers)"
     yield f"- For {_how_long(train)}, with seed {train.seed}"
-    rows = train.batch_size * train.accumulation
-    yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, layout `{config.data.rows}`"
+    rows = train.batch_size * train.gradient_accumulation
+    yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, packing `{config.data.packing}`"
     yield f"- By {train.optimizer}: {rates}, {train.warmup_steps} steps of warm-up, decay {train.decay}"
     yield f"- Held back by dropout {config.model.dropout:g} and weight decay {train.weight_decay:g}"
     if command:
@@ -143,7 +143,7 @@ def again(folder: Path) -> Path:
 
 def _how_long(train: TrainConfig) -> str:
     if train.minutes is not None:
-        return f"{train.minutes:g} minutes" + (f", or {train.most_epochs:g} epochs" if train.most_epochs else "")
+        return f"{train.minutes:g} minutes" + (f", or {train.max_epochs:g} epochs" if train.max_epochs else "")
     return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
 
 

@@ -69,7 +69,7 @@ class Job:
         """What training reads."""
         data, train = self.config.data, self.config.train
         padding = self.tokenizer.pad_id if train.loss_on_padding else IGNORE
-        return Rows(self.dataset.train, layout=data.rows, context_length=self.config.model.context_length,
+        return Rows(self.dataset.train, packing=data.packing, context_length=self.config.model.context_length,
                     seed=train.seed, target_padding=padding)
 
     def compute(self) -> Compute:
@@ -84,7 +84,7 @@ class Job:
         train, held_out = self.config.train, self.dataset.validation
         if train.minutes is not None or self.steps is None or held_out is None:
             return VALIDATIONS
-        tokens = self.steps * train.batch_size * train.accumulation * self.config.model.context_length
+        tokens = self.steps * train.batch_size * train.gradient_accumulation * self.config.model.context_length
         return count_validations(tokens, held_out.n_tokens)
 
     @property
@@ -127,7 +127,7 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
-    data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
+    data.setdefault("packing", "windows" if corpus.documents == "text" else "packed")
     data |= {"source": lasting(source), "fingerprint": corpus.stats().fingerprint,
              "validation": lasting_validation(data["validation"]),
              "validation_fingerprint": validation_fingerprint(split, data["validation"])}
@@ -227,7 +227,7 @@ def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
 def _config_of(text: _Text, chosen: Partial, filled: dict[str, dict[str, Any]]) -> RunConfig:
     model = ModelConfig(**filled["model"])
     if filled["train"]["batch_size"] == "full":
-        rows = Rows(text.dataset.train, layout=text.data.rows, context_length=model.context_length)
+        rows = Rows(text.dataset.train, packing=text.data.packing, context_length=model.context_length)
         filled["train"]["batch_size"] = rows.rows_per_epoch
     return RunConfig(model=model, data=text.data, train=TrainConfig(**filled["train"]),
                      sample=SampleConfig(**chosen["sample"]))
@@ -271,8 +271,8 @@ def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:
 
 
 def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
-    if train.minutes is not None and train.most_epochs is not None:
-        return (f"{train.minutes:g} minutes, or {train.most_epochs:g} epochs if they come first, since what is read "
+    if train.minutes is not None and train.max_epochs is not None:
+        return (f"{train.minutes:g} minutes, or {train.max_epochs:g} epochs if they come first, since what is read "
                 "more often is learned by heart")
     if train.minutes is not None:
         return f"{train.minutes:g} minutes"

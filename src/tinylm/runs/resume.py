@@ -18,7 +18,7 @@ from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
 from tinylm.text.reading.sources import Given, Texts
 
-MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
+MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 

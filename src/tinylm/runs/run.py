@@ -315,7 +315,7 @@ class _Run:
         return report.loss
 
     def _judge(self, should_stop: Callable[[], bool]) -> Report:
-        return judge(self.lm.model, self.judged, layout=self.job.config.data.rows, split=self.split,
+        return judge(self.lm.model, self.judged, packing=self.job.config.data.packing, split=self.split,
                      counted=self.job.baselines, should_stop=should_stop, loss_of=self.loss_of)
 
     def _judge_at_the_end(self, finished: Finished) -> None:
