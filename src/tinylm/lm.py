@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from tinylm import model_folder
 from tinylm.config.aliases import either_name
 from tinylm.config.schema import RunConfig, WeightDtype
-from tinylm.config.spelling import named
+from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.generation.generator import Writing
 from tinylm.inspection import structure
@@ -67,7 +67,7 @@ class LanguageModel(Writing):
                 does not serve (`served_by`), or one by both names.
         """
         weight_dtype = either_name("weight_dtype", weight_dtype, storage) or "fp32"
-        known = named(str(weight_dtype), WEIGHT_DTYPES)
+        known = match_name(str(weight_dtype), WEIGHT_DTYPES)
         if known is None:
             raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
                               remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))

@@ -30,9 +30,9 @@ from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_room_for_layers, read_tensors
-from tinylm.system.files import flush, put_in_place, write_whole
+from tinylm.system.files import flush, replace_atomically, write_atomically
 from tinylm.system.paths import given_path
-from tinylm.system.untrusted import open_without_waiting, quoted, read_json
+from tinylm.system.untrusted import open_nonblocking, quoted, read_json
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def is_unfinished(folder: Path) -> bool:
 def _has_finished(folder: Path) -> bool:
     """True if the last event that the run recorded is its end."""
     try:
-        with open(folder / METRICS, "rb", opener=open_without_waiting) as file:
+        with open(folder / METRICS, "rb", opener=open_nonblocking) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_EVENT))
             return b'"event": "finished"' in file.read(MOST_EVENT)
     except OSError:
@@ -218,7 +218,7 @@ def _is_locked(folder: Path) -> bool:
 
 def write_config(folder: Path, config: RunConfig) -> None:
     written = {"format": FORMAT, **config.model_dump(mode="json")}
-    write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
+    write_atomically(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 
 def write_weights(folder: Path, model: TinyLM) -> None:
@@ -230,7 +230,7 @@ def write_weights(folder: Path, model: TinyLM) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
     save_file(weights, temporary, metadata={"format": "pt"})
     temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
-    put_in_place(temporary, folder / WEIGHTS)
+    replace_atomically(temporary, folder / WEIGHTS)
 
 
 def link_weights(folder: Path, weights: Path) -> None:
@@ -241,7 +241,7 @@ def link_weights(folder: Path, weights: Path) -> None:
         os.link(weights, temporary)
     except OSError:
         shutil.copyfile(weights, temporary)
-    put_in_place(temporary, folder / WEIGHTS)
+    replace_atomically(temporary, folder / WEIGHTS)
 
 
 def copy_records(source: Path, target: Path) -> None:

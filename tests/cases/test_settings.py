@@ -18,7 +18,7 @@ import tinylm as library
 from tests.cases.recipes import book, toml_of_windows
 from tests.cli.conftest import Command
 from tinylm.cli.chat import Chat
-from tinylm.config.overrides import checked, choices, parse_setting, read_toml, typed
+from tinylm.config.overrides import check_overrides, merge_overrides, parse_setting, parse_value, read_toml
 from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, ModelConfig, SampleConfig
 from tinylm.errors import TinyLMError
 
@@ -67,7 +67,7 @@ def test_every_field_takes_or_names_every_value(section: str, name: str, tmp_pat
         return read_toml(file)
 
     answers = [taken(lambda text=text: parse_setting(f"{section}.{name}={text}"), section, name) for text in TEXTS]
-    answers += [taken(lambda value=value: checked({section: {name: value}}), section, name) for value in VALUES]
+    answers += [taken(lambda value=value: check_overrides({section: {name: value}}), section, name) for value in VALUES]
     answers += [taken(lambda text=text: from_file(text), section, name) for text in IN_TOML]
     assert any(answers)
 
@@ -131,11 +131,11 @@ def test_a_run_with_a_file_of_settings(data: bytes, steps: int, tinylm: Command,
 
 def test_case_40_in_python() -> None:
     for value in ("4", np.int64(4), 4.0, np.float32(4)):
-        chosen = choices(steps=value)["train"]
+        chosen = merge_overrides(steps=value)["train"]
         assert (chosen, type(chosen["steps"])) == ({"steps": 4}, int)
-    assert choices(minutes="0.5", layers=({"train": {"minutes": "4"}},))["train"] == {"minutes": 0.5}
+    assert merge_overrides(minutes="0.5", layers=({"train": {"minutes": "4"}},))["train"] == {"minutes": 0.5}
     with pytest.raises(TinyLMError, match=r"train.steps: must be .*, but it is true"):
-        choices(steps=True)
+        merge_overrides(steps=True)
 
 
 @pytest.mark.parametrize(("data", "said"), [
@@ -162,9 +162,9 @@ def test_settings_in_python_that_have_no_sections(config: Any, tmp_path: Path,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TinyLMError):
-        choices(layers=(config,))
+        merge_overrides(layers=(config,))
     (tmp_path / "a.toml").write_text("[train]\nsteps = 3")
-    assert choices(layers=("a.toml",))["train"] == {"steps": 3}
+    assert merge_overrides(layers=("a.toml",))["train"] == {"steps": 3}
 
 
 @pytest.mark.parametrize(("flag", "value"), [
@@ -215,7 +215,7 @@ def test_case_43_temperature_0_is_greedy_in_commands(lm: library.LanguageModel, 
     likeliest = lm.generate("The ", max_tokens=12, greedy=True)
     told = tinylm("generate", lm.folder, "The ", "--max-tokens", 12, "--temperature", 0, "--json")
     assert told.json["text"] == likeliest
-    chosen = choices(layers=(parse_setting("sample.temperature=0"),))["sample"]
+    chosen = merge_overrides(layers=(parse_setting("sample.temperature=0"),))["sample"]
     assert SampleConfig(**chosen).is_greedy
 
 
@@ -261,7 +261,7 @@ def test_what_a_text_cannot_be_written_with(lm: library.LanguageModel, settings:
 
 
 def test_what_a_person_types_is_a_list_or_a_text() -> None:
-    assert [typed(text) for text in ('["a"]', "[a", "5", "a,b", '"5"')] == [["a"], "[a", "5", "a,b", "5"]
+    assert [parse_value(text) for text in ('["a"]', "[a", "5", "a,b", '"5"')] == [["a"], "[a", "5", "a,b", "5"]
 
 
 @pytest.mark.parametrize("setting", [

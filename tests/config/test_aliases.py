@@ -11,7 +11,7 @@ import pytest
 import tinylm
 from tinylm import model_folder
 from tinylm.config.aliases import ALIASES
-from tinylm.config.overrides import checked, choices, parse_setting, read_toml
+from tinylm.config.overrides import check_overrides, merge_overrides, parse_setting, read_toml
 from tinylm.config.schema import SECTIONS, DataConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError
 
@@ -36,14 +36,14 @@ def test_python() -> None:
     assert TrainConfig(steps=1, **OLD["train"]) == TrainConfig(steps=1, **NEW["train"])
     assert DataConfig(**OLD["data"]) == DataConfig(**NEW["data"])
     assert SampleConfig(**OLD["sample"]) == SampleConfig(**NEW["sample"])
-    assert checked(OLD) == NEW
+    assert check_overrides(OLD) == NEW
     lm = tinylm.load(MODEL)
     assert lm.sample_config(**OLD["sample"]) == lm.sample_config(**NEW["sample"])
     assert lm.generate("hello", max_tokens=1, force="day") == "day"
 
 
 def test_a_flag_of_its_own() -> None:
-    assert choices(until=2.0)["train"] == {"target_loss": 2.0}
+    assert merge_overrides(until=2.0)["train"] == {"target_loss": 2.0}
 
 
 def test_toml(tmp_path: Path) -> None:
@@ -91,19 +91,19 @@ def test_the_dtype_of_loaded_weights() -> None:
 def test_both_names_are_an_error_in_every_door(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text("[train]\nuntil = 1\ntarget_loss = 1\n")
-    for give in (lambda: TrainConfig(steps=1, until=1, target_loss=1), lambda: choices(until=1, target_loss=1),
-                 lambda: checked({"train": {"target_loss": 1, "until": 1}}), lambda: read_toml(file)):
+    for give in (lambda: TrainConfig(steps=1, until=1, target_loss=1), lambda: merge_overrides(until=1, target_loss=1),
+                 lambda: check_overrides({"train": {"target_loss": 1, "until": 1}}), lambda: read_toml(file)):
         with pytest.raises(TinyLMError, match=BOTH):
             give()
 
 
 def test_a_later_layer_replaces_an_earlier_one_by_either_name() -> None:
-    assert choices(layers=({"train": {"until": 1}}, {"train": {"target_loss": 2}}))["train"]["target_loss"] == 2
-    assert choices(layers=({"train": {"target_loss": 1}},), until=2)["train"]["target_loss"] == 2
+    assert merge_overrides(layers=({"train": {"until": 1}}, {"train": {"target_loss": 2}}))["train"]["target_loss"] == 2
+    assert merge_overrides(layers=({"train": {"target_loss": 1}},), until=2)["train"]["target_loss"] == 2
 
 
 def test_errors_name_the_standard_name() -> None:
     with pytest.raises(TinyLMError, match=r"train\.gradient_accumulation: must be a whole number .* but it is 'many'"):
         TrainConfig(steps=1, accumulation="many")
     with pytest.raises(TinyLMError, match=r"data\.until: there is no such setting\. It is train\.target_loss"):
-        checked({"data": {"until": 1}})
+        check_overrides({"data": {"until": 1}})

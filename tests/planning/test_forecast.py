@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinylm.planning import forecast
 from tinylm.runs.prepare import plan
-from tinylm.system.memory import peak_so_far
+from tinylm.system.memory import peak_memory_bytes
 
 SMALL = {"vocab_size": 300, "context_length": 64, "d_model": 32, "n_layers": 2, "n_heads": 2}
 CONFIGURATIONS = {
@@ -82,7 +82,7 @@ def test_a_plan_of_minutes_fills_the_minutes():
     foretold = plan("hello", size="0.1M", minutes=1)["forecast"]
     assert foretold["seconds"] == 60
     assert foretold["tokens"] > foretold["steps"] > 1
-    assert foretold["peak_memory_bytes"] >= peak_so_far() / 2
+    assert foretold["peak_memory_bytes"] >= peak_memory_bytes() / 2
 
 
 def test_a_plan_of_more_steps_takes_longer():

@@ -93,13 +93,13 @@ class Chat:
         return name not in ("quit", "exit")
 
     def _write_on(self, line: str) -> None:
-        from tinylm.system.untrusted import harmless
+        from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
         task, = self.lm.tasks(ids, **self.settings)
         try:
             for piece in self.lm.write(task):
-                print(harmless(piece), end="", flush=True)
+                print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
             self._keep(ids, task.writer.ids, task.writer.text if task.writer.stopped else None)
         print()
@@ -135,7 +135,7 @@ class Chat:
 
     def _change(self, name: str, value: str) -> None:
         from tinylm.config.aliases import standard_names
-        from tinylm.config.overrides import typed
+        from tinylm.config.overrides import parse_value
         from tinylm.config.schema import SampleConfig
         from tinylm.errors import TinyLMError, did_you_mean
 
@@ -145,7 +145,7 @@ class Chat:
             known = ["help", "settings", "reset", "quit", *SampleConfig.model_fields]
             raise TinyLMError(f"there is no /{name}", remedy=did_you_mean(name, known))
         if value:
-            changed = {**self.settings, name: typed(value)}
+            changed = {**self.settings, name: parse_value(value)}
             if name == "temperature":
                 changed["greedy"] = False
             self.settings = read_settings(self.lm, changed)

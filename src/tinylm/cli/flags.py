@@ -25,13 +25,13 @@ def checked_flags(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
         TinyLMError: naming flag and field, a value that cannot be.
     """
     from tinylm.config.aliases import standard_names
-    from tinylm.config.overrides import checked
+    from tinylm.config.overrides import check_overrides
     from tinylm.config.schema import SECTIONS
 
     found: dict[str, Any] = {}
     for name, value in standard_names(given, SECTIONS[section].model_fields, section).items():
         try:
-            found |= checked({section: {name: value}})[section] if value is not None else {}
+            found |= check_overrides({section: {name: value}})[section] if value is not None else {}
         except TinyLMError as error:
             flag = f"--{name.replace('_', '-')} ({error.where})"
             raise TinyLMError(error.what, where=flag, remedy=error.remedy) from None

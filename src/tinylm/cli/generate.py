@@ -59,7 +59,7 @@ def _as_json(completion: Completion) -> dict[str, Any]:
 
 def _write(lm: LanguageModel, task: Task, number: int) -> None:
     """Streams one text to the terminal."""
-    from tinylm.system.untrusted import harmless
+    from tinylm.system.untrusted import replace_control_codes
 
     pieces = lm.write(task)
     first = next(pieces)  # a model that is damaged is an error here, before anything is printed
@@ -67,9 +67,9 @@ def _write(lm: LanguageModel, task: Task, number: int) -> None:
         print("\n" + "─" * 40)
     prompt = task.writer.prompt
     joint = " " if prompt and lm.tokenizer.kind == "word" else ""
-    print(harmless(prompt) + joint + harmless(first), end="", flush=True)
+    print(replace_control_codes(prompt) + joint + replace_control_codes(first), end="", flush=True)
     for piece in pieces:
-        print(harmless(piece), end="", flush=True)
+        print(replace_control_codes(piece), end="", flush=True)
     print()
     if task.writer.forgotten:
         sys.stdout.flush()

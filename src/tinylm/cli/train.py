@@ -8,7 +8,7 @@ from tinylm.cli.flags import checked_flags, given_flags
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.reading import add_reading
 from tinylm.errors import TinyLMError
-from tinylm.system.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED = ("tinylm", "llama", "qwen3")
@@ -51,14 +51,14 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
 
 def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The choices of the command line, by section."""
-    from tinylm.config.overrides import HOMES, choices, parse_setting
+    from tinylm.config.overrides import FLAG_SECTIONS, merge_overrides, parse_setting
 
     layers = [arguments.config] if arguments.config is not None else []
     layers += [parse_setting(setting) for setting in arguments.set]
     flags: dict[str, object] = {}
-    for name, home in HOMES.items():
+    for name, home in FLAG_SECTIONS.items():
         flags |= checked_flags(home, given_flags(arguments, [name]))
-    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
+    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         precompile.start()
     from tinylm.runs.run import resume_run, train_run
 
-    console = patient_console(stderr=arguments.json, on_failure=forget)
+    console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
         outcome = resume_run(arguments.source, chosen(arguments), out=arguments.out, console=console, started=STARTED)
     elif arguments.source is None:

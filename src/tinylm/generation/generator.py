@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 import numpy as np
 
 from tinylm import model_folder
-from tinylm.config.overrides import checked
-from tinylm.config.schema import LARGEST_SEED, RunConfig, SampleConfig, WeightDtype
+from tinylm.config.overrides import check_overrides
+from tinylm.config.schema import MAX_SEED, RunConfig, SampleConfig, WeightDtype
 from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
@@ -206,7 +206,7 @@ class Writing:
         Raises:
             TinyLMError: unknown settings, or a value that cannot be.
         """
-        given = checked({"sample": settings})["sample"]
+        given = check_overrides({"sample": settings})["sample"]
         if "temperature" in given:
             given.setdefault("greedy", False)
         return SampleConfig(**{**self.config.sample.model_dump(), **given})
@@ -252,7 +252,7 @@ class Writing:
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
         founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, found in enumerate(founds):
-            seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
+            seed = fresh_seed() if config.seed is None else (config.seed + number) % (MAX_SEED + 1)
             writer = Writer(shown, self.tokenizer, config, seed, logprobs, found and found.score)
             if found:
                 config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids

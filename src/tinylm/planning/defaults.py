@@ -29,7 +29,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tinylm.config.schema import SIZES, Partial, TrainConfig, size
+from tinylm.config.schema import SIZES, PartialConfig, TrainConfig, size
 
 DEFAULT_MINUTES = 5.0
 TOKENS_PER_WEIGHT = 2.0
@@ -102,7 +102,7 @@ def choose_batch(tokens: float, n_tokens: int) -> int:
     return batch
 
 
-def fill_in(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
+def fill_in(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
             fitting: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """The model and train sections that the rules give where `chosen` says nothing.
 

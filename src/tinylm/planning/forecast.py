@@ -14,7 +14,7 @@ from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.throughput import Pace
-from tinylm.system.memory import peak_so_far
+from tinylm.system.memory import peak_memory_bytes
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
 
@@ -99,7 +99,7 @@ def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, dev
     if device.type == "cuda":
         return training
     training += KEPT_BYTES + COPY_INDEX_BYTES * min(dataset.train.n_bytes, MOST_SEARCHED)
-    return max(peak_so_far(), held_bytes + training)
+    return max(peak_memory_bytes(), held_bytes + training)
 
 
 # ---- what to expect

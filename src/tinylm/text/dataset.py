@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
 from tinylm.text.split import Slice, Split
@@ -129,7 +129,7 @@ def _encode_into(folder: Path | None, split: Split, tokenizer: Encoding) -> Data
     temporary, place = _writable_beside(folder), None
     try:
         meta = _write_parts(temporary, split, tokenizer)
-        give_back()
+        trim_heap()
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
         place = _move(temporary, folder)
     except OSError as error:

@@ -204,10 +204,10 @@ class NearLineEnds:
 Near = NearCharacters | NearWords | NearLineEnds
 
 
-def named(text: str) -> str:
+def describe_characters(text: str) -> str:
     """A text for people, its characters by their code points where their look does not tell which ones they are.
 
-    >>> named("e\\u0301"), named("\\u2019"), named("é")
+    >>> describe_characters("e\\u0301"), describe_characters("\\u2019"), describe_characters("é")
     ("'e' + U+0301", "'’' (U+2019)", "'é'")
     """
     hidden = [each for each in text if _is_mark(each) or not (each.isascii() or each.isprintable())]

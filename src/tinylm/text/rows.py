@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.system.memory import forget_pages
+from tinylm.system.memory import release_pages
 from tinylm.text.dataset import Part
 from tinylm.text.tokenizer import Tokenizer
 
@@ -110,7 +110,7 @@ class Rows:
         """Rows of ids [start, stop), with `<bos>` in the place before every span."""
         self._rows_read += len(starts)
         if self._rows_read > FORGET_AFTER:
-            forget_pages(self._ids)
+            release_pages(self._ids)
             self._rows_read = 0
         lengths = stops - starts
         width = int(lengths.max()) if self._packing == "padded" else self._width

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Piece
 from tinylm.text.tokenizer import Tokenizer
 
@@ -141,5 +141,5 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
         # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
         texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
     tokenizer = Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
-    give_back()
+    trim_heap()
     return tokenizer
