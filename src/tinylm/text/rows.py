@@ -71,10 +71,10 @@ class Rows:
         starts: list[NDArray[np.int64]] = []
         stops: list[NDArray[np.int64]] = []
         while first < (step + 1) * batch_size:
-            epoch, place = divmod(first, self.rows_per_epoch)
-            count = min((step + 1) * batch_size - first, self.rows_per_epoch - place)
+            epoch, position = divmod(first, self.rows_per_epoch)
+            count = min((step + 1) * batch_size - first, self.rows_per_epoch - position)
             order, offset = self._epoch(epoch)
-            chosen = np.sort(order[place:place + count])  # a full batch keeps the order of the text
+            chosen = np.sort(order[position:position + count])  # a full batch keeps the order of the text
             for bounds, found in zip((starts, stops), self._bounds(chosen, offset), strict=True):
                 bounds.append(found)
             first += count
@@ -115,19 +115,19 @@ class Rows:
         lengths = stops - starts
         width = int(lengths.max()) if self._packing == "padded" else self._width
         columns = np.arange(width)
-        places = np.minimum(starts[:, None] + columns, len(self._ids) - 1)
-        targets = self._ids[places].astype(np.int64)
+        positions = np.minimum(starts[:, None] + columns, len(self._ids) - 1)
+        targets = self._ids[positions].astype(np.int64)
         inputs = np.empty_like(targets)
         inputs[:, 0], inputs[:, 1:] = self._bos_id, targets[:, :-1]
         if self._packing == "packed":
-            inputs[self._starts_span(places)] = self._bos_id
+            inputs[self._starts_span(positions)] = self._bos_id
         padding = columns >= lengths[:, None]
         inputs[padding], targets[padding] = self._pad_id, self._target_padding
         return inputs, targets
 
-    def _starts_span(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        found = np.searchsorted(self._span_starts, places, side="right") - 1
-        starts: NDArray[np.bool_] = self._span_starts[found] == places
+    def _starts_span(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found = np.searchsorted(self._span_starts, positions, side="right") - 1
+        starts: NDArray[np.bool_] = self._span_starts[found] == positions
         return starts
 
 

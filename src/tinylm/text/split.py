@@ -30,23 +30,23 @@ class Slice:
     stop: int
 
     def pieces(self) -> Iterator[Piece]:
-        place = 0
+        position = 0
         for piece in self.corpus.pieces():
             if self.unit == "documents":
-                if self.start <= place < self.stop:
+                if self.start <= position < self.stop:
                     yield piece
-                place += piece.ends_document
+                position += piece.ends_document
             else:
-                yield from self._cut(piece, place)
-                place += len(piece.text)
-            if place >= self.stop:
+                yield from self._cut(piece, position)
+                position += len(piece.text)
+            if position >= self.stop:
                 return
 
-    def _cut(self, piece: Piece, place: int) -> Iterator[Piece]:
-        first = max(0, self.start - place)
-        text = piece.text[first:max(0, self.stop - place)]
+    def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
+        first = max(0, self.start - position)
+        text = piece.text[first:max(0, self.stop - position)]
         if text:
-            ends = piece.ends_document and place + len(piece.text) <= self.stop
+            ends = piece.ends_document and position + len(piece.text) <= self.stop
             line = piece.line + (0 if piece.in_one_line else piece.text.count("\n", 0, first))
             yield piece._replace(text=text, ends_document=ends, line=line)
 
