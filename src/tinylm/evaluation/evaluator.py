@@ -81,7 +81,7 @@ class Judge:
     def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
         from tinylm.evaluation.report import judge
 
-        report = judge(self.lm.model, part, layout=self.lm.config.data.rows, split=split, counted=counted)
+        report = judge(self.lm.model, part, packing=self.lm.config.data.packing, split=split, counted=counted)
         if not math.isfinite(report.loss):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")

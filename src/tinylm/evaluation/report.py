@@ -14,7 +14,7 @@ from tinylm.evaluation.memorization import Copied
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Dataset, Part
 from tinylm.text.left_out import NOTHING, LeftOut, measure, share_unknown, white_space
-from tinylm.text.rows import Layout, Rows
+from tinylm.text.rows import Packing, Rows
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
@@ -76,7 +76,7 @@ class Report:
         return asdict(self)
 
 
-def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Baselines,
+def judge(model: TinyLM, part: Part, *, packing: Packing, split: str, counted: Baselines,
           should_stop: Callable[[], bool] = lambda: False, loss_of: LossOf | None = None) -> Report:
     """The loss of the model on every token of a text, in fixed rows.
 
@@ -86,7 +86,7 @@ def judge(model: TinyLM, part: Part, *, layout: Layout, split: str, counted: Bas
         loss_of: a quicker way to the model's loss than its own forward pass.
     """
     width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
-    rows = Rows(part, layout=layout, context_length=width)
+    rows = Rows(part, packing=packing, context_length=width)
     batches = rows.evaluation(max(1, TOKENS_AT_ONCE // width))
     nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop,
                             loss_of=loss_of)

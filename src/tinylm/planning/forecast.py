@@ -14,7 +14,7 @@ from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.throughput import Pace
-from tinylm.system.memory import peak_so_far
+from tinylm.system.memory import peak_memory_bytes
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
 
@@ -82,7 +82,7 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
         assert steps is not None
         validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
         seconds = around + steps * step + (validations * validation if judged else 0.0)
-    tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
+    tokens = round(steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
     expected, ngram = None, counted.bits_per_byte.get("ngram")
@@ -99,7 +99,7 @@ def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, dev
     if device.type == "cuda":
         return training
     training += KEPT_BYTES + COPY_INDEX_BYTES * min(dataset.train.n_bytes, MOST_SEARCHED)
-    return max(peak_so_far(), held_bytes + training)
+    return max(peak_memory_bytes(), held_bytes + training)
 
 
 # ---- what to expect

@@ -45,7 +45,7 @@ def _free_in_container() -> int:
 def needed_bytes(model: ModelConfig, train: TrainConfig, judged_tokens: int, device: torch.device) -> int:
     """Memory that training takes on top of what the process holds already."""
     compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
-    ids = ID_BYTES * train.batch_size * train.accumulation * model.context_length
+    ids = ID_BYTES * train.batch_size * train.gradient_accumulation * model.context_length
     judged_at_once = min(judged_tokens, max(TOKENS_AT_ONCE, model.context_length))
     return ids + training_peak(model, train, judged_at_once=judged_at_once, compute=compute)
 
@@ -75,9 +75,9 @@ def refuse_what_will_not_fit(model: ModelConfig, train: TrainConfig, judged_toke
     while rows and not fits(rows):
         rows //= 2
     if rows:
-        more = train.accumulation * train.batch_size // rows
+        more = train.gradient_accumulation * train.batch_size // rows
         remedy += (f"{'. Or keep it' if sizes else '. It fits'} with --set train.batch_size={rows} "
-                   f"--set train.accumulation={more}")
+                   f"--set train.gradient_accumulation={more}")
     raise TinyLMError(f"training this model needs {_gigabytes(needed)} of memory, and {_gigabytes(available)} are free",
                       where=f"d_model {model.d_model}, {model.n_layers} layers, batches of {train.batch_size} rows",
                       remedy=remedy)

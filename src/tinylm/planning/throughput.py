@@ -114,7 +114,7 @@ def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, c
         judged = _median_seconds(lambda: steps.judge(batch), seconds / 8)
         alone = _median_seconds(lambda: steps.judge((one[0][:, :1], one[1][:, :1])), seconds / 16)
     gradients = (step - update) * train.batch_size / n_rows
-    return Pace(update + train.accumulation * gradients, judged / batch[0].numel(), alone, building)
+    return Pace(update + train.gradient_accumulation * gradients, judged / batch[0].numel(), alone, building)
 
 
 class _Steps:

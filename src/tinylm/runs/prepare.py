@@ -13,8 +13,8 @@ import psutil
 import torch
 
 from tinylm.runs import precompile
-from tinylm.config.overrides import choices
-from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.overrides import merge_overrides
+from tinylm.config.schema import DataConfig, ModelConfig, PartialConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import lasting, lasting_validation, validation_fingerprint
 from tinylm.generation.context import generate_ids
@@ -29,7 +29,7 @@ from tinylm.planning.forecast import Forecast, make_forecast
 from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
 from tinylm.reports.terminal import duration
 from tinylm.sampling.filters import COMPILING, choose
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
@@ -69,7 +69,7 @@ class Job:
         """What training reads."""
         data, train = self.config.data, self.config.train
         padding = self.tokenizer.pad_id if train.loss_on_padding else IGNORE
-        return Rows(self.dataset.train, layout=data.rows, context_length=self.config.model.context_length,
+        return Rows(self.dataset.train, packing=data.packing, context_length=self.config.model.context_length,
                     seed=train.seed, target_padding=padding)
 
     def compute(self) -> Compute:
@@ -84,7 +84,7 @@ class Job:
         train, held_out = self.config.train, self.dataset.validation
         if train.minutes is not None or self.steps is None or held_out is None:
             return VALIDATIONS
-        tokens = self.steps * train.batch_size * train.accumulation * self.config.model.context_length
+        tokens = self.steps * train.batch_size * train.gradient_accumulation * self.config.model.context_length
         return count_validations(tokens, held_out.n_tokens)
 
     @property
@@ -105,7 +105,7 @@ class Prepared(Job):
         return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
 
 
-def prepare(source: Given, chosen: Partial, *, started: float | None = None,
+def prepare(source: Given, chosen: PartialConfig, *, started: float | None = None,
             tell: Callable[[str], None] = lambda _: None) -> Prepared:
     """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
 
@@ -127,7 +127,7 @@ def prepare(source: Given, chosen: Partial, *, started: float | None = None,
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
-    data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
+    data.setdefault("packing", "windows" if corpus.documents == "text" else "packed")
     data |= {"source": lasting(source), "fingerprint": corpus.stats().fingerprint,
              "validation": lasting_validation(data["validation"]),
              "validation_fingerprint": validation_fingerprint(split, data["validation"])}
@@ -165,7 +165,7 @@ class _Text:
     dataset: Dataset
 
 
-def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], started: float,
+def _plan(text: _Text, chosen: PartialConfig, device: torch.device, notes: list[str], started: float,
           tell: Callable[[str], None]) -> Prepared:
     counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
     kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
@@ -174,7 +174,7 @@ def _plan(text: _Text, chosen: Partial, device: torch.device, notes: list[str], 
         tell(line)
     warm_up(kind, device, precision)
     _write_a_little(kind, device)
-    give_back()
+    trim_heap()
     held_bytes = psutil.Process().memory_info().rss
     config = _configure(text, chosen, device)
     job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
@@ -201,7 +201,7 @@ def _write_a_little(kind: ModelConfig, device: torch.device) -> None:
     list(generate_ids(decoder, SampleConfig(max_tokens=2, greedy=True), eos_id=-1, seed=0))
 
 
-def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
+def _configure(text: _Text, chosen: PartialConfig, device: torch.device) -> RunConfig:
     """The whole config; a size that nobody chose is one that fits into memory.
 
     Raises:
@@ -224,10 +224,10 @@ def _configure(text: _Text, chosen: Partial, device: torch.device) -> RunConfig:
     return config
 
 
-def _config_of(text: _Text, chosen: Partial, filled: dict[str, dict[str, Any]]) -> RunConfig:
+def _config_of(text: _Text, chosen: PartialConfig, filled: dict[str, dict[str, Any]]) -> RunConfig:
     model = ModelConfig(**filled["model"])
     if filled["train"]["batch_size"] == "full":
-        rows = Rows(text.dataset.train, layout=text.data.rows, context_length=model.context_length)
+        rows = Rows(text.dataset.train, packing=text.data.packing, context_length=model.context_length)
         filled["train"]["batch_size"] = rows.rows_per_epoch
     return RunConfig(model=model, data=text.data, train=TrainConfig(**filled["train"]),
                      sample=SampleConfig(**chosen["sample"]))
@@ -271,8 +271,8 @@ def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:
 
 
 def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
-    if train.minutes is not None and train.most_epochs is not None:
-        return (f"{train.minutes:g} minutes, or {train.most_epochs:g} epochs if they come first, since what is read "
+    if train.minutes is not None and train.max_epochs is not None:
+        return (f"{train.minutes:g} minutes, or {train.max_epochs:g} epochs if they come first, since what is read "
                 "more often is learned by heart")
     if train.minutes is not None:
         return f"{train.minutes:g} minutes"
@@ -288,10 +288,10 @@ def _forecast_for_people(forecast: Forecast) -> str:
 
 
 def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None, preset: str = "tinylm",
-         size: str | None = None, config: Partial | str | Path | None = None, **flags: Any) -> dict[str, Any]:
+         size: str | None = None, config: PartialConfig | str | Path | None = None, **flags: Any) -> dict[str, Any]:
     """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
     given = chosen_source(source, texts)
     if given is None:
         raise TypeError("plan() needs a source or texts")
     layers = () if config is None else (config,)
-    return prepare(given, choices(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()
+    return prepare(given, merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()
