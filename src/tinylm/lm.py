@@ -11,7 +11,7 @@ from tinylm import model_folder
 from tinylm.config.schema import RunConfig, Storage
 from tinylm.config.spelling import named
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.generation.generator import Writing
+from tinylm.generation.generator import TextGenerator
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 
-class LanguageModel(Writing):
+class LanguageModel(TextGenerator):
     """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
 
     Attributes:
