@@ -41,7 +41,7 @@ def is_loopback(address: Address) -> bool:
     return bool((mapped or ip).is_loopback)
 
 
-def is_any(address: Address) -> bool:
+def is_wildcard(address: Address) -> bool:
     """Whether it stands for all addresses of the machine."""
     ip = _ip(address)
     mapped = getattr(ip, "ipv4_mapped", None)

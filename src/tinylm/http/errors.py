@@ -29,15 +29,15 @@ class ApiError(Exception):
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
 
-def of_settings(error: TinyLMError, *, param: str | None = None) -> ApiError:
+def invalid_setting(error: TinyLMError, *, param: str | None = None) -> ApiError:
     """What the rooms below say of settings and prompts. `param`: the field, where they do not name one."""
     named = error.where.removeprefix("sample.") if error.where.startswith("sample.") else param
-    remedy = f" {error.remedy}." if error.remedy and not named_for_terminals(error.remedy) else ""
+    remedy = f" {error.remedy}." if error.remedy and not names_the_command_line(error.remedy) else ""
     where = f"{named}: " if named else ""
     return ApiError(400, f"{where}{quoted(error.what)}.{remedy}", param=named, code="invalid_value")
 
 
-def named_for_terminals(remedy: str) -> bool:
+def names_the_command_line(remedy: str) -> bool:
     """Whether it speaks of options of the command line, which a client has not."""
     return "--" in remedy or "tinylm " in remedy
 

@@ -8,13 +8,13 @@ import threading
 from contextlib import suppress
 from queue import Full, Queue
 
-MOST = 10_000
+MAX_PENDING_LINES = 10_000
 """Lines that wait; more are dropped."""
 
 
 class Log:
     def __init__(self) -> None:
-        self._lines: Queue[str] = Queue(MOST)
+        self._lines: Queue[str] = Queue(MAX_PENDING_LINES)
         threading.Thread(target=self._write, name="tinylm-log", daemon=True).start()
 
     def __call__(self, line: str) -> None:

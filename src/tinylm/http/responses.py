@@ -43,7 +43,7 @@ async def send_error(error: ApiError, send: Send) -> None:
 
 
 @asynccontextmanager
-async def wanted(receive: Receive, until: float) -> AsyncIterator[None]:
+async def cancel_on_disconnect(receive: Receive, deadline: float) -> AsyncIterator[None]:
     """Within the block the client is there, and has time.
 
     Args:
@@ -66,7 +66,7 @@ async def wanted(receive: Receive, until: float) -> AsyncIterator[None]:
 
     watcher = asyncio.create_task(watch())
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout_at(deadline):
             yield
     except TimeoutError:
         raise ApiError(504, "The time that this server gives to a request is over", code="timeout") from None
@@ -89,16 +89,16 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], until: float, on_first: Callable[[], None]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], deadline: float, on_first: Callable[[], None]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})  # what stands in between is not to wait for the end
-        self._events, self._until, self._on_first = events, until, on_first
+        self._events, self._deadline, self._on_first = events, deadline, on_first
         self._has_started = False
         del self.headers["content-length"]
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         last = b""
         try:
-            async with wanted(receive, self._until), aclosing(self._events):
+            async with cancel_on_disconnect(receive, self._deadline), aclosing(self._events):
                 await self._send_events(send)
         except ApiError as error:
             if not self._has_started:

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from tinylm.http.errors import ApiError
 from tinylm.http.limits import BODY_BYTES
 from tinylm.serving import foreign_fields
-from tinylm.serving.field_errors import refused
+from tinylm.serving.field_errors import from_validation_error
 from tinylm.serving.request_schemas import CompletionRequest
 from tinylm.system.untrusted import quoted
 
-Asked = TypeVar("Asked", bound=BaseModel)
+RequestT = TypeVar("RequestT", bound=BaseModel)
 JSON = "application/json"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _IN_A_FILE = "A file holds it in any shell: curl -d @body.json"
@@ -74,7 +74,7 @@ def _too_large() -> ApiError:
     return ApiError(413, f"The body may have {BODY_BYTES:,} bytes at most", code="request_too_large")
 
 
-def parse(kind: type[Asked], body: bytes) -> Asked:
+def parse(kind: type[RequestT], body: bytes) -> RequestT:
     """Raises: ApiError: no JSON object, or a field that cannot be."""
     values = _json(body)
     if not isinstance(values, dict):
@@ -84,12 +84,12 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
     names: dict[str, str] = {}
     known = [*kind.model_fields]
     if issubclass(kind, CompletionRequest):
-        values, names = foreign_fields.understood(values)
+        values, names = foreign_fields.translate(values)
         known += foreign_fields.NAMES
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise refused(kind, error, values, names, known) from None
+        raise from_validation_error(kind, error, values, names, known) from None
 
 
 def _json(body: bytes) -> Any:

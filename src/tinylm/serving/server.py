@@ -20,23 +20,23 @@ import uvicorn
 from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError
 from tinylm.http import address
-from tinylm.http.access import Door, Hosts
+from tinylm.http.access import AccessPolicy, AllowedHosts
 from tinylm.http.connection import Connection
 from tinylm.http.errors import unavailable
 from tinylm.http.limits import HEADER_BYTES, Limits
 from tinylm.http.log import Log
-from tinylm.serving.app import build
-from tinylm.serving.model_registry import Shelf
+from tinylm.serving.app import build_app
+from tinylm.serving.model_registry import ModelRegistry
 
-KEEP_ALIVE = 30
+KEEP_ALIVE_SECONDS = 30
 """Seconds that an idle connection is kept."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:-]+|null")
-LEAST_KEY = 8
+MIN_KEY_LENGTH = 8
 """Characters of a key; any program could guess a shorter one."""
 
 
 @dataclass(frozen=True)
-class Place:
+class BindOptions:
     """Where to listen, and to whom.
 
     Attributes:
@@ -65,7 +65,7 @@ class Place:
                                          "https://example.org or http://localhost:3000")
 
 
-def serve(run: str, place: Place, limits: Limits, ready: Callable[[str, Sequence[str]], None],
+def serve(run: str, options: BindOptions, limits: Limits, ready: Callable[[str, Sequence[str]], None],
           storage: Storage = "fp32") -> int:
     """Serves until it is asked to stop. Returns the exit code: 130 after Ctrl-C.
 
@@ -77,64 +77,64 @@ def serve(run: str, place: Place, limits: Limits, ready: Callable[[str, Sequence
     Raises:
         TinyLMError: no model, no such address, a port that is taken, or a key that is missing or too short.
     """
-    sockets = _listeners(place)
+    sockets = _listeners(options)
     try:
-        return asyncio.run(_serve(run, place, limits, storage, sockets, ready))
+        return asyncio.run(_serve(run, options, limits, storage, sockets, ready))
     finally:
         for bound in sockets:
             bound.close()
 
 
-def _listeners(place: Place) -> list[socket.socket]:
-    _check_key(place.key)
-    addresses = address.resolve(place.host, place.port)
-    if place.key is None and not all(map(address.is_loopback, addresses)):
-        raise TinyLMError(f"others than this machine could reach {place.host!r}, and without a key all of them could "
+def _listeners(options: BindOptions) -> list[socket.socket]:
+    _check_key(options.key)
+    addresses = address.resolve(options.host, options.port)
+    if options.key is None and not all(map(address.is_loopback, addresses)):
+        raise TinyLMError(f"others than this machine could reach {options.host!r}, and without a key all of them could "
                           "ask", where="--host", remedy="Set a key in the environment, TINYLM_API_KEY, or leave "
                                                         "--host out")
     sockets = address.bind(addresses)
-    assert place.key or all(address.is_loopback(address.bound_address(bound)) for bound in sockets)
+    assert options.key or all(address.is_loopback(address.bound_address(bound)) for bound in sockets)
     return sockets
 
 
 def _check_key(key: str | None) -> None:
-    if key is not None and (len(key) < LEAST_KEY or not key.isascii() or not key.isprintable() or " " in key):
-        raise TinyLMError(f"has to be {LEAST_KEY} characters or more: letters, digits and signs, no spaces",
+    if key is not None and (len(key) < MIN_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key):
+        raise TinyLMError(f"has to be {MIN_KEY_LENGTH} characters or more: letters, digits and signs, no spaces",
                           where="the API key")
 
 
-async def _serve(run: str, place: Place, limits: Limits, storage: Storage, sockets: list[socket.socket],
+async def _serve(run: str, options: BindOptions, limits: Limits, storage: Storage, sockets: list[socket.socket],
                  ready: Callable[[str, Sequence[str]], None]) -> int:
     log = Log()
-    shelf = Shelf(run, limits, log, storage)
-    await _warm_up(shelf)
+    registry = ModelRegistry(run, limits, log, storage)
+    await _warm_up(registry)
     bound = [address.bound_address(each) for each in sockets]
     port = bound[0][1][1]
-    names = [address.name_of(each) for each in bound if not address.is_any(each)]
-    hosts = Hosts([*names, *place.allowed_hosts], [port], any(map(address.is_any, bound)))
-    door = Door(hosts, frozenset(place.allowed_origins), place.key)
-    server = Server(limits, shelf, log)
-    server.config.app = build(shelf, limits, door, log, lambda: len(server.server_state.connections))
-    shown = "127.0.0.1" if address.is_any(bound[0]) else address.name_of(bound[0])
-    server.on_start = partial(ready, f"http://{shown}:{port}", shelf.ids())
+    names = [address.name_of(each) for each in bound if not address.is_wildcard(each)]
+    hosts = AllowedHosts([*names, *options.allowed_hosts], [port], any(map(address.is_wildcard, bound)))
+    access = AccessPolicy(hosts, frozenset(options.allowed_origins), options.key)
+    server = Server(limits, registry, log)
+    server.config.app = build_app(registry, limits, access, log, lambda: len(server.server_state.connections))
+    shown = "127.0.0.1" if address.is_wildcard(bound[0]) else address.name_of(bound[0])
+    server.on_start = partial(ready, f"http://{shown}:{port}", registry.ids())
     try:
         await server.serve(sockets)
     finally:
-        shelf.end()
-        shelf.join(2.0)
+        registry.close()
+        registry.join(2.0)
         log.flush()
     return 130 if server.stopped_by == signal.SIGINT else 0
 
 
-async def _warm_up(shelf: Shelf) -> None:
+async def _warm_up(registry: ModelRegistry) -> None:
     """Loads a model and lets it write a token, so that whatever has to be compiled is compiled before anybody waits."""
-    folders = shelf.folders()
-    newest = sorted(folders, key=shelf.created, reverse=True)
+    folders = registry.folders()
+    newest = sorted(folders, key=registry.created, reverse=True)
     for id in newest:
         try:
-            served = await shelf.get(id)
-            order = served.scheduler.submit(served.lm.tasks("", max_tokens=1, beams=1), streams=False)
-            await order.news()
+            served = await registry.get(id)
+            job = served.scheduler.submit(served.lm.tasks("", max_tokens=1, beams=1), streams=False)
+            await job.updates()
             served.release()
             return
         except Exception as error:
@@ -150,13 +150,13 @@ class Server(uvicorn.Server):
         on_start: called when it listens.
     """
 
-    def __init__(self, limits: Limits, shelf: Shelf, log: Log) -> None:
+    def __init__(self, limits: Limits, registry: ModelRegistry, log: Log) -> None:
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         super().__init__(uvicorn.Config(
             "", http=partial(Connection, limits, log), ws="none", lifespan="off", loop="asyncio",  # type: ignore[arg-type]
             log_config=None, access_log=False, proxy_headers=False, server_header=False, backlog=address.BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE, h11_max_incomplete_event_size=HEADER_BYTES))
-        self._limits, self._shelf = limits, shelf
+            timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=HEADER_BYTES))
+        self._limits, self._registry = limits, registry
         self.stopped_by: int | None = None
         self.on_start: Callable[[], None] = lambda: None
 
@@ -167,7 +167,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Whatever is under way has its grace, and then ends with a word."""
         loop = asyncio.get_running_loop()
-        loop.call_later(self._limits.grace, self._shelf.end, unavailable("The server is being stopped"))
+        loop.call_later(self._limits.grace, self._registry.close, unavailable("The server is being stopped"))
         loop.call_later(self._limits.grace + 1, self._abort)
         await super().shutdown(sockets)
 
