@@ -14,8 +14,8 @@ from tests.cases.recipes import book
 from tests.cli.conftest import Command
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
-from tinylm.http.limits import Limits
 from tinylm.runs.recorder import Journal
+from tinylm.serving.limits import Limits
 from tinylm.serving.model_registry import ModelRegistry
 
 COMMANDS: tuple[tuple[str, ...], ...] = (

@@ -18,11 +18,11 @@ from tests.cli.conftest import Command
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report
-from tinylm.http.limits import Limits
 from tinylm.reports.html_page import make_page
 from tinylm.reports.model_card import as_text, write_card
 from tinylm.reports.terminal import Display, say
 from tinylm.runs.run import run_folder
+from tinylm.serving.limits import Limits
 from tinylm.serving.model_registry import ModelRegistry
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import patient_console

@@ -147,8 +147,8 @@ def test_in_a_program_a_replaced_form_is_a_warning(runs) -> None:
 
 def test_the_server_reads_a_prompt_as_the_commands_do(runs) -> None:
     from tinylm.http.errors import ApiError
-    from tinylm.http.limits import Limits
     from tinylm.serving.completions import prepare_prompts
+    from tinylm.serving.limits import Limits
     from tinylm.serving.request_schemas import CompletionRequest
 
     lm = product.load(runs["nfd"])

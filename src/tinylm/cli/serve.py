@@ -44,8 +44,9 @@ _LIMITS = (
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.errors import TinyLMError
-    from tinylm.http.limits import Limits
-    from tinylm.serving.server import BindOptions, serve
+    from tinylm.http.server import BindOptions
+    from tinylm.serving.limits import Limits
+    from tinylm.serving.server import serve
 
     given = {name: value for name, *_ in _LIMITS if (value := getattr(arguments, name)) is not None}
     for name, value in given.items():

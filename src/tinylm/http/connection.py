@@ -1,5 +1,5 @@
-"""Connections: uvicorn's, with what it does not know of: clients that are slow on purpose, too many of them, and
-errors in the shape that clients read."""
+"""HTTP connections: uvicorn's protocol, extended by timeouts against clients that are slow on purpose, a bound on open
+connections, and errors in the shape that OpenAI's clients read."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from tinylm.http.access import CONTENT_SECURITY_POLICY, SECURITY_HEADERS
 from tinylm.http.errors import ApiError
-from tinylm.http.limits import HEADER_BYTES, Limits
+from tinylm.http.limits import HEADER_BYTES, ConnectionLimits
 from tinylm.http.responses import dumps
 
 _TLS = b"\x16\x03"
-"""How a client that was given an https:// address begins."""
+"""The first bytes of a client that was given an https:// address."""
 _MESSAGES = {408: "The request did not come in time", 431: "The headers are too long",
              503: "All connections are taken. Try again in a moment"}
 
 
 class Connection(H11Protocol):
-    """
+    """A connection of HTTP/1.1.
+
     Args:
-        limits: how many connections there are, and how long each may take to deliver a request.
-        tell: takes a line for whoever keeps the server.
-        others: as uvicorn gives them.
+        limits: how many connections may be open, and how long each may take to deliver a request.
+        log: takes a line for the operator of the server.
+        others: the arguments that uvicorn passes.
 
     Attributes:
-        waits_since: when it began to owe us a request, by the clock of the event loop; None while it does not.
+        waiting_since: the time by the clock of the event loop since which the client owes a request; None while the
+            server owes a response.
     """
 
-    def __init__(self, limits: Limits, log: Callable[[str], None], **others: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, log: Callable[[str], None], **others: Any) -> None:
         super().__init__(**others)
         self._limits, self._log = limits, log
         self._read_timer: asyncio.TimerHandle | None = None
@@ -49,7 +51,7 @@ class Connection(H11Protocol):
             self._evict()
 
     def data_received(self, data: bytes) -> None:
-        """In slices, so that headers of any length are found too long before they are whole."""
+        """Feeds the data in slices, so that headers that are too long are refused before they are complete."""
         self._wait_for_request()
         if self.cycle is None and data.startswith(_TLS):
             self._log("connection  a client speaks TLS, and this server does not: its URL begins with http://, not "
@@ -65,7 +67,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The client does not read what it is sent. It has a while to catch up."""
+        """Called when the client does not read what it is sent: it has `read_seconds` to catch up."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self._limits.read_seconds, self.transport.abort)
 
@@ -87,7 +89,7 @@ class Connection(H11Protocol):
     # ---- time
 
     def _update_timer(self) -> None:
-        """After anything that may have changed whose turn it is."""
+        """Stops the timer of reading when a request is complete, and notes whether the client owes the next one."""
         is_whole = self.cycle is not None and not self.cycle.more_body
         is_idle = is_whole and self.cycle.response_complete
         if is_whole:
@@ -96,7 +98,7 @@ class Connection(H11Protocol):
             self.waiting_since = self.loop.time() if is_idle else None
 
     def _wait_for_request(self) -> None:
-        """From its first byte on, or from the connection's first moment."""
+        """Starts the timer within which the client has to deliver a complete request, unless it runs already."""
         is_answered = self.waiting_since is None and self.cycle is not None and not self.cycle.response_complete
         if self._read_timer is None and not is_answered:
             self.waiting_since = self.loop.time()
@@ -105,7 +107,7 @@ class Connection(H11Protocol):
     # ---- refusing
 
     def _evict(self) -> None:
-        """Whoever owes us a request for longest leaves: one that is busy with an answer stays."""
+        """Closes the connection that owes a request for longest; connections that wait for a response stay."""
         waiting = [other for other in self.connections if isinstance(other, Connection) and other is not self
                    and (other.waiting_since is not None or other.transport.is_closing())]
         if waiting:
@@ -116,7 +118,7 @@ class Connection(H11Protocol):
             self._refuse(503)
 
     def _refuse(self, status: int, message: str = "") -> None:
-        """An error, if one can still be sent; and the end."""
+        """Sends an error if no response has begun, and closes the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.transport.is_closing():
             body = dumps(ApiError(status, _MESSAGES.get(status, message)).body())
             headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),

@@ -1,66 +1,50 @@
-"""The routes, and what each does."""
+"""The HTTP application: a method for each route, and the middlewares around them."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tinylm.errors import TinyLMError
 from tinylm.http.access import AccessMiddleware, AccessPolicy
-from tinylm.http.errors import ApiError, invalid_setting, server_error
-from tinylm.http.limits import Limits
-from tinylm.http.responses import ClientGone, EventStream, Json, cancel_on_disconnect, send_error
+from tinylm.http.body import read_body
+from tinylm.http.errors import ApiError
+from tinylm.http.request_log import LoggingMiddleware, RequestContext
+from tinylm.http.responses import EventStream, Json, cancel_on_disconnect, send_error
 from tinylm.serving import mistaken_paths, openapi
 from tinylm.serving.completions import CompletionStream, prepare_prompts
+from tinylm.serving.field_errors import invalid_setting
+from tinylm.serving.limits import Limits
 from tinylm.serving.metrics import CONTENT_TYPE, Metrics
 from tinylm.serving.model_registry import ModelRegistry, ServedModel
 from tinylm.serving.prompts import encode_prompt
-from tinylm.serving.reading import parse, read_body
+from tinylm.serving.reading import parse
 from tinylm.serving.request_schemas import ChatRequest, CompletionRequest, NextRequest
 from tinylm.serving.response_schemas import Model
-from tinylm.system.untrusted import quoted
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 MAX_INLINE_BYTES = 4096
-"""Bytes of a body that is dealt with at once: a longer one goes to another thread, so that nobody waits for it."""
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-
-@dataclass
-class RequestContext:
-    """One request, for the log and the counts. `completion`: if it is one with tokens."""
-
-    started: float
-    deadline: float
-    status: int = 0
-    completion: CompletionStream | None = None
-    served: ServedModel | None = None
-
-    def release(self) -> None:
-        """Nothing is wanted of the model any more."""
-        if self.completion is not None:
-            self.completion.cancel()
-        if self.served is not None:
-            self.served.release()
+"""Bytes of a body that is parsed in the event loop; a longer one is parsed in a thread, so that others do not wait."""
 
 
 class Api:
-    """
+    """The routes of OpenAI's API for text completions, and some of this project's own.
+
     Args:
-        connections: how many are open.
+        registry: the models.
+        limits: what a request may ask for.
+        metrics: counts tokens.
+        connections: gives the number of open connections.
     """
 
     def __init__(self, registry: ModelRegistry, limits: Limits, metrics: Metrics,
@@ -77,7 +61,7 @@ class Api:
         self.router = Router(routes, redirect_slashes=False, default=self._not_found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self  # starlette's routes then raise what is wrong, and do not answer themselves
+        scope["app"] = self  # starlette's routes then raise errors, and do not answer with them
         try:
             await self.router(scope, receive, send)
         except ApiError as error:
@@ -102,22 +86,30 @@ class Api:
     def _model(self, id: str) -> Model:
         return {"id": id, "object": "model", "created": self._registry.created(id), "owned_by": "tinylm"}
 
-    # ---- what they say
+    # ---- completions
 
     async def completions(self, request: Request) -> Response:
         fields, served, context, is_long = await self._read_request(request, CompletionRequest)
         work = partial(prepare_prompts, served.lm, fields, self._limits)
         prompts = await asyncio.to_thread(work) if is_long else work()
-        completion = context.completion = CompletionStream(served, fields, prompts)
-        deadline = context.deadline
+        completion = CompletionStream(served, fields, prompts)
+        context.cleanup.callback(completion.cancel)
+        context.summary = partial(self._count_tokens, served.id, completion)
         if fields.stream:
-            return EventStream(completion.events(), deadline, lambda: self._observe_first_token(context))
-        async with cancel_on_disconnect(request.receive, deadline):
+            return EventStream(completion.events(), context.deadline, lambda: self._observe_first_token(context))
+        async with cancel_on_disconnect(request.receive, context.deadline):
             whole = await completion.collect()
         return Json(whole)
 
     def _observe_first_token(self, context: RequestContext) -> None:
         self._metrics.first_token.observe(time.perf_counter() - context.started)
+
+    def _count_tokens(self, model: str, completion: CompletionStream) -> str:
+        """Counts the tokens of a completion that has ended. Returns words for its line of log."""
+        self._metrics.prompt_tokens[model] += completion.prompt_tokens
+        self._metrics.completion_tokens[model] += completion.completion_tokens
+        warned = "warned  " if completion.warnings else ""
+        return f"{model}  {completion.prompt_tokens} + {completion.completion_tokens} tokens  {warned}"
 
     async def next(self, request: Request) -> Response:
         fields, served, context, _ = await self._read_request(request, NextRequest)
@@ -138,13 +130,17 @@ class Api:
 
     async def _read_request(self, request: Request,
                             kind: type[RequestT]) -> tuple[RequestT, ServedModel, RequestContext, bool]:
-        """What is asked, of which model, and whether it is long."""
+        """The validated request, its model, its context, and whether its body is long.
+
+        Raises:
+            ApiError: a body, field or model that cannot be.
+        """
         body = await read_body(request)
         is_long = len(body) > MAX_INLINE_BYTES
         fields = await asyncio.to_thread(parse, kind, body) if is_long else parse(kind, body)
         served = await self._registry.get(fields.model)  # type: ignore[attr-defined]
-        context: RequestContext = request.scope["tinylm.context"]
-        context.served = served
+        context = RequestContext.of(request.scope)
+        context.cleanup.callback(served.release)
         return fields, served, context, is_long
 
     # ---- about the server
@@ -165,65 +161,17 @@ class Api:
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 
-class LoggingMiddleware:
-    """Outermost: one line of log for each request, the counts, and an answer whatever goes wrong inside.
+def build_app(registry: ModelRegistry, limits: Limits, access: AccessPolicy, log: Callable[[str], None],
+              connections: Callable[[], int]) -> ASGIApp:
+    """The application with its layers: LoggingMiddleware around AccessMiddleware around the routes.
 
     Args:
-        log: takes a line.
-        seconds: that a request may take.
+        registry: the models.
+        limits: what a request may ask for.
+        access: who may ask.
+        log: takes a line for each request.
+        connections: gives the number of open connections.
     """
-
-    def __init__(self, app: ASGIApp, router: Router, metrics: Metrics, log: Callable[[str], None],
-                 seconds: float) -> None:
-        self._app, self._metrics, self._log, self._seconds = app, metrics, log, seconds
-        self._paths = {route.endpoint: route.path for route in router.routes if isinstance(route, Route)}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        context = RequestContext(time.perf_counter(), asyncio.get_running_loop().time() + self._seconds)
-        scope["tinylm.context"] = context
-        name = (b"x-request-id", secrets.token_hex(8).encode())
-
-        async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                context.status = message["status"]
-                message["headers"] = [*message.get("headers", []), name]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_named)
-        except (ClientGone, ClientDisconnect):
-            context.status = 499
-        except Exception as error:
-            self._log("".join(traceback.format_exception(error)))
-            if context.status:
-                raise
-            await send_error(server_error(), send_named)
-        finally:
-            context.release()
-            self._record(scope, context)
-
-    def _record(self, scope: Scope, context: RequestContext) -> None:
-        seconds = time.perf_counter() - context.started
-        route = self._paths.get(scope.get("endpoint"), "unknown")  # type: ignore[arg-type]
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self._metrics.requests[method, route, context.status] += 1
-        self._metrics.duration.observe(seconds)
-        tokens = ""
-        if (completion := context.completion) is not None and context.served is not None:
-            model = context.served.id
-            self._metrics.prompt_tokens[model] += completion.prompt_tokens
-            self._metrics.completion_tokens[model] += completion.completion_tokens
-            tokens = f"{model}  {completion.prompt_tokens} + {completion.completion_tokens} tokens  "
-            tokens += "warned  " if completion.warnings else ""
-        shown = route if route != "unknown" else quoted(scope["path"][:100])
-        self._log(f"{time.strftime('%H:%M:%S')}  {method} {shown}  {context.status}  {tokens}{1000 * seconds:.0f} ms")
-
-
-def build_app(registry: ModelRegistry, limits: Limits, access: AccessPolicy, log: Callable[[str], None],
-          connections: Callable[[], int]) -> ASGIApp:
-    """All layers: LoggingMiddleware, AccessMiddleware, routes."""
     metrics = Metrics()
     api = Api(registry, limits, metrics, connections)
-    return LoggingMiddleware(AccessMiddleware(api, access), api.router, metrics, log, limits.seconds)
+    return LoggingMiddleware(AccessMiddleware(api, access), api.router, log, metrics.observe_request, limits.seconds)

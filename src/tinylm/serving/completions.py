@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import Task, TokenLogprobs
-from tinylm.http.errors import ApiError, invalid_setting
-from tinylm.http.limits import Limits
+from tinylm.http.errors import ApiError
 from tinylm.http.responses import event
 from tinylm.lm import LanguageModel
 from tinylm.serving.channel import GenerationJob, Update
-from tinylm.serving.field_errors import invalid_field
+from tinylm.serving.field_errors import invalid_field, invalid_setting
+from tinylm.serving.limits import Limits
 from tinylm.serving.model_registry import ServedModel
 from tinylm.serving.prompts import encode_prompt
 from tinylm.serving.request_schemas import CompletionRequest

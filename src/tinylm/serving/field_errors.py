@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tinylm.errors import nearest
+from tinylm.errors import TinyLMError, nearest
 from tinylm.http.errors import ApiError
 from tinylm.system.untrusted import quoted
 
@@ -55,6 +55,23 @@ def wrong_type(expected: str, value: Any) -> str:
     if isinstance(value, str) and expected in _UNQUOTED and _UNQUOTED[expected].fullmatch(value):
         said += f". Write {quoted(value)} without quotes"
     return said
+
+
+def invalid_setting(error: TinyLMError, *, param: str | None = None) -> ApiError:
+    """The error of the layers below about a setting or a prompt, as a response of status 400.
+
+    Args:
+        param: the field of the request, where the error names no setting.
+    """
+    named = error.where.removeprefix("sample.") if error.where.startswith("sample.") else param
+    remedy = f" {error.remedy}." if error.remedy and not _names_the_command_line(error.remedy) else ""
+    where = f"{named}: " if named else ""
+    return ApiError(400, f"{where}{quoted(error.what)}.{remedy}", param=named, code="invalid_value")
+
+
+def _names_the_command_line(remedy: str) -> bool:
+    """True if a remedy speaks of options of the command line, which a client does not have."""
+    return "--" in remedy or "tinylm " in remedy
 
 
 def from_validation_error(kind: type[BaseModel], error: ValidationError, values: dict[str, Any], names: dict[str, str],

@@ -1,4 +1,4 @@
-"""What has happened so far, in the text format that Prometheus reads."""
+"""Counters and histograms of a server, in the text format that Prometheus reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Histogram:
-    """Seconds, by how long they were at most."""
+    """Durations in seconds, counted by upper bounds."""
 
     def __init__(self) -> None:
         self._counts, self._sum = [0] * (len(BUCKETS) + 1), 0.0
@@ -32,13 +32,22 @@ class Histogram:
 
 
 class Metrics:
-    """Counted by whoever answers. `route` is a route of ours, never what a client has sent."""
+    """The counts of a server, by method, route, status and model."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.prompt_tokens: Counter[str] = Counter()
         self.completion_tokens: Counter[str] = Counter()
         self.first_token, self.duration = Histogram(), Histogram()
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts a request that has ended.
+
+        Args:
+            route: the path of a route, never one that a client has sent.
+        """
+        self.requests[method, route, status] += 1
+        self.duration.observe(seconds)
 
     def text(self, registry: ModelRegistry, connections: int) -> str:
         loaded = registry.loaded()

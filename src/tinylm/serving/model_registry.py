@@ -17,8 +17,8 @@ from tinylm import model_folder
 from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.http.errors import ApiError, unavailable
-from tinylm.http.limits import Limits
 from tinylm.lm import LanguageModel
+from tinylm.serving.limits import Limits
 from tinylm.serving.scheduler import Scheduler
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import quoted

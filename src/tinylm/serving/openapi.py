@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from tinylm import __version__
-from tinylm.http.limits import Limits
 from tinylm.serving import foreign_fields, response_schemas
+from tinylm.serving.limits import Limits
 from tinylm.serving.model_registry import ModelRegistry
 from tinylm.serving.request_schemas import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
 

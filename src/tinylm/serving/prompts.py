@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tinylm.errors import TinyLMError
-from tinylm.http.errors import invalid_setting
-from tinylm.serving.field_errors import invalid_field
+from tinylm.serving.field_errors import invalid_field, invalid_setting
 from tinylm.text.prompts import prompt_ids
 from tinylm.text.tokenizer import Tokenizer
 

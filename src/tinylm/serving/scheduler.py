@@ -26,9 +26,10 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.batch import Batch, Text, Written
 from tinylm.generation.completion import Task
 from tinylm.generation.generator import Writing
-from tinylm.http.errors import ApiError, invalid_setting, overloaded, server_error
-from tinylm.http.limits import Limits
+from tinylm.http.errors import ApiError, overloaded, server_error
 from tinylm.serving.channel import EventLoopNotifier, GenerationJob, Update
+from tinylm.serving.field_errors import invalid_setting
+from tinylm.serving.limits import Limits
 
 Result = TypeVar("Result")
 TARGET_CALL_SECONDS = 0.01
