@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, note, print_json
-from tinylm.cli.train import add_run_arguments, chosen
+from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.cli.train import add_run_arguments, config_overrides
 
 EXAMPLE = "tinylm plan book.txt --minutes 5"
 
@@ -20,8 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.runs.prepare import prepare
     from tinylm.system.untrusted import escape_control_codes
 
-    prepared = prepare(arguments.source, chosen(arguments), started=STARTED,
-                       tell=note)
+    prepared = prepare(arguments.source, config_overrides(arguments), started=STARTED,
+                       tell=print_note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:
