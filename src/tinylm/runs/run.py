@@ -29,7 +29,7 @@ from tinylm.inspection import structure
 from tinylm.runs.recorder import Journal
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
-from tinylm.model.threads import vanishing_is_zero
+from tinylm.model.threads import flush_denormals
 from tinylm.model.transformer import TinyLM
 from tinylm.runs.prepare import Job, prepare
 from tinylm.reports.history import read_events
@@ -237,7 +237,7 @@ class _Run:
     def go(self) -> Outcome:
         finished: Finished | None = None
         with ExitStack() as stack:
-            stack.enter_context(vanishing_is_zero())
+            stack.enter_context(flush_denormals())
             stack.enter_context(self.compute.running())
             self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
             stack.enter_context(self.journal)
