@@ -15,7 +15,7 @@ from tests.cli.conftest import Command
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.http.limits import Limits
-from tinylm.runs.recorder import Journal
+from tinylm.runs.recorder import Recorder
 from tinylm.serving.model_registry import Shelf
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -33,7 +33,7 @@ def killed_in_its_first_step(tmp_path_factory: pytest.TempPathFactory) -> Path:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Journal, "write", leave)
+        patch.setattr(Recorder, "write", leave)
         with pytest.raises(KeyboardInterrupt):
             library.train(place / "book.txt", out=place / "my run", size="0.1M", tokenizer="char", steps=3, quiet=True,
                           config={"model": {"context_length": 16}, "train": {"batch_size": 4}})

@@ -17,11 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
-    from tinylm.runs.prepare import prepare
+    from tinylm.runs.prepare import plan_run
     from tinylm.system.untrusted import visible
 
-    prepared = prepare(arguments.source, chosen(arguments), started=STARTED,
-                       tell=note)
+    prepared = plan_run(arguments.source, chosen(arguments), started=STARTED, log=note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:

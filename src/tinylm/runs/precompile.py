@@ -25,9 +25,9 @@ from tinylm.sampling.sampler import Sampler
 from tinylm.training.cpu import attention, kernels
 from tinylm.training.cpu.activations import BENDS
 
-Wanted = list[tuple[Any, tuple[Any, ...]]]
+Signatures = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""
-BEND = "swiglu"
+ACTIVATION = "swiglu"
 _running: list[subprocess.Popen[bytes]] = []
 
 
@@ -52,23 +52,23 @@ def _end() -> None:
     finish()
 
 
-def stored_as() -> Any:
+def activation_dtype() -> Any:
     """The numbers of activations in training (precision.py): of 16 bits where the processor multiplies them."""
     return uint16 if binding.get_host_cpu_features().get("avx512bf16") else float32
 
 
-def backward(numbers: Any) -> Wanted:
+def backward(numbers: Any) -> Signatures:
     """Of the backward pass, where activations are stored as `numbers`."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
     return [(attention.attend_backward, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, a5, f2, f2,
                                          f4, f4, f3, f2)),
             (kernels.norm_backward, (a2, f2, f1, f1, f2, f1, a2)),
-            (BENDS[BEND][1], (a3, a2, a3)),
+            (BENDS[ACTIVATION][1], (a3, a2, a3)),
             (kernels.embed_backward, (types.Array(int64, 1, "C"), f2, f2))]
 
 
-def forward(numbers: Any) -> Wanted:
+def forward(numbers: Any) -> Signatures:
     """Of the forward pass and the loss."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
@@ -76,27 +76,28 @@ def forward(numbers: Any) -> Wanted:
     return [(attention.attend, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, f4, f4, f3, f2)),
             (kernels.norm, (f2, f1, float32, a2, f1)),
             (kernels.add_norm, (f2, a2, f1, float32, f2, a2, f1)),
-            (BENDS[BEND][0], (a3, a2)),
+            (BENDS[ACTIVATION][0], (a3, a2)),
             (kernels.cross_entropy, (a2, ids, int64, float32, f1)),
             (kernels.embed, (ids, f2, f2))]
 
 
-def _compile(wanted: Wanted) -> None:
-    for compiled, signature in wanted:
+def _compile(signatures: Signatures) -> None:
+    for compiled, signature in signatures:
         compiled.compile(signature)
 
 
 def _compile_forward() -> None:
     """In 32 bits, too: as which texts are judged."""
-    for numbers in dict.fromkeys((stored_as(), float32)):
+    for numbers in dict.fromkeys((activation_dtype(), float32)):
         _compile(forward(numbers))
 
 
-def _compile_choice() -> None:
+def _compile_sampling() -> None:
     Sampler(SampleConfig(), [0], np.zeros(2, np.float32), 0).next(np.zeros(2, np.float32))
 
 
-SHARES = {"backward": lambda: _compile(backward(stored_as())), "forward": _compile_forward, "choice": _compile_choice}
+SHARES = {"backward": lambda: _compile(backward(activation_dtype())), "forward": _compile_forward,
+          "choice": _compile_sampling}
 """A kernel is in one of them, since the index of what was compiled of it has one writer at a time."""
 
 if __name__ == "__main__":
