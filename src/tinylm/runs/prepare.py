@@ -12,7 +12,6 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm.runs import precompile
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
@@ -26,8 +25,9 @@ from tinylm.model.transformer import TinyLM
 from tinylm.planning import defaults as rules
 from tinylm.planning import memory_check
 from tinylm.planning.forecast import Forecast, make_forecast
-from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
+from tinylm.planning.throughput import measure_speed, measure_step_times, smallest_model, warm_up
 from tinylm.reports.terminal import duration
+from tinylm.runs import precompile
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
 from tinylm.system.signals import interruptible
@@ -119,7 +119,7 @@ def plan_run(source: Given, chosen: Partial, *, started: float | None = None,
     started = time.perf_counter() if started is None else started
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
-    if must_compile(smallest(chosen["model"]), device):
+    if must_compile(smallest_model(chosen["model"]), device):
         for line in announcement(attention.attend, "for this processor", "about ten seconds"):
             log(line)
         precompile.start()
@@ -169,7 +169,7 @@ class _Data:
 def _plan(text: _Data, chosen: Partial, device: torch.device, notes: list[str], started: float,
           log: Callable[[str], None]) -> RunPlan:
     counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
-    kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
+    kind, precision = smallest_model(chosen["model"]), chosen["train"].get("precision", "auto")
     precompile.finish()
     for line in announcement(choose, *COMPILING):
         log(line)
@@ -181,10 +181,10 @@ def _plan(text: _Data, chosen: Partial, device: torch.device, notes: list[str], 
     setup = RunSetup(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
     rows, model = setup.rows(), config.model
     compute = setup.compute()
-    pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
-    forecast = make_forecast(config, text.dataset, steps=setup.steps, validations=setup.validations(), pace=pace,
+    times = measure_step_times(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
+    forecast = make_forecast(config, text.dataset, steps=setup.steps, validations=setup.validations(), times=times,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch,
-                             counted=counted, elapsed=time.perf_counter() - started,
+                             baselines=counted, elapsed=time.perf_counter() - started,
                              held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
@@ -212,16 +212,17 @@ def _fitting_config(text: _Data, chosen: Partial, device: torch.device) -> RunCo
     counted = any(chosen["train"].get(name) for name in ("steps", "epochs"))
     precision = chosen["train"].get("precision", "auto")
     speed = rules.REFERENCE_SPEED if counted else measure_speed(
-        smallest(chosen["model"]), device, precision, _probe_seconds(minutes))
-    fill_in = partial(rules.fill_in, chosen, n_bytes=text.dataset.train.n_bytes, n_tokens=text.dataset.train.n_tokens,
-                      vocab_size=text.tokenizer.vocab_size, speed=speed)
+        smallest_model(chosen["model"]), device, precision, _probe_seconds(minutes))
+    fill_defaults = partial(rules.fill_defaults, chosen, n_bytes=text.dataset.train.n_bytes,
+                            n_tokens=text.dataset.train.n_tokens,
+                            vocab_size=text.tokenizer.vocab_size, speed=speed)
     judged = text.dataset.validation.n_tokens if text.dataset.validation else 0
     available = memory_check.available_bytes(device)
-    config = _config_from(text, chosen, fill_in())
-    if not rules.has_shape(chosen["model"]):
+    config = _config_from(text, chosen, fill_defaults())
+    if not rules.has_size(chosen["model"]):
         fitting = memory_check.fitting_sizes(config.model, config.train, judged, available, device)
-        config = _config_from(text, chosen, fill_in(fitting=fitting))
-    memory_check.refuse_what_will_not_fit(config.model, config.train, judged, available, device)
+        config = _config_from(text, chosen, fill_defaults(fitting=fitting))
+    memory_check.check_fits(config.model, config.train, judged, available, device)
     return config
 
 
