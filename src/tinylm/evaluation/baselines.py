@@ -26,10 +26,10 @@ _Numbers = NDArray[np.int32]
 _Array = NDArray[np.integer]
 _Floats = NDArray[np.float64]
 
-LONGEST = 12
+MAX_ORDER = 12
 """The longest n-gram that is tried when the order is chosen."""
 
-PATIENCE = 3
+MAX_ORDERS_WITHOUT_GAIN = 3
 """Orders tried in vain before that: what two tokens back does not tell, three back may."""
 
 
@@ -65,10 +65,10 @@ def best_order(train_ids: Ids, vocab_size: int) -> int:
     ids = _array(train_ids)
     cut = len(ids) - len(ids) // 10
     best, least = 1, math.inf
-    for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), LONGEST), start=1):
+    for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), MAX_ORDER), start=1):
         if loss < least:
             best, least = order, loss
-        elif order - best == PATIENCE:  # longer contexts only become rarer
+        elif order - best == MAX_ORDERS_WITHOUT_GAIN:  # longer contexts only become rarer
             break
     return best
 
@@ -166,9 +166,9 @@ def _interpolate(probs: _Floats, contexts: _Contexts, found: _Numbers, context_o
     Args:
         context_of, counts: of each n-gram of the training text.
     """
-    room = contexts.n_different + 1  # the last place is that of -1
-    total = np.bincount(context_of, weights=counts, minlength=room)[contexts.validation]
-    kinds = np.maximum(np.bincount(context_of, minlength=room), 1)[contexts.validation]
+    n_slots = contexts.n_different + 1  # the last place is that of -1
+    total = np.bincount(context_of, weights=counts, minlength=n_slots)[contexts.validation]
+    kinds = np.maximum(np.bincount(context_of, minlength=n_slots), 1)[contexts.validation]
     probs *= kinds
     probs += np.append(counts, 0)[found]
     probs /= total + kinds

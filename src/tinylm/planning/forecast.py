@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from tinylm.config.schema import RunConfig
-from tinylm.evaluation.memorization import MOST_SEARCHED
+from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
 from tinylm.evaluation.report import Baselines
 from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
@@ -100,7 +100,7 @@ def _peak_memory(config: RunConfig, dataset: Dataset, validation_tokens: int, he
     training = needed_bytes(config.model, config.train, validation_tokens, device)
     if device.type == "cuda":
         return training
-    training += LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * min(dataset.train.n_bytes, MOST_SEARCHED)
+    training += LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * min(dataset.train.n_bytes, MAX_SEARCHED_BYTES)
     return max(peak_so_far(), held_bytes + training)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.report import TOKENS_AT_ONCE
+from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
 from tinylm.training.backend import choose_compute
 
@@ -46,7 +46,7 @@ def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int,
     """Memory that training takes on top of what the process holds already."""
     compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
     ids = ID_BYTES * train.batch_size * train.accumulation * model.context_length
-    validation_batch_tokens = min(validation_tokens, max(TOKENS_AT_ONCE, model.context_length))
+    validation_batch_tokens = min(validation_tokens, max(EVALUATION_BATCH_TOKENS, model.context_length))
     return ids + training_peak(model, train, validation_batch_tokens=validation_batch_tokens, compute=compute)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.report import Report, cautions, table, verdict
+from tinylm.evaluation.report import Report, bits_comparison, cautions, verdict
 from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import again
@@ -228,7 +228,7 @@ def _sentence(text: str) -> str:
 
 
 def _bars(report: Report) -> str:
-    rows = table(report)
+    rows = bits_comparison(report)
     longest = max(value for _, value in rows) or 1.0
     cells = (f'<tr class="{"model" if value == report.bits_per_byte else "counting"}"><td>{shown(name)}</td>'
              f'<td>{value:.3f}</td><td><i style="width:{100 * value / longest:.1f}%"></i></td></tr>'
@@ -294,7 +294,7 @@ def _rows(values: Mapping[str, str]) -> str:
 def _figures(history: History, beside: Report | None) -> dict[str, go.Figure]:
     from tinylm.reports import plots
 
-    baselines = [(name, bits) for name, bits in table(beside) if bits != beside.bits_per_byte] if beside else []
+    baselines = [row for row in bits_comparison(beside) if row[1] != beside.bits_per_byte] if beside else []
     return {"loss": plots.loss_curve(history, baselines), "rate": plots.learning_rate_curve(history),
             "gradients": plots.gradient_map(history)}
 

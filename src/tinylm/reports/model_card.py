@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
-from tinylm.evaluation.memorization import Copied
-from tinylm.evaluation.report import Report, cautions, figure, say_copied, standings, verdict
+from tinylm.evaluation.memorization import Overlap
+from tinylm.evaluation.report import Report, cautions, comparison, describe_overlap, rounded, verdict
 from tinylm.inspection import structure
 from tinylm.system.untrusted import harmless, visible
 from tinylm.training.events import Finished
@@ -56,7 +56,7 @@ All settings are in `config.json`; `metrics.jsonl` has every step of the trainin
 
 
 def write_card(config: RunConfig, report: Report, finished: Finished, *, name: str, folder: str | Path, version: str,
-               documents: str, sample: str = "", samples: Sequence[str] = (), copied: Copied | None = None,
+               documents: str, sample: str = "", samples: Sequence[str] = (), copied: Overlap | None = None,
                remarks: Sequence[str] = (), command: str = "", prompt: str = "") -> str:
     """The card as Markdown.
 
@@ -79,10 +79,10 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
         parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
         n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),
         steps=finished.step, tokens_seen=finished.tokens_seen, stopped=finished.reason, best_step=finished.best_step,
-        split=report.split, tokens=report.tokens, loss=figure(report.loss, 4), perplexity=report.perplexity,
-        bits_per_byte=figure(report.bits_per_byte, 3),
-        table="\n".join(f"| {row.name} | {figure(row.nats_per_token, 4)} | {figure(row.bits_per_byte, 3)} |"
-                        for row in standings(report)),
+        split=report.split, tokens=report.tokens, loss=rounded(report.loss, 4), perplexity=report.perplexity,
+        bits_per_byte=rounded(report.bits_per_byte, 3),
+        table="\n".join(f"| {row.name} | {rounded(row.nats_per_token, 4)} | {rounded(row.bits_per_byte, 3)} |"
+                        for row in comparison(report)),
         verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
         remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
@@ -147,14 +147,14 @@ def _how_long(train: TrainConfig) -> str:
     return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
 
 
-def _copying(copied: Copied | None) -> list[str]:
+def _copying(copied: Overlap | None) -> list[str]:
     """The place by the file's name alone: the folders of its owner are nobody's business."""
     if copied is None:
         return []
     if copied.where:
         where = replace(copied.where, file=Path(copied.where.file).name)
         copied = replace(copied, where=where)
-    return ["Of the texts that it wrote:", "", *(f"- {_escaped(line)}" for line in say_copied(copied))]
+    return ["Of the texts that it wrote:", "", *(f"- {_escaped(line)}" for line in describe_overlap(copied))]
 
 
 def _quoted(samples: Sequence[str]) -> list[str]:

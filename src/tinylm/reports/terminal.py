@@ -14,7 +14,15 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from tinylm.errors import command
-from tinylm.evaluation.report import Report, called, cautions, figure, say_copied, table, verdict
+from tinylm.evaluation.report import (
+    Report,
+    baseline_label,
+    bits_comparison,
+    cautions,
+    describe_overlap,
+    rounded,
+    verdict,
+)
 from tinylm.system.untrusted import LINE_END, harmless, visible
 from tinylm.training.diagnostics.doctor import Remark
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
@@ -84,7 +92,7 @@ class Display:
         """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
-            told = ", ".join(f"{called(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
+            told = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
             say(self.console, [f"to beat    in bits a byte: {told}"])
 
     def _sampled(self, event: Sampled) -> None:
@@ -136,12 +144,12 @@ def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finis
 
 def _judgement(report: Report) -> list[str]:
     """Sentences that say how good the model is."""
-    beside = ", ".join(f"{name} {figure(value, 2)}" for name, value in table(report))
-    return [f"On the {report.split} text: loss {figure(report.loss, 4)} nats a token, "
-            f"{figure(report.bits_per_byte, 3)} bits a byte.",
+    beside = ", ".join(f"{name} {rounded(value, 2)}" for name, value in bits_comparison(report))
+    return [f"On the {report.split} text: loss {rounded(report.loss, 4)} nats a token, "
+            f"{rounded(report.bits_per_byte, 3)} bits a byte.",
             *(f"Note: {caution}." for caution in cautions(report)),
             f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
-            *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
+            *([f"Of a few texts that it wrote, {describe_overlap(report.copying)[0]}."] if report.copying else [])]
 
 
 def next_commands(folder: Path, prompt: str) -> Iterator[str]:

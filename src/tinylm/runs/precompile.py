@@ -35,7 +35,7 @@ def start() -> None:
     """Begins, where no earlier program has left the kernels compiled, and this one can find what others leave."""
     if _running or not is_kept(choose) or (attention.are_compiled() and is_compiled(choose)):
         return
-    atexit.register(_end)
+    atexit.register(_terminate)
     _running.extend(subprocess.Popen([sys.executable, "-m", __name__, share], stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for share in SHARES)
 
@@ -46,7 +46,7 @@ def finish() -> None:
         _running.pop().wait()
 
 
-def _end() -> None:
+def _terminate() -> None:
     for process in _running:
         process.terminate()
     finish()

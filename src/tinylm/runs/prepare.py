@@ -15,7 +15,7 @@ import torch
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
-from tinylm.evaluation.training_text import lasting, lasting_validation, validation_fingerprint
+from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.generation.context import generate_ids
 from tinylm.generation.torch_backend import Decoder
 from tinylm.inspection import structure
@@ -128,8 +128,8 @@ def plan_run(source: Given, chosen: Partial, *, started: float | None = None,
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
     data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
-    data |= {"source": lasting(source), "fingerprint": corpus.stats().fingerprint,
-             "validation": lasting_validation(data["validation"]),
+    data |= {"source": absolute_source(source), "fingerprint": corpus.stats().fingerprint,
+             "validation": absolute_validation(data["validation"]),
              "validation_fingerprint": validation_fingerprint(split, data["validation"])}
     config = DataConfig(**data)
     if corpus.stats().bytes >= LONG_TEXT:

@@ -11,7 +11,12 @@ from tinylm.config.schema import DataConfig, Partial, RunConfig, TrainConfig
 from tinylm.config.spelling import shown
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.report import baselines_of_run
-from tinylm.evaluation.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
+from tinylm.evaluation.training_text import (
+    absolute_source,
+    absolute_validation,
+    open_training_text,
+    validation_fingerprint,
+)
 from tinylm.model.device import choose_device
 from tinylm.runs.prepare import RunSetup, describe
 from tinylm.system.paths import IN_MEMORY
@@ -81,12 +86,12 @@ def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
 
 def _new_locations(data: DataConfig, given: Partial, source: Given | None) -> tuple[DataConfig, list[str]]:
     """The places of the texts now, and lines for people on what is new in them."""
-    places = {"source": data.source if source is None else lasting(source)}
+    places = {"source": data.source if source is None else absolute_source(source)}
     validation = given.get("data", {}).get("validation")
     if isinstance(data.validation, str) and isinstance(validation, str):
-        places["validation"] = lasting(validation)
+        places["validation"] = absolute_source(validation)
     told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
-            if place != lasting_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
+            if place != absolute_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
     return data.model_copy(update=places), told
 
 

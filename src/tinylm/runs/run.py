@@ -24,7 +24,7 @@ from tinylm.config.schema import Partial
 from tinylm.errors import TinyLMError, command, sentences
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
-from tinylm.evaluation.report import Report, judge
+from tinylm.evaluation.report import Report, make_report
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
@@ -182,7 +182,7 @@ class _Runner:
         config, held_out = setup.config, setup.dataset.validation
         model = TinyLM(config.model, config.train.seed).to(setup.device)
         self.lm = LanguageModel(config, setup.tokenizer, model)
-        self.lm.judge.training_corpus = setup.split.train.corpus if config.data.source in ("-", IN_MEMORY) else None
+        self.lm.evaluator.training_corpus = setup.split.train.corpus if config.data.source in ("-", IN_MEMORY) else None
         self.judged = held_out or setup.dataset.train
         self.split = "validation" if held_out else "train"
         self.recorder = Recorder(folder, started)
@@ -315,8 +315,8 @@ class _Runner:
         return report.loss
 
     def _evaluate(self, should_stop: Callable[[], bool]) -> Report:
-        return judge(self.lm.model, self.judged, layout=self.setup.config.data.rows, split=self.split,
-                     counted=self.setup.baselines, should_stop=should_stop, loss_of=self.loss_of)
+        return make_report(self.lm.model, self.judged, layout=self.setup.config.data.rows, split=self.split,
+                           baselines=self.setup.baselines, should_stop=should_stop, loss_of=self.loss_of)
 
     def _evaluate_kept_weights(self, finished: Finished) -> None:
         """Where no validation of this process judged the weights that are kept. Who wants to leave waits no longer than
