@@ -70,7 +70,7 @@ def test_a_report_of_no_step_is_told_alike(killed: Path, tinylm: Command) -> Non
 def test_the_advice_finishes_the_run(killed: Path, tinylm: Command) -> None:
     assert tinylm("train", "--resume", "--out", killed).code == 0
     assert tinylm("generate", killed, "the", "--max-tokens", 3).code == 0
-    assert model_folder.unfinished(killed) is None
+    assert model_folder.unfinished_error(killed) is None
 
 
 def test_a_run_that_trains_at_this_moment_is_told_as_such(killed: Path, tinylm: Command) -> None:

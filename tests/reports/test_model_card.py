@@ -9,7 +9,7 @@ import pytest
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.memorization import Overlap, TextLocation
 from tinylm.evaluation.report import Report
-from tinylm.reports.model_card import write_card
+from tinylm.reports.model_card import make_card
 from tinylm.training.events import Finished
 
 CONFIG = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="/home/ann/book.txt", fingerprint="f00d"),
@@ -20,8 +20,8 @@ COPIED = Overlap("words", 3, 9, "one two x", 0.25, 8, 12, TextLocation("/home/an
 
 
 def card(**more) -> str:
-    return write_card(CONFIG, REPORT, FINISHED, name="book.txt", folder="runs/book", version="1.2",
-                      documents="99 characters in 1 document", **more)
+    return make_card(CONFIG, REPORT, FINISHED, name="book.txt", folder="runs/book", version="1.2",
+                     documents="99 characters in 1 document", **more)
 
 
 @pytest.mark.parametrize("fact", [

@@ -86,14 +86,14 @@ class Display:
             self._progress.stop()
 
     def remark(self, remark: Remark) -> None:
-        say(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
+        print_lines(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:
         """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
             told = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
-            say(self.console, [f"to beat    in bits a byte: {told}"])
+            print_lines(self.console, [f"to beat    in bits a byte: {told}"])
 
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
@@ -139,10 +139,10 @@ def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finis
     made = f"{duration(seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
     end = Text.assemble(_ENDINGS.get(finished.reason, ""), (visible(folder), "bold"),
                         f" holds a model of {parameters:,} parameters, made in {made}.")
-    return ["", end, *(_judgement(report) if report else [])]
+    return ["", end, *(_quality_lines(report) if report else [])]
 
 
-def _judgement(report: Report) -> list[str]:
+def _quality_lines(report: Report) -> list[str]:
     """Sentences that say how good the model is."""
     beside = ", ".join(f"{name} {rounded(value, 2)}" for name, value in bits_comparison(report))
     return [f"On the {report.split} text: loss {rounded(report.loss, 4)} nats a token, "
@@ -159,14 +159,14 @@ def next_commands(folder: Path, prompt: str) -> Iterator[str]:
     yield command("inspect", folder)
 
 
-def say(console: Console, lines: Iterable[str | Text]) -> None:
+def print_lines(console: Console, lines: Iterable[str | Text]) -> None:
     """Whole lines for a file or a program, wrapped between words for a terminal. Strings may hold names and texts of
     anybody: they are no markup, and drive no terminal."""
     for line in lines:
         console.print(line if isinstance(line, Text) else Text(visible(line)), soft_wrap=not console.is_terminal)
 
 
-def say_commands(console: Console, commands: Iterable[str]) -> None:
+def print_commands(console: Console, commands: Iterable[str]) -> None:
     """Commands to be copied, each on a line of its own that is never broken."""
     for each in commands:
         console.print(Text(f"  {visible(each)}"), soft_wrap=True)

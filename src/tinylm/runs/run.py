@@ -31,8 +31,8 @@ from tinylm.model.dropout import without_dropout
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
 from tinylm.reports.history import read_events
-from tinylm.reports.model_card import again, write_card
-from tinylm.reports.terminal import Display, closing_lines, duration, next_commands, say, say_commands
+from tinylm.reports.model_card import make_card, repeat_folder
+from tinylm.reports.terminal import Display, closing_lines, duration, next_commands, print_commands, print_lines
 from tinylm.runs.prepare import RunSetup, plan_run
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished, load_setup
@@ -114,8 +114,8 @@ def train_run(source: Given, chosen: Partial, *, out: str | Path | None = None, 
     started = time.perf_counter() if started is None else started
     folder = run_folder(source, out)
     model_folder.check_free(folder, force=force)
-    prepared = plan_run(source, chosen, log=lambda line: say(console, [line]))
-    say(console, prepared.notes)
+    prepared = plan_run(source, chosen, log=lambda line: print_lines(console, [line]))
+    print_lines(console, prepared.notes)
     run = _Runner(prepared, folder, console, started)
     with _with_resume_command(folder, console), ExitStack() as held:
         run.create(held, force=force)
@@ -139,7 +139,7 @@ def resume_run(source: Given | None, chosen: Partial, *, out: str | Path | None 
         setup, changes = load_setup(folder, chosen, source)
         with _with_resume_command(folder, console):
             run = _Runner(setup, folder, console, started)
-            say(console, [*run.resume(), *changes])
+            print_lines(console, [*run.resume(), *changes])
             model_folder.write_config(folder, setup.config)
             return run.go()
 
@@ -169,8 +169,8 @@ def _with_resume_command(folder: Path, console: Console) -> Iterator[None]:
         raise TinyLMError(error.what, where=error.where,
                           remedy=sentences(error.remedy, f"Then go on with: {going_on}")) from None
     except KeyboardInterrupt:
-        say(console, ["", "Left at once. To go on from the last checkpoint:"])
-        say_commands(console, [going_on])
+        print_lines(console, ["", "Left at once. To go on from the last checkpoint:"])
+        print_commands(console, [going_on])
         raise
 
 
@@ -335,13 +335,13 @@ class _Runner:
             write_whole(self.folder / model_folder.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
         result = RunResult(self.lm, self.folder, self.report, finished, time.perf_counter() - self.recorder.started)
-        say(self.console, closing_lines(self.folder, structure.total_parameters(self.lm.config.model), result.seconds,
-                                        finished, self.report))
+        parameters = structure.total_parameters(self.lm.config.model)
+        print_lines(self.console, closing_lines(self.folder, parameters, result.seconds, finished, self.report))
         if finished.reason == "interrupted":
-            say(self.console, ["", "To go on with the training:"])
-            say_commands(self.console, [command("train", "--resume", "--out", self.folder)])
-        say(self.console, ["", "Now try:"])
-        say_commands(self.console, next_commands(self.folder, self._prompt(self.console.encoding)))
+            print_lines(self.console, ["", "To go on with the training:"])
+            print_commands(self.console, [command("train", "--resume", "--out", self.folder)])
+        print_lines(self.console, ["", "Now try:"])
+        print_commands(self.console, next_commands(self.folder, self._prompt(self.console.encoding)))
         return result
 
     def _prompt(self, encoding: str) -> str:
@@ -350,10 +350,10 @@ class _Runner:
     def _card(self, report: Report, finished: Finished) -> str:
         config = self.setup.config
         written = [each.text for each in self.samples if each.step == finished.best_step]
-        return write_card(config, report, finished, name=self.setup.name, folder=self.folder,
-                          version=tinylm.__version__, documents=self.setup.documents, samples=written,
-                          remarks=[remark.sentence for remark in self.remarks],
-                          command=config.command(again(self.folder)), prompt=self._prompt("utf-8"))
+        return make_card(config, report, finished, name=self.setup.name, folder=self.folder,
+                         version=tinylm.__version__, documents=self.setup.documents, samples=written,
+                         remarks=[remark.sentence for remark in self.remarks],
+                         command=config.command(repeat_folder(self.folder)), prompt=self._prompt("utf-8"))
 
 
 def _never_finite(finished: Finished) -> TinyLMError:
@@ -372,7 +372,7 @@ def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
         if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.set()
-        say(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
+        print_lines(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
 
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

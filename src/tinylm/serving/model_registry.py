@@ -83,7 +83,7 @@ class Shelf:
                  storage: Storage = "fp32") -> None:
         self._place, self._limits, self._tell, self._storage = given_path(place), limits, tell, storage
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
-        waiting = [error for path in self._all().values() if (error := model_folder.unfinished(path))]
+        waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:
             raise waiting[0]
         for error in waiting:
