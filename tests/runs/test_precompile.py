@@ -1,4 +1,4 @@
-"""What is compiled beforehand is what a run calls."""
+"""Compiled kernels before a run are those that the run calls."""
 
 import os
 import subprocess
@@ -28,11 +28,11 @@ def called(monkeypatch):
             return kernel(*arrays)
         return call
 
-    for room in (kernels, attention):
-        for name, kernel in list(vars(room).items()):
-            ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
+    for module in (kernels, attention):
+        for name, kernel in list(vars(module).items()):
+            ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == module.__name__
             if ours and not name.startswith("_"):
-                monkeypatch.setattr(room, name, recording(kernel))
+                monkeypatch.setattr(module, name, recording(kernel))
     monkeypatch.setattr(network, "BENDS", {name: tuple(map(recording, pair)) for name, pair in network.BENDS.items()})
     return seen
 

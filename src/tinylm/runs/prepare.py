@@ -111,7 +111,7 @@ def plan_run(source: Given, chosen: Partial, *, started: float | None = None,
 
     Args:
         started: a reading of time.perf_counter, from which the forecast counts its seconds; None: from now.
-        log: is told beforehand of what takes long.
+        log: gets a line before each part that takes long.
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work.
