@@ -68,8 +68,8 @@ def _attention(config: ModelConfig, length: int) -> int:
 
 
 def _mlp(config: ModelConfig) -> int:
-    """What the activation reads and gives; dropout adds its mask. The gradient of relu needs its output, of others the input,
-    so there the output need not be kept beside what dropout made of it."""
+    """Numbers that the activation reads and gives; dropout adds its mask. The gradient of relu needs its output, of
+    others the input, so there the output need not be kept beside what dropout made of it."""
     widths = {"swiglu": 4, "gelu": 2, "squared_relu": 2, "relu": 1}[config.mlp]
     if config.dropout:
         widths += 2 if config.mlp == "relu" else 1
