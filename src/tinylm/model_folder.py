@@ -143,8 +143,8 @@ def _flush_all(folder: Path) -> None:
 
 
 def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
-    """Of several processes that want a place one gets it: a folder cannot be renamed over one that is not empty,
-    and one that is to be replaced is locked until it is gone."""
+    """Renames the temporary folder to `folder`. One of several processes that want the name gets it: a folder cannot be
+    renamed over one that is not empty, and a folder that is to be replaced is locked until it is gone."""
     old = folder.with_name(f"{folder.name}.old") if keep_old else temporary.with_name(f"{temporary.name}.old")
     moved = False
     with locked(folder):
@@ -221,7 +221,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
 
 
 def write_weights(folder: Path, model: TinyLM) -> None:
-    """Every parameter once: a tied output head is the embedding."""
+    """Writes every parameter once: a tied output head is the embedding."""
     from safetensors.torch import save_file
 
     temporary = folder / f".{WEIGHTS}.new"
@@ -244,7 +244,7 @@ def link_weights(folder: Path, weights: Path) -> None:
 
 
 def copy_records(source: Path, target: Path) -> None:
-    """What tells of the training, where there is any."""
+    """Copies the records of the training, as far as they are there."""
     for name in (METRICS, SAMPLES, CARD):
         if (source / name).is_file() and not (source / name).is_symlink():  # which might point anywhere
             shutil.copyfile(source / name, target / name)

@@ -1,4 +1,4 @@
-"""How much of what a model wrote is copied from the text it was trained on, and from where.
+"""Memorization: the share of a generated text that is copied from the training text, and from where in it.
 
 Copying is counted in words: what lies between white space, whatever white space that is, so a line broken elsewhere is
 still a copy. In a text whose "words" have over 20 characters on average (Chinese, Japanese, Thai, DNA) it is counted in
@@ -51,7 +51,7 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True)
 class TextLocation:
-    """Where something stands in the training text. `text` is that line, or what is around it in a very long one."""
+    """A position in the training text. `text` is its line, or the neighbourhood of the position in a very long line."""
 
     file: str
     line: int
@@ -60,7 +60,7 @@ class TextLocation:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What of a text stands word for word in the training text.
+    """Overlap of a text with the training text, word for word.
 
     Attributes:
         unit: what is counted.
@@ -88,7 +88,7 @@ class Overlap:
 
 
 def combine(measured: Sequence[Overlap]) -> Overlap:
-    """Several texts as one: the longest of their runs, and the share of all their windows."""
+    """Overlap of several texts as if they were one: the longest of their runs, and the share of all their windows."""
     windows = sum(each.windows for each in measured)
     share = sum(each.share * each.windows for each in measured) / max(1, windows)
     return replace(max(measured, key=lambda each: each.longest), share=share, windows=windows)
@@ -98,7 +98,7 @@ def combine(measured: Sequence[Overlap]) -> Overlap:
 
 
 class _Unit(NamedTuple):
-    """Words or characters.
+    """Unit of counting: words or characters.
 
     Attributes:
         split: a text into its units.
@@ -143,7 +143,7 @@ def _choose_unit(text: Slice) -> _Unit:
 
 
 def _beginning(text: Slice) -> str:
-    """A million characters or so."""
+    """First million characters or so of a text."""
     pieces: list[str] = []
     size = 0
     for piece in text.pieces():
@@ -158,7 +158,7 @@ def _beginning(text: Slice) -> str:
 
 
 class _Block(NamedTuple):
-    """A stretch of a file's text, of some 64 thousand characters, with `_END` where a document begins.
+    """Block of a file's text, of some 64 thousand characters, with `_END` where a document begins.
 
     `lines` has the number of the line in which the block begins, and of each line in which a document begins in it.
     """
@@ -168,7 +168,7 @@ class _Block(NamedTuple):
     in_one_line: bool
 
     def place(self, text: str, at: int) -> TextLocation:
-        """Of the character number `at` in its text."""
+        """Location of the character number `at` in the text of the block."""
         start = text.rfind(_END, 0, at) + 1
         line = self.lines[text.count(_END, 0, at)] + (0 if self.in_one_line else text.count("\n", start, at))
         start = max(start, text.rfind("\n", 0, at) + 1, at - MAX_LINE_CHARACTERS // 2)
@@ -177,8 +177,8 @@ class _Block(NamedTuple):
 
 
 class _CompressedTexts:
-    """Texts, packed by zstd to a third of their size. They lie in one piece of memory: between many small ones gaps as
-    large as they are would stay free for nothing."""
+    """Texts compressed by zstd to a third of their size, in one buffer: many small buffers would leave gaps in the heap
+    as large as themselves."""
 
     def __init__(self) -> None:
         self._packed, self._begin, self.n_bytes = bytearray(), [0], 0
@@ -195,7 +195,7 @@ class _CompressedTexts:
 
 
 class _BlockBuilder:
-    """Makes blocks of pieces."""
+    """Cuts the pieces of a text into blocks."""
 
     def __init__(self, gap: str) -> None:
         self._gap = gap
@@ -250,7 +250,7 @@ _SPACE = re.compile(r"\S*\s")
 
 
 def _cut_after(text: str, at: int) -> int:
-    """The end of the line there, or of the word where the line is long."""
+    """End of the line that holds `at`, or of the word where the line is long."""
     found = _LINE_END.match(text, at, at + _BLOCK) or _SPACE.match(text, at)
     return found.end() if found else len(text)
 
@@ -259,14 +259,14 @@ def _cut_after(text: str, at: int) -> int:
 
 
 class _QueryWindows(NamedTuple):
-    """Windows of a query: their hashes, and where in it the windows of each hash begin."""
+    """Windows of a query: their hashes, and the positions in the query where the windows of each hash begin."""
 
     hashes: HashSet
     starts: dict[int, list[int]]
 
 
 class _Query:
-    """A text that may have been copied."""
+    """Text that may have been copied, as units and hashes of their windows."""
 
     def __init__(self, text: str, unit: _Unit) -> None:
         self.text = text.replace(_END, "\ufffd")  # half a surrogate pair, which only a program could have put there
@@ -275,7 +275,7 @@ class _Query:
         self._wanted: dict[int, _QueryWindows] = {}
 
     def wanted(self, width: int) -> _QueryWindows:
-        """All windows of that width."""
+        """Windows of that width, all of them."""
         if width not in self._wanted:
             hashes, starts = self._windows.hashes(width), dict[int, list[int]]()
             for start, value in enumerate(hashes.tolist()):
@@ -291,7 +291,7 @@ class _Query:
 
 
 class _Run(NamedTuple):
-    """The same `length` units from `place` in the training text and from `start` in the query."""
+    """Run of `length` units that stands both at `place` in the training text and at `start` in the query."""
 
     length: int
     place: int
@@ -299,7 +299,7 @@ class _Run(NamedTuple):
 
 
 class CopyIndex:
-    """A training text, ready to be asked what was copied from it.
+    """Index of a training text, in which copied runs are looked for.
 
     Args:
         text: as `Split.train`.
@@ -329,7 +329,7 @@ class CopyIndex:
         """The block that was read last, and its units."""
 
     def measure(self, text: str) -> Overlap:
-        """What of `text` is copied."""
+        """Overlap of `text` with the training text. Linear in the training text."""
         unit, query = self._unit, _Query(text, self._unit)
         windows = max(0, len(query.units) - unit.ngram + 1)
         missing = {value: list(starts) for value, starts in query.wanted(unit.ngram).starts.items()}
@@ -363,7 +363,7 @@ class CopyIndex:
         return None
 
     def _common(self, place: int, units: Sequence[str]) -> int:
-        """How many of `units`, from the first on, stand in the text from `place` on."""
+        """Length of the common prefix of `units` and of the training text from `place` on."""
         common = 0
         while common < len(units) and place + common < self._begin[-1]:
             block, at = self._find(place + common)

@@ -1,5 +1,5 @@
-"""Whether a validation text is fit to judge by: how much of it stands in the training text already, and how much of it
-the tokenizer cannot tell."""
+"""Fitness of a validation text: the share of it that the training text contains already, and the share that is unknown
+to the tokenizer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ MAX_WINDOWS = 1 << 13
 
 
 def stretch_tokens(n_tokens: int, n_bytes: int) -> int:
-    """How many tokens have some 64 bytes, in a text of `n_tokens` and `n_bytes`."""
+    """Number of tokens that have some 64 bytes, in a text of `n_tokens` and `n_bytes`.
+
+    >>> stretch_tokens(n_tokens=1000, n_bytes=4000)
+    16
+    """
     return max(MIN_STRETCH_TOKENS, round(STRETCH_BYTES * n_tokens / max(1, n_bytes)))
 
 
@@ -37,7 +41,7 @@ def repeated_share(train_ids: Numbers, validation_ids: Numbers, width: int) -> f
 
 
 def _stand_in(ids: Numbers, windows: Numbers) -> NDArray[np.bool_]:
-    """Which of the windows (N, width) stand somewhere in the ids."""
+    """Mask (N,) of the windows (N, width) that stand somewhere in the ids."""
     width = windows.shape[1]
     hashes = hash_rows(windows)
     wanted, stretches = HashSet(hashes), dict[int, Numbers]()
@@ -52,7 +56,7 @@ def _stand_in(ids: Numbers, windows: Numbers) -> NDArray[np.bool_]:
 
 
 def _covered(starts: NDArray[np.intp], width: int, length: int) -> int:
-    """How many of `length` positions lie in one of the windows that begin at `starts`."""
+    """Number of positions, of `length`, that lie in one of the windows that begin at `starts`."""
     edges = np.zeros(length + width + 1, np.int64)
     edges[starts] += 1
     edges[starts + width] -= 1

@@ -1,4 +1,4 @@
-"""How good a model is, said honestly: its loss on a text beside what plain counting reaches on the same text."""
+"""Report on a model: its loss on a text beside the baselines, which counting reaches on the same text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_DICTIONARY_CHARACTERS = 1 << 21
 
 
 class EncodedText(NamedTuple):
-    """A text in both of its forms."""
+    """A text in both of its forms: ids and characters."""
 
     ids: Part
     text: Slice
@@ -44,9 +44,13 @@ class EncodedText(NamedTuple):
 
 @dataclass(frozen=True)
 class Baselines:
-    """What needs no model reaches on a text, in bits a byte of it: `uniform`, `unigram`, `ngram`, `zstd`.
-    `ngram_order` is the n of the n-gram; 0 where there is none. `left_out`: what the ids of the text leave out, for
-    which all are charged that know it by its ids."""
+    """Baselines of a text, which need no model, in bits a byte of it: `uniform`, `unigram`, `ngram`, `zstd`.
+
+    Attributes:
+        ngram_order: n of the n-gram; 0 where there is none.
+        left_out: the part of the text that its ids leave out. Every baseline that knows the text by its ids is charged
+            for it.
+    """
 
     bits_per_byte: dict[str, float]
     ngram_order: int = 0
@@ -206,7 +210,7 @@ def baseline_label(name: str, ngram_order: int = 0) -> str:
 
 
 def verdict(report: Report) -> str:
-    """One sentence: where the model stands beside the best of the baselines."""
+    """Sentence that compares the model with the best of the baselines."""
     name, best = min(report.baselines.items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
     if abs(difference) < 0.005:

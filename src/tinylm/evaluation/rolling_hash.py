@@ -1,4 +1,4 @@
-"""Hashes of all windows of a sequence of numbers, and where some of them stand in a long one.
+"""Rolling hashes: of all windows of a sequence of numbers, and their positions in a long sequence.
 
 The hash of a window is a polynomial of its numbers, modulo 2^64 (Karp and Rabin 1987, "Efficient randomized
 pattern-matching algorithms"). Sums of numbers times powers of an odd base give the hash of every window of every width
@@ -43,7 +43,7 @@ class WindowHashes:
 
 
 def hash_rows(rows: Numbers) -> Hashes:
-    """The same hash of each row of a matrix (windows, width)."""
+    """Hash of each row of a matrix (windows, width), the same as that of a window."""
     powers, _ = _powers(_power_of_two(rows.shape[1]))
     hashes: Hashes = (rows * powers[:rows.shape[1]]).sum(axis=1)
     return hashes
@@ -73,7 +73,7 @@ def chunks(numbers: Numbers, longest: int) -> Iterator[tuple[int, WindowHashes]]
 
 
 class HashSet:
-    """A set of hashes to look for."""
+    """Set of hashes to look for."""
 
     def __init__(self, hashes: Hashes) -> None:
         self._sorted = np.sort(hashes)

@@ -1,4 +1,4 @@
-"""The text that a model was trained on: opened again for a run that goes on and for judging, where it may have moved or
+"""The training text of a model, opened again for a run that resumes and for an evaluation: the text may have moved or
 changed meanwhile."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def absolute_source(source: Given) -> str:
 
 
 def absolute_validation(validation: Any) -> Any:
-    """The same for a text to validate on; a share stays a share."""
+    """Path of a validation text that holds from another working folder; a share stays a share."""
     return absolute_source(validation) if isinstance(validation, str) else validation
 
 

@@ -1,4 +1,4 @@
-"""What a run does where nobody said otherwise: a few rules, in one place, with their reasons.
+"""Defaults of a run: the values that nobody chose follow from a few rules, which stand here with their reasons.
 
 | choice          | rule                                              | reason                                        |
 |-----------------|---------------------------------------------------|-----------------------------------------------|
@@ -36,7 +36,7 @@ TOKENS_PER_WEIGHT = 2.0
 WEIGHTS_PER_BYTE = 10.0
 MIN_USEFUL_EPOCHS = 4.0
 MIN_SHARE_OF_USEFUL_EPOCHS = 0.8
-"""The share of the useful epochs that a size must reach to be chosen."""
+"""A size is chosen only if the run reads the text this share of the useful epochs, at least."""
 BATCH_TOKENS, MIN_BATCH_TOKENS = 4096, 1024
 MIN_STEPS, MIN_STEPS_PER_EPOCH = 300, 8
 REGULARISATION = ((100, 6.0, 0.2), (50, 3.0, 0.1), (8, 1.0, 0.1), (1, 1.0, 0.0), (0, 0.5, 0.0))
@@ -47,14 +47,15 @@ REFERENCE_SPEED = 75e9
 
 
 def training_flops(n_layers: int, d_model: int, vocab_size: int) -> float:
-    """Of one token, nearly: 2 operations forward and 4 backward for each weight in a product. Muon's products come on
-    top: for each matrix some 15 of its own width, shared by the tokens of a batch (optimizer.py, `orthogonalise`)."""
+    """FLOPs of training on one token, nearly: 2 forward and 4 backward for each weight in a product. Muon's products
+    come on top: for each matrix some 15 of its own width, shared by the tokens of a batch (optimizer.py,
+    `newton_schulz`)."""
     layers = 12 * n_layers * d_model**2
     return 6 * (layers * (1 + 5 * d_model / BATCH_TOKENS) + vocab_size * d_model)
 
 
 def width_factor(d_model: int) -> float:
-    """Wider models keep a machine busier: the FLOP/s that it reaches at a width, in terms of those at 128.
+    """FLOP/s that a machine reaches at a width, in terms of those at 128: wider models keep it busier.
     Measured on a CPU: 0.6 to 0.7 at 64, 1.07 at 192, 1.24 at 256, 1.38 at 384."""
     return math.pow(d_model / 128, 0.3)
 
@@ -65,8 +66,12 @@ def tokens_per_second(n_layers: int, d_model: int, vocab_size: int, speed: float
 
 
 def useful_epochs(n_bytes: int) -> float:
-    """How often it pays to read a text, with the size and the weight decay that the other rules give: 230 times for
-    5 KB, 28 for 100 KB, 6 for a megabyte."""
+    """Number of epochs that pay, with the size and the weight decay that the other rules give: 230 for 5 KB, 28 for
+    100 KB, 6 for a megabyte.
+
+    >>> [round(useful_epochs(n_bytes)) for n_bytes in (5_000, 100_000, 1_000_000)]
+    [232, 28, 6]
+    """
     return max(MIN_USEFUL_EPOCHS, 90_000 / max(1, n_bytes) ** 0.7)
 
 
@@ -139,7 +144,7 @@ def fill_defaults(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: i
 
 
 def has_size(model: Mapping[str, Any]) -> bool:
-    """Whether a size, or part of one, was chosen."""
+    """True if a size, or part of one, was chosen."""
     return any(name in model for name in ("d_model", "n_layers", "n_heads"))
 
 
@@ -152,7 +157,7 @@ def _tokens_to_read(train: Mapping[str, Any], n_tokens: int, in_time: float) -> 
 
 
 def count_steps(config: TrainConfig, rows_per_epoch: int) -> int | None:
-    """How many steps a run has, or has at most; None where the clock alone ends it."""
+    """Number of steps of a run; of a run of minutes the most it may have, and None where the clock alone ends it."""
     epochs = config.epochs or config.most_epochs
     if config.steps is None and epochs is not None:
         return max(1, math.ceil(epochs * rows_per_epoch / (config.batch_size * config.accumulation)))

@@ -1,4 +1,4 @@
-"""What a run will take, and whether the machine has it: seconds, steps, memory, and the bits a byte to expect."""
+"""Forecast of a run, before it begins: seconds, steps, memory, and the bits a byte to expect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COPY_INDEX_BYTES_PER_BYTE = 1
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take.
+    """Forecast of a run.
 
     Attributes:
         seconds: of the whole process, from its start to its end.
@@ -56,7 +56,7 @@ class Forecast:
 def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
                   times: StepTimes, elapsed: float, baselines: Baselines, held_bytes: int,
                   device: torch.device) -> Forecast:
-    """What a run will take.
+    """Forecast of a run.
 
     Args:
         steps: how many; of a run of minutes, at most (None: the clock alone ends it).

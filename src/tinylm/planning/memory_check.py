@@ -1,4 +1,5 @@
-"""Whether a run fits into memory; if not, it is refused before anything is allocated, with the largest that does."""
+"""Check that a run fits into memory. A run that does not is refused before anything is allocated, with the largest size
+that does."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ def available_bytes(device: torch.device) -> int:
 
 
 def _free_in_container() -> int:
-    """What Linux's control groups leave to this process (either version of them); without a limit, all. Pages of files
-    that were not used for a while count as free: they go when room is needed."""
+    """Bytes that Linux's control groups (either version of them) leave to this process; without a limit, all. Pages of
+    files that were not used for a while count as free: the kernel drops them when memory is needed."""
     free = [2**63]
     for folder, limit, used, idle in (
             ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),

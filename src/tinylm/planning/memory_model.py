@@ -1,4 +1,4 @@
-"""What training a config needs in memory, from the config alone, before anything is allocated.
+"""Memory model of training: bytes at the peak, from the config alone, before anything is allocated.
 
 Numbers have four bytes. The peak is in a training step, whose backward pass needs what the forward pass kept and whose
 update needs gradients and room for the updates themselves, or where a text is judged: many tokens at once, nothing
@@ -25,7 +25,7 @@ RETAINED_SHARE = 0.3
 
 @dataclass(frozen=True)
 class WeightCounts:
-    """How many numbers there are of each kind: in the matrices inside the layers, and in everything else."""
+    """Counts of the weights by kind: in the matrices inside the layers, and in everything else."""
 
     matrices: int
     rest: int

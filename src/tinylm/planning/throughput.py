@@ -1,4 +1,4 @@
-"""How fast this machine trains, measured with real steps: the model, the optimisers and the rows of a run.
+"""Throughput of this machine, measured with real training steps: the model, the optimisers and the rows of a run.
 
 Each figure is the median of several, after a first one that does not count: a program that runs beside for a moment,
 or the start of threads, says nothing about the next minutes. Where one step takes long, fewer rows of it are timed.
@@ -36,7 +36,7 @@ ROWS_PER_CORE = 2
 
 @dataclass(frozen=True)
 class StepTimes:
-    """What a run's parts take on this machine, in seconds.
+    """Seconds that the parts of a run take on this machine.
 
     Attributes:
         step: one update, all its batches included.
@@ -150,7 +150,7 @@ def _batch(rows: BatchSource, n_rows: int, device: torch.device) -> Batch:
 
 
 def _median_seconds(action: Callable[[], None], seconds: float) -> float:
-    """What an action takes: the median of those that fit into `seconds`, at least two, at most nine.
+    """Seconds that an action takes: the median of the repeats that fit into `seconds`, at least two, at most nine.
 
     Every action here ends by reading a number from the device, or is one of many on a CPU, so nothing is left waiting.
     """

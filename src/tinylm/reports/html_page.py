@@ -113,7 +113,7 @@ def _read_metrics(folder: Path) -> list[Event]:
 
 
 def _read_samples(folder: Path) -> list[Sampled]:
-    """In the order of steps; the last of those of one step, for a rollback may have undone the others."""
+    """Samples in the order of steps; the last one of each step, for a rollback may have undone the others."""
     path = folder / model_folder.SAMPLES
     events = read_events(path) if path.is_file() else ()
     by_step = {event.step: event for event in events if isinstance(event, Sampled)}
@@ -188,13 +188,13 @@ def _section(title: str, content: str) -> str:
 
 
 def _figure_slot(name: str, described: str, caption: str = "") -> str:
-    """Where a figure goes, as high as it will be."""
+    """Element that a figure is drawn into, as high as the figure will be."""
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f'<figure><div data-figure="{name}" role="img" aria-label="{described}"></div>{below}</figure>\n'
 
 
 def _events_in_sentences(config: RunConfig, history: History) -> Iterable[str]:
-    """What happened, in sentences."""
+    """Sentences on the course of the run."""
     for event in history.rollbacks:
         yield (f"At step {event.step:,} a number in {event.where} was not finite: the run went back to step "
                f"{event.to_step:,}, with {event.learning_rate_scale:g} of the learning rate that was planned.")

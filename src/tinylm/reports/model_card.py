@@ -158,6 +158,6 @@ def _copying(copied: Overlap | None) -> list[str]:
 
 
 def _sample_blocks(samples: Sequence[str]) -> list[str]:
-    """Each as a block of its own, between rules."""
+    """Samples as code blocks, each of its own, between rules."""
     blocks = ["\n".join(f"    {line}" for line in harmless(sample).splitlines()) for sample in samples]
     return ["", "\n\n---\n\n".join(blocks)] if blocks else []

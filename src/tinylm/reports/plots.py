@@ -112,7 +112,7 @@ def downsample(values: Numbers, most: int = MAX_POINTS) -> NDArray[np.int64]:
 
 
 def bin_maxima(steps: NDArray[np.int64], values: Numbers, most: int = MAX_COLUMNS) -> tuple[Numbers, Numbers]:
-    """At most `most` stretches of steps: their edges (columns + 1), and the largest value of each,
+    """Bins of consecutive steps, at most `most`: their edges (columns + 1), and the largest value of each,
     (rows, steps) -> (rows, columns)."""
     if not len(steps):
         return np.empty(0), np.empty((len(values), 0))
@@ -130,7 +130,7 @@ def _series(steps: Sequence[Stepped], name: str) -> tuple[NDArray[np.int64], Num
 
 
 def _gradients(steps: Sequence[Stepped]) -> dict[str, list[float]]:
-    """Of the whole model and of each layer, in the order a token travels."""
+    """Gradient norms by name: of the whole model and of each layer, in the order a token travels."""
     names = list(dict.fromkeys(name for step in steps for name in step.layer_gradients))
     rows = {"all layers": [step.gradient_norm for step in steps]}
     return rows | {name: [step.layer_gradients.get(name, math.nan) for step in steps] for name in names}

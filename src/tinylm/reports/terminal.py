@@ -89,7 +89,7 @@ class Display:
         print_lines(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:
-        """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""
+        """Prints the baselines that the model has to beat, best first. (Without a validation text there are none.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
             told = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)

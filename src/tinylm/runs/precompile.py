@@ -1,5 +1,5 @@
-"""What a run compiles, compiled in processes of their own while it imports torch and reads its text: the compiler takes
-one core, and what comes before the first step takes one, too.
+"""Compilation of a run's kernels in processes of their own, while the run imports torch and reads its text: the
+compiler takes one core, and the work before the first step takes one, too.
 
     python -m tinylm.runs.precompile SHARE
 
@@ -58,7 +58,7 @@ def activation_dtype() -> Any:
 
 
 def backward(numbers: Any) -> Signatures:
-    """Of the backward pass, where activations are stored as `numbers`."""
+    """Signatures of the kernels of the backward pass, where activations are stored as `numbers`."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
     return [(attention.attend_backward, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, a5, f2, f2,
@@ -69,7 +69,7 @@ def backward(numbers: Any) -> Signatures:
 
 
 def forward(numbers: Any) -> Signatures:
-    """Of the forward pass and the loss."""
+    """Signatures of the kernels of the forward pass and the loss."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
     ids = types.Array(int64, 1, "C")
@@ -87,7 +87,7 @@ def _compile(signatures: Signatures) -> None:
 
 
 def _compile_forward() -> None:
-    """In 32 bits, too: as which texts are judged."""
+    """Compiles for 32 bits, too, in which a validation loss is computed."""
     for numbers in dict.fromkeys((activation_dtype(), float32)):
         _compile(forward(numbers))
 

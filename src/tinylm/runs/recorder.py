@@ -1,4 +1,4 @@
-"""What a run leaves on the disk while it goes: a line for each event, and now and then a checkpoint."""
+"""Recorder of a run: a line on the disk for each event, and now and then a checkpoint."""
 
 from __future__ import annotations
 
