@@ -25,13 +25,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_room_for_layers, read_tensors
-from tinylm.system.files import flush, put_in_place, write_whole
+from tinylm.system.files import flush, replace_atomically, write_atomically
 from tinylm.system.paths import given_path
-from tinylm.system.untrusted import open_without_waiting, quoted, read_json
+from tinylm.system.untrusted import open_nonblocking, quoted, read_json
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def is_unfinished(folder: Path) -> bool:
 def _has_finished(folder: Path) -> bool:
     """True if the last event that the run recorded is its end."""
     try:
-        with open(folder / METRICS, "rb", opener=open_without_waiting) as file:
+        with open(folder / METRICS, "rb", opener=open_nonblocking) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_EVENT_BYTES))
             return b'"event": "finished"' in file.read(MAX_EVENT_BYTES)
     except OSError:
@@ -217,7 +218,7 @@ def _is_locked(folder: Path) -> bool:
 
 def write_config(folder: Path, config: RunConfig) -> None:
     written = {"format": FORMAT, **config.model_dump(mode="json")}
-    write_whole(folder / CONFIG, json.dumps(written, indent=2) + "\n")
+    write_atomically(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 
 def write_weights(folder: Path, model: TinyLM) -> None:
@@ -229,7 +230,7 @@ def write_weights(folder: Path, model: TinyLM) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
     save_file(weights, temporary, metadata={"format": "pt"})
     temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
-    put_in_place(temporary, folder / WEIGHTS)
+    replace_atomically(temporary, folder / WEIGHTS)
 
 
 def link_weights(folder: Path, weights: Path) -> None:
@@ -240,7 +241,7 @@ def link_weights(folder: Path, weights: Path) -> None:
         os.link(weights, temporary)
     except OSError:
         shutil.copyfile(weights, temporary)
-    put_in_place(temporary, folder / WEIGHTS)
+    replace_atomically(temporary, folder / WEIGHTS)
 
 
 def copy_records(source: Path, target: Path) -> None:
@@ -299,7 +300,7 @@ def _check_format(path: Path, values: Any) -> None:
                           where=str(path), remedy="Use a newer tinylm")
     unknown = [name for name in values if name not in SECTIONS]
     unknown += [f"{name}.{field}" for name, section in SECTIONS.items() if isinstance(values.get(name), dict)
-                for field in values[name] if field not in section.model_fields]
+                for field in values[name] if ALIASES.get(field, field) not in section.model_fields]
     if unknown:
         raise TinyLMError(f"has settings that this tinylm does not know: {quoted(', '.join(unknown))}",
                           where=str(path), remedy="Use the tinylm that made it, or a newer one")

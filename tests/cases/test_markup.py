@@ -25,7 +25,7 @@ from tinylm.reports.terminal import Display, print_lines
 from tinylm.runs.run import run_folder
 from tinylm.serving.model_registry import Shelf
 from tinylm.system.files import legal_name
-from tinylm.system.standard_streams import patient_console
+from tinylm.system.standard_streams import tolerant_console
 from tinylm.training.diagnostics.doctor import Remark
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
@@ -120,7 +120,7 @@ def test_the_console_takes_whatever_it_is_given() -> None:
 
 
 def test_the_console_of_every_command_reads_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    patient_console().print("[bold]x[/bold] [/] :smile:")
+    tolerant_console().print("[bold]x[/bold] [/] :smile:")
     assert capsys.readouterr().out == "[bold]x[/bold] [/] :smile:\n"
 
 
@@ -187,4 +187,4 @@ def test_python_says_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> No
     assert "\n:smile: [/] holds a model" in out
     with pytest.raises(TinyLMError, match=r"\[red\]b"):
         package.train("[red]b.txt")
-    assert sys.stdout.errors != "tinylm.in_ascii", "a program's own streams are left as they are"
+    assert sys.stdout.errors != "tinylm.to_ascii", "a program's own streams are left as they are"

@@ -37,14 +37,14 @@ def said(place: Path) -> dict[str, tuple[str, Path]]:
     """What a run says, and its folder: words of a poem, of the poem in one line, and its characters."""
     from rich.console import Console
 
-    from tinylm.config.overrides import choices
+    from tinylm.config.overrides import merge_overrides
     from tinylm.runs.run import train_run
 
     told = {}
     for name, text, tokenizer in (("poem", poem(), "word"), ("flat", poem(" ", ""), "word"), ("char", poem(), "char")):
         console = Console(record=True, width=300, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
-        chosen = choices(size_name="0.1M", layers=({"train": {"batch_size": 4}, "model": {"context_length": 32}},),
-                         steps=12, tokenizer=tokenizer)
+        layer = {"train": {"batch_size": 4}, "model": {"context_length": 32}}
+        chosen = merge_overrides(size_name="0.1M", layers=(layer,), steps=12, tokenizer=tokenizer)
         train_run(write(place, f"{name}.txt", text), chosen, out=place / name, console=console)
         console.file.close()
         told[name] = console.export_text(), place / name

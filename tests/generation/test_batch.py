@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.family import make_model
+from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine import engine as engines
 from tinylm.engine.engine import Engine

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from tests.generation.twins import make_lm
+from tests.generation.hf_reference import make_lm
 from tinylm.errors import TinyLMError
 from tinylm.generation import scoring
 from tinylm.generation.backend import EngineReader, Piece
@@ -33,7 +33,7 @@ def ids_of(lm: LanguageModel, count: int) -> list[int]:
 
 def forced(lm: LanguageModel, ids: list[int], top: int) -> list[TokenLogprobs]:
     """What is noted while these very ids are written."""
-    task, = lm.tasks(ids[:1], logprobs=top, max_tokens=len(ids) - 1, force=tuple(f"#{id}" for id in ids[1:]))
+    task, = lm.tasks(ids[:1], logprobs=top, max_tokens=len(ids) - 1, prefix=tuple(f"#{id}" for id in ids[1:]))
     list(lm.write(task))
     return task.writer.logprobs
 

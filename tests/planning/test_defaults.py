@@ -54,14 +54,14 @@ def test_the_longer_a_text_the_fewer_epochs_are_of_use(n_bytes, more):
 
 def test_a_run_of_minutes_ends_where_reading_on_would_be_learning_by_heart():
     train = filled(5_000, minutes=5)["train"]
-    assert (train["minutes"], train["most_epochs"]) == (5, round(defaults.useful_epochs(5_000), 1))
-    assert "most_epochs" not in filled(5_000, steps=5)["train"]
+    assert (train["minutes"], train["max_epochs"]) == (5, round(defaults.useful_epochs(5_000), 1))
+    assert "max_epochs" not in filled(5_000, steps=5)["train"]
 
 
 def test_a_size_that_was_chosen_has_all_its_minutes():
     result = defaults.fill_defaults({"model": {"d_model": 64}, "train": {"minutes": 5}}, n_bytes=5000, n_tokens=5000,
                           vocab_size=68, speed=SPEED)
-    assert "most_epochs" not in result["train"]
+    assert "max_epochs" not in result["train"]
 
 
 @given(st.floats(1, 1e12), st.floats(1, 1000), st.integers(1, 10**12))
@@ -98,7 +98,7 @@ def test_epochs_become_steps():
     config = TrainConfig(epochs=2.5, batch_size=4)
     assert defaults.count_steps(config, rows_per_epoch=10) == 7
     assert defaults.count_steps(TrainConfig(minutes=1), 10) is None
-    assert defaults.count_steps(TrainConfig(minutes=1, most_epochs=2.5, batch_size=4), 10) == 7
+    assert defaults.count_steps(TrainConfig(minutes=1, max_epochs=2.5, batch_size=4), 10) == 7
     assert defaults.count_steps(TrainConfig(steps=3), 10) == 3
 
 

@@ -42,7 +42,7 @@ def test_a_batch_that_fits_is_named_and_does_fit():
         memory_check.check_fits(model, training, 8192, 2 * GIGABYTE, CPU)
     rows, accumulation = (int(word.partition("=")[2].rstrip(".")) for word in str(refusal.value).split() if "=" in word)
     assert rows * accumulation == 4096
-    smaller = TrainConfig(steps=1, batch_size=rows, accumulation=accumulation)
+    smaller = TrainConfig(steps=1, batch_size=rows, gradient_accumulation=accumulation)
     memory_check.check_fits(model, smaller, 8192, 2 * GIGABYTE, CPU)
     memory_check.check_fits(config("0.8M"), training, 8192, 2 * GIGABYTE, CPU)
 

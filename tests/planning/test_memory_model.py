@@ -51,7 +51,7 @@ def test_weights_are_counted_by_their_kind():
     assert weights.largest_group == 2 * 2 * 48 * 200  # up and gate of two layers
 
 
-@pytest.mark.parametrize("more", [{"batch_size": 64}, {"accumulation": 2}])
+@pytest.mark.parametrize("more", [{"batch_size": 64}, {"gradient_accumulation": 2}])
 def test_more_work_needs_more_memory(more):
     config = ModelConfig(**SHAPE)
     few = memory_model.training_peak(config, TrainConfig(steps=1), validation_batch_tokens=8192)

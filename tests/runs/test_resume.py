@@ -194,7 +194,7 @@ def all_tensors(folder):
 
 def test_a_nan_never_reaches_the_disk_and_the_step_and_layer_are_named(book, tmp_path, poison, capsys):
     poison(7, 100)
-    outcome = run.train_run(book, run.choices(layers=(SMALL,), tokenizer="char", steps=12), out=tmp_path / "run",
+    outcome = run.train_run(book, run.merge_overrides(layers=(SMALL,), tokenizer="char", steps=12), out=tmp_path / "run",
                             console=run.Console(width=300))
     assert outcome.finished.reason == "not finite"
     assert all(torch.isfinite(tensor).all() for tensor in all_tensors(tmp_path / "run"))

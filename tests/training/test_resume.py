@@ -35,7 +35,7 @@ VARIANTS = {
     "muon": {},
     "adamw": {"optimizer": "adamw"},
     "dropout": {"dropout": 0.3},
-    "accumulation": {"accumulation": 2},
+    "accumulation": {"gradient_accumulation": 2},
     "epoch edge": {"tokens": 8 * 8 * 4},
 }
 
@@ -49,8 +49,8 @@ def part(tokens=2000):
 def training(tokens=2000, dropout=0.0, recall=None, **values):
     config = TrainConfig(**{"steps": STEPS, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5, **values})
     model = TinyLM(MODEL.model_copy(update={"dropout": dropout}), config.seed)
-    rows = Rows(part(tokens), layout="windows", context_length=8, seed=config.seed)
-    held_out = Rows(part(100), layout="windows", context_length=8)
+    rows = Rows(part(tokens), packing="windows", context_length=8, seed=config.seed)
+    held_out = Rows(part(100), packing="windows", context_length=8)
 
     def validate():
         nats, count = evaluate(model, held_out.evaluation(16))
@@ -152,8 +152,9 @@ class Histories(RuleBasedStateMachine):
     @initialize(rows=st.integers(1, 12), batch_size=st.integers(1, 5), accumulation=st.integers(1, 2))
     def begin(self, rows, batch_size, accumulation):
         ids = np.arange(rows * 4, dtype=np.uint16) % 27 + 3
-        self.rows = Rows(Part(ids, np.arange(0, rows * 4 + 1, 4), len(ids)), layout="padded", context_length=4)
-        self.config = TrainConfig(steps=10_000, batch_size=batch_size, accumulation=accumulation, optimizer="adamw")
+        self.rows = Rows(Part(ids, np.arange(0, rows * 4 + 1, 4), len(ids)), packing="padded", context_length=4)
+        self.config = TrainConfig(steps=10_000, batch_size=batch_size, gradient_accumulation=accumulation,
+                                  optimizer="adamw")
         self.start()
         self.save()
 

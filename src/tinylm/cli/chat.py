@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import columns, note
 from tinylm.cli.prompts import read_line
-from tinylm.cli.sampling import add_settings, add_storage, settings_of
+from tinylm.cli.sampling import add_settings, add_weight_dtype, settings_of, weight_dtype_of
 from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ PROMPT = "> "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     add_settings(parser)
-    add_storage(parser)
+    add_weight_dtype(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
-    chat = Chat(tinylm.load(arguments.run, storage=arguments.storage), settings_of(arguments))
+    chat = Chat(tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments)), settings_of(arguments))
     with suppress(ImportError):
         import readline  # noqa: F401 - lines can be edited, and earlier ones come back; they are kept nowhere else
     with _sigterm_leaves():
@@ -93,13 +93,13 @@ class Chat:
         return name not in ("quit", "exit")
 
     def _write_on(self, line: str) -> None:
-        from tinylm.system.untrusted import harmless
+        from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
         task, = self.lm.tasks(ids, **self.settings)
         try:
             for piece in self.lm.write(task):
-                print(harmless(piece), end="", flush=True)
+                print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
             self._keep(ids, task.writer.ids, task.writer.text if task.writer.stopped else None)
         print()
@@ -134,16 +134,18 @@ class Chat:
         print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
 
     def _change(self, name: str, value: str) -> None:
-        from tinylm.config.overrides import typed
+        from tinylm.config.aliases import standard_names
+        from tinylm.config.overrides import parse_value
         from tinylm.config.schema import SampleConfig
         from tinylm.errors import TinyLMError, did_you_mean
 
         now = self._checked(self.settings)
+        name, = standard_names({name: value}, now)
         if name not in now:
             known = ["help", "settings", "reset", "quit", *SampleConfig.model_fields]
             raise TinyLMError(f"there is no /{name}", remedy=did_you_mean(name, known))
         if value:
-            changed = {**self.settings, name: typed(value)}
+            changed = {**self.settings, name: parse_value(value)}
             if name == "temperature":
                 changed["greedy"] = False
             self.settings = read_settings(self.lm, changed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import add_json, note, print_json
 from tinylm.cli.prompts import add_text, text_of
-from tinylm.cli.sampling import add_settings, add_storage, settings_of
+from tinylm.cli.sampling import add_settings, add_weight_dtype, settings_of, weight_dtype_of
 from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--logprobs", type=int, metavar="K",
                         help="with --json: how likely each token was, and the K likeliest in its place")
-    add_storage(parser)
+    add_weight_dtype(parser)
     add_json(parser)
 
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.logprobs is not None and not arguments.json:
         raise TinyLMError("is for programs to read", where="--logprobs", remedy="Add --json")
     given = text_of(arguments)
-    lm = tinylm.load(arguments.run, storage=arguments.storage)
+    lm = tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments))
     prompt, settings = read_typed(lm.tokenizer, given), read_settings(lm, settings_of(arguments))
     if arguments.json:
         written = lm.complete(prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)
@@ -59,7 +59,7 @@ def _as_json(completion: Completion) -> dict[str, Any]:
 
 def _write(lm: LanguageModel, task: Task, number: int) -> None:
     """Streams one text to the terminal."""
-    from tinylm.system.untrusted import harmless
+    from tinylm.system.untrusted import replace_control_codes
 
     pieces = lm.write(task)
     first = next(pieces)  # a model that is damaged is an error here, before anything is printed
@@ -67,9 +67,9 @@ def _write(lm: LanguageModel, task: Task, number: int) -> None:
         print("\n" + "─" * 40)
     prompt = task.writer.prompt
     joint = " " if prompt and lm.tokenizer.kind == "word" else ""
-    print(harmless(prompt) + joint + harmless(first), end="", flush=True)
+    print(replace_control_codes(prompt) + joint + replace_control_codes(first), end="", flush=True)
     for piece in pieces:
-        print(harmless(piece), end="", flush=True)
+        print(replace_control_codes(piece), end="", flush=True)
     print()
     if task.writer.forgotten:
         sys.stdout.flush()

@@ -55,9 +55,9 @@ def cell(token: str) -> str:
 
 def note(text: str) -> None:
     """Something to know that is no part of the answer."""
-    from tinylm.system.untrusted import visible
+    from tinylm.system.untrusted import escape_control_codes
 
-    print(visible(text), file=sys.stderr)
+    print(escape_control_codes(text), file=sys.stderr)
 
 
 def note_unfinished(run: str) -> None:

@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
     from tinylm.runs.prepare import plan_run
-    from tinylm.system.untrusted import visible
+    from tinylm.system.untrusted import escape_control_codes
 
     prepared = plan_run(arguments.source, chosen(arguments), started=STARTED, log=note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:
-        print("\n".join(map(visible, prepared.notes)))
+        print("\n".join(map(escape_control_codes, prepared.notes)))
     return 0

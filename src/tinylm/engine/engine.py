@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config.schema import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.engine.forward import forward
 from tinylm.engine.kv_cache import Stream
 from tinylm.engine.micro_kernel import ROWS
@@ -45,14 +45,14 @@ class Engine:
 
     Args:
         weights: its parameters by name, as in the torch module.
-        storage: how the matrices are kept; sums are float32 always.
+        weight_dtype: how the matrices are kept; sums are float32 always.
         cores: most threads of a call; none: as many as the process may use. Results do not depend on it.
     """
 
-    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "fp32",
+    def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32",
                  cores: int | None = None) -> None:
         self.config, cores = config, cores or available_cores()
-        self._layout, self._desk = Layout(config, weights, storage), Desk(config, cores)
+        self._layout, self._desk = Layout(config, weights, weight_dtype), Desk(config, cores)
         self._desks = [Desk(config, 1) for _ in range(cores)]
         self._workers, self._pace = Workers(cores), Pace(cores)
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config.schema import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
 from tinylm.engine.records import LAYER, MLPS, MODEL, address, room, up
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 """Parameters by the names that they have in the torch module."""
-KINDS: dict[Storage, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
+KINDS: dict[WeightDtype, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
 
 
 def weights_of(model: Any) -> Weights:
@@ -38,8 +38,8 @@ class Layout:
         numbers: in the matrices, which every token reads.
     """
 
-    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "fp32") -> None:
-        self._weights, self._kind, self._kept = weights, KINDS[storage], list[NDArray[Any]]()
+    def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32") -> None:
+        self._weights, self._kind, self._kept = weights, KINDS[weight_dtype], list[NDArray[Any]]()
         self.numbers = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
         with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it

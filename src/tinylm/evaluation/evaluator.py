@@ -81,7 +81,7 @@ class Evaluator:
     def _make_report(self, part: Part, split: str, baselines: Baselines) -> Report:
         from tinylm.evaluation.report import make_report
 
-        report = make_report(self.lm.model, part, layout=self.lm.config.data.rows, split=split, baselines=baselines)
+        report = make_report(self.lm.model, part, packing=self.lm.config.data.packing, split=split, baselines=baselines)
         if not math.isfinite(report.loss):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")

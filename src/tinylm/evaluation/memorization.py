@@ -25,7 +25,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from tinylm.evaluation.rolling_hash import HashSet, Numbers, WindowHashes, chunks
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Piece
 from tinylm.text.split import Slice
 
@@ -322,7 +322,7 @@ class CopyIndex:
                 break
         self._searched = self._texts.n_bytes if next(blocks, None) else None
         self._numbers: Numbers = np.frombuffer(numbers, dtype)
-        give_back()
+        trim_heap()
         self._begin = begin
         """(blocks + 1): the number of the first unit of each block, and of all units."""
         self._open: tuple[int, Sequence[str]] = -1, ()

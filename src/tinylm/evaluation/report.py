@@ -14,7 +14,7 @@ from tinylm.evaluation.memorization import Overlap
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Dataset, Part
 from tinylm.text.left_out import NOTHING, LeftOut, measure, share_unknown, white_space
-from tinylm.text.rows import Layout, Rows
+from tinylm.text.rows import Packing, Rows
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
@@ -80,7 +80,7 @@ class Report:
         return asdict(self)
 
 
-def make_report(model: TinyLM, part: Part, *, layout: Layout, split: str, baselines: Baselines,
+def make_report(model: TinyLM, part: Part, *, packing: Packing, split: str, baselines: Baselines,
           should_stop: Callable[[], bool] = lambda: False, loss_of: LossOf | None = None) -> Report:
     """The loss of the model on every token of a text, in fixed rows.
 
@@ -90,7 +90,7 @@ def make_report(model: TinyLM, part: Part, *, layout: Layout, split: str, baseli
         loss_of: a quicker way to the model's loss than its own forward pass.
     """
     width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
-    rows = Rows(part, layout=layout, context_length=width)
+    rows = Rows(part, packing=packing, context_length=width)
     batches = rows.evaluation(max(1, EVALUATION_BATCH_TOKENS // width))
     nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop,
                             loss_of=loss_of)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.system.memory import forget_pages
+from tinylm.system.memory import release_pages
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[Any]
@@ -69,7 +69,7 @@ def chunks(numbers: Numbers, longest: int) -> Iterator[tuple[int, WindowHashes]]
     step = max(CHUNK, longest)
     for begin in range(0, len(numbers), step):
         yield begin, WindowHashes(numbers[begin:begin + step + longest - 1])
-        forget_pages(numbers)
+        release_pages(numbers)
 
 
 class HashSet:

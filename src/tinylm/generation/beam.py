@@ -88,7 +88,7 @@ def beam_search(reader: Reader, ids: Sequence[int], config: SampleConfig, *, eos
             break
         running = _go_on(reader, going_on)
     if not ended:
-        raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
+        raise TinyLMError("every token is banned", where="sample.banned_tokens", remedy="Ban fewer")
     return ended
 
 

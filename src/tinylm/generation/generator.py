@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 import numpy as np
 
 from tinylm import model_folder
-from tinylm.config.overrides import checked
-from tinylm.config.schema import LARGEST_SEED, RunConfig, SampleConfig, Storage
+from tinylm.config.overrides import check_overrides
+from tinylm.config.schema import MAX_SEED, RunConfig, SampleConfig, WeightDtype
 from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
@@ -65,9 +65,9 @@ class Writing:
     """A model with its tokenizer, as far as it predicts and writes. Attributes: as `LanguageModel`."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: Weights | None,
-                 device: str, storage: Storage) -> None:
+                 device: str, weight_dtype: WeightDtype) -> None:
         """Either the module or its weights are given."""
-        self.config, self.tokenizer, self.storage = config, tokenizer, storage
+        self.config, self.tokenizer, self.weight_dtype = config, tokenizer, weight_dtype
         self.folder: Path | None = None
         tokenizer.line_ends = config.data.line_ends
         self._weights, self._device = weights, device
@@ -134,9 +134,10 @@ class Writing:
             samples: so many texts for each prompt, one prompt after another. The first has the seed, each further one
                 the next number; of beams they are the best that were found. What is written together is what would be
                 written one by one.
-            settings: fields of SampleConfig: max_tokens, min_tokens, overflow, force, greedy, ban, logit_bias,
-                repetition_penalty, frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p, typical_p,
-                beams, length_penalty, early_stopping, stop, seed. What is not given is as in the model's own config.
+            settings: fields of SampleConfig: max_tokens, min_tokens, overflow, prefix, greedy, banned_tokens,
+                logit_bias, repetition_penalty, frequency_penalty, presence_penalty, temperature, top_k, top_p, min_p,
+                typical_p, beams, length_penalty, early_stopping, stop, seed. What is not given is as in the model's own
+                config.
 
         Raises:
             TinyLMError: unknown settings, or words or characters that the tokenizer does not know.
@@ -205,7 +206,7 @@ class Writing:
         Raises:
             TinyLMError: unknown settings, or a value that cannot be.
         """
-        given = checked({"sample": settings})["sample"]
+        given = check_overrides({"sample": settings})["sample"]
         if "temperature" in given:
             given.setdefault("greedy", False)
         return SampleConfig(**{**self.config.sample.model_dump(), **given})
@@ -251,7 +252,7 @@ class Writing:
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
         founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, found in enumerate(founds):
-            seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
+            seed = fresh_seed() if config.seed is None else (config.seed + number) % (MAX_SEED + 1)
             writer = Writer(shown, self.tokenizer, config, seed, logprobs, found and found.score)
             if found:
                 config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids
@@ -312,16 +313,16 @@ class Writing:
             return "torch"
         return "engine" if "model" not in vars(self) or self._is_as_loaded() else "torch"
 
-    def check_storage(self) -> None:
+    def check_weight_dtype(self) -> None:
         """Raises: TinyLMError: weights of fewer bits are for the engine, and it does not serve."""
-        if self.storage != "fp32" and self.served_by == "torch":
-            raise TinyLMError(f"only the compiled engine keeps weights as {self.storage}, and this model is for torch: "
-                              "it sees the future, is not on the CPU, or is not as it was loaded",
-                              where="storage", remedy="Load it as fp32")
+        if self.weight_dtype != "fp32" and self.served_by == "torch":
+            raise TinyLMError(f"only the compiled engine keeps weights as {self.weight_dtype}, and this model is for "
+                              "torch: it sees the future, is not on the CPU, or is not as it was loaded",
+                              where="weight_dtype", remedy="Load it as fp32")
 
     def _engine_serves(self) -> bool:
-        """Raises: TinyLMError: as `check_storage`."""
-        self.check_storage()
+        """Raises: TinyLMError: as `check_weight_dtype`."""
+        self.check_weight_dtype()
         return self.served_by == "engine"
 
     def _is_as_loaded(self) -> bool:
@@ -341,7 +342,7 @@ class Writing:
 
         assert self._weights is not None
         announce(forward, "the engine for this processor", "about 10 seconds")
-        return Engine(self.config.model, self._weights, self.storage)
+        return Engine(self.config.model, self._weights, self.weight_dtype)
 
 
 def _warned(typed: Typed) -> str:

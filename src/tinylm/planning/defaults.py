@@ -6,7 +6,7 @@
 |                 | each weight in its layers, or the text as often   | but a machine gets through fewer; with too    |
 |                 | as is of use; with at most 10 such weights for    | many weights it learns the text by heart      |
 |                 | each byte of text                                 |                                               |
-| most_epochs     | as many as are of use, however much time is left, | what is read more often is learned by heart,  |
+| max_epochs      | as many as are of use, however much time is left, | what is read more often is learned by heart,  |
 |                 | where there is more than a weight for each byte   | and the learning rate should be down by then  |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
@@ -29,7 +29,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tinylm.config.schema import SIZES, Partial, TrainConfig, size
+from tinylm.config.schema import SIZES, PartialConfig, TrainConfig, size
 
 DEFAULT_MINUTES = 5.0
 TOKENS_PER_WEIGHT = 2.0
@@ -107,7 +107,7 @@ def choose_batch(tokens: float, n_tokens: int) -> int:
     return batch
 
 
-def fill_defaults(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
+def fill_defaults(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
                   fitting: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """The model and train sections that the rules give where `chosen` says nothing.
 
@@ -131,7 +131,7 @@ def fill_defaults(chosen: Partial, *, n_bytes: int, n_tokens: int, vocab_size: i
     context_length = given.get("context_length", model["context_length"])
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
     if train.get("minutes") and not has_size(given) and weights > n_bytes:
-        train.setdefault("most_epochs", round(useful_epochs(n_bytes), 1))
+        train.setdefault("max_epochs", round(useful_epochs(n_bytes), 1))
     tokens = _tokens_to_read(train, n_tokens, in_time)
     weight_decay, model["dropout"] = choose_regularisation(tokens / max(1, n_tokens))
     batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
@@ -153,12 +153,12 @@ def _tokens_to_read(train: Mapping[str, Any], n_tokens: int, in_time: float) -> 
         return float(train["epochs"]) * n_tokens
     if train.get("steps"):
         return float(train["steps"]) * BATCH_TOKENS
-    return min(in_time, (train.get("most_epochs") or math.inf) * n_tokens)
+    return min(in_time, (train.get("max_epochs") or math.inf) * n_tokens)
 
 
 def count_steps(config: TrainConfig, rows_per_epoch: int) -> int | None:
     """Number of steps of a run; of a run of minutes the most it may have, and None where the clock alone ends it."""
-    epochs = config.epochs or config.most_epochs
+    epochs = config.epochs or config.max_epochs
     if config.steps is None and epochs is not None:
-        return max(1, math.ceil(epochs * rows_per_epoch / (config.batch_size * config.accumulation)))
+        return max(1, math.ceil(epochs * rows_per_epoch / (config.batch_size * config.gradient_accumulation)))
     return config.steps

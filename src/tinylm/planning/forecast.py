@@ -14,7 +14,7 @@ from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.throughput import StepTimes
-from tinylm.system.memory import peak_so_far
+from tinylm.system.memory import peak_memory_bytes
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
 
@@ -83,7 +83,7 @@ def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, val
         assert steps is not None
         validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
         seconds = fixed + steps * step + (validations * validation if validation_tokens else 0.0)
-    tokens = round(steps * train.batch_size * train.accumulation * tokens_per_row)
+    tokens = round(steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
     expected, ngram = None, baselines.bits_per_byte.get("ngram")
@@ -101,7 +101,7 @@ def _peak_memory(config: RunConfig, dataset: Dataset, validation_tokens: int, he
     if device.type == "cuda":
         return training
     training += LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * min(dataset.train.n_bytes, MAX_SEARCHED_BYTES)
-    return max(peak_so_far(), held_bytes + training)
+    return max(peak_memory_bytes(), held_bytes + training)
 
 
 # ---- what to expect

@@ -46,7 +46,7 @@ def _free_in_container() -> int:
 def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:
     """Memory that training takes on top of what the process holds already."""
     compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
-    ids = ID_BYTES * train.batch_size * train.accumulation * model.context_length
+    ids = ID_BYTES * train.batch_size * train.gradient_accumulation * model.context_length
     validation_batch_tokens = min(validation_tokens, max(EVALUATION_BATCH_TOKENS, model.context_length))
     return ids + training_peak(model, train, validation_batch_tokens=validation_batch_tokens, compute=compute)
 
@@ -77,9 +77,9 @@ def check_fits(model: ModelConfig, train: TrainConfig, validation_tokens: int, a
     while rows and not fits(rows):
         rows //= 2
     if rows:
-        more = train.accumulation * train.batch_size // rows
+        more = train.gradient_accumulation * train.batch_size // rows
         remedy += (f"{'. Or keep it' if sizes else '. It fits'} with --set train.batch_size={rows} "
-                   f"--set train.accumulation={more}")
+                   f"--set train.gradient_accumulation={more}")
     raise TinyLMError(f"training this model needs {_gigabytes(needed)} of memory, and {_gigabytes(available)} are free",
                       where=f"d_model {model.d_model}, {model.n_layers} layers, batches of {train.batch_size} rows",
                       remedy=remedy)

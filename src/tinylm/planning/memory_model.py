@@ -108,7 +108,7 @@ def _backward(config: ModelConfig, train: TrainConfig, weights: WeightCounts) ->
     if config.dropout:
         layer += 2 * config.n_heads * config.context_length
     each = saved_per_token(config, config.context_length) + max(2 * config.vocab_size, layer)
-    earlier = weights.total if train.accumulation > 1 else 0
+    earlier = weights.total if train.gradient_accumulation > 1 else 0
     return train.batch_size * config.context_length * each + earlier
 
 

@@ -114,7 +114,7 @@ def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource
         validated = _median_seconds(lambda: steps.validate(batch), seconds / 8)
         alone = _median_seconds(lambda: steps.validate((one[0][:, :1], one[1][:, :1])), seconds / 16)
     gradients = (step - update) * train.batch_size / n_rows
-    return StepTimes(update + train.accumulation * gradients, validated / batch[0].numel(), alone, model_init)
+    return StepTimes(update + train.gradient_accumulation * gradients, validated / batch[0].numel(), alone, model_init)
 
 
 class _Steps:

@@ -24,9 +24,9 @@ from tinylm.evaluation.report import Report, bits_comparison, cautions, verdict
 from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import repeat_folder
-from tinylm.system.files import write_whole
+from tinylm.system.files import write_atomically
 from tinylm.system.paths import given_path
-from tinylm.system.untrusted import LINE_END, harmless, visible
+from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.text.left_out import LeftOut
 from tinylm.training.diagnostics.doctor import Remark, examine
 from tinylm.training.events import Event, Sampled
@@ -61,7 +61,7 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
     path = given_path(folder) / NAME if out is None else given_path(out)
     content = make_page(folder, version=version)
     try:
-        write_whole(path, content)
+        write_atomically(path, content)
     except OSError as error:
         raise TinyLMError(f"cannot be written ({error.strerror})", where=str(path),
                           remedy="Choose another place with --out") from None
@@ -95,7 +95,7 @@ def make_page(folder: str | Path, *, version: str) -> str:
 def escape_html(text: object) -> str:
     """Text for the page, in which nothing is markup. What no page can show becomes U+FFFD, and every kind of line end
     the one that a page knows."""
-    return html.escape(LINE_END.sub("\n", harmless(str(text))))
+    return html.escape(LINE_END.sub("\n", replace_control_codes(str(text))))
 
 
 # ---- what the folder tells
@@ -139,7 +139,7 @@ def _perplexity(loss: float) -> float:
 
 
 def _name(config: RunConfig, folder: str | Path) -> str:
-    return visible(Path(config.data.source).name or Path(folder).resolve().name)
+    return escape_control_codes(Path(config.data.source).name or Path(folder).resolve().name)
 
 
 # ---- its parts, each as HTML
@@ -204,7 +204,7 @@ def _events_in_sentences(config: RunConfig, history: History) -> Iterable[str]:
         return
     steps = f"{finished.step:,} step" + ("s" if finished.step != 1 else "")
     yield {"finished": f"The run came to its planned end after {steps}.",
-           "until": f"The run reached the loss that was asked for, {config.train.until}, after {steps}.",
+           "until": f"The run reached the loss that was asked for, {config.train.target_loss}, after {steps}.",
            "interrupted": f"The run was stopped after {steps}, as asked.",
            "overfitting": f"The run was ended after {steps}, because the text held out only got harder for it.",
            "not finite": f"The run was ended after {steps}: a number in {finished.where or 'the loss'} was not finite.",
@@ -269,7 +269,7 @@ def _sample_list(samples: Sequence[Sampled], history: History, best: int | None)
 
 def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
     data, began, last = config.data, history.began, history.steps[-1]
-    facts = {"source": visible(data.source) or "not told", "fingerprint": data.fingerprint or "not told"}
+    facts = {"source": escape_control_codes(data.source) or "not told", "fingerprint": data.fingerprint or "not told"}
     if began is not None:
         facts["training"] = f"{began.train_tokens:,} tokens, {began.train_bytes:,} bytes"
         facts["held out"] = (f"{began.validation_tokens:,} tokens, {began.validation_bytes:,} bytes"

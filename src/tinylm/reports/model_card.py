@@ -13,7 +13,7 @@ from tinylm.errors import command
 from tinylm.evaluation.memorization import Overlap
 from tinylm.evaluation.report import Report, cautions, comparison, describe_overlap, rounded, verdict
 from tinylm.inspection import structure
-from tinylm.system.untrusted import harmless, visible
+from tinylm.system.untrusted import escape_control_codes, replace_control_codes
 from tinylm.training.events import Finished
 
 _CARD = """\
@@ -103,7 +103,7 @@ _MARKED = re.compile(r"(?<!\w)_|_(?!\w)|^\s|\s$|\s\s")
 def markdown_text(name: object) -> str:
     """A name in Markdown as it is: plain where nothing in it can be read as markup, else as code, which no reader of
     Markdown looks into."""
-    shown = visible(name)
+    shown = escape_control_codes(name)
     if _PLAIN.fullmatch(shown) and not _MARKED.search(shown):
         return shown
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
@@ -113,7 +113,7 @@ def markdown_text(name: object) -> str:
 
 def _escaped(sentence: str) -> str:
     """A sentence in Markdown as it is, whatever names and texts it quotes."""
-    return re.sub(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", visible(sentence))
+    return re.sub(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", escape_control_codes(sentence))
 
 
 def _section(heading: str, lines: Sequence[str]) -> str:
@@ -127,8 +127,8 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
     if train.optimizer == "muon":
         rates += f" ({train.muon_learning_rate:g} for the matrices inside the layers)"
     yield f"- For {_length(train)}, with seed {train.seed}"
-    rows = train.batch_size * train.accumulation
-    yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, layout `{config.data.rows}`"
+    rows = train.batch_size * train.gradient_accumulation
+    yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, packing `{config.data.packing}`"
     yield f"- By {train.optimizer}: {rates}, {train.warmup_steps} steps of warm-up, decay {train.decay}"
     yield f"- Held back by dropout {config.model.dropout:g} and weight decay {train.weight_decay:g}"
     if command:
@@ -143,7 +143,7 @@ def repeat_folder(folder: Path) -> Path:
 
 def _length(train: TrainConfig) -> str:
     if train.minutes is not None:
-        return f"{train.minutes:g} minutes" + (f", or {train.most_epochs:g} epochs" if train.most_epochs else "")
+        return f"{train.minutes:g} minutes" + (f", or {train.max_epochs:g} epochs" if train.max_epochs else "")
     return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
 
 
@@ -159,5 +159,5 @@ def _copying(copied: Overlap | None) -> list[str]:
 
 def _sample_blocks(samples: Sequence[str]) -> list[str]:
     """Samples as code blocks, each of its own, between rules."""
-    blocks = ["\n".join(f"    {line}" for line in harmless(sample).splitlines()) for sample in samples]
+    blocks = ["\n".join(f"    {line}" for line in replace_control_codes(sample).splitlines()) for sample in samples]
     return ["", "\n\n---\n\n".join(blocks)] if blocks else []

@@ -23,7 +23,7 @@ from tinylm.evaluation.report import (
     rounded,
     verdict,
 )
-from tinylm.system.untrusted import LINE_END, harmless, visible
+from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.training.diagnostics.doctor import Remark
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
@@ -33,7 +33,7 @@ Reader = Callable[[Event], None]
 
 def on_one_line(text: str, most: int = 160) -> str:
     """A text of a model on one line: a mark stands for every line end, of whatever kind, with the space around it."""
-    line = re.sub(rf"\s*(?:{LINE_END.pattern})\s*", " ↵ ", harmless(text).strip())
+    line = re.sub(rf"\s*(?:{LINE_END.pattern})\s*", " ↵ ", replace_control_codes(text).strip())
     return line if len(line) <= most else line[:most - 1] + "…"
 
 
@@ -86,7 +86,7 @@ class Display:
             self._progress.stop()
 
     def remark(self, remark: Remark) -> None:
-        print_lines(self.console, [Text.assemble("  ", ("!", "yellow"), f" {visible(remark.sentence)}")])
+        print_lines(self.console, [Text.assemble("  ", ("!", "yellow"), f" {escape_control_codes(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:
         """Prints the baselines that the model has to beat, best first. (Without a validation text there are none.)"""
@@ -137,7 +137,7 @@ def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finis
                   report: Report | None) -> list[str | Text]:
     """Lines that say how a run ended, where its model is and how good the model is."""
     made = f"{duration(seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
-    end = Text.assemble(_ENDINGS.get(finished.reason, ""), (visible(folder), "bold"),
+    end = Text.assemble(_ENDINGS.get(finished.reason, ""), (escape_control_codes(folder), "bold"),
                         f" holds a model of {parameters:,} parameters, made in {made}.")
     return ["", end, *(_quality_lines(report) if report else [])]
 
@@ -163,10 +163,11 @@ def print_lines(console: Console, lines: Iterable[str | Text]) -> None:
     """Whole lines for a file or a program, wrapped between words for a terminal. Strings may hold names and texts of
     anybody: they are no markup, and drive no terminal."""
     for line in lines:
-        console.print(line if isinstance(line, Text) else Text(visible(line)), soft_wrap=not console.is_terminal)
+        console.print(line if isinstance(line, Text) else Text(escape_control_codes(line)),
+                      soft_wrap=not console.is_terminal)
 
 
 def print_commands(console: Console, commands: Iterable[str]) -> None:
     """Commands to be copied, each on a line of its own that is never broken."""
     for each in commands:
-        console.print(Text(f"  {visible(each)}"), soft_wrap=True)
+        console.print(Text(f"  {escape_control_codes(each)}"), soft_wrap=True)

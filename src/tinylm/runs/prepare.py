@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm.config.overrides import choices
-from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.overrides import merge_overrides
+from tinylm.config.schema import DataConfig, ModelConfig, PartialConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.generation.context import generate_ids
@@ -29,7 +29,7 @@ from tinylm.planning.throughput import measure_speed, measure_step_times, smalle
 from tinylm.reports.terminal import duration
 from tinylm.runs import precompile
 from tinylm.sampling.filters import COMPILING, choose
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
@@ -69,7 +69,7 @@ class RunSetup:
         """What training reads."""
         data, train = self.config.data, self.config.train
         padding = self.tokenizer.pad_id if train.loss_on_padding else IGNORE
-        return Rows(self.dataset.train, layout=data.rows, context_length=self.config.model.context_length,
+        return Rows(self.dataset.train, packing=data.packing, context_length=self.config.model.context_length,
                     seed=train.seed, target_padding=padding)
 
     def compute(self) -> Compute:
@@ -84,7 +84,7 @@ class RunSetup:
         train, held_out = self.config.train, self.dataset.validation
         if train.minutes is not None or self.steps is None or held_out is None:
             return VALIDATIONS
-        tokens = self.steps * train.batch_size * train.accumulation * self.config.model.context_length
+        tokens = self.steps * train.batch_size * train.gradient_accumulation * self.config.model.context_length
         return count_validations(tokens, held_out.n_tokens)
 
     @property
@@ -105,7 +105,7 @@ class RunPlan(RunSetup):
         return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
 
 
-def plan_run(source: Given, chosen: Partial, *, started: float | None = None,
+def plan_run(source: Given, chosen: PartialConfig, *, started: float | None = None,
              log: Callable[[str], None] = lambda _: None) -> RunPlan:
     """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
 
@@ -127,7 +127,7 @@ def plan_run(source: Given, chosen: Partial, *, started: float | None = None,
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
-    data.setdefault("rows", "windows" if corpus.documents == "text" else "packed")
+    data.setdefault("packing", "windows" if corpus.documents == "text" else "packed")
     data |= {"source": absolute_source(source), "fingerprint": corpus.stats().fingerprint,
              "validation": absolute_validation(data["validation"]),
              "validation_fingerprint": validation_fingerprint(split, data["validation"])}
@@ -166,7 +166,7 @@ class _Data:
     dataset: Dataset
 
 
-def _plan(text: _Data, chosen: Partial, device: torch.device, notes: list[str], started: float,
+def _plan(text: _Data, chosen: PartialConfig, device: torch.device, notes: list[str], started: float,
           log: Callable[[str], None]) -> RunPlan:
     counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
     kind, precision = smallest_model(chosen["model"]), chosen["train"].get("precision", "auto")
@@ -175,7 +175,7 @@ def _plan(text: _Data, chosen: Partial, device: torch.device, notes: list[str], 
         log(line)
     warm_up(kind, device, precision)
     _warm_up_generation(kind, device)
-    give_back()
+    trim_heap()
     held_bytes = psutil.Process().memory_info().rss
     config = _fitting_config(text, chosen, device)
     setup = RunSetup(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
@@ -202,7 +202,7 @@ def _warm_up_generation(kind: ModelConfig, device: torch.device) -> None:
     list(generate_ids(decoder, SampleConfig(max_tokens=2, greedy=True), eos_id=-1, seed=0))
 
 
-def _fitting_config(text: _Data, chosen: Partial, device: torch.device) -> RunConfig:
+def _fitting_config(text: _Data, chosen: PartialConfig, device: torch.device) -> RunConfig:
     """The whole config; a size that nobody chose is one that fits into memory.
 
     Raises:
@@ -226,10 +226,10 @@ def _fitting_config(text: _Data, chosen: Partial, device: torch.device) -> RunCo
     return config
 
 
-def _config_from(text: _Data, chosen: Partial, filled: dict[str, dict[str, Any]]) -> RunConfig:
+def _config_from(text: _Data, chosen: PartialConfig, filled: dict[str, dict[str, Any]]) -> RunConfig:
     model = ModelConfig(**filled["model"])
     if filled["train"]["batch_size"] == "full":
-        rows = Rows(text.dataset.train, layout=text.data.rows, context_length=model.context_length)
+        rows = Rows(text.dataset.train, packing=text.data.packing, context_length=model.context_length)
         filled["train"]["batch_size"] = rows.rows_per_epoch
     return RunConfig(model=model, data=text.data, train=TrainConfig(**filled["train"]),
                      sample=SampleConfig(**chosen["sample"]))
@@ -273,8 +273,8 @@ def _notes_on_lost_white_space(split: Split, tokenizer: Tokenizer) -> list[str]:
 
 
 def _describe_horizon(train: TrainConfig, steps: int | None) -> str:
-    if train.minutes is not None and train.most_epochs is not None:
-        return (f"{train.minutes:g} minutes, or {train.most_epochs:g} epochs if they come first, since what is read "
+    if train.minutes is not None and train.max_epochs is not None:
+        return (f"{train.minutes:g} minutes, or {train.max_epochs:g} epochs if they come first, since what is read "
                 "more often is learned by heart")
     if train.minutes is not None:
         return f"{train.minutes:g} minutes"
@@ -290,10 +290,10 @@ def _describe_forecast(forecast: Forecast) -> str:
 
 
 def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None, preset: str = "tinylm",
-         size: str | None = None, config: Partial | str | Path | None = None, **flags: Any) -> dict[str, Any]:
+         size: str | None = None, config: PartialConfig | str | Path | None = None, **flags: Any) -> dict[str, Any]:
     """What `train` would do with the same arguments: {"config", "forecast", "notes"}."""
     given = chosen_source(source, texts)
     if given is None:
         raise TypeError("plan() needs a source or texts")
     layers = () if config is None else (config,)
-    return plan_run(given, choices(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()
+    return plan_run(given, merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()

@@ -7,8 +7,8 @@ from typing import Any
 
 from tinylm import model_folder
 from tinylm.config.overrides import HORIZONS
-from tinylm.config.schema import DataConfig, Partial, RunConfig, TrainConfig
-from tinylm.config.spelling import shown
+from tinylm.config.schema import DataConfig, PartialConfig, RunConfig, TrainConfig
+from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.report import baselines_of_run
 from tinylm.evaluation.training_text import (
@@ -23,11 +23,11 @@ from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
 from tinylm.text.reading.sources import Given, Texts
 
-MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
+MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 
-def load_setup(folder: Path, given: Partial, source: Given | None = None) -> tuple[RunSetup, list[str]]:
+def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) -> tuple[RunSetup, list[str]]:
     """The setup of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
@@ -84,7 +84,7 @@ def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
             f"{command('train', '--resume', '--out', folder, *longer)}"]
 
 
-def _new_locations(data: DataConfig, given: Partial, source: Given | None) -> tuple[DataConfig, list[str]]:
+def _new_locations(data: DataConfig, given: PartialConfig, source: Given | None) -> tuple[DataConfig, list[str]]:
     """The places of the texts now, and lines for people on what is new in them."""
     places = {"source": data.source if source is None else absolute_source(source)}
     validation = given.get("data", {}).get("validation")
@@ -95,7 +95,7 @@ def _new_locations(data: DataConfig, given: Partial, source: Given | None) -> tu
     return data.model_copy(update=places), told
 
 
-def _changed_settings(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:
+def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfig, list[str]]:
     changes: dict[str, Any] = {}
     for section, values in given.items():
         for name, value in values.items():
@@ -104,8 +104,8 @@ def _changed_settings(config: RunConfig, given: Partial) -> tuple[RunConfig, lis
             if value == before or value in (None, "auto") or moved:
                 continue
             if section != "train" or name not in MAY_CHANGE:
-                raise TinyLMError(f"this run has {shown(before)}, and a run that goes on cannot change that to "
-                                  f"{shown(value)}", where=f"{section}.{name}",
+                raise TinyLMError(f"this run has {quote_value(before)}, and a run that goes on cannot change that to "
+                                  f"{quote_value(value)}", where=f"{section}.{name}",
                                   remedy="Leave it out, or train anew with --force")
             if name in HORIZONS and before is None:
                 counted = next(each for each in HORIZONS if getattr(config.train, each) is not None)

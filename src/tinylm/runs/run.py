@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 
 import tinylm
 from tinylm import model_folder
-from tinylm.config.overrides import choices
-from tinylm.config.schema import Partial
+from tinylm.config.overrides import merge_overrides
+from tinylm.config.schema import PartialConfig
 from tinylm.errors import TinyLMError, command, sentences
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
@@ -36,9 +36,9 @@ from tinylm.reports.terminal import Display, closing_lines, duration, next_comma
 from tinylm.runs.prepare import RunSetup, plan_run
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished, load_setup
-from tinylm.system.files import legal_name, write_whole
+from tinylm.system.files import legal_name, write_atomically
 from tinylm.system.paths import IN_MEMORY, given_path
-from tinylm.system.standard_streams import patient_console
+from tinylm.system.standard_streams import tolerant_console
 from tinylm.text.opening import opening
 from tinylm.text.reading.packed import PACKED
 from tinylm.text.reading.sources import Given, Texts, chosen_source
@@ -73,7 +73,7 @@ class RunResult:
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
           out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-          config: Partial | str | Path | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
+          config: PartialConfig | str | Path | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
           **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder.
 
@@ -85,7 +85,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         size: a name from config.SIZES, such as "0.8M"; by default what suits text and time.
         config: values by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
-        resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and until may
+        resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and target_loss may
             be given anew.
         quiet: print nothing.
         flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, minutes, ...
@@ -94,8 +94,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:
             the run can be resumed.
     """
-    chosen = choices(preset_name=preset, size_name=size, layers=(() if config is None else (config,)), **flags)
-    console = patient_console(quiet=quiet)
+    chosen = merge_overrides(preset_name=preset, size_name=size, layers=(() if config is None else (config,)), **flags)
+    console = tolerant_console(quiet=quiet)
     given = chosen_source(source, texts)
     if resume:
         return resume_run(given, chosen, out=out, console=console).lm
@@ -104,7 +104,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     return train_run(given, chosen, out=out, force=force, console=console).lm
 
 
-def train_run(source: Given, chosen: Partial, *, out: str | Path | None = None, force: bool = False,
+def train_run(source: Given, chosen: PartialConfig, *, out: str | Path | None = None, force: bool = False,
               console: Console, started: float | None = None) -> RunResult:
     """`train` for the command line.
 
@@ -122,7 +122,7 @@ def train_run(source: Given, chosen: Partial, *, out: str | Path | None = None, 
         return run.go()
 
 
-def resume_run(source: Given | None, chosen: Partial, *, out: str | Path | None = None, console: Console,
+def resume_run(source: Given | None, chosen: PartialConfig, *, out: str | Path | None = None, console: Console,
                started: float | None = None) -> RunResult:
     """`train --resume` for the command line.
 
@@ -315,7 +315,7 @@ class _Runner:
         return report.loss
 
     def _evaluate(self, should_stop: Callable[[], bool]) -> Report:
-        return make_report(self.lm.model, self.judged, layout=self.setup.config.data.rows, split=self.split,
+        return make_report(self.lm.model, self.judged, packing=self.setup.config.data.packing, split=self.split,
                            baselines=self.setup.baselines, should_stop=should_stop, loss_of=self.loss_of)
 
     def _evaluate_kept_weights(self, finished: Finished) -> None:
@@ -332,7 +332,7 @@ class _Runner:
             self.report = replace(self.report, copying=self.lm.copying(self.copies))
         model_folder.write_weights(self.folder, self.lm.model)
         if self.report:
-            write_whole(self.folder / model_folder.CARD, self._card(self.report, finished))
+            write_atomically(self.folder / model_folder.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
         result = RunResult(self.lm, self.folder, self.report, finished, time.perf_counter() - self.recorder.started)
         parameters = structure.total_parameters(self.lm.config.model)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinylm import model_folder
-from tinylm.config.schema import Storage
+from tinylm.config.schema import WeightDtype
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.http.errors import ApiError, unavailable
 from tinylm.http.limits import Limits
@@ -73,15 +73,15 @@ class Shelf:
         place: a model folder, or a folder of such. A model's id is the name of its folder.
         limits: how many models are kept, and what their schedulers take.
         tell: what is said to whoever keeps the server.
-        storage: how the weights are kept (`LanguageModel.load`).
+        weight_dtype: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: there is no model.
     """
 
     def __init__(self, place: str | Path, limits: Limits, tell: Callable[[str], None],
-                 storage: Storage = "fp32") -> None:
-        self._place, self._limits, self._tell, self._storage = given_path(place), limits, tell, storage
+                 weight_dtype: WeightDtype = "fp32") -> None:
+        self._place, self._limits, self._tell, self._weight_dtype = given_path(place), limits, tell, weight_dtype
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
         waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:
@@ -173,7 +173,7 @@ class Shelf:
         folder = self._folder(id)
         now = fingerprint(folder)
         try:
-            lm = await asyncio.to_thread(_read, folder, self._storage)
+            lm = await asyncio.to_thread(_read, folder, self._weight_dtype)
         except Exception as error:
             what = quoted(error.what) if isinstance(error, TinyLMError) else "it could not be loaded"
             slot.failed = now, time.monotonic(), what
@@ -207,8 +207,8 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
 
 
-def _read(folder: Path, storage: Storage) -> LanguageModel:
-    lm = LanguageModel.load(folder, storage=storage)
+def _read(folder: Path, weight_dtype: WeightDtype) -> LanguageModel:
+    lm = LanguageModel.load(folder, weight_dtype=weight_dtype)
     lm.batch()  # lays the weights out
     return lm
 

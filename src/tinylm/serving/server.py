@@ -17,7 +17,7 @@ from types import FrameType
 
 import uvicorn
 
-from tinylm.config.schema import Storage
+from tinylm.config.schema import WeightDtype
 from tinylm.errors import TinyLMError
 from tinylm.http import address
 from tinylm.http.access import Door, Hosts
@@ -66,20 +66,20 @@ class Place:
 
 
 def serve(run: str, place: Place, limits: Limits, ready: Callable[[str, Sequence[str]], None],
-          storage: Storage = "fp32") -> int:
+          weight_dtype: WeightDtype = "fp32") -> int:
     """Serves until it is asked to stop. Returns the exit code: 130 after Ctrl-C.
 
     Args:
         run: a model folder, or a folder of such.
         ready: called with the address and the ids of the models, when the first request can come.
-        storage: how the weights are kept (`LanguageModel.load`).
+        weight_dtype: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: no model, no such address, a port that is taken, or a key that is missing or too short.
     """
     sockets = _listeners(place)
     try:
-        return asyncio.run(_serve(run, place, limits, storage, sockets, ready))
+        return asyncio.run(_serve(run, place, limits, weight_dtype, sockets, ready))
     finally:
         for bound in sockets:
             bound.close()
@@ -103,10 +103,10 @@ def _check_key(key: str | None) -> None:
                           where="the API key")
 
 
-async def _serve(run: str, place: Place, limits: Limits, storage: Storage, sockets: list[socket.socket],
+async def _serve(run: str, place: Place, limits: Limits, weight_dtype: WeightDtype, sockets: list[socket.socket],
                  ready: Callable[[str, Sequence[str]], None]) -> int:
     log = Log()
-    shelf = Shelf(run, limits, log, storage)
+    shelf = Shelf(run, limits, log, weight_dtype)
     await _warm_up(shelf)
     bound = [address.bound_address(each) for each in sockets]
     port = bound[0][1][1]

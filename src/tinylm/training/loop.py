@@ -174,13 +174,13 @@ class Training:
         self._is_best = False
         numbers.step += 1
         numbers.tokens_seen += sum(inputs.numel() for inputs, _ in batches)
-        epoch = numbers.step * self.config.accumulation * self.config.batch_size / self.rows.rows_per_epoch
+        epoch = numbers.step * self.config.gradient_accumulation * self.config.batch_size / self.rows.rows_per_epoch
         yield Stepped(numbers.step, result.loss, self.config.learning_rate * factor, result.gradient_norm,
                       self._by_layer(result.gradient_norms), numbers.tokens_seen, epoch)
 
     def _batches(self) -> list[Batch]:
-        first = self.step * self.config.accumulation
-        arrays = (self.rows.batch(first + i, self.config.batch_size) for i in range(self.config.accumulation))
+        first = self.step * self.config.gradient_accumulation
+        arrays = (self.rows.batch(first + i, self.config.batch_size) for i in range(self.config.gradient_accumulation))
         device = self.compute.device
         return [(torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for x, y in arrays]
 
@@ -216,8 +216,8 @@ class Training:
     # ---- when to validate, when to stop
 
     def _reason_to_stop(self) -> StopReason | None:
-        numbers = self._numbers
-        if self.config.until is not None and numbers.best_loss is not None and numbers.best_loss <= self.config.until:
+        numbers, target = self._numbers, self.config.target_loss
+        if target is not None and numbers.best_loss is not None and numbers.best_loss <= target:
             return "until"
         if self.horizon.progress(numbers.step) >= 1:
             return "finished"

@@ -39,7 +39,7 @@ def training(steps, *, length=4000, model=None, preset="tinylm", **values):
     config = TrainConfig(**{"steps": steps, "batch_size": 4, "warmup_steps": 5, **values})
     shape = {"vocab_size": 30, "d_model": 16, "n_layers": 2, "n_heads": 2, "context_length": 16, "d_mlp": 32}
     net = TinyLM(ModelConfig.preset(preset, **{**shape, **(model or {})}), config.seed)
-    rows, other = (Rows(part(n, seed), layout="windows", context_length=16) for n, seed in ((length, 0), (300, 1)))
+    rows, other = (Rows(part(n, seed), packing="windows", context_length=16) for n, seed in ((length, 0), (300, 1)))
 
     def validate():
         nats, tokens = evaluate(net, other.evaluation(32))
