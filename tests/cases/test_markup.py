@@ -26,7 +26,7 @@ from tinylm.runs.run import run_folder
 from tinylm.serving.model_registry import Shelf
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import tolerant_console
-from tinylm.training.diagnostics.doctor import Remark
+from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
 
@@ -112,7 +112,7 @@ def test_the_console_takes_whatever_it_is_given() -> None:
         console = Console(file=io.StringIO(), width=300, force_terminal=is_terminal)
         display = Display(console, StepHorizon(9), None)
         display(Sampled(1, "", hostile))
-        display.remark(Remark(1, "loss", hostile, hostile))
+        display.remark(Finding(1, "loss", hostile, hostile))
         print_lines(console, [hostile])
         shown = console.file.getvalue()
         assert shown.count("[red]a[/red] [/] [link=x]b[/link] :smile: ") == 4

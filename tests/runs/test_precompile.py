@@ -12,7 +12,7 @@ from tinylm.runs import precompile
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import Backward, Compute, loss_of
+from tinylm.training.backend import Compute, TrainingBackend, loss_of
 from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.precision import choose_precision
 
@@ -50,7 +50,7 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, cal
     compute = Compute(cpu, choose_precision("auto", cpu), Workers(), fast=True)
     model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
     ids = torch.ones((2, 8), dtype=torch.int64)
-    Backward(model, compute)(ids, ids, 16, 0)
+    TrainingBackend(model, compute)(ids, ids, 16, 0)
     loss_of(model, compute)(ids.numpy(), ids.numpy())
     assert called == signatures
 

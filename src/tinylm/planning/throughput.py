@@ -18,7 +18,7 @@ import torch
 from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import training_flops, width_factor
-from tinylm.training.backend import Backward, Compute, choose_compute, loss_of
+from tinylm.training.backend import Compute, TrainingBackend, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
 from tinylm.training.loss import Batch
@@ -124,12 +124,12 @@ class _Steps:
         self.train, self.device = train, compute.device
         self.model = TinyLM(model).to(compute.device)
         self.optimizers = make_optimizers(self.model, train, compute)
-        self.backward, self.loss_of = Backward(self.model, compute), loss_of(self.model, compute)
+        self.backend, self.loss_of = TrainingBackend(self.model, compute), loss_of(self.model, compute)
 
     def take(self, batch: Batch) -> None:
         """A training step."""
         self.model.train()
-        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip, backward=self.backward)
+        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip, backend=self.backend)
 
     def update(self) -> None:
         """The optimisers' part of a step, from gradients of any kind."""

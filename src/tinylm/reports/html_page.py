@@ -28,7 +28,7 @@ from tinylm.system.files import write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.text.left_out import LeftOut
-from tinylm.training.diagnostics.doctor import Remark, examine
+from tinylm.training.diagnostics.doctor import Finding, examine
 from tinylm.training.events import Event, Sampled
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _numbers(config: RunConfig, history: History, report: Report | None) -> str:
     return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items())
 
 
-def _sections(config: RunConfig, history: History, report: Report | None, remarks: Sequence[Remark],
+def _sections(config: RunConfig, history: History, report: Report | None, remarks: Sequence[Finding],
               samples: Sequence[Sampled], command: str) -> Iterable[str]:
     yield _section("Loss", _figure_slot("loss", "The loss at each step, and on the text held out") + "<p>" +
                    " ".join(escape_html(sentence) for sentence in _events_in_sentences(config, history)) + "</p>")
@@ -212,7 +212,7 @@ def _events_in_sentences(config: RunConfig, history: History) -> Iterable[str]:
     yield f"The model has the weights of step {finished.best_step:,}."
 
 
-def _remarks(remarks: Sequence[Remark], over: bool) -> str:
+def _remarks(remarks: Sequence[Finding], over: bool) -> str:
     if not remarks:
         none = ("None: nothing in the records of this run looks wrong." if over else
                 "None so far. Whether the model overfits, or has learned too little, is judged at the end of the run.")

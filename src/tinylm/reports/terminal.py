@@ -24,7 +24,7 @@ from tinylm.evaluation.report import (
     verdict,
 )
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
-from tinylm.training.diagnostics.doctor import Remark
+from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
 
@@ -85,7 +85,7 @@ class Display:
         elif isinstance(event, Finished):
             self._progress.stop()
 
-    def remark(self, remark: Remark) -> None:
+    def remark(self, remark: Finding) -> None:
         print_lines(self.console, [Text.assemble("  ", ("!", "yellow"), f" {escape_control_codes(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:

@@ -43,7 +43,7 @@ from tinylm.text.opening import opening
 from tinylm.text.reading.packed import PACKED
 from tinylm.text.reading.sources import Given, Texts, chosen_source
 from tinylm.training.backend import loss_of
-from tinylm.training.diagnostics.doctor import Doctor, Remark
+from tinylm.training.diagnostics.doctor import Doctor, Finding
 from tinylm.training.evaluate import Interrupted, bits_per_byte
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training
@@ -191,8 +191,8 @@ class _Runner:
         self.loss_of = loss_of(model, self.compute)
         self.training = Training(model, make_optimizers(model, config.train, self.compute), setup.rows(), config.train,
                                  self.horizon, self._validate if held_out else None, compute=self.compute,
-                                 recall=self.recorder.load_last_good, validations=setup.validations())
-        self.doctor, self.remarks = Doctor(), list[Remark]()
+                                 load_last_good=self.recorder.load_last_good, validations=setup.validations())
+        self.doctor, self.remarks = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None
         self.copies = CopyIndex(setup.split.train)
@@ -287,7 +287,7 @@ class _Runner:
             for remark in self._keep(each):
                 self.display.remark(remark)
 
-    def _keep(self, event: Event) -> list[Remark]:
+    def _keep(self, event: Event) -> list[Finding]:
         if isinstance(event, Sampled):
             self.samples.append(event)
         remarks = self.doctor(event)

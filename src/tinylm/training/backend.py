@@ -24,7 +24,7 @@ from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision
 
 
-def can_be_fast(config: ModelConfig) -> bool:
+def has_fast_path(config: ModelConfig) -> bool:
     """Whether the fast path knows a shape: the family of the default preset, of Llama and of Qwen3."""
     return (config.norm == "rmsnorm" and config.norm_position == "pre" and config.positions != "learned"
             and not (config.bias or config.head_bias) and config.causal and config.d_head % 2 == 0)
@@ -63,7 +63,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
         flops: of one training step; small ones are quicker on one core.
         precision: "auto", "float32" or "bfloat16". Under "auto" the reference path stays in 32 bits on a CPU.
     """
-    fast = device.type == "cpu" and can_be_fast(config)
+    fast = device.type == "cpu" and has_fast_path(config)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
     return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
@@ -71,7 +71,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
     """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
-    if device.type != "cpu" or not can_be_fast(config):
+    if device.type != "cpu" or not has_fast_path(config):
         return False
     from tinylm.training.cpu import attention
 
@@ -81,7 +81,7 @@ def must_compile(config: ModelConfig, device: torch.device) -> bool:
 REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
 
 
-class Backward:
+class TrainingBackend:
     """Computes gradients of a model's parameters, into their `.grad`."""
 
     def __init__(self, model: nn.Module, compute: Compute = REFERENCE) -> None:
