@@ -12,7 +12,7 @@ from tinylm.config.aliases import either_name
 from tinylm.config.schema import RunConfig, WeightDtype
 from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.generation.generator import Writing
+from tinylm.generation.generator import TextGenerator
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
 WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
-class LanguageModel(Writing):
+class LanguageModel(TextGenerator):
     """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
 
     Attributes:

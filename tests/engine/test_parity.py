@@ -69,11 +69,11 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     model = make_model(config)
     decoder, reference = EngineDecoder(engine(model), [1, 5]), None
     for _ in range(STEPS):
-        reference = by_torch(model, decoder.view)[-1]
+        reference = by_torch(model, decoder.visible)[-1]
         assert np.abs(decoder.logits - reference).max() < 1e-4
         assert decoder.logits.argmax() == reference.argmax()
         decoder.append(int(decoder.logits.argmax()))
-    assert decoder.forgotten > 0
+    assert decoder.n_dropped > 0
 
 
 @pytest.fixture

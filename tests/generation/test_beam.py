@@ -12,7 +12,7 @@ import tinylm
 from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
 from tinylm.engine.kv_cache import Stream
 from tinylm.errors import TinyLMError
-from tinylm.generation.torch_backend import TorchReader
+from tinylm.generation.torch_backend import TorchBackend
 from tinylm.model.threads import torch_threads
 
 LONG = {"context_length": 64}
@@ -93,12 +93,12 @@ def test_with_enough_beams_the_likeliest_text_of_all_is_found() -> None:
 def test_the_engine_and_torch_find_the_same_past_the_end_of_the_context(length: int) -> None:
     lm = make_lm("char", 2.0)
     other = tinylm.LanguageModel(lm.config, lm.tokenizer, make_lm("char", 2.0).model)
-    assert isinstance(other._reader(), TorchReader)
+    assert isinstance(other._backend(), TorchBackend)
     values = {"beams": 3, "max_tokens": 40, "banned_tokens": ("#2",)}
     ours, theirs = (each.complete("a" * length, **values) for each in (lm, other))
     assert ours.ids == theirs.ids
     assert ours.score == pytest.approx(theirs.score, abs=1e-4)
-    assert ours.forgotten > 0
+    assert ours.n_dropped > 0
     assert len(ours.ids) == 40
 
 

@@ -96,17 +96,17 @@ class Chat:
         from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.tasks(ids, **self.settings)
+        task, = self.lm.requests(ids, **self.settings)
         try:
-            for piece in self.lm.write(task):
+            for piece in self.lm.stream_request(task):
                 print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
-            self._keep(ids, task.writer.ids, task.writer.text if task.writer.stopped else None)
+            self._keep(ids, task.builder.ids, task.builder.text if task.builder.stopped else None)
         print()
         if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
             self.reset()
             note("(end of text: the next line begins another one)")
-        elif task.writer.forgotten and not self._told:
+        elif task.builder.n_dropped and not self._told:
             self._told = True
             note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the first)")
 

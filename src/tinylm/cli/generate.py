@@ -13,7 +13,7 @@ from tinylm.cli.sampling import add_settings, add_weight_dtype, settings_of, wei
 from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
-    from tinylm.generation.completion import Completion, Task
+    from tinylm.generation.completion import Completion, GenerationRequest
     from tinylm.lm import LanguageModel
 
 EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
@@ -47,31 +47,32 @@ def run(arguments: argparse.Namespace) -> int:
         first, *others = ({**_as_json(each), "prompt": given} for each in written)
         print_json({**first, "samples": [first, *others]} if others else first)
         return 0
-    for number, task in enumerate(lm.tasks(prompt, samples=arguments.samples, **settings)):
+    for number, task in enumerate(lm.requests(prompt, samples=arguments.samples, **settings)):
         _write(lm, task, number)
     return 0
 
 
 def _as_json(completion: Completion) -> dict[str, Any]:
-    """Without what nobody asked for."""
-    return {name: value for name, value in asdict(completion).items() if value is not None}
+    """Without what nobody asked for. `forgotten` is the older name of `n_dropped`."""
+    fields = {**asdict(completion), "forgotten": completion.n_dropped}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _write(lm: LanguageModel, task: Task, number: int) -> None:
+def _write(lm: LanguageModel, task: GenerationRequest, number: int) -> None:
     """Streams one text to the terminal."""
     from tinylm.system.untrusted import replace_control_codes
 
-    pieces = lm.write(task)
+    pieces = lm.stream_request(task)
     first = next(pieces)  # a model that is damaged is an error here, before anything is printed
     if number:
         print("\n" + "─" * 40)
-    prompt = task.writer.prompt
+    prompt = task.builder.prompt
     joint = " " if prompt and lm.tokenizer.kind == "word" else ""
     print(replace_control_codes(prompt) + joint + replace_control_codes(first), end="", flush=True)
     for piece in pieces:
         print(replace_control_codes(piece), end="", flush=True)
     print()
-    if task.writer.forgotten:
+    if task.builder.n_dropped:
         sys.stdout.flush()
         note(f"note: the text is longer than the {lm.config.model.context_length} tokens that this model sees at once; "
-             f"it forgot {task.writer.forgotten} tokens from the front")
+             f"it forgot {task.builder.n_dropped} tokens from the front")

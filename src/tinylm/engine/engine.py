@@ -103,7 +103,7 @@ class Engine:
 
         Args:
             ids: the last of each stream, which is still to be read.
-            samplers: choose for each; a run brings their counts up to date, `Sampler.took` their places.
+            samplers: choose for each; a run brings their counts up to date, `Sampler.accept` their places.
             steps: how many ids each gets at most. A group has as many as fits all of its texts, and ends with the step
                 in which one of them does.
 

@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
 from tinylm.jit.compile import part
-from tinylm.sampling.filters import Settings
+from tinylm.sampling.filters import SamplingParams
 
 ALIGNED = 4096
 """Bytes of a page. A vector needs 64; but with matrices that begin in the midst of a page, two cores took 22 to 28
@@ -60,7 +60,7 @@ MODEL = _record(d_model=int, n_layers=int, n_heads=int, n_kv_heads=int, d_head=i
 """`mlp`: an index into MLPS. `embed`, `positions`: addresses of rows."""
 MLPS = ("relu", "gelu", "squared_relu", "swiglu")
 CHOICE = _record(bias=int, counts=int, uniforms=int, forced=int, n_forced=int, eos=int,
-                 **{name: np.dtype(type(default)) for name, default in Settings._field_defaults.items()})
+                 **{name: np.dtype(type(default)) for name, default in SamplingParams._field_defaults.items()})
 """How the ids of one text are chosen: the addresses of `bias` and `counts` (V,) and of `uniforms`, a number a step; the
 ids that are forced in the first steps; the id that ends it; and the settings (sampling/filters.py)."""
 WORK = _record(rows=int, first_out=int, steps=int, given=int, workers=int, arrived=int, give_way=int, finite=int,

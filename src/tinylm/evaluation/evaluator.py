@@ -19,7 +19,7 @@ from tinylm.text.split import Split, split_corpus
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
     from tinylm.evaluation.report import Baselines, EncodedText, Report
-    from tinylm.generation.generator import Writing
+    from tinylm.generation.generator import TextGenerator
     from tinylm.text.left_out import LeftOut
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
@@ -35,7 +35,7 @@ class Evaluator:
         training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
     """
 
-    def __init__(self, lm: Writing) -> None:
+    def __init__(self, lm: TextGenerator) -> None:
         self.lm = lm
         self.training_corpus: Corpus | None = None
         self._copy_index: CopyIndex | None = None

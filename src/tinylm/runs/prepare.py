@@ -17,7 +17,7 @@ from tinylm.config.schema import DataConfig, ModelConfig, PartialConfig, RunConf
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.generation.context import generate_ids
-from tinylm.generation.torch_backend import Decoder
+from tinylm.generation.torch_backend import TorchDecoder
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
@@ -198,7 +198,7 @@ def _plan(text: _Data, chosen: PartialConfig, device: torch.device, notes: list[
 
 def _warm_up_generation(kind: ModelConfig, device: torch.device) -> None:
     """Loads what the run's samples need, so that what the process holds tells of it."""
-    decoder = Decoder(TinyLM(kind).to(device).eval(), [0])
+    decoder = TorchDecoder(TinyLM(kind).to(device).eval(), [0])
     list(generate_ids(decoder, SampleConfig(max_tokens=2, greedy=True), eos_id=-1, seed=0))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
-from tinylm.generation.completion import Task
+from tinylm.generation.completion import GenerationRequest
 from tinylm.http.errors import ApiError
 
 REST, LONGEST_REST = 20, 0.1
@@ -42,7 +42,7 @@ class Order:
         streams: there is news of every token; else only of texts that have ended.
     """
 
-    def __init__(self, tasks: Sequence[Task], streams: bool) -> None:
+    def __init__(self, tasks: Sequence[GenerationRequest], streams: bool) -> None:
         self.tasks, self.streams = tasks, streams
         self.waiting = deque(enumerate(tasks))
         self.unfinished = len(tasks)

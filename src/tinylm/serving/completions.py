@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, NamedTuple
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.completion import Task, TokenLogprobs
+from tinylm.generation.completion import GenerationRequest, TokenLogprobs
 from tinylm.http.errors import ApiError, of_settings
 from tinylm.http.limits import Limits
 from tinylm.http.responses import event
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     given: list[int]
     ids: list[int]
     text: str
-    tasks: list[Task]
+    tasks: list[GenerationRequest]
     warnings: list[str]
 
 
@@ -68,14 +68,14 @@ def _asked(lm: LanguageModel, prompt: str | list[int], field: str, request: Comp
            settings: dict[str, Any]) -> Asked:
     begun = begin(lm.tokenizer, prompt, field)
     try:
-        tasks = lm.tasks(begun.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
+        tasks = lm.requests(begun.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
     except TinyLMError as error:
         raise of_settings(error, param=field) from None
     return Asked(begun.given, begun.ids, begun.text, tasks, begun.warnings)
 
 
 def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> dict[str, Any]:
-    """Settings for `LanguageModel.tasks`."""
+    """Settings for `LanguageModel.requests`."""
     if (request.max_tokens or 0) > limits.max_tokens:
         raise wrong("max_tokens", f"this server writes {limits.max_tokens:,} tokens at most")
     settings = {name: value for name in _AS_THEY_ARE if (value := getattr(request, name)) is not None}
@@ -195,7 +195,7 @@ class Answer:
         place, is_whole = news.place, not self._request.stream
         before, self._tokens[place] = self._tokens[place], news.tokens
         self._pending -= news.ended is not None
-        writer = self._tasks[place].writer
+        writer = self._tasks[place].builder
         text = writer.text if is_whole else news.text
         logprobs = None
         if self._request.logprobs is not None:

@@ -23,9 +23,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.batch import Batch, Text, Written
-from tinylm.generation.completion import Task
-from tinylm.generation.generator import Writing
+from tinylm.generation.batch import Batch, NewTokens, TokenSequence
+from tinylm.generation.completion import GenerationRequest
+from tinylm.generation.generator import TextGenerator
 from tinylm.http.errors import ApiError, of_settings, overloaded, server_error
 from tinylm.http.limits import Limits
 from tinylm.serving.channel import Messenger, News, Order
@@ -52,11 +52,11 @@ class Scheduler:
         limits: how many texts run and wait.
     """
 
-    def __init__(self, lm: Writing, limits: Limits) -> None:
+    def __init__(self, lm: TextGenerator, limits: Limits) -> None:
         self._lm, self._limits, self._loop = lm, limits, asyncio.get_running_loop()
-        self._most = lm.most_together(limits.texts)
+        self._most = lm.max_parallel(limits.texts)
         self._batch: Batch = lm.batch()
-        self._seated: dict[Text, tuple[Order, int]] = {}
+        self._seated: dict[TokenSequence, tuple[Order, int]] = {}
         self._orders: deque[Order] = deque()
         self._shared: deque[_Shared] = deque()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -79,7 +79,7 @@ class Scheduler:
         """Texts that wait for a place."""
         return max(0, self._taken - self._done - self.running)
 
-    def submit(self, tasks: Sequence[Task], *, streams: bool) -> Order:
+    def submit(self, tasks: Sequence[GenerationRequest], *, streams: bool) -> Order:
         """Raises: ApiError: too many wait already."""
         self._check_room()
         order = Order(tasks, streams)
@@ -163,7 +163,7 @@ class Scheduler:
                 continue
             self._seated[text] = order, place
             if text.stopped_by:  # it may have no tokens at all
-                self._take(Written(text, [], NOTHING))
+                self._take(NewTokens(text, [], NOTHING))
 
     def _step(self) -> None:
         """Some ids of each text, as many as take no longer than others may wait."""
@@ -175,17 +175,17 @@ class Scheduler:
         done = max((len(each.ids) for each in written), default=1)
         self._steps = max(1, min(MOST_STEPS, 2 * self._steps, int(max(1, done) * PATIENCE / took)))
         for each in written:
-            if each.text in self._seated:  # its order may have failed with another text of this very call
+            if each.sequence in self._seated:  # its order may have failed with another text of this very call
                 self._take(each)
 
-    def _take(self, written: Written) -> None:
+    def _take(self, written: NewTokens) -> None:
         """Tells of what has become of a text."""
-        text = written.text
+        text = written.sequence
         order, place = self._seated[text]
         if text.error:
             self._fail(order, of_settings(text.error))
             return
-        writer = order.tasks[place].writer
+        writer = order.tasks[place].builder
         is_first = not writer.ids
         piece = writer.take(written.ids, written.logits)
         ended: Literal["stop", "length"] | None = None
@@ -197,7 +197,7 @@ class Scheduler:
             order.tell(News(place, piece, len(writer.ids), ended))
             self._messenger.fresh(order, is_urgent=bool(ended) or is_first)
 
-    def _leave(self, text: Text) -> None:
+    def _leave(self, text: TokenSequence) -> None:
         self._batch.remove(text)
         order, _ = self._seated.pop(text)
         order.unfinished -= 1
