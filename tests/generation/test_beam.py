@@ -10,7 +10,7 @@ import torch
 
 import tinylm
 from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
 from tinylm.generation.torch_backend import TorchBackend
 from tinylm.model.threads import torch_threads
@@ -132,15 +132,15 @@ def test_a_copy_of_a_stream_goes_on_by_itself() -> None:
     lm = make_lm("char", context_length=1200)
     engine, ids = lm._engine, np.random.default_rng(0).integers(3, 30, 700).tolist()
     for length in (0, 1, 16, 511, 512, 513, 700):
-        stream = Stream(engine.config)
+        stream = SequenceCache(engine.config)
         if length:
             engine.read([stream] * length, ids[:length], 0)
         twin = stream.copy()
         engine.read([twin] * 3, [5, 6, 7], 1)
         expected = engine.read([stream] * 3, [8, 9, 4], 3).copy()
-        fresh = Stream(engine.config)
+        fresh = SequenceCache(engine.config)
         assert np.array_equal(engine.read([fresh] * (length + 3), [*ids[:length], 8, 9, 4], 3), expected)
-        again = Stream(engine.config)
+        again = SequenceCache(engine.config)
         engine.read([again] * (length + 3), [*ids[:length], 5, 6, 7], 1)
         assert np.array_equal(engine.read([twin], [8], 1).copy(), engine.read([again], [8], 1))
 

@@ -10,7 +10,7 @@ from numba import float32, typeof
 
 from tinylm.runs import precompile
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import Compute, TrainingBackend, loss_of
 from tinylm.training.cpu import attention, kernels, network
@@ -33,7 +33,7 @@ def called(monkeypatch):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == module.__name__
             if ours and not name.startswith("_"):
                 monkeypatch.setattr(module, name, recording(kernel))
-    monkeypatch.setattr(network, "BENDS", {name: tuple(map(recording, pair)) for name, pair in network.BENDS.items()})
+    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(recording, pair)) for name, pair in network.ACTIVATIONS.items()})
     return seen
 
 
@@ -47,7 +47,7 @@ def signatures():
 @pytest.mark.parametrize("changed", [{}, {"n_kv_heads": 2, "qk_norm": False, "tied_embeddings": True}], ids=str)
 def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, called, changed):
     cpu = torch.device("cpu")
-    compute = Compute(cpu, choose_precision("auto", cpu), Workers(), fast=True)
+    compute = Compute(cpu, choose_precision("auto", cpu), ThreadPool(), fast=True)
     model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
     ids = torch.ones((2, 8), dtype=torch.int64)
     TrainingBackend(model, compute)(ids, ids, 16, 0)

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
 from tinylm.training.cpu import attention, kernels, network
@@ -20,7 +20,7 @@ from tinylm.training.step import train_step
 
 CONFIG = ModelConfig(vocab_size=68, context_length=64)
 """The default shape, 0.8M."""
-FAST = Compute(torch.device("cpu"), torch.float32, Workers(), fast=True)
+FAST = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=True)
 CALLS = {"reference": 1240, "fast": 270}
 """Of a step after the first: operators of torch, kernels of ours."""
 
@@ -51,7 +51,8 @@ def kernel_calls(monkeypatch):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
             if ours and not name.startswith("_"):  # those are parts, compiled into the others
                 monkeypatch.setattr(room, name, counting(kernel))
-    monkeypatch.setattr(network, "BENDS", {name: tuple(map(counting, bend)) for name, bend in network.BENDS.items()})
+    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(counting, pair))
+                                                 for name, pair in network.ACTIVATIONS.items()})
     return counted
 
 

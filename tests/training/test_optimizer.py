@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import Compute
 from tinylm.training.optimizer import (
@@ -73,7 +73,7 @@ def test_muon_batched_by_shape_equals_muon_one_by_one():
 def test_muon_shared_out_among_cores_equals_muon_on_one():
     moved = []
     for cores in (1, 2, 3):
-        compute = Compute(torch.device("cpu"), torch.float32, Workers(cores), fast=True)
+        compute = Compute(torch.device("cpu"), torch.float32, ThreadPool(cores), fast=True)
         model = small_model()
         [_, muon] = make_optimizers(model, TrainConfig(steps=1), compute)
         generator = torch.Generator().manual_seed(3)

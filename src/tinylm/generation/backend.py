@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from tinylm.engine.engine import BLOCK, Engine, Run
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.engine import PREFILL_CHUNK, Engine, GeneratedIds
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
@@ -43,7 +43,7 @@ class Backend(Protocol):
         finite."""
 
     def decode(self, caches: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[Run | None]:
+              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         """Reads an id of each text, chooses the next, reads that, and so on, at most so many of each (`Engine.
         write_together`). None for a text with which nothing was done: it is to be read."""
 
@@ -52,12 +52,12 @@ class EngineBackend:
     """By the compiled engine: all chunks in one call."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.limit, self.block = engine, engine.config.context_length, BLOCK
+        self.engine, self.limit, self.block = engine, engine.config.context_length, PREFILL_CHUNK
 
-    def new_cache(self) -> Stream:
-        return Stream(self.engine.config)
+    def new_cache(self) -> SequenceCache:
+        return SequenceCache(self.engine.config)
 
-    def copy_cache(self, cache: Stream) -> Stream:
+    def copy_cache(self, cache: SequenceCache) -> SequenceCache:
         return cache.copy()
 
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
@@ -75,8 +75,8 @@ class EngineBackend:
             alone.append(found if found is None or isinstance(found, TinyLMError) else found.copy())
         return alone
 
-    def decode(self, caches: Sequence[Stream], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[Run | None]:
+    def decode(self, caches: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         return self.engine.write_together(caches, ids, samplers, eos_id, steps)
 
     def _forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinylm.config.schema import SampleConfig
-from tinylm.engine.engine import Run
+from tinylm.engine.engine import GeneratedIds
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Backend, Chunk
 from tinylm.generation.context import ContextWindow, max_new_tokens
@@ -119,7 +119,7 @@ class Batch:
         self.running = [text for text in self.running if text.stopped_by is None]
         return written
 
-    def _write(self, texts: Sequence[TokenSequence], most: int) -> Sequence[Run | None]:
+    def _write(self, texts: Sequence[TokenSequence], most: int) -> Sequence[GeneratedIds | None]:
         """What each goes on with, up to where it ends or slides; None for those that are to be read instead."""
         left = [min(text.sampler.same_bias_steps(most), text.most - len(text.new),
                     self.backend.limit - len(text.visible) + 1) for text in texts]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from tinylm.engine.engine import BLOCK, Engine
-from tinylm.engine.kv_cache import Stream
-from tinylm.engine.sampling_records import Choices
+from tinylm.engine.engine import PREFILL_CHUNK, Engine
+from tinylm.engine.kv_cache import SequenceCache
+from tinylm.engine.sampling_records import SamplingRecords
 from tinylm.generation.context import Decoder
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
@@ -27,13 +27,13 @@ class EngineDecoder(Decoder):
     """
 
     def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
-        self.engine, self._stream, self._steps = engine, Stream(engine.config), 1
+        self.engine, self._stream, self._steps = engine, SequenceCache(engine.config), 1
         super().__init__(ids, engine.config.context_length)
 
     def read(self, ids: list[int]) -> Logits:
         self._stream.length = 0
-        for start in range(0, len(ids), BLOCK):
-            some, is_last = ids[start:start + BLOCK], start + BLOCK >= len(ids)
+        for start in range(0, len(ids), PREFILL_CHUNK):
+            some, is_last = ids[start:start + PREFILL_CHUNK], start + PREFILL_CHUNK >= len(ids)
             logits = self.engine.read([self._stream] * len(some), some, outputs=int(is_last))
         return logits[0].copy()
 
@@ -48,7 +48,7 @@ class EngineDecoder(Decoder):
             if unread and self.extend(unread[0]):
                 self.logits, unread = self.read(self.visible), []
             steps = min(sampler.same_bias_steps(most), self._steps, self.limit - len(self.visible) + 1)
-            ids, logits = self._run(Choices([sampler], eos_id), unread, steps)
+            ids, logits = self._run(SamplingRecords([sampler], eos_id), unread, steps)
             for step, id in enumerate(ids):
                 if step > 0:
                     self.extend(ids[step - 1])
@@ -58,7 +58,7 @@ class EngineDecoder(Decoder):
                     return
             unread, most = ids[-1:], most - len(ids)
 
-    def _run(self, choices: Choices, unread: list[int], steps: int) -> tuple[list[int], Logits]:
+    def _run(self, choices: SamplingRecords, unread: list[int], steps: int) -> tuple[list[int], Logits]:
         """Some ids, of which the last is still to be read, and the logits (steps, V) that they were chosen from."""
         self._stream.length = len(self.visible) - len(unread)
         began = time.perf_counter()

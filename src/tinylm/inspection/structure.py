@@ -165,7 +165,7 @@ def flops_per_token(config: ModelConfig, length: int) -> int:
     Two FLOPs for each weight of a matrix (the embedding is a look-up and free; the output head is not, tied or not),
     and two for each number in the two products of attention, scores and mix, over the whole (length, length) square:
     half of a causal one is masked, but by convention it is counted (Chowdhery et al. 2022, arXiv 2204.02311,
-    appendix B). Norms, bends and softmax are left out.
+    appendix B). Norms, activation functions and softmax are left out.
     """
     looked_up = ("embed.weight", "positions.weight")
     matrices = _count(config, lambda tensor: len(tensor.shape) == 2 and tensor.name not in looked_up)

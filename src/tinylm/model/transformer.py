@@ -107,25 +107,25 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Thinks at each position alone: widens, bends, and narrows again."""
+    """Thinks at each position alone: widens, applies the activation function, and narrows again."""
 
     def __init__(self, config: ModelConfig, tap: Tap) -> None:
         super().__init__()
         self.up_proj = nn.Linear(config.d_model, config.d_mlp, bias=config.bias)
         self.down_proj = nn.Linear(config.d_mlp, config.d_model, bias=config.bias)
-        self.bend = _BENDS[config.mlp]
+        self.activation = ACTIVATIONS[config.mlp]
         self.dropout = nn.Dropout(config.dropout)
         self.tap = tap
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         pre = self.tap("mlp_pre", self.up_proj(x))  # (B, T, F)
-        post = self.tap("mlp_post", self.bend(pre))  # (B, T, F)
+        post = self.tap("mlp_post", self.activation(pre))  # (B, T, F)
         return self.down_proj(self.dropout(post))  # (B, T, D)
 
 
 class GatedMLP(MLP):
-    """An MLP whose hidden units are multiplied by a second, bent view of the input (SwiGLU, arXiv 2002.05202)."""
+    """An MLP whose hidden units are multiplied by a second, activated view of the input (SwiGLU, arXiv 2002.05202)."""
 
     def __init__(self, config: ModelConfig, tap: Tap) -> None:
         super().__init__(config, tap)
@@ -134,7 +134,7 @@ class GatedMLP(MLP):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         pre = self.tap("mlp_pre", self.gate_proj(x))  # (B, T, F)
-        post = self.tap("mlp_post", self.bend(pre) * self.up_proj(x))  # (B, T, F)
+        post = self.tap("mlp_post", self.activation(pre) * self.up_proj(x))  # (B, T, F)
         return self.down_proj(self.dropout(post))  # (B, T, D)
 
 
@@ -146,7 +146,7 @@ def _squared_relu(x: Tensor) -> Tensor:
     return F.relu(x).square()  # So et al. 2021, arXiv 2109.08668
 
 
-_BENDS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": _gelu,
     "squared_relu": _squared_relu,

@@ -23,7 +23,7 @@ from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
 from tinylm.training.cpu import attention, kernels
-from tinylm.training.cpu.activations import BENDS
+from tinylm.training.cpu.activations import ACTIVATIONS
 
 Signatures = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""
@@ -64,7 +64,7 @@ def backward(numbers: Any) -> Signatures:
     return [(attention.attend_backward, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, a5, f2, f2,
                                          f4, f4, f3, f2)),
             (kernels.norm_backward, (a2, f2, f1, f1, f2, f1, a2)),
-            (BENDS[ACTIVATION][1], (a3, a2, a3)),
+            (ACTIVATIONS[ACTIVATION][1], (a3, a2, a3)),
             (kernels.embed_backward, (types.Array(int64, 1, "C"), f2, f2))]
 
 
@@ -76,7 +76,7 @@ def forward(numbers: Any) -> Signatures:
     return [(attention.attend, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, f4, f4, f3, f2)),
             (kernels.norm, (f2, f1, float32, a2, f1)),
             (kernels.add_norm, (f2, a2, f1, float32, f2, a2, f1)),
-            (BENDS[ACTIVATION][0], (a3, a2)),
+            (ACTIVATIONS[ACTIVATION][0], (a3, a2)),
             (kernels.cross_entropy, (a2, ids, int64, float32, f1)),
             (kernels.embed, (ids, f2, f2))]
 

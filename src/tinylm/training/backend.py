@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.device import device_name
 from tinylm.model.dropout import dropout_from
 from tinylm.model.threads import cores_for, torch_threads
@@ -42,7 +42,7 @@ class Compute:
 
     device: torch.device
     dtype: torch.dtype
-    workers: Workers
+    workers: ThreadPool
     fast: bool
 
     def running(self) -> AbstractContextManager[None]:
@@ -66,7 +66,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     fast = device.type == "cpu" and has_fast_path(config)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
-    return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
+    return Compute(device, choose_precision(precision, device), ThreadPool(cores_for(flops)), fast)
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
@@ -78,7 +78,7 @@ def must_compile(config: ModelConfig, device: torch.device) -> bool:
     return not attention.are_compiled()
 
 
-REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
+REFERENCE = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=False)
 
 
 class TrainingBackend:
@@ -88,9 +88,9 @@ class TrainingBackend:
         self._model, self._compute = model, compute
         self._fast = None
         if compute.fast and isinstance(model, TinyLM):
-            from tinylm.training.cpu.gradients import FastGradients
+            from tinylm.training.cpu.gradients import CpuGradients
 
-            self._fast = FastGradients(model, compute.dtype, compute.workers)
+            self._fast = CpuGradients(model, compute.dtype, compute.workers)
 
     def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there: (B, T) each.
@@ -116,9 +116,9 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
     """The fast path to the loss of rows that are judged, in 32 bits; None: `evaluate` takes the reference."""
     if not compute.fast:
         return None
-    from tinylm.training.cpu.gradients import FastLoss
+    from tinylm.training.cpu.gradients import CpuLoss
 
-    return FastLoss(model, compute.workers)
+    return CpuLoss(model, compute.workers)
 
 
 def _somebody_listens(model: nn.Module) -> bool:
