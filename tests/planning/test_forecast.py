@@ -37,13 +37,13 @@ from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import TrainingBackend, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.optimizer import make_optimizers
-from tinylm.planning.throughput import smallest, warm_up
+from tinylm.planning.throughput import smallest_model, warm_up
 from tinylm.training.step import train_step
 
 JUDGED = 1024
 
 def work(model, train):
-    warm_up(smallest({}), torch.device("cpu"))
+    warm_up(smallest_model({}), torch.device("cpu"))
     cpu, config, settings = torch.device("cpu"), ModelConfig(**model), TrainConfig(**train)
     foretold = psutil.Process().memory_info().rss + needed_bytes(config, settings, JUDGED, cpu)
     compute = choose_compute(config, cpu, flops=1e12, precision=settings.precision)

@@ -62,7 +62,7 @@ def print_note(text: str) -> None:
 
 def print_unfinished(run: str) -> None:
     """Says of a run that has no weights yet how to go on with it, where a command can do without weights."""
-    from tinylm.model_folder import unfinished
+    from tinylm.model_folder import unfinished_error
 
-    if error := unfinished(run):
+    if error := unfinished_error(run):
         print_note(f"note: {error}")

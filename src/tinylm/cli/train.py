@@ -72,13 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
-        outcome = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
+        result = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
                              started=STARTED)
     elif arguments.source is None:
         raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
     else:
-        outcome = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
+        result = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
                             console=console, started=STARTED)
     if arguments.json:
-        print_json(outcome.to_dict())
-    return 130 if outcome.finished.reason == "interrupted" else 0
+        print_json(result.to_dict())
+    return 130 if result.finished.reason == "interrupted" else 0

@@ -83,7 +83,7 @@ class ModelRegistry:
                  weight_dtype: WeightDtype = "fp32") -> None:
         self._root, self._limits, self._log, self._weight_dtype = given_path(place), limits, log, weight_dtype
         self._entries: dict[str, _Entry] = {}  # the one that was asked last comes last
-        waiting = [error for path in self._all().values() if (error := model_folder.unfinished(path))]
+        waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:
             raise waiting[0]
         for error in waiting:
