@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.family import make_model
+from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import SequenceCache
@@ -13,7 +13,7 @@ from tinylm.engine.sampling_records import SamplingRecords
 from tinylm.engine.thread_tuner import MIN_WORK_PER_CALL, MIN_WORK_PER_CORE, RETRIAL_INTERVAL, ThreadTuner
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.context import Window
+from tinylm.generation.context import Decoder
 from tinylm.generation.engine_decoder import EngineDecoder
 from tinylm.sampling.sampler import Sampler
 
@@ -25,9 +25,9 @@ def sampler(sample: SampleConfig, seed: int = 3, forced: tuple[int, ...] = (5, 6
     return Sampler(sample, [1, 7], np.zeros(CONFIG.vocab_size, np.float32), seed, forced)
 
 
-def seen(window: Window, ids: object) -> list[tuple[object, ...]]:
+def seen(window: Decoder, ids: object) -> list[tuple[object, ...]]:
     """What whoever reads along finds at each new id."""
-    return [(id, window.logits.tolist(), list(window.ids), list(window.view), window.forgotten) for id in ids]
+    return [(id, window.logits.tolist(), list(window.ids), list(window.visible), window.n_dropped) for id in ids]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -36,11 +36,11 @@ def test_a_run_writes_what_single_steps_write(sample: SampleConfig, eos_id: int)
     """Past the end of the context, and up to `eos_id`; two texts in turn on one engine."""
     engine = Engine(CONFIG, weights_of(make_model(CONFIG)))
     windows = [EngineDecoder(engine, [1, 7]) for _ in range(3)]
-    alone = seen(windows[0], Window.write(windows[0], sampler(sample), 150, eos_id))
+    alone = seen(windows[0], Decoder.write(windows[0], sampler(sample), 150, eos_id))
     one, other = (window.write(sampler(sample), 150, eos_id) for window in windows[1:])
     together = [(seen(windows[1], [id]), seen(windows[2], [twin])) for id, twin in zip(one, other, strict=True)]
     assert [each for (each,), _ in together] == [each for _, (each,) in together] == alone
-    assert len(alone) < 150 if eos_id >= 0 else windows[1].forgotten > 0
+    assert len(alone) < 150 if eos_id >= 0 else windows[1].n_dropped > 0
 
 
 def test_several_texts_in_a_run_are_each_as_alone() -> None:
@@ -50,7 +50,7 @@ def test_several_texts_in_a_run_are_each_as_alone() -> None:
     ids, _ = engine.write(streams, [1, 7, 8], SamplingRecords(samplers, -1), 20)
     for column, seed, first in zip(ids.T.tolist(), range(3), [1, 7, 8], strict=True):
         alone = EngineDecoder(engine, [first])
-        assert column == list(Window.write(alone, sampler(SAMPLES[seed], seed), 20, -1))
+        assert column == list(Decoder.write(alone, sampler(SAMPLES[seed], seed), 20, -1))
     assert [stream.length for stream in streams] == [20] * 3
 
 

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import REFERENCE, Backward, Compute
+from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
 from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
@@ -60,11 +60,11 @@ def kernel_calls(monkeypatch):
 def test_a_step_calls_no_more_than_it_did(name, compute, kernel_calls):
     model = TinyLM(CONFIG)
     optimizers = make_optimizers(model, TrainConfig(steps=1), compute)
-    backward, batch = Backward(model, compute), (torch.ones((4, 64), dtype=torch.int64),) * 2
-    train_step(model, optimizers, [batch], grad_clip=1.0, backward=backward)
+    backend, batch = TrainingBackend(model, compute), (torch.ones((4, 64), dtype=torch.int64),) * 2
+    train_step(model, optimizers, [batch], grad_clip=1.0, backend=backend)
     kernel_calls.clear()
     with Operators() as operators:
-        train_step(model, optimizers, [batch], grad_clip=1.0, backward=backward)
+        train_step(model, optimizers, [batch], grad_clip=1.0, backend=backend)
     calls = operators.count + len(kernel_calls)
     assert 0.8 * CALLS[name] <= calls <= 1.1 * CALLS[name], f"{calls} calls, and {CALLS[name]} are known"
     assert bool(kernel_calls) == compute.fast

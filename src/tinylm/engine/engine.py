@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config.schema import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.engine.forward import forward
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.micro_kernel import TILE_ROWS
@@ -48,14 +48,14 @@ class Engine:
     Args:
         config: the shape of the model.
         weights: its parameters by name, as in the torch module.
-        storage: the number format of the matrices; sums are float32 always.
+        weight_dtype: the number format of the matrices; sums are float32 always.
         cores: the most threads of a call; None: as many as the process may use. Results do not depend on it.
     """
 
-    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "fp32",
+    def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32",
                  cores: int | None = None) -> None:
         self.config, cores = config, cores or available_cores()
-        self._weights, self._workspace = PackedWeights(config, weights, storage), Workspace(config, cores)
+        self._weights, self._workspace = PackedWeights(config, weights, weight_dtype), Workspace(config, cores)
         self._workspaces = [Workspace(config, 1) for _ in range(cores)]
         self._pool, self._tuner = ThreadPool(cores), ThreadTuner(cores)
 
@@ -102,7 +102,7 @@ class Engine:
 
         Args:
             ids: the last id of each sequence, which is still to be read.
-            samplers: one for each text. A call brings their counts up to date, `Sampler.took` their positions.
+            samplers: one for each text. A call brings their counts up to date, `Sampler.accept` their positions.
             eos_id: the id that ends a text.
             steps: the most ids of each. A group gets the fewest that one of its texts may have, and ends with the step
                 in which one of them does.

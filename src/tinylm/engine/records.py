@@ -15,7 +15,7 @@ from numba import carray, types
 from numba.extending import intrinsic
 
 from tinylm.jit.compile import part
-from tinylm.sampling.filters import Settings
+from tinylm.sampling.filters import SamplingParams
 
 
 def _record(**fields: Any) -> np.dtype[Any]:
@@ -37,7 +37,7 @@ MODEL = _record(d_model=int, n_layers=int, n_heads=int, n_kv_heads=int, d_head=i
 MLPS. `post`, `layernorm`, `rotary`: 1 for yes. `scale`: of attention scores. `position_table`: of learned positions."""
 MLPS = ("relu", "gelu", "squared_relu", "swiglu")
 SAMPLING = _record(bias=int, counts=int, uniforms=int, forced=int, n_forced=int, eos=int,
-                   **{name: np.dtype(type(default)) for name, default in Settings._field_defaults.items()})
+                   **{name: np.dtype(type(default)) for name, default in SamplingParams._field_defaults.items()})
 """How the ids of one text are sampled: the addresses of `bias` and `counts` (V,) and of `uniforms`, a number a step;
 the ids that are forced in the first steps; the id that ends the text; and the settings (sampling/filters.py)."""
 WORK = _record(rows=int, first_output=int, steps=int, logits_given=int, workers=int, arrivals=int, sched_yield=int,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config.schema import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, INTERLEAVED
 from tinylm.engine.records import LAYER, MLPS, MODEL
 from tinylm.jit.arrays import address_of, aligned_zeros, round_up
@@ -24,7 +24,7 @@ from tinylm.jit.llvm import LANES
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 """Parameters by the names that they have in the torch module."""
-KINDS: dict[Storage, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
+KINDS: dict[WeightDtype, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
 
 
 def weights_of(model: Any) -> Weights:
@@ -37,15 +37,15 @@ class PackedWeights:
 
     Args:
         weights: parameters by name, as in the torch module.
-        storage: the number format of the matrices.
+        weight_dtype: the number format of the matrices.
 
     Attributes:
         model, layers: records for kernels (records.py).
         n_weights: in the matrices, which every token reads.
     """
 
-    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "fp32") -> None:
-        self._weights, self._kind, self._buffers = weights, KINDS[storage], list[NDArray[Any]]()
+    def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32") -> None:
+        self._weights, self._kind, self._buffers = weights, KINDS[weight_dtype], list[NDArray[Any]]()
         self.n_weights = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
         with np.errstate(over="ignore"):  # a setting may exceed 32 bits: the logits are then not finite, which is told

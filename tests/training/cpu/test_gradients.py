@@ -17,7 +17,7 @@ from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training import backend
-from tinylm.training.backend import Backward, Compute, can_be_fast, choose_compute
+from tinylm.training.backend import Compute, TrainingBackend, choose_compute, has_fast_path
 from tinylm.training.cpu import activations, attention, gradients, kernels
 from tinylm.training.cpu.gradients import CpuLoss
 from tinylm.training.cpu.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
@@ -60,7 +60,7 @@ def fast(dtype=torch.float32, cores=2) -> Compute:
 
 def gradients_of(model: TinyLM, compute: Compute, *batches, n_targets=100, seed=0) -> tuple[float, dict[str, Tensor]]:
     model.zero_grad()
-    path = Backward(model, compute)
+    path = TrainingBackend(model, compute)
     nats = sum(path(*each, n_targets, seed).item() for each in batches)
     return nats, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
@@ -78,7 +78,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("changed", FAMILY.values(), ids=FAMILY)
 def test_gradients_are_autograds(changed, cores):
     model = make(**changed)
-    assert can_be_fast(model.config)
+    assert has_fast_path(model.config)
     nats, ours = gradients_of(model, fast(cores=cores), batch(model))
     expected, theirs = gradients_of(model, backend.REFERENCE, batch(model))
     assert nats == pytest.approx(expected, rel=1e-6)
@@ -144,7 +144,7 @@ def test_batches_add_up():
 
 def test_batches_of_other_shapes_may_follow():
     model = make()
-    path = Backward(model, fast())
+    path = TrainingBackend(model, fast())
     for rows, length in ((2, 5), (7, 24), (1, 3), (2, 5)):
         model.zero_grad()
         path(*batch(model, rows, length), 10, 0)
@@ -171,7 +171,7 @@ def test_room_grows_to_the_largest_batch_and_no_further():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_memory_is_counted_to_the_byte(dtype):
     model = make(dropout=0.1)
-    path = Backward(model, fast(dtype, cores=1))
+    path = TrainingBackend(model, fast(dtype, cores=1))
     path(*batch(model, 3, 24), 10, 0)
     made = path._fast._networks[0]._pool.n_bytes
     assert made == activation_bytes(model.config, 3, 24, dtype, backward=True)
@@ -188,7 +188,7 @@ def test_the_same_bytes_every_time(dtype):
 
 def test_weights_that_change_are_followed():
     model = make()
-    path = Backward(model, fast())
+    path = TrainingBackend(model, fast())
     path(*batch(model), 100, 0)
     for parameter in model.parameters():
         parameter.data *= 1.1
@@ -310,7 +310,7 @@ def test_a_number_that_is_not_finite_is_never_lost(where, number, dtype):
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizers = make_optimizers(model, TrainConfig(steps=1))
     inputs, targets = torch.arange(48).view(2, 24), torch.arange(48).view(2, 24)
-    result = train_step(model, optimizers, [(inputs, targets)], backward=Backward(model, fast(dtype)))
+    result = train_step(model, optimizers, [(inputs, targets)], backend=TrainingBackend(model, fast(dtype)))
     assert not result.applied
     assert all(torch.equal(p, before[name]) or name == where for name, p in model.named_parameters())
 
@@ -320,7 +320,7 @@ def test_a_number_that_is_not_finite_is_never_lost(where, number, dtype):
 
 def test_where_somebody_listens_the_reference_serves():
     model = make()
-    path = Backward(model, fast())
+    path = TrainingBackend(model, fast())
     handle = model.embed.weight.register_hook(lambda gradient: gradient * 0)
     path(*batch(model), 100, 0)
     assert not model.embed.weight.grad.any()
@@ -337,7 +337,7 @@ def test_where_somebody_listens_the_reference_serves():
 ], ids=str)
 def test_shapes_that_it_does_not_know_go_by_the_reference(changed):
     config = ModelConfig(**{**SHAPE, **changed})
-    assert not can_be_fast(config)
+    assert not has_fast_path(config)
     compute = choose_compute(config, torch.device("cpu"), flops=1e12)
     assert (compute.fast, compute.dtype) == (False, torch.float32)
 
@@ -355,5 +355,5 @@ def test_what_is_asked_for_is_taken():
     seen = []
     model = TinyLM(notebook)
     model.out_head.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    Backward(model, compute)(torch.ones(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.int64), 4, 0)
+    TrainingBackend(model, compute)(torch.ones(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.int64), 4, 0)
     assert seen == [torch.bfloat16]
