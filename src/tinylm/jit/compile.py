@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import binding
+from llvmlite.binding import Linkage
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.runtime import rtsys
 
@@ -42,6 +44,36 @@ class _NoAliasCompiler(Compiler):
 
     def define_pipelines(self) -> Any:
         self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+class _KernelLibrary(JITCodeLibrary):
+    """Machine code of a kernel that calls copies of its parts of its own.
+
+    numba leaves these copies open to replacement (`linkonce_odr`). In the program that compiles them, the parts replace
+    them as they were compiled for themselves: LLVM has optimised these once, and the copies twice. Sums are then in
+    another order, so the first program on a machine would compute other last digits than all later ones, which load
+    the kernel from the cache.
+    """
+
+    def _optimize_final_module(self) -> None:
+        super()._optimize_final_module()
+        self._shared_module = self._final_module.clone()  # for kernels that have this one as a part
+        for function in self._shared_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = "internal"
+
+
+class _KernelCompiler(_NoAliasCompiler):
+    """Compiles into a `_KernelLibrary`."""
+
+    def define_pipelines(self) -> Any:
+        state = self.state
+        state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         return super().define_pipelines()
 
 
@@ -78,7 +110,7 @@ def kernel(function: Kernel, sources: str = JIT_DIGEST) -> Kernel:
         sources: a digest of all files from which the function uses something.
     """
     function.__qualname__ += f"-{sources}"
-    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_NoAliasCompiler)(function)
+    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_KernelCompiler)(function)
     with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
         compiled._cache = _KernelCache(function)
     return cast(Kernel, compiled)
