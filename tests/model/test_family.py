@@ -53,7 +53,7 @@ def test_a_changed_token_leaves_the_past_untouched(make_model, make_ids, config,
 def test_every_preset_is_causal_bit_for_bit(make_model, make_ids, preset, hooked_up):
     config = ModelConfig.preset(preset, **SMALL)
     model, ids = make_model(config), make_ids(config, 2, LENGTH)
-    model.taps.hook = (lambda _, activation: activation) if hooked_up else None
+    model.taps.hooks += [lambda _, activation: activation] * hooked_up
     for position in range(LENGTH):
         before, after = logits_with_a_changed_token(model, ids, position)
         assert torch.equal(before[:, :position], after[:, :position])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import re
+
 import pytest
 import torch
 
 from tinylm.config.schema import PRESETS, ModelConfig
-from tinylm.model.taps import Tap, capture, hooked
+from tinylm.model.taps import TAPS, Tap, capture, hooked, tap_names
 
 B, T, D, H, G, K, F, V = 2, 5, 32, 4, 2, 8, 48, 11
 SIZES = {"vocab_size": V, "d_model": D, "n_layers": 2, "n_heads": H, "n_kv_heads": G, "d_mlp": F, "context_length": T}
@@ -46,7 +49,7 @@ def test_the_shapes_of_the_legend(model, ids):
         assert activation.shape == LEGEND[name.removeprefix("layers.0.").removeprefix("layers.1.")], name
 
 
-def test_listening_changes_nothing(model, ids):
+def test_hooks_change_nothing(model, ids):
     """In double precision, where the rounding of the two attention paths is far below any real difference."""
     model.double()
     with torch.no_grad():
@@ -79,7 +82,7 @@ def test_the_activations_belong_together(model, ids):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_listener_returns_flows_on(make_model, make_ids, name):
+def test_what_a_hook_returns_flows_on(make_model, make_ids, name):
     model = make_model(ModelConfig.preset("tinylm", **SIZES))
     ids = make_ids(model.config, B, T)
 
@@ -101,11 +104,11 @@ def test_only_the_names_asked_for(model, ids):
 
 def test_nobody_listens_afterwards(model, ids):
     with hooked(model, lambda _, activation: activation):
-        assert model.taps.hook is not None
-    assert model.taps.hook is None
+        assert model.taps.hooks
+    assert not model.taps.hooks
     with pytest.raises(RuntimeError, match="enough"), hooked(model, _had_enough):
         model(ids)
-    assert model.taps.hook is None
+    assert not model.taps.hooks
     assert model(ids).shape == (B, T, V)
 
 
@@ -113,7 +116,7 @@ def _had_enough(_name, _activation):
     raise RuntimeError("enough")
 
 
-def test_a_listener_within_another_gives_way_again(model, ids):
+def test_a_hook_within_another_comes_after_it_and_goes_again(model, ids):
     outer, inner = [], []
 
     def into(notes):
@@ -126,12 +129,68 @@ def test_a_listener_within_another_gives_way_again(model, ids):
     with hooked(model, into(outer)):
         with hooked(model, into(inner)):
             model(ids)
-        assert (outer, inner) == ([], NAMES)
+        assert (outer, inner) == (NAMES, NAMES)
         model(ids)
-    assert outer == NAMES
+    assert (outer, inner) == (NAMES + NAMES, NAMES)
 
 
-def test_without_a_listener_nothing_is_computed_for_it(model, ids, monkeypatch):
+def test_ablation_and_capture_combine(model, ids):
+    """Two hooks at once: the second sees what the first one made of an activation, and so does the model."""
+    name = "layers.0.attn_out"
+
+    def ablate(tapped, activation):
+        return torch.zeros_like(activation) if tapped == name else activation
+
+    plain = hear(model, ids)
+    with torch.no_grad(), hooked(model, ablate), capture(model) as after:
+        model(ids)
+    with torch.no_grad(), capture(model) as before, hooked(model, ablate):
+        model(ids)
+    assert not after[name].any()
+    assert torch.equal(before[name], plain[name])
+    assert plain[name].abs().max() > 0.01
+    for kept in (after, before):
+        assert (kept["logits"] - plain["logits"]).abs().max() > 1e-3
+    assert torch.equal(after["logits"], before["logits"])
+
+
+def test_hooks_of_one_block_are_applied_in_order(model, ids):
+    plain = hear(model, ids)["embed"]
+    with torch.no_grad(), capture(model, ["embed"]) as first, hooked(model, _doubled, _plus_one), \
+            capture(model, ["embed"]) as last:
+        model(ids)
+    assert torch.equal(first["embed"], plain)
+    assert torch.equal(last["embed"], 2 * plain + 1)
+
+
+def _doubled(name, activation):
+    return 2 * activation if name == "embed" else activation
+
+
+def _plus_one(name, activation):
+    return activation + 1 if name == "embed" else activation
+
+
+def test_the_table_of_taps_names_them_with_their_shapes(model, ids):
+    """TAPS is what a model has: the same names in the same order, and the shape of each."""
+    sizes = {"B": B, "T": T, "S": T, "D": D, "H": H, "G": G, "K": K, "F": F, "V": V}
+    heard, table = hear(model, ids), {tap.name: tap for tap in TAPS}
+    assert tap_names(2) == list(heard)
+    for name, activation in heard.items():
+        letters = table[re.sub(r"layers\.\d", "layers.i", name)].shape.strip("()").split(", ")
+        assert tuple(sizes[letter] for letter in letters) == activation.shape, name
+
+
+def test_a_copy_of_a_model_has_taps_of_its_own(model, ids):
+    twin = copy.deepcopy(model)
+    with capture(twin) as heard:
+        model(ids)
+        assert not heard
+        twin(ids)
+    assert list(heard) == NAMES
+
+
+def test_without_a_hook_nothing_is_computed_for_it(model, ids, monkeypatch):
     """A tap is passed by, hands on the very same tensor, and no scores are written out."""
     passed, written_out = [], []
     original = Tap.__call__
@@ -149,7 +208,7 @@ def test_without_a_listener_nothing_is_computed_for_it(model, ids, monkeypatch):
     assert not any(written_out)
 
 
-def test_each_tap_calls_its_listener_once(model, ids):
+def test_each_tap_calls_its_hook_once(model, ids):
     calls = []
 
     def count(name, activation):

@@ -12,15 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinylm.config.schema import ModelConfig
+from tinylm.model.layout import KEYS, QUERIES, RESIDUAL, Axis, axis_length, layer_linears
 
-Axis = tuple[str, ...]
-"""One axis of a tensor: the sizes whose product is its length, by their names in the config."""
-
-_RESIDUAL: Axis = ("d_model",)
-_QUERIES: Axis = ("n_heads", "d_head")
-_KEYS: Axis = ("n_kv_heads", "d_head")
 _HEAD: Axis = ("d_head",)
-_HIDDEN: Axis = ("d_mlp",)
 _VOCABULARY: Axis = ("vocab_size",)
 _CONTEXT: Axis = ("context_length",)
 
@@ -76,7 +70,7 @@ def _blocks(config: ModelConfig) -> tuple[_Block, _Block, _Block]:
 def _tensor(config: ModelConfig, name: str, axes: tuple[Axis, ...]) -> ParameterTensor:
     factors = [factor for axis in axes for factor in axis]
     sizes = [getattr(config, factor) for factor in factors]
-    shape = tuple(math.prod(getattr(config, factor) for factor in axis) for axis in axes)
+    shape = tuple(axis_length(config, axis) for axis in axes)
     return ParameterTensor(name, shape, " * ".join(factors), " * ".join(map(str, sizes)), math.prod(sizes))
 
 
@@ -84,30 +78,31 @@ _Named = tuple[str, tuple[Axis, ...]]
 
 
 def _before(config: ModelConfig) -> Iterator[_Named]:
-    yield "embed.weight", (_VOCABULARY, _RESIDUAL)
+    yield "embed.weight", (_VOCABULARY, RESIDUAL)
     if config.positions == "learned":
-        yield "positions.weight", (_CONTEXT, _RESIDUAL)
+        yield "positions.weight", (_CONTEXT, RESIDUAL)
 
 
 def _after(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("ln_f", config)
     if not config.tied_embeddings:
-        yield from _linear("out_head", _VOCABULARY, _RESIDUAL, config.head_bias)
+        yield from _linear("out_head", _VOCABULARY, RESIDUAL, config.head_bias)
 
 
 def _layer(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("norm1", config)
-    for name, heads in (("q_proj", _QUERIES), ("k_proj", _KEYS), ("v_proj", _KEYS)):
-        yield from _linear(f"attn.{name}", heads, _RESIDUAL, config.bias)
-    yield from _linear("attn.o_proj", _RESIDUAL, _QUERIES, config.bias)
+    yield from _linears("attn.", config)
     if config.qk_norm:
         yield "attn.q_norm.weight", (_HEAD,)
         yield "attn.k_norm.weight", (_HEAD,)
     yield from _norm("norm2", config)
-    yield from _linear("mlp.up_proj", _HIDDEN, _RESIDUAL, config.bias)
-    yield from _linear("mlp.down_proj", _RESIDUAL, _HIDDEN, config.bias)
-    if config.mlp == "swiglu":
-        yield from _linear("mlp.gate_proj", _HIDDEN, _RESIDUAL, config.bias)
+    yield from _linears("mlp.", config)
+
+
+def _linears(part: str, config: ModelConfig) -> Iterator[_Named]:
+    for name, (out, into) in layer_linears(config).items():
+        if name.startswith(part):
+            yield from _linear(name, out, into, config.bias)
 
 
 def _linear(name: str, out: Axis, into: Axis, bias: bool) -> Iterator[_Named]:
@@ -117,9 +112,9 @@ def _linear(name: str, out: Axis, into: Axis, bias: bool) -> Iterator[_Named]:
 
 
 def _norm(name: str, config: ModelConfig) -> Iterator[_Named]:
-    yield f"{name}.weight", (_RESIDUAL,)
+    yield f"{name}.weight", (RESIDUAL,)
     if _norm_has_bias(config):
-        yield f"{name}.bias", (_RESIDUAL,)
+        yield f"{name}.bias", (RESIDUAL,)
 
 
 def _norm_has_bias(config: ModelConfig) -> bool:
@@ -145,13 +140,17 @@ def breakdown(config: ModelConfig) -> str:
 
 
 def _layer_terms(config: ModelConfig) -> list[str]:
-    rows, d_keys = config.d_model + config.bias, config.n_kv_heads * config.d_head
-    same = config.n_kv_heads == config.n_heads
-    attention = [f"4*{rows}*{config.d_model}"] if same else [f"2*{rows}*{config.d_model}", f"2*{rows}*{d_keys}"]
+    rows, d_queries, d_keys = config.d_model + config.bias, axis_length(config, QUERIES), axis_length(config, KEYS)
+    if d_queries != config.d_model:  # the output projection has another shape than those of queries, keys and values
+        attention = [f"{rows}*{d_queries}", f"2*{rows}*{d_keys}", f"{d_queries + config.bias}*{config.d_model}"]
+    elif d_keys == d_queries:
+        attention = [f"4*{rows}*{config.d_model}"]
+    else:
+        attention = [f"2*{rows}*{config.d_model}", f"2*{rows}*{d_keys}"]
     if config.qk_norm:
         attention.append(f"2*{config.d_head}")
     widen = f"{rows}*{config.d_mlp}"
-    mlp = [f"2*{widen}" if config.mlp == "swiglu" else widen, f"{config.d_mlp + config.bias}*{config.d_model}"]
+    mlp = [f"2*{widen}" if config.is_gated else widen, f"{config.d_mlp + config.bias}*{config.d_model}"]
     return [*attention, *mlp, _norm_term(config), _norm_term(config)]
 
 

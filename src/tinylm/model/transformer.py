@@ -53,7 +53,7 @@ def weighted_sum(pattern: Tensor, v: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Moves information between positions."""
 
-    def __init__(self, config: ModelConfig, tap: Tap) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads, self.d_head = config.n_heads, config.n_kv_heads, config.d_head
         d_queries, d_keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
@@ -65,7 +65,7 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.d_head, config.norm_eps) if config.qk_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.causal = config.causal
-        self.tap = tap
+        self.tap = Tap()
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -75,12 +75,13 @@ class Attention(nn.Module):
         if angles is not None:
             q, k = apply_rotary(q, angles), apply_rotary(k, angles)
         q, k, v = self.tap("q", q), self.tap("k", k), self.tap("v", v)
+        mask = None  # each query sees the keys up to its own; or (B, 1, T, S)
         if cache is not None:
-            k, v = cache.extend(k, v)  # (B, G, S, K)
+            k, v, mask = cache.extend(k, v)  # (B, G, S, K)
         k, v = self._repeat_kv(k), self._repeat_kv(v)  # (B, H, S, K)
-        # The two paths compute the same; only the written-out one has scores and a pattern to listen to.
-        z = self._attend_explicitly(q, k, v) if self.tap.hooked else self._attend_fused(q, k, v)
-        z = self.tap("z", z)  # (B, H, T, K)
+        # The two paths compute the same; only the explicit one has scores and a pattern for hooks to see.
+        attend = self._attend_explicitly if self.tap.hooks else self._attend_fused
+        z = self.tap("z", attend(q, k, v, mask))  # (B, H, T, K)
         return self.o_proj(z.transpose(1, 2).flatten(2))  # (B, T, H*K) -> (B, T, D)
 
     def _split_heads(self, x: Tensor) -> Tensor:
@@ -92,16 +93,18 @@ class Attention(nn.Module):
         shares = self.n_heads // self.n_kv_heads
         return x if shares == 1 else x.repeat_interleave(shares, dim=1)
 
-    def _attend_explicitly(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        mask = causal_mask(q.shape[2], k.shape[2], q.device) if self.causal else None
+    def _attend_explicitly(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        if self.causal and mask is None:
+            mask = causal_mask(q.shape[2], k.shape[2], q.device)
         scores = self.tap("scores", attention_scores(q, k, mask))  # (B, H, T, S)
         pattern = self.tap("pattern", scores.softmax(dim=-1))  # (B, H, T, S): each row sums to 1
         return weighted_sum(self.dropout(pattern), v)  # (B, H, T, K)
 
-    def _attend_fused(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def _attend_fused(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         queries, keys = q.shape[2], k.shape[2]
-        square = self.causal and queries == keys
-        mask = causal_mask(queries, keys, q.device) if self.causal and not square and queries > 1 else None
+        square = self.causal and mask is None and queries == keys  # its mask is drawn by torch
+        if self.causal and mask is None and not square and queries > 1:
+            mask = causal_mask(queries, keys, q.device)
         dropout = self.dropout.p if self.training else 0.0
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=square)
 
@@ -109,13 +112,13 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """Thinks at each position alone: widens, bends, and narrows again."""
 
-    def __init__(self, config: ModelConfig, tap: Tap) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.up_proj = nn.Linear(config.d_model, config.d_mlp, bias=config.bias)
         self.down_proj = nn.Linear(config.d_mlp, config.d_model, bias=config.bias)
         self.activation = ACTIVATIONS[config.mlp]
         self.dropout = nn.Dropout(config.dropout)
-        self.tap = tap
+        self.tap = Tap()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -127,8 +130,8 @@ class MLP(nn.Module):
 class GatedMLP(MLP):
     """An MLP whose hidden units are multiplied by a second, bent view of the input (SwiGLU, arXiv 2002.05202)."""
 
-    def __init__(self, config: ModelConfig, tap: Tap) -> None:
-        super().__init__(config, tap)
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
         self.gate_proj = nn.Linear(config.d_model, config.d_mlp, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -158,14 +161,14 @@ class Layer(nn.Module):
     """Add what attention found, add what the MLP computed. Pre-norm: each reads a normalised copy of the stream,
     and the stream itself runs straight through, so gradients reach the first layer undimmed."""
 
-    def __init__(self, config: ModelConfig, taps: TapRegistry, path: str) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.norm1 = make_norm(config)
-        self.attn = Attention(config, taps.at(f"{path}.attn"))
+        self.attn = Attention(config)
         self.norm2 = make_norm(config)
-        self.mlp = (GatedMLP if config.mlp == "swiglu" else MLP)(config, taps.at(path))
+        self.mlp = (GatedMLP if config.is_gated else MLP)(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.tap = taps.at(path)
+        self.tap = Tap()
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -202,36 +205,40 @@ class TinyLM(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.taps = TapRegistry()
-        self.tap = self.taps.at("")
+        self.tap = Tap()
         make_layer = PostNormLayer if config.norm_position == "post" else Layer
         with torch.random.fork_rng(devices=[]):  # torch's modules draw weights too, only for init_weights to replace
             self.embed = nn.Embedding(config.vocab_size, config.d_model)
             self.positions = make_positions(config)
-            self.layers = nn.ModuleList(
-                make_layer(config, self.taps, f"layers.{i}") for i in range(config.n_layers)
-            )
+            self.layers = nn.ModuleList(make_layer(config) for _ in range(config.n_layers))
             self.ln_f = make_norm(config)
             self.out_head = nn.Linear(config.d_model, config.vocab_size, bias=config.head_bias)
             if config.tied_embeddings:
                 self.out_head.weight = self.embed.weight
+        self.taps = TapRegistry(self)
         init_weights(self, seed)
 
-    def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """ids (B, T) int64 -> logits (B, T, V). With a cache, ids are the new ones only, and it remembers them.
+    def forward(self, ids: Tensor, cache: KVCache | None = None, position_ids: Tensor | None = None) -> Tensor:
+        """ids (B, T) int64 -> logits (B, T, V).
+
+        Args:
+            cache: keys and values of earlier positions; then `ids` are the new ones only, and the cache takes them in.
+            position_ids: (B, T) int64, ascending in each row: where each id stands, for rows that stand at positions of
+                their own. Default: next to one another, from the cache's length on.
 
         Raises:
             TinyLMError: more positions than the model has learned vectors for.
         """
         start = cache.length if cache is not None else 0
-        self._check_length(start + ids.shape[1])
-        x = self.tap("embed", self.embed(ids))  # (B, T, D)
-        x = self.positions.add(x, start)
-        angles = self.positions.angles(start, ids.shape[1], ids.device)
+        end = start + ids.shape[1] if position_ids is None else int(position_ids.max()) + 1
+        self._check_length(end)
+        if cache is not None:
+            cache.begin(end, position_ids)
+        positions = torch.arange(start, end, device=ids.device) if position_ids is None else position_ids
+        x = self.positions.add(self.tap("embed", self.embed(ids)), positions)  # (B, T, D)
+        angles = self.positions.angles(positions)
         for i, layer in enumerate(self.layers):
             x = layer(x, angles, cache.layers[i] if cache is not None else None)
-        if cache is not None:
-            cache.length = start + ids.shape[1]
         x = self.tap("ln_f", self.ln_f(x))
         return self.tap("logits", self.out_head(x))  # (B, T, V)
 

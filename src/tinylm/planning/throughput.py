@@ -80,7 +80,7 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
     """
     shape = size(REFERENCE_SIZE)["model"]
     changed = {"vocab_size": REFERENCE_VOCABULARY, "context_length": REFERENCE_LENGTH, **shape}
-    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads"})
+    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads", "d_head"})
     model = ModelConfig(**{**same, **changed})
     flops = training_flops(model.n_layers, model.d_model, model.vocab_size)
     compute = choose_compute(model, device, flops=flops * REFERENCE_ROWS * REFERENCE_LENGTH, precision=precision)

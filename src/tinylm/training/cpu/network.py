@@ -194,7 +194,7 @@ class Network:
 
     def _shape(self, rows: int, length: int) -> tuple[_Rooms, Room, Room]:
         if (rows, length) not in self._by_shape:
-            angles = self._positions.angles(0, length, torch.device("cpu"))
+            angles = self._positions.angles(torch.arange(length))
             half = self.config.d_head // 2
             cos, sin = angles or (torch.ones(length, half), torch.zeros(length, half))
             before = self._rooms.n_bytes
