@@ -21,7 +21,7 @@ _CONTEXT: Axis = ("context_length",)
 
 @dataclass(frozen=True)
 class ParameterTensor:
-    """One tensor of weights.
+    """A parameter tensor.
 
     Attributes:
         name: as in the model's state dict, e.g. `layers.0.attn.q_proj.weight`.
@@ -39,14 +39,23 @@ class ParameterTensor:
 
 
 def parameter_table(config: ModelConfig) -> list[ParameterTensor]:
-    """Every parameter tensor in the model's own order. A tied output head is the embedding, so it is not listed."""
+    """Lists the parameter tensors in the model's own order. A tied output head is the embedding and not listed.
+
+    >>> embed = parameter_table(ModelConfig.preset("notebook", vocab_size=12))[0]
+    >>> embed.name, embed.shape, embed.symbols, embed.formula, embed.count
+    ('embed.weight', (12, 32), 'vocab_size * d_model', '12 * 32', 384)
+    """
     before, layer, after = _blocks(config)
     layers = [replace(tensor, name=f"layers.{i}.{tensor.name}") for i in range(config.n_layers) for tensor in layer]
     return [*before, *layers, *after]
 
 
 def total_parameters(config: ModelConfig) -> int:
-    """How many numbers the model learns."""
+    """The number of parameters: all numbers that the model learns.
+
+    >>> total_parameters(ModelConfig.preset("notebook", vocab_size=12))
+    17932
+    """
     return _count(config, lambda _: True)
 
 
@@ -122,10 +131,12 @@ def _norm_has_bias(config: ModelConfig) -> bool:
 
 
 def breakdown(config: ModelConfig) -> str:
-    """The count as one sum, in the order embedding, layers, final norm, output head.
+    """Writes the number of parameters as one sum, in the order embedding, layers, final norm, output head.
 
-    Inside a layer: attention, MLP, the two norms; a bias makes a matrix one row taller. For the notebook:
-    `12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12`.
+    Inside a layer come attention, MLP and the two norms; a bias makes a matrix one row taller.
+
+    >>> breakdown(ModelConfig.preset("notebook", vocab_size=12))
+    '12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12'
     """
     d_model = config.d_model
     terms = [f"{config.vocab_size}*{d_model}"]
@@ -159,7 +170,7 @@ def _norm_term(config: ModelConfig) -> str:
 
 
 def flops_per_token(config: ModelConfig, length: int) -> int:
-    """Arithmetic of one forward pass over `length` tokens, divided by them.
+    """FLOPs of one forward pass over `length` tokens, divided by them.
 
     Two FLOPs for each weight of a matrix (the embedding is a look-up and free; the output head is not, tied or not),
     and two for each number in the two products of attention, the scores and the weighted sum, over the whole
@@ -175,22 +186,26 @@ def flops_per_token(config: ModelConfig, length: int) -> int:
 
 
 def training_flops_per_token(config: ModelConfig, length: int) -> int:
-    """Forward and backward: each matrix product has two in its gradient, so three times the forward pass."""
+    """FLOPs a token of a training step: three times the forward pass, for a product has two in its gradient."""
     return 3 * flops_per_token(config, length)
 
 
 def weight_bytes(config: ModelConfig, bytes_per_number: int = 4) -> int:
-    """Memory of the weights."""
+    """Memory of the weights, in bytes.
+
+    >>> weight_bytes(ModelConfig.preset("notebook", vocab_size=12))
+    71728
+    """
     return total_parameters(config) * bytes_per_number
 
 
 def kv_cache_bytes(config: ModelConfig, length: int, bytes_per_number: int = 4) -> int:
-    """Memory of the keys and values of one sequence of `length` tokens, in all layers."""
+    """Memory of the keys and values of one sequence of `length` tokens, in all layers, in bytes."""
     return 2 * config.n_layers * config.n_kv_heads * config.d_head * length * bytes_per_number
 
 
 def describe(config: ModelConfig) -> dict[str, Any]:
-    """The structure as plain data, ready for JSON: what `tinylm inspect --json` prints.
+    """Describes the structure as plain data, ready for JSON, as `tinylm inspect --json` prints it.
 
     Memory is for numbers of four bytes; the cache and the FLOPs are for the full `context_length`.
     """
@@ -208,7 +223,7 @@ def describe(config: ModelConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of the drawing: a module, what it holds, how many numbers that is, and what it does."""
+    """Line of the drawing: a module, its tensors, their numbers in all, and a remark."""
 
     depth: int
     name: str
@@ -218,7 +233,7 @@ class _Row:
 
 
 def draw(config: ModelConfig) -> str:
-    """The tree of modules for people: names, shapes (out, in), counts. The layers are all alike and drawn once."""
+    """Draws the tree of modules for people: names, shapes (out, in), counts. Layers are all alike and drawn once."""
     rows = list(_rows(config))
     labels = _branches(rows)
     wide, middle = max(map(len, labels)), max(len(row.tensors) for row in rows)
@@ -261,7 +276,7 @@ def _row(config: ModelConfig, table: list[ParameterTensor], depth: int, path: st
 
 
 def _note(config: ModelConfig, name: str) -> str:
-    """What a module does, where its name and shape do not say it."""
+    """A remark on a module, where its name and shape do not tell what it does."""
     attention = f"{config.n_heads} heads of {config.d_head}, {'causal' if config.causal else 'not causal'}"
     shared = f", {config.n_kv_heads} for keys and values" if config.n_kv_heads != config.n_heads else ""
     notes = {"attn": attention + shared, "mlp": config.mlp, "positions": config.positions,

@@ -1,4 +1,4 @@
-"""The first weights. One function, one table; a parameter that the table does not know is an error.
+"""First weights: one function, one table. A parameter that the table does not know is an error.
 
 | parameter                | "scaled" (default)            | "torch" (as the notebook's modules)       |
 |--------------------------|-------------------------------|-------------------------------------------|
@@ -26,7 +26,11 @@ _QKV = ("q_proj", "k_proj", "v_proj")
 
 
 def init_weights(model: nn.Module, seed: int) -> None:
-    """Fills every parameter in place, from a generator of its own: torch's global random state is left alone."""
+    """Fills every parameter in place, from a generator seeded with `seed`; torch's global random state is left alone.
+
+    Args:
+        model: a `TinyLM`; its config names the column of the table.
+    """
     config: ModelConfig = model.config  # type: ignore[assignment]
     generator = torch.Generator().manual_seed(seed)
     fill = _fill_as_torch if config.init == "torch" else _fill_scaled

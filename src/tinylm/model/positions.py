@@ -1,4 +1,4 @@
-"""Positions: without them attention sees a set of tokens, not a sequence. Three ways, one interface.
+"""Positions: without a signal of them attention sees a set of tokens, not a sequence. Three ways, one interface.
 
 Axis letters: B batch, T positions, D d_model, H heads, K d_head.
 A position signal is either added to the residual stream (`add`) or turns queries and keys (`angles`,
@@ -15,11 +15,11 @@ from tinylm.config.schema import ModelConfig
 from tinylm.model.layout import rotary_angles
 
 Angles = tuple[Tensor, Tensor]
-"""Cosines and sines, (T, K/2) each."""
+"""Cosines and sines, (T, K/2) each; (B, 1, T, K/2) if the rows of a batch stand at positions of their own."""
 
 
 class NoPositions(nn.Module):
-    """The notebook's choice: order is known only through the causal mask."""
+    """Absence of a signal, the notebook's choice: a model knows of order only through the causal mask."""
 
     def add(self, x: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002
         return x
@@ -29,7 +29,7 @@ class NoPositions(nn.Module):
 
 
 class LearnedPositions(NoPositions):
-    """One learned vector a position, added to the embedding (GPT-2's choice)."""
+    """Learned vectors, one a position, which are added to the embedding (GPT-2's choice)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -41,15 +41,16 @@ class LearnedPositions(NoPositions):
 
 
 class RotaryPositions(NoPositions):
-    """Turns each pair of dimensions of a query or key by an angle that grows with its position, so that their product
-    depends on the distance alone (Su et al. 2021, arXiv 2104.09864). Pairs are (i, i + K/2), as in Llama's files."""
+    """Rotary positions: turn each pair of dimensions of queries and keys by an angle that grows with the position, so
+    that their products depend on the distance alone (Su et al. 2021, arXiv 2104.09864). Pairs are (i, i + K/2), as in
+    Llama's files."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.d_head, self.theta = config.d_head, config.rope_theta
 
     def angles(self, positions: Tensor) -> Angles:
-        """(T,) or (B, T) -> cosines and sines, (T, K/2) or (B, 1, T, K/2): the 1 is for the heads."""
+        """Positions (T,) or (B, T) -> cosines and sines, (T, K/2) or (B, 1, T, K/2); the 1 is for the heads."""
         dimensions = torch.arange(0, self.d_head, 2, device=positions.device, dtype=torch.float32)
         angles = rotary_angles(positions.float(), dimensions, self.d_head, self.theta)
         if positions.dim() == 2:

@@ -21,7 +21,7 @@ Hook = Callable[[str, "Tensor"], "Tensor"]
 
 
 class TapInfo(NamedTuple):
-    """One row of `TAPS`.
+    """Row of `TAPS`: a tap.
 
     Attributes:
         name: the full name, with `i` for the number of a layer.

@@ -4,13 +4,13 @@
                          └─► norm1 ─► attention ┘  └─► norm2 ─► MLP ┘
                          └──────────────── one layer ─────────────┘
 
-The line x is the residual stream: every layer reads it and adds to it. Attention moves information between positions;
-the MLP thinks at each position alone. (That is the pre-norm wiring; the post-norm one of the notebook is below.)
+The line x is the residual stream: every layer reads the stream and adds to it. Attention moves information between
+positions; the MLP computes at each position alone. (That is the pre-norm wiring; `PostNormLayer` is the notebook's.)
 
 Axis letters:  B batch   T query positions   S key positions   D d_model   H heads   G key/value heads   K d_head
                F d_mlp   V vocabulary
 
-Every `self.tap(name, ...)` gives an activation its name (taps.py); it changes nothing. Not here: the loss and training
+A line `self.tap(name, ...)` gives an activation its name (taps.py) and changes nothing. Not here: the loss and training
 (training/), choosing the next id (generation/), the cache's own storage (kv_cache.py), first weights (init.py).
 """
 
@@ -33,12 +33,17 @@ from tinylm.model.taps import Tap, TapRegistry
 
 
 def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
-    """(T, S), True = may attend: the last query stands at the last key, and nobody looks ahead."""
+    """Makes the mask (T, S), True = may attend: the last query stands at the last key, and no query sees a later key.
+
+    >>> causal_mask(2, 4).int()
+    tensor([[1, 1, 1, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
+    """
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 def attention_scores(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
-    """How well each query matches each key: (B, H, T, K), (B, H, S, K), (T, S) -> (B, H, T, S)."""
+    """Scores of queries with keys: (B, H, T, K), (B, H, S, K), mask (T, S) -> (B, H, T, S), -inf where masked."""
     # A sum of K products grows with the root of K; dividing by it keeps the softmax from saturating
     # (Vaswani et al. 2017, arXiv 1706.03762, section 3.2.1).
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -46,12 +51,15 @@ def attention_scores(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def weighted_sum(pattern: Tensor, v: Tensor) -> Tensor:
-    """Each position takes its share of what the others offer: (B, H, T, S), (B, H, S, K) -> (B, H, T, K)."""
+    """The values, summed with the shares of the pattern as weights: (B, H, T, S), (B, H, S, K) -> (B, H, T, K)."""
     return pattern @ v
 
 
 class Attention(nn.Module):
-    """Moves information between positions."""
+    """Multi-head attention: moves information between positions (Vaswani et al. 2017, arXiv 1706.03762).
+
+    With fewer key/value heads than heads it is grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245).
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -68,7 +76,12 @@ class Attention(nn.Module):
         self.tap = Tap()
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
+        """x (B, T, D) -> (B, T, D).
+
+        Args:
+            angles: of rotary positions, by which queries and keys are turned; None leaves them as they are.
+            cache: keys and values of earlier positions; takes in the new ones.
+        """
         q = self.q_norm(self._split_heads(self.q_proj(x)))  # (B, H, T, K): what each position looks for
         k = self.k_norm(self._split_heads(self.k_proj(x)))  # (B, G, T, K): what each position is found by
         v = self._split_heads(self.v_proj(x))  # (B, G, T, K): what each position hands over
@@ -90,8 +103,8 @@ class Attention(nn.Module):
 
     def _repeat_kv(self, x: Tensor) -> Tensor:
         """Grouped-query attention: each key/value head serves H/G query heads. (B, G, S, K) -> (B, H, S, K)."""
-        shares = self.n_heads // self.n_kv_heads
-        return x if shares == 1 else x.repeat_interleave(shares, dim=1)
+        queries = self.n_heads // self.n_kv_heads
+        return x if queries == 1 else x.repeat_interleave(queries, dim=1)
 
     def _attend_explicitly(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         if self.causal and mask is None:
@@ -110,7 +123,8 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Thinks at each position alone: widens, bends, and narrows again."""
+    """Multi-layer perceptron: computes at each position alone. Widens D to F, applies an activation function, and
+    narrows again."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -128,7 +142,8 @@ class MLP(nn.Module):
 
 
 class GatedMLP(MLP):
-    """An MLP whose hidden units are multiplied by a second, bent view of the input (SwiGLU, arXiv 2002.05202)."""
+    """An MLP whose hidden units are multiplied by the activation of a second view of the input, the gate (SwiGLU,
+    Shazeer 2020, arXiv 2002.05202)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -158,8 +173,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Layer(nn.Module):
-    """Add what attention found, add what the MLP computed. Pre-norm: each reads a normalised copy of the stream,
-    and the stream itself runs straight through, so gradients reach the first layer undimmed."""
+    """Layer: adds what attention found, then what the MLP computed, to the residual stream. Pre-norm: each of the
+    two reads a normalised copy of the stream, and the stream itself runs straight through, so gradients reach the first
+    layer undimmed."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -184,8 +200,8 @@ class Layer(nn.Module):
 
 
 class PostNormLayer(Layer):
-    """The same two sentences, but the stream itself is normalised after each: the wiring of the original transformer,
-    of torch.nn.TransformerEncoderLayer, and so of the notebook."""
+    """Layer whose stream is normalised after each of the two sums: the wiring of the original transformer, of
+    torch.nn.TransformerEncoderLayer, and so of the notebook."""
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -198,8 +214,15 @@ class TinyLM(nn.Module):
     """A language model: ids in, one score for every possible next token out.
 
     Args:
-        config: its shape.
+        config: the shape of the model.
         seed: of the first weights (init.py).
+
+    Attributes:
+        taps: the hooks on its activations (taps.py).
+
+    >>> model = TinyLM(ModelConfig.preset("notebook", vocab_size=12))
+    >>> model(torch.tensor([[1, 5, 7]])).shape  # (B, T, V)
+    torch.Size([1, 3, 12])
     """
 
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
@@ -223,8 +246,8 @@ class TinyLM(nn.Module):
 
         Args:
             cache: keys and values of earlier positions; then `ids` are the new ones only, and the cache takes them in.
-            position_ids: (B, T) int64, ascending in each row: where each id stands, for rows that stand at positions of
-                their own. Default: next to one another, from the cache's length on.
+            position_ids: (B, T) int64, where each id stands, for rows that stand at positions of their own. Default:
+                the ids of a row stand side by side, from the cache's length on.
 
         Raises:
             TinyLMError: more positions than the model has learned vectors for.
