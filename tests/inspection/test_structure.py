@@ -33,7 +33,7 @@ def configs(draw):
         mlp=draw(st.sampled_from(("relu", "swiglu"))), norm=draw(st.sampled_from(("layernorm", "rmsnorm"))),
         norm_position=draw(st.sampled_from(("pre", "post"))), qk_norm=draw(st.booleans()), bias=draw(st.booleans()),
         positions=draw(st.sampled_from(("none", "learned", "rotary"))), tied_embeddings=tied,
-        head_bias=not tied and draw(st.booleans()),
+        head_bias=not tied and draw(st.booleans()), **draw(st.sampled_from(({}, {"d_head": 6}, {"d_head": 2}))),
     )
 
 
@@ -83,7 +83,7 @@ def test_memory_is_that_of_the_tensors(preset):
 @settings(derandomize=True, deadline=None, max_examples=12)
 @given(config=configs(), length=st.integers(1, 20))
 def test_flops_are_those_that_torch_counts(config, length):
-    """Listening, so that attention is written out and each of its products is counted as a matrix product."""
+    """Hooked, so that attention is written out and each of its products is counted as a matrix product."""
     model, ids = TinyLM(config), torch.zeros(2, length, dtype=torch.int64)
     with FlopCounterMode(display=False) as forward, hooked(model, lambda _, activation: activation):
         logits = model(ids)
