@@ -1,4 +1,4 @@
-"""What is counted from the config alone is what the real module has and does."""
+"""Counts from the config alone are what the real module has and does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTEBOOK_SUM = "12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12
 
 @st.composite
 def configs(draw):
-    """Every choice that changes a shape; all lengths different from each other, so that none passes for another."""
+    """Configs with every choice that changes a shape; all lengths differ, so that none passes for another."""
     tied, kv_heads = draw(st.booleans()), draw(st.sampled_from((1, 2, 4)))
     return ModelConfig(
         vocab_size=draw(st.integers(50, 60)), context_length=draw(st.integers(20, 30)), d_model=16, n_heads=4,

@@ -1,4 +1,4 @@
-"""One forward pass by name, and what each layer would have predicted."""
+"""Trace of one forward pass by name, and the prediction of each layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention's two paths compute the same: written out (while somebody listens) and fused."""
+"""Attention's two paths compute the same: written out (under a hook) and fused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every member of the family: the shape of the logits, causality, and that the cache changes nothing."""
+"""Properties of every member of the family: the shape of the logits, causality, and that the cache changes nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_without_the_mask_the_future_reaches_the_past(make_model, make_ids, pres
 
 @pytest.mark.parametrize("preset", ["gpt2", "llama", "qwen3", "tinylm"])
 def test_position_matters_except_in_the_notebook(make_model, make_ids, preset):
-    """With a token between them exchanged, two earlier ones are another sentence, but not to a set."""
+    """Two earlier tokens that change places make another sentence, but not another set."""
     for name, differs in ((preset, True), ("notebook", False)):
         config = ModelConfig.preset(name, **{**SMALL, "n_layers": 1})
         model, ids = make_model(config), make_ids(config, 1, 5)

@@ -19,7 +19,7 @@ SMALL = {"vocab_size": 37, "d_model": 32, "n_layers": 2, "n_heads": 4, "context_
 
 
 def shared_settings(config: ModelConfig) -> dict:
-    """What LlamaConfig and Qwen3Config have in common."""
+    """Settings that LlamaConfig and Qwen3Config have in common."""
     return {
         "vocab_size": config.vocab_size, "hidden_size": config.d_model, "intermediate_size": config.d_mlp,
         "num_hidden_layers": config.n_layers, "num_attention_heads": config.n_heads,

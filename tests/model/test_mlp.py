@@ -1,4 +1,4 @@
-"""What an MLP computes, written out once more with its own weights."""
+"""An MLP computes what its formula says, written out once more with its own weights."""
 
 from __future__ import annotations
 

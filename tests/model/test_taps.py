@@ -1,4 +1,4 @@
-"""Every activation has its name, can be heard and changed under it, and costs nothing while nobody listens."""
+"""Taps: an activation has its name, hooks can watch and change it under that name, and without hooks it costs nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_shapes_of_the_legend(model, ids):
 
 
 def test_hooks_change_nothing(model, ids):
-    """In double precision, where the rounding of the two attention paths is far below any real difference."""
+    """Double precision keeps the rounding of the two attention paths far below any real difference."""
     model.double()
     with torch.no_grad():
         assert (hear(model, ids)["logits"] - model(ids)).abs().max() <= 1e-12
@@ -68,7 +68,7 @@ def test_a_row_of_the_pattern_sums_to_one_and_looks_only_back(model, ids):
 
 
 def test_the_activations_belong_together(model, ids):
-    """Where one flows into the next without a weight between them, the numbers say so."""
+    """Activations that flow into the next one without a weight between them agree in their numbers."""
     heard = hear(model, ids)
     assert torch.equal(heard["layers.0.resid_post"], heard["layers.1.resid_pre"])
     for i in (0, 1):
@@ -102,7 +102,7 @@ def test_only_the_names_asked_for(model, ids):
     assert list(heard) == ["layers.1.attn.pattern", "logits"]
 
 
-def test_nobody_listens_afterwards(model, ids):
+def test_no_hook_is_left_afterwards(model, ids):
     with hooked(model, lambda _, activation: activation):
         assert model.taps.hooks
     assert not model.taps.hooks
