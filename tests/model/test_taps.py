@@ -1,4 +1,4 @@
-"""Taps: an activation has its name, hooks can watch and change it under that name, and without hooks it costs nothing."""
+"""Taps: an activation has its name, hooks can watch and change it under it, and without hooks it costs nothing."""
 
 from __future__ import annotations
 
