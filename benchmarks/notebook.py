@@ -38,7 +38,7 @@ def train_tinylm() -> Run:
     split = split_corpus(open_corpus("hello", documents=data.documents), 0)
     tokenizer = train_tokenizer(split, data.tokenizer, unknown_token=data.unknown_token)
     shape = ModelConfig(vocab_size=tokenizer.vocab_size, **chosen["model"])
-    rows = Rows(build_dataset(split, tokenizer).train, layout=data.rows, context_length=shape.context_length,
+    rows = Rows(build_dataset(split, tokenizer).train, packing=data.packing, context_length=shape.context_length,
                 target_padding=tokenizer.pad_id)
     train = TrainConfig(**{**chosen["train"], "batch_size": rows.rows_per_epoch})
     flops = training_flops_per_token(shape, shape.context_length) * shape.context_length * train.batch_size

@@ -141,13 +141,13 @@ def run_cell(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
     model = TinyLM(model_config, config.seed)
     compute = choose_compute(model_config, torch.device("cpu"), flops=math.inf, precision=config.precision)
     judging = loss_of(model, compute)
-    held_out = Rows(data.validation, layout="windows", context_length=cell.context)
+    held_out = Rows(data.validation, packing="windows", context_length=cell.context)
 
     def validate() -> float:
         nats, n = evaluate(model, held_out.evaluation(8192 // cell.context), loss_of=judging)
         return nats / n
 
-    rows = Rows(data.train, layout="windows", context_length=cell.context, seed=config.seed)
+    rows = Rows(data.train, packing="windows", context_length=cell.context, seed=config.seed)
     training = Training(model, make_optimizers(model, config, compute), rows, config, StepHorizon(steps), validate,
                         compute=compute)
     started, curve = time.perf_counter(), []

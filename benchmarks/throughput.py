@@ -34,7 +34,7 @@ def tinylm_step() -> Iterator[Step]:
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
-    from tinylm.training.backend import Backward, choose_compute
+    from tinylm.training.backend import TrainingBackend, choose_compute
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.step import train_step
 
@@ -44,9 +44,9 @@ def tinylm_step() -> Iterator[Step]:
     compute = choose_compute(shape, torch.device("cpu"), flops=flops * CONTEXT * ROWS, precision=train.precision)
     with flush_denormals(), compute.running():
         model = TinyLM(shape)
-        optimizers, backward = make_optimizers(model, train, compute), Backward(model, compute)
+        optimizers, backend = make_optimizers(model, train, compute), TrainingBackend(model, compute)
         yield lambda inputs, targets: train_step(model, optimizers, [(inputs, targets)], grad_clip=train.grad_clip,
-                                                 backward=backward)
+                                                 backend=backend)
 
 
 @contextmanager
