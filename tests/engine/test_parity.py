@@ -25,7 +25,7 @@ Rounding = Callable[[torch.Tensor], torch.Tensor]
 SHAPES = [{}, {"d_model": 60, "n_heads": 5, "n_kv_heads": 1, "d_mlp": 77, "positions": "learned", "bias": True},
           {"norm_position": "post", "norm": "layernorm", "mlp": "gelu", "head_bias": True, "positions": "none"},
           {"mlp": "squared_relu", "tied_embeddings": True, "d_model": 96, "n_heads": 2, "qk_norm": False},
-          {"n_layers": 0}]
+          {"d_head": 24, "n_kv_heads": 2}, {"d_head": 6, "bias": True, "mlp": "relu"}, {"n_layers": 0}]
 any_config = st.from_type(ModelConfig).map(lambda config: config.model_copy(update={"causal": True}))
 
 

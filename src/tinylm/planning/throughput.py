@@ -27,7 +27,8 @@ from tinylm.training.step import train_step
 
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
-SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
+SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head",
+                    "d_mlp")
 MIN_REPEATS, MAX_REPEATS = 2, 9
 """Times that something is done to get one figure."""
 ROWS_PER_CORE = 2

@@ -90,7 +90,7 @@ class _Shapes:
 
     def __init__(self, config: ModelConfig, rows: int, length: int) -> None:
         n, heads, shared, half = rows * length, config.n_heads, config.n_kv_heads, config.d_head // 2
-        pres = 2 if config.mlp == "swiglu" else 1
+        pres = 2 if config.is_gated else 1
         self.tokens = (n,)
         self.stream, self.hidden, self.logits = (n, config.d_model), (n, config.d_mlp), (n, config.vocab_size)
         self.pre = (n, pres * config.d_mlp), (n, *((2,) if pres == 2 else ()), config.d_mlp)
