@@ -121,10 +121,12 @@ def of_8_bits(matrix: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(numbers * scales[:, None])
 
 
+@pytest.mark.parametrize("values", [{}, {"d_head": 24, "n_kv_heads": 2}], ids=str)
 @pytest.mark.parametrize(("weight_dtype", "rounding"), [("bf16", lambda each: each.bfloat16().float()),
                                                    ("int8", of_8_bits)])
-def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(weight_dtype: str, rounding: Rounding) -> None:
-    config = shape()
+def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(weight_dtype: str, rounding: Rounding,
+                                                                      values: dict[str, object]) -> None:
+    config = shape(**values)
     model, ids = make_model(config), make_ids(config, 1, 50)[0].tolist()
     rounded = TinyLM(config).eval()
     rounded.load_state_dict({name: rounding(each) if each.dim() == 2 and name != "embed.weight" else each

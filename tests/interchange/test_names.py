@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table
 from tinylm.interchange.names import MODULE_NAMES, from_hugging_face, tensor_names, to_hugging_face
+
+PAGE = Path(__file__).parents[2] / "docs" / "NAMES.md"
 
 
 def tensors(preset, **chosen):
@@ -53,3 +57,22 @@ def test_what_has_no_name_there(name):
 def test_what_has_no_name_here():
     with pytest.raises(TinyLMError, match="inv_freq"):
         from_hugging_face({"model.rotary_emb.inv_freq": np.ones(4)}, "llama", 3)
+
+
+@pytest.mark.parametrize(("column", "architecture", "layer"), [
+    (2, "gpt2", "transformer.h.i."), (3, "llama", "model.layers.i.")])
+def test_the_table_of_the_docs_has_these_names(column, architecture, layer):
+    """Column of the table of modules: the name less its prefix; of a stacked matrix the first part tells the name."""
+    section = PAGE.read_text(encoding="utf-8").split("## Modules\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| `")]
+    cells = {row[0].strip("`").replace("layers.0", "layers.i"): row[column] for row in rows}
+    modules = MODULE_NAMES[architecture].modules
+    assert modules.keys() <= cells.keys()
+    for name in cells.keys() - {"layers.i", "layers.i.attn", "layers.i.mlp"}:
+        theirs = modules.get(name)
+        if theirs is None:
+            assert cells[name].startswith("–"), name
+        elif "third" in cells[name]:
+            assert theirs.endswith("c_attn"), name
+        else:
+            assert f"`{theirs.removeprefix(layer).removeprefix('transformer.').removeprefix('model.')}`" in cells[name]

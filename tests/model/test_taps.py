@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.model.taps import TAPS, Tap, capture, hooked, tap_names
 
+PAGE = Path(__file__).parents[2] / "docs" / "NAMES.md"
 B, T, D, H, G, K, F, V = 2, 5, 32, 4, 2, 8, 48, 11
 SIZES = {"vocab_size": V, "d_model": D, "n_layers": 2, "n_heads": H, "n_kv_heads": G, "d_mlp": F, "context_length": T}
 
@@ -179,6 +181,12 @@ def test_the_table_of_taps_names_them_with_their_shapes(model, ids):
     for name, activation in heard.items():
         letters = table[re.sub(r"layers\.\d", "layers.i", name)].shape.strip("()").split(", ")
         assert tuple(sizes[letter] for letter in letters) == activation.shape, name
+
+
+def test_the_page_of_names_has_the_table_of_taps():
+    section = PAGE.read_text(encoding="utf-8").split("## Activations\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ")[:3] for line in section.splitlines() if line.startswith("| `")]
+    assert [(name.strip("| `"), shape, about) for name, shape, about in rows] == [tuple(tap) for tap in TAPS]
 
 
 def test_a_copy_of_a_model_has_taps_of_its_own(model, ids):
