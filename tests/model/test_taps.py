@@ -36,18 +36,18 @@ def ids(model, make_ids):
     return make_ids(model.config, B, T)
 
 
-def hear(model, ids):
-    with torch.no_grad(), capture(model) as heard:
+def record(model, ids):
+    with torch.no_grad(), capture(model) as kept:
         model(ids)
-    return heard
+    return kept
 
 
 def test_the_names_in_the_order_they_arise(model, ids):
-    assert list(hear(model, ids)) == NAMES
+    assert list(record(model, ids)) == NAMES
 
 
 def test_the_shapes_of_the_legend(model, ids):
-    for name, activation in hear(model, ids).items():
+    for name, activation in record(model, ids).items():
         assert activation.shape == LEGEND[name.removeprefix("layers.0.").removeprefix("layers.1.")], name
 
 
@@ -55,14 +55,14 @@ def test_hooks_change_nothing(model, ids):
     """Double precision keeps the rounding of the two attention paths far below any real difference."""
     model.double()
     with torch.no_grad():
-        assert (hear(model, ids)["logits"] - model(ids)).abs().max() <= 1e-12
+        assert (record(model, ids)["logits"] - model(ids)).abs().max() <= 1e-12
 
 
 def test_a_row_of_the_pattern_sums_to_one_and_looks_only_back(model, ids):
-    heard = hear(model, ids)
+    kept = record(model, ids)
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
     for i in (0, 1):
-        pattern, scores = heard[f"layers.{i}.attn.pattern"], heard[f"layers.{i}.attn.scores"]
+        pattern, scores = kept[f"layers.{i}.attn.pattern"], kept[f"layers.{i}.attn.scores"]
         torch.testing.assert_close(pattern.sum(-1), torch.ones(B, H, T))
         assert (pattern[..., future] == 0).all()
         assert (pattern[..., ~future] > 0).all()
@@ -71,16 +71,16 @@ def test_a_row_of_the_pattern_sums_to_one_and_looks_only_back(model, ids):
 
 def test_the_activations_belong_together(model, ids):
     """Activations that flow into the next one without a weight between them agree in their numbers."""
-    heard = hear(model, ids)
-    assert torch.equal(heard["layers.0.resid_post"], heard["layers.1.resid_pre"])
+    kept = record(model, ids)
+    assert torch.equal(kept["layers.0.resid_post"], kept["layers.1.resid_pre"])
     for i in (0, 1):
         at = f"layers.{i}"
-        shared = heard[f"{at}.attn.v"].repeat_interleave(H // G, dim=1)
-        torch.testing.assert_close(heard[f"{at}.attn.pattern"] @ shared, heard[f"{at}.attn.z"])
+        shared = kept[f"{at}.attn.v"].repeat_interleave(H // G, dim=1)
+        torch.testing.assert_close(kept[f"{at}.attn.pattern"] @ shared, kept[f"{at}.attn.z"])
         if model.config.norm_position == "pre":
-            mid = heard[f"{at}.resid_pre"] + heard[f"{at}.attn_out"]
-            torch.testing.assert_close(mid, heard[f"{at}.resid_mid"])
-            torch.testing.assert_close(mid + heard[f"{at}.mlp_out"], heard[f"{at}.resid_post"])
+            mid = kept[f"{at}.resid_pre"] + kept[f"{at}.attn_out"]
+            torch.testing.assert_close(mid, kept[f"{at}.resid_mid"])
+            torch.testing.assert_close(mid + kept[f"{at}.mlp_out"], kept[f"{at}.resid_post"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,8 +88,8 @@ def test_what_a_hook_returns_flows_on(make_model, make_ids, name):
     model = make_model(ModelConfig.preset("tinylm", **SIZES))
     ids = make_ids(model.config, B, T)
 
-    def swap_the_two_texts(heard, activation):
-        return activation.flip(0) if heard == name else activation
+    def swap_the_two_texts(tapped, activation):
+        return activation.flip(0) if tapped == name else activation
 
     with torch.no_grad():
         plain = model(ids)
@@ -99,9 +99,9 @@ def test_what_a_hook_returns_flows_on(make_model, make_ids, name):
 
 
 def test_only_the_names_asked_for(model, ids):
-    with capture(model, names=["logits", "layers.1.attn.pattern"]) as heard:
+    with capture(model, names=["logits", "layers.1.attn.pattern"]) as kept:
         model(ids)
-    assert list(heard) == ["layers.1.attn.pattern", "logits"]
+    assert list(kept) == ["layers.1.attn.pattern", "logits"]
 
 
 def test_no_hook_is_left_afterwards(model, ids):
@@ -143,7 +143,7 @@ def test_ablation_and_capture_combine(model, ids):
     def ablate(tapped, activation):
         return torch.zeros_like(activation) if tapped == name else activation
 
-    plain = hear(model, ids)
+    plain = record(model, ids)
     with torch.no_grad(), hooked(model, ablate), capture(model) as after:
         model(ids)
     with torch.no_grad(), capture(model) as before, hooked(model, ablate):
@@ -157,7 +157,7 @@ def test_ablation_and_capture_combine(model, ids):
 
 
 def test_hooks_of_one_block_are_applied_in_order(model, ids):
-    plain = hear(model, ids)["embed"]
+    plain = record(model, ids)["embed"]
     with torch.no_grad(), capture(model, ["embed"]) as first, hooked(model, _doubled, _plus_one), \
             capture(model, ["embed"]) as last:
         model(ids)
@@ -176,9 +176,9 @@ def _plus_one(name, activation):
 def test_the_table_of_taps_names_them_with_their_shapes(model, ids):
     """TAPS is what a model has: the same names in the same order, and the shape of each."""
     sizes = {"B": B, "T": T, "S": T, "D": D, "H": H, "G": G, "K": K, "F": F, "V": V}
-    heard, table = hear(model, ids), {tap.name: tap for tap in TAPS}
-    assert tap_names(2) == list(heard)
-    for name, activation in heard.items():
+    kept, table = record(model, ids), {tap.name: tap for tap in TAPS}
+    assert tap_names(2) == list(kept)
+    for name, activation in kept.items():
         letters = table[re.sub(r"layers\.\d", "layers.i", name)].shape.strip("()").split(", ")
         assert tuple(sizes[letter] for letter in letters) == activation.shape, name
 
@@ -191,11 +191,11 @@ def test_the_page_of_names_has_the_table_of_taps():
 
 def test_a_copy_of_a_model_has_taps_of_its_own(model, ids):
     twin = copy.deepcopy(model)
-    with capture(twin) as heard:
+    with capture(twin) as kept:
         model(ids)
-        assert not heard
+        assert not kept
         twin(ids)
-    assert list(heard) == NAMES
+    assert list(kept) == NAMES
 
 
 def test_without_a_hook_nothing_is_computed_for_it(model, ids, monkeypatch):
