@@ -1,7 +1,8 @@
 """The key/value cache: keys and values of earlier positions do not change, so each is computed once.
 
-The keys and values of position p lie in slot p. Rows of a batch may so stand at different positions: what a row writes
-at a position replaces what was there, and a mask hides the slots beyond the row's own position from its queries.
+The keys and values of position p lie in slot p. So rows of a batch may stand at different positions: what a row writes
+at a position replaces what was there, and a mask hides the slots beyond the row's own position from its queries. Rows
+that have parted need `position_ids` in every later call.
 
 Axis letters: B batch, S key positions so far, T new positions, G key/value heads, K d_head.
 """
@@ -28,6 +29,15 @@ class KVCache:
     Attributes:
         layers: one `LayerCache` each.
         length: positions held so far; of rows at different positions, those of the longest.
+
+    >>> from tinylm import ModelConfig, TinyLM
+    >>> model = TinyLM(ModelConfig(vocab_size=5))
+    >>> cache = KVCache(model.config, batch=2, capacity=8)
+    >>> prompts = torch.tensor([[1, 2, 3, 4], [1, 2, 0, 0]])  # of 4 ids and of 2, which is filled up
+    >>> model(prompts, cache).shape, cache.length
+    (torch.Size([2, 4, 5]), 4)
+    >>> model(torch.tensor([[3], [3]]), cache, torch.tensor([[4], [2]])).shape, cache.length
+    (torch.Size([2, 1, 5]), 5)
     """
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, *, device: torch.device | str = "cpu",
