@@ -67,12 +67,7 @@ class CpuGradients:
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
-        """Adds the gradients of the summed loss over `n_targets` to those in `.grad`, if any.
-
-        Args:
-            inputs, targets: (B, T) ids.
-            n_targets: the number by which the loss is divided.
-            dropout_seed: of this batch.
+        """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
 
         Returns:
             the summed loss in nats, ().
@@ -179,7 +174,7 @@ class _Weights:
 
 
 class _Gradients:
-    """Gradients that one core sums, all in one piece of memory."""
+    """The gradients that one core sums up, all in one piece of memory."""
 
     def __init__(self, model: TinyLM) -> None:
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}

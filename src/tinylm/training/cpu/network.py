@@ -71,11 +71,6 @@ class Dropout(NamedTuple):
         kernels.apply_dropout(flat, self.rate, self.keys[layer, site], first * (flat.shape[0] // x.a.shape[0]))
 
 
-def _pattern_dropout(dropout: Dropout | None, layer: int, first: int) -> tuple[float, int, int]:
-    """The arguments rate, key and first of attention (attention.py); rate 0 without dropout."""
-    return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
-
-
 MAX_PRODUCT_NUMBERS = 1 << 20
 """The most numbers of a product at once where torch cannot be told where to put the result."""
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
@@ -160,6 +155,26 @@ def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.d
     return pool.n_bytes
 
 
+class _Pass(NamedTuple):
+    """A pass over some rows of a batch: where it computes, the angles of its positions, and its dropout."""
+
+    buffers: _Buffers
+    cos: Buffer
+    sin: Buffer
+    dropout: Dropout | None
+    first_row: int
+
+    def drop(self, x: Buffer, layer: int, site: int) -> None:
+        """Applies dropout, if any, to the tokens of x in place."""
+        if self.dropout:
+            self.dropout.apply(x, layer, site, self.first_row * self.buffers.length)
+
+    def pattern_dropout(self, layer: int, n_heads: int) -> tuple[float, int, int]:
+        """The arguments rate, key and first of attention (attention.py); rate 0 without dropout."""
+        first = self.first_row * n_heads
+        return (self.dropout.rate, int(self.dropout.keys[layer, PATTERN]), first) if self.dropout else (0.0, 0, first)
+
+
 class Network:
     """The transformer of one thread.
 
@@ -190,21 +205,17 @@ class Network:
         Returns:
             the summed loss in nats, not times `factor`.
         """
-        buffers, cos, sin = self._shape(*ids.shape)
-        self._forward(buffers, ids, cos, sin, dropout, first_row)
-        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
-                                            buffers.row.a)
-        self._backward(buffers, ids, cos, sin, dropout, first_row)
+        run = _Pass(*self._shape(*ids.shape), dropout, first_row)
+        nats = self._forward(run, ids, targets, factor)
+        self._backward(run, ids)
         return nats
 
     def loss(self, ids: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
         """The summed loss in nats of some rows, ids and targets (B, T), without dropout."""
-        buffers, cos, sin = self._shape(*ids.shape)
-        self._forward(buffers, ids, cos, sin, None, 0)
-        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(0), buffers.row.a)
-        return nats
+        return self._forward(_Pass(*self._shape(*ids.shape), dropout=None, first_row=0), ids, targets, 0.0)
 
     def _shape(self, rows: int, length: int) -> tuple[_Buffers, Buffer, Buffer]:
+        """The buffers for rows of a length, and cos and sin of its positions."""
         if (rows, length) not in self._by_shape:
             angles = self._positions.angles(torch.arange(length))
             half = self.config.d_head // 2
@@ -218,9 +229,9 @@ class Network:
 
     # ---- forward
 
-    def _forward(self, buffers: _Buffers, ids: NDArray[np.int64], cos: Buffer, sin: Buffer, dropout: Dropout | None,
-                 first_row: int) -> None:
-        weights, layers = self.weights, buffers.layers
+    def _forward(self, run: _Pass, ids: NDArray[np.int64], targets: NDArray[np.int64], factor: float) -> float:
+        """Computes the summed loss. The logits become its gradient, times `factor`."""
+        weights, buffers, layers = self.weights, run.buffers, run.buffers.layers
         x = layers[0].x if layers else buffers.x
         kernels.embed(ids.reshape(-1), weights.embed.a, x.a)
         if not layers:
@@ -228,41 +239,42 @@ class Network:
         else:
             kernels.norm(x.a, weights.layers[0].norm1.a, self._eps, layers[0].h1.a, layers[0].rstd1.a)
         for i, (layer, w) in enumerate(zip(layers, weights.layers, strict=True)):
-            self._attend(buffers, layer, w, cos, sin, dropout, i, first_row)
+            self._attend(run, i)
             kernels.add_norm(layer.x.a, buffers.branch.a, w.norm2.a, self._eps, layer.mid.a, layer.h2.a, layer.rstd2.a)
-            self._mlp(buffers, layer, w, dropout, i, first_row)
+            self._mlp(run, i)
             last = i + 1 == len(layers)
             after, weight = (buffers, weights.ln_f) if last else (layers[i + 1], weights.layers[i + 1].norm1)
             h, rstd = (buffers.h, buffers.rstd) if last else (layers[i + 1].h1, layers[i + 1].rstd1)
             kernels.add_norm(layer.mid.a, buffers.branch.a, weight.a, self._eps, after.x.a, h.a, rstd.a)
         _multiply(buffers.h.t, weights.head.t, buffers.logits.t)
+        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
+                                            buffers.row.a)
+        return nats
 
-    def _attend(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, cos: Buffer, sin: Buffer,
-                dropout: Dropout | None, i: int, first_row: int) -> None:
+    def _attend(self, run: _Pass, i: int) -> None:
+        """Computes the attention of layer i: h1 -> branch."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
         _multiply(layer.h1.t, w.qkv.t, layer.qkv.t)
-        attention.attend(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
-                         *_pattern_dropout(dropout, i, first_row * self.config.n_heads), layer.z.a, buffers.heads.a,
+        attention.attend(layer.qkv.a, run.cos.a, run.sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
+                         *run.pattern_dropout(i, self.config.n_heads), layer.z.a, buffers.heads.a,
                          buffers.transposed.a, buffers.blocks.a, buffers.rstd_heads.a)
         _multiply(layer.z.t, w.o.t, buffers.branch.t)
-        if dropout:
-            dropout.apply(buffers.branch, i, ATTN_OUT, first_row * buffers.length)
+        run.drop(buffers.branch, i, ATTN_OUT)
 
-    def _mlp(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, dropout: Dropout | None, i: int,
-               first_row: int) -> None:
-        first_token = first_row * buffers.length
+    def _mlp(self, run: _Pass, i: int) -> None:
+        """Computes the MLP of layer i: h2 -> branch."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
         _multiply(layer.h2.t, w.up.t, layer.pre.t)
         self._activation(layer.pre.a, layer.post.a)
-        if dropout:
-            dropout.apply(layer.post, i, MLP_POST, first_token)
+        run.drop(layer.post, i, MLP_POST)
         _multiply(layer.post.t, w.down.t, buffers.branch.t)
-        if dropout:
-            dropout.apply(buffers.branch, i, MLP_OUT, first_token)
+        run.drop(buffers.branch, i, MLP_OUT)
 
     # ---- backward
 
-    def _backward(self, buffers: _Buffers, ids: NDArray[np.int64], cos: Buffer, sin: Buffer, dropout: Dropout | None,
-                  first_row: int) -> None:
-        weights, gradients, layers = self.weights, self.gradients, buffers.layers
+    def _backward(self, run: _Pass, ids: NDArray[np.int64]) -> None:
+        """Adds all gradients, from those of the logits down to those of the embedding."""
+        weights, gradients, buffers, layers = self.weights, self.gradients, run.buffers, run.buffers.layers
         assert gradients is not None
         self._weight_gradient(buffers.logits.t, buffers.h.t, gradients.head)
         torch.mm(buffers.logits.t, weights.head.t, out=buffers.dh.t)
@@ -271,42 +283,40 @@ class Network:
                               buffers.branch.a)
         for i in reversed(range(len(layers))):
             layer, w, g = layers[i], weights.layers[i], gradients.layers[i]
-            self._mlp_backward(buffers, layer, w, g, dropout, i, first_row)
+            self._mlp_backward(run, i, g)
             kernels.norm_backward(buffers.dh.a, layer.mid.a, layer.rstd2.a, w.norm2.a, buffers.dx.a, g.norm2.a,
                                   buffers.branch.a)
-            self._attend_backward(buffers, layer, w, g, cos, sin, dropout, i, first_row)
+            self._attend_backward(run, i, g)
             kernels.norm_backward(buffers.dh.a, layer.x.a, layer.rstd1.a, w.norm1.a, buffers.dx.a, g.norm1.a,
                                   buffers.branch.a)
         kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
 
-    def _mlp_backward(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, g: LayerTensors,
-                        dropout: Dropout | None, i: int, first_row: int) -> None:
-        first_token = first_row * buffers.length
-        if dropout:
-            dropout.apply(buffers.branch, i, MLP_OUT, first_token)
+    def _mlp_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
+        """Backpropagates the gradient in `branch` through the MLP of layer i to dh."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
+        run.drop(buffers.branch, i, MLP_OUT)
         self._weight_gradient(buffers.branch.t, layer.post.t, g.down)
         torch.mm(buffers.branch.t, w.down.t, out=buffers.dpost.t)
-        if dropout:
-            dropout.apply(buffers.dpost, i, MLP_POST, first_token)
+        run.drop(buffers.dpost, i, MLP_POST)
         self._activation_backward(layer.pre.a, buffers.dpost.a, buffers.dpre.a)
         self._weight_gradient(buffers.dpre.t, layer.h2.t, g.up)
         torch.mm(buffers.dpre.t, w.up.t, out=buffers.dh.t)
 
-    def _attend_backward(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, g: LayerTensors, cos: Buffer,
-                         sin: Buffer, dropout: Dropout | None, i: int, first_row: int) -> None:
-        if dropout:
-            dropout.apply(buffers.branch, i, ATTN_OUT, first_row * buffers.length)
+    def _attend_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
+        """Backpropagates the gradient in `branch` through the attention of layer i to dh."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
+        run.drop(buffers.branch, i, ATTN_OUT)
         self._weight_gradient(buffers.branch.t, layer.z.t, g.o)
         torch.mm(buffers.branch.t, w.o.t, out=buffers.dz.t)
-        attention.attend_backward(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
-                                  *_pattern_dropout(dropout, i, first_row * self.config.n_heads), buffers.dz.a,
-                                  buffers.dqkv.a, g.q_norm.a, g.k_norm.a, buffers.heads.a, buffers.transposed.a,
-                                  buffers.blocks.a, buffers.rstd_heads.a)
+        attention.attend_backward(layer.qkv.a, run.cos.a, run.sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
+                                  *run.pattern_dropout(i, self.config.n_heads), buffers.dz.a, buffers.dqkv.a,
+                                  g.q_norm.a, g.k_norm.a, buffers.heads.a, buffers.transposed.a, buffers.blocks.a,
+                                  buffers.rstd_heads.a)
         self._weight_gradient(buffers.dqkv.t, layer.h1.t, g.qkv)
         torch.mm(buffers.dqkv.t, w.qkv.t, out=buffers.dh.t)
 
     def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Buffer) -> None:
-        """Adds dy^T x to a gradient: (N, out), (N, in) -> (out, in)."""
+        """Adds dy^T x: (N, out), (N, in) -> (out, in)."""
         if self.dtype == F32:
             gradient.t.addmm_(dy.t(), x)
             return
