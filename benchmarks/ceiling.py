@@ -38,9 +38,9 @@ def _compute(size: str) -> Any:
 
 
 def _shape(size: str) -> Any:
-    from tinylm import config
+    from tinylm.config import schema
 
-    return config.ModelConfig(vocab_size=VOCABULARY, context_length=CONTEXT, **config.size(size)["model"])
+    return schema.ModelConfig(vocab_size=VOCABULARY, context_length=CONTEXT, **schema.size(size)["model"])
 
 
 def _product(compute: Any) -> Run:
@@ -58,7 +58,7 @@ def _product(compute: Any) -> Run:
 def _steps(size: str, steps: int) -> Run:
     import torch
 
-    from tinylm.config import TrainConfig
+    from tinylm.config.schema import TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import vanishing_is_zero
     from tinylm.model.transformer import TinyLM

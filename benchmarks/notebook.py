@@ -19,7 +19,7 @@ def train_tinylm() -> Run:
     nothing is measured or tried out beforehand, which would warm the process up."""
     import torch
 
-    from tinylm.config import DataConfig, ModelConfig, TrainConfig, preset
+    from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig, preset
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import vanishing_is_zero
     from tinylm.model.transformer import TinyLM

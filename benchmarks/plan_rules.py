@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from tinylm.config import ModelConfig, TrainConfig, size
+from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.inspection import baselines, structure
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM

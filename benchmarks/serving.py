@@ -100,7 +100,7 @@ def make_model(place: Path, vocabulary: int = 0) -> Path:
     import torch
 
     import tinylm
-    from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+    from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
     from tinylm.model.transformer import TinyLM
     from tinylm.text.tokenizer import Tokenizer
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinylm.config import ModelConfig, Storage
+    from tinylm.config.schema import ModelConfig, Storage
     from tinylm.generation.engine.engine import Engine
     from tinylm.generation.engine.weights import Weights
 
@@ -25,7 +25,7 @@ def add_size(parser: argparse.ArgumentParser, default: str) -> None:
 
 def make_config(shape: dict[str, Any]) -> ModelConfig:
     """As a Llama is."""
-    from tinylm.config import ModelConfig
+    from tinylm.config.schema import ModelConfig
 
     return ModelConfig(**shape, qk_norm=False)
 

@@ -30,7 +30,7 @@ def tinylm_step() -> Iterator[Step]:
     """How tinylm makes a step: the one place that knows."""
     import torch
 
-    from tinylm.config import ModelConfig, TrainConfig
+    from tinylm.config.schema import ModelConfig, TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import vanishing_is_zero
     from tinylm.model.transformer import TinyLM

@@ -13,7 +13,7 @@ from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, 
 from benchmarks.shapes import SHAPES, STORAGES, add_size, make_engine
 
 if TYPE_CHECKING:
-    from tinylm.config import SampleConfig
+    from tinylm.config.schema import SampleConfig
     from tinylm.generation.engine.engine import Engine
 
 
@@ -23,7 +23,7 @@ TEXTS = 4
 
 def tinylm_writes(options: argparse.Namespace) -> float:
     """Seconds."""
-    from tinylm.config import SampleConfig
+    from tinylm.config.schema import SampleConfig
 
     engine = make_engine(options.size, options.storage)
     sample = SampleConfig(greedy=True, max_tokens=options.tokens)

@@ -14,7 +14,7 @@ import tinylm
 from tinylm.errors import TinyLMError
 
 
-def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name of a parameter of bytes: two processes must collect the same names, and a gzip file holds the second."""
     return argname if isinstance(val, bytes) and not val.isascii() else None
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.model.transformer import TinyLM
 
 

@@ -9,8 +9,8 @@ import torch
 from numba import float32, typeof
 
 from tinylm import beforehand
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backward import Backward, Compute, loss_of
 from tinylm.training.fast import attention, kernels, network

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tinylm.card import write_card
-from tinylm.config import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.inspection.copying import Copied, Place
 from tinylm.report import Report
 from tinylm.training.events import Finished

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm import forecast
-from tinylm.memory import peak_so_far
 from tinylm.prepare import plan
+from tinylm.system.memory import peak_so_far
 
 SMALL = {"vocab_size": 300, "context_length": 64, "d_model": 32, "n_layers": 2, "n_heads": 2}
 CONFIGURATIONS = {
@@ -31,7 +31,7 @@ CONFIGURATIONS = {
 CHILDREN = """
 import json, os, resource, sys
 import psutil, torch
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.headroom import needed_bytes
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backward import Backward, choose_compute, loss_of

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tinylm import headroom
-from tinylm.config import SIZES, ModelConfig, TrainConfig, size
+from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
 from tinylm.prepare import plan
 from tinylm.run import train

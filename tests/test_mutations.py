@@ -13,7 +13,7 @@ import tinylm
 from tinylm import bundle
 from tinylm.cli import main
 from tinylm.errors import TinyLMError
-from tinylm.untrusted import quoted, read_whole
+from tinylm.system.untrusted import quoted, read_whole
 
 PROGRAMS = Path(__file__).parent / "hostile"
 

@@ -15,7 +15,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from tinylm import bundle
-from tinylm.config import RunConfig
+from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.page import make_page, shown, write_page
 from tinylm.training.events import Began, Event, Finished, RolledBack, Sampled, Stepped, Validated, to_json_line

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinylm import prepare
-from tinylm.choices import choices
+from tinylm.config.overrides import choices
 
 TEXT = "the cat sat on the mat, and the cat sat on the hat. " * 20
 

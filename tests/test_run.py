@@ -7,7 +7,7 @@ import time
 import pytest
 
 import tinylm
-from tinylm.choices import choices
+from tinylm.config.overrides import choices
 from tinylm.errors import TinyLMError
 
 SMALL = {"model": {"context_length": 32}}

@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinylm.config import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+    from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
     from tinylm.generation.completion import Completion
     from tinylm.lm import LanguageModel, load
@@ -37,8 +37,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DataConfig": "config", "ModelConfig": "config", "RunConfig": "config", "SampleConfig": "config",
-    "TrainConfig": "config", "TinyLMError": "errors", "Completion": "generation.completion", "LanguageModel": "lm",
+    "DataConfig": "config.schema", "ModelConfig": "config.schema", "RunConfig": "config.schema", "SampleConfig": "config.schema",
+    "TrainConfig": "config.schema", "TinyLMError": "errors", "Completion": "generation.completion", "LanguageModel": "lm",
     "NearFormWarning": "writing", "Prediction": "writing", "load": "lm", "TinyLM": "model.transformer",
     "Report": "report", "plan": "prepare", "train": "run", "Tokenizer": "text.tokenizer",
 }

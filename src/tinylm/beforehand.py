@@ -18,10 +18,10 @@ import numpy as np
 from llvmlite import binding
 from numba import float32, float64, int64, types, uint16
 
-from tinylm.compiled.keeping import is_compiled, is_kept
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.generation.logits import choose
 from tinylm.generation.sampler import Sampler
+from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.training.fast import attention, kernels
 from tinylm.training.fast.bends import BENDS
 

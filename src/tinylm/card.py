@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tinylm.config import RunConfig, TrainConfig
+from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
 from tinylm.inspection import structure
 from tinylm.inspection.copying import Copied
 from tinylm.report import Report, cautions, figure, say_copied, standings, verdict
+from tinylm.system.untrusted import harmless, visible
 from tinylm.training.events import Finished
-from tinylm.untrusted import harmless, visible
 
 _CARD = """\
 # {name}

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from tinylm.config import RunConfig
+from tinylm.config.schema import RunConfig
 from tinylm.headroom import needed_bytes
 from tinylm.inspection import structure
 from tinylm.inspection.copying import MOST_SEARCHED
-from tinylm.memory import peak_so_far
 from tinylm.report import Baselines
+from tinylm.system.memory import peak_so_far
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
 from tinylm.training.plan import useful_epochs

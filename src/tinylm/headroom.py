@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from tinylm.config import SIZES, ModelConfig, TrainConfig, size
+from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
 from tinylm.inspection.memory import training_peak
 from tinylm.report import TOKENS_AT_ONCE

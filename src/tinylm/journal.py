@@ -10,7 +10,7 @@ from typing import IO
 
 from tinylm import bundle
 from tinylm.errors import TinyLMError
-from tinylm.files import flush
+from tinylm.system.files import flush
 from tinylm.training.checkpoint import Checkpoints, State
 from tinylm.training.diagnosis import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinylm import bundle
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.copying import Copied, CopyIndex, together
-from tinylm.paths import IN_MEMORY
+from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.sources import Given, Options, Texts

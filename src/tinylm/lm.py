@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tinylm import bundle
-from tinylm.config import RunConfig, Storage
+from tinylm.config.schema import RunConfig, Storage
+from tinylm.config.spelling import named
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
-from tinylm.paths import given_path
-from tinylm.spelling import named
+from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.writing import Writing
 

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 from tinylm import bundle
 from tinylm.card import again
-from tinylm.config import RunConfig
+from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.files import write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.records import History, read_events
-from tinylm.paths import given_path
 from tinylm.report import Report, cautions, table, verdict
+from tinylm.system.files import write_whole
+from tinylm.system.paths import given_path
+from tinylm.system.untrusted import LINE_END, harmless, visible
 from tinylm.text.left_out import LeftOut
 from tinylm.training.doctor import Remark, examine
 from tinylm.training.events import Event, Sampled
-from tinylm.untrusted import LINE_END, harmless, visible
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

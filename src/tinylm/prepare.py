@@ -13,19 +13,19 @@ import psutil
 import torch
 
 from tinylm import beforehand, headroom
-from tinylm.choices import choices
-from tinylm.compiled.keeping import announcement
-from tinylm.config import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.overrides import choices
+from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
 from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
-from tinylm.interrupts import interruptible
-from tinylm.memory import give_back
+from tinylm.jit.cache import announcement
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
+from tinylm.system.memory import give_back
+from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.left_out import left_out_by_words, white_space

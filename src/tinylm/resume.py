@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tinylm import bundle
-from tinylm.choices import HORIZONS
-from tinylm.config import DataConfig, Partial, RunConfig, TrainConfig
+from tinylm.config.overrides import HORIZONS
+from tinylm.config.schema import DataConfig, Partial, RunConfig, TrainConfig
+from tinylm.config.spelling import shown
 from tinylm.errors import TinyLMError, command
-from tinylm.paths import IN_MEMORY
 from tinylm.prepare import Job, describe
 from tinylm.report import baselines_of_run
-from tinylm.spelling import shown
+from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
 from tinylm.text.sources import Given, Texts
 from tinylm.training.device import choose_device

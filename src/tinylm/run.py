@@ -20,10 +20,9 @@ from safetensors import SafetensorError
 import tinylm
 from tinylm import bundle
 from tinylm.card import again, write_card
-from tinylm.choices import choices
-from tinylm.config import Partial
+from tinylm.config.overrides import choices
+from tinylm.config.schema import Partial
 from tinylm.errors import TinyLMError, command, sentences
-from tinylm.files import legal_name, write_whole
 from tinylm.inspection import structure
 from tinylm.inspection.copying import CopyIndex
 from tinylm.inspection.records import read_events
@@ -33,12 +32,13 @@ from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
-from tinylm.paths import IN_MEMORY, given_path
 from tinylm.prepare import Job, prepare
 from tinylm.progress import Display, closing_lines, duration, next_commands, say, say_commands
 from tinylm.report import Report, judge
 from tinylm.resume import nothing_left, reopen
-from tinylm.standard_streams import patient_console
+from tinylm.system.files import legal_name, write_whole
+from tinylm.system.paths import IN_MEMORY, given_path
+from tinylm.system.standard_streams import patient_console
 from tinylm.text.opening import opening
 from tinylm.text.packed import PACKED
 from tinylm.text.sources import Given, Texts, chosen_source

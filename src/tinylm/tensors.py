@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.untrusted import quoted, read_whole
+from tinylm.system.untrusted import quoted, read_whole
 
 Shape = tuple[int, ...]
 Weights = dict[str, NDArray[np.float32]]

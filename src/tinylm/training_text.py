@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tinylm.config import DataConfig
+from tinylm.config.schema import DataConfig
 from tinylm.errors import TinyLMError, sentences
-from tinylm.paths import IN_MEMORY, given_path
+from tinylm.system.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.sources import Given, Options, Texts

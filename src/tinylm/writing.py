@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard, overload
 import numpy as np
 
 from tinylm import bundle
-from tinylm.choices import checked
-from tinylm.config import LARGEST_SEED, RunConfig, SampleConfig, Storage
+from tinylm.config.overrides import checked
+from tinylm.config.schema import LARGEST_SEED, RunConfig, SampleConfig, Storage
+from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
     Completion,
@@ -25,7 +26,6 @@ from tinylm.generation.completion import (
 )
 from tinylm.generation.window import Window, fresh_seed, generate_ids
 from tinylm.inspection import structure
-from tinylm.section import whole_number
 from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 
@@ -231,10 +231,10 @@ class Writing:
 
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:
-        from tinylm.compiled.keeping import announce  # with the compiler: reading does without
         from tinylm.generation.logits import COMPILING, choose
         from tinylm.generation.sampler import bias_of, forced_ids
         from tinylm.generation.typed import typed_settings
+        from tinylm.jit.cache import announce  # with the compiler: reading does without
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
             announce(choose, *COMPILING)
@@ -335,9 +335,9 @@ class Writing:
 
     @cached_property
     def _engine(self) -> Engine:
-        from tinylm.compiled.keeping import announce
         from tinylm.generation.engine.engine import Engine
         from tinylm.generation.engine.forward import forward
+        from tinylm.jit.cache import announce
 
         assert self._weights is not None
         announce(forward, "the engine for this processor", "about 10 seconds")

@@ -20,7 +20,7 @@ from benchmarks.peers import gpt, notebook
 from benchmarks.peers.llama import make_llama
 from benchmarks.shapes import SHAPES, make_config
 from benchmarks.time_to_loss import with_passed_on
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.inspection.structure import total_parameters
 
 SHAPE = gpt.Shape(vocab_size=11, context=8, n_layers=2, n_heads=2, width=16)

@@ -23,7 +23,7 @@ from tinylm.cli.demo import NEXT
 from tinylm.cli.parser import Parser
 from tinylm.cli.serve import KEY, as_curl
 from tinylm.cli.train import add_arguments
-from tinylm.config import SECTIONS
+from tinylm.config.schema import SECTIONS
 from tinylm.errors import command
 from tinylm.run import run_folder
 from tinylm.text.opening import opening

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.cases.recipes import book
-from tinylm.compiled import keeping
+from tinylm.jit import cache
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
 from tinylm.text.split import split_corpus, train_tokenizer
 
 KERNEL = """
 import sys
-from tinylm.compiled.compiling import kernel
-from tinylm.compiled.keeping import announce
+from tinylm.jit.compile import kernel
+from tinylm.jit.cache import announce
 
 @kernel
 def half(x):
@@ -62,7 +62,7 @@ def _obey_modes() -> None:
 def program(place: Path) -> Program:
     """Runs the program where it can write only what the environment names: what it printed, and what it said."""
     def run(**environment: str) -> tuple[list[str], str]:
-        paths = [str(Path(keeping.__file__).parents[2]), *filter(None, sys.path)]
+        paths = [str(Path(cache.__file__).parents[2]), *filter(None, sys.path)]
         env = {"PATH": os.environ["PATH"], "HOME": str(place / "home"), "TMPDIR": str(place / "tmp"),
                "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", **environment}
         done = subprocess.run([sys.executable, "half.py"], cwd=place / "program", env=env, capture_output=True,
@@ -122,10 +122,10 @@ def test_without_a_folder_for_temporary_files_nothing_is_kept(monkeypatch: pytes
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
-    keeping.private_folder.cache_clear()
-    assert keeping.private_folder() is None
-    assert "it is not kept. Set NUMBA_CACHE_DIR" in keeping.remark(None)
-    keeping.private_folder.cache_clear()
+    cache.private_folder.cache_clear()
+    assert cache.private_folder() is None
+    assert "it is not kept. Set NUMBA_CACHE_DIR" in cache.remark(None)
+    cache.private_folder.cache_clear()
 
 
 @needs_users
@@ -145,13 +145,13 @@ def test_a_folder_of_ones_own_keeps_it(program: Program, place: Path) -> None:
 def test_a_relative_folder_that_was_named_is_not_said_to_be_unwritable(asked: str,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", asked)
-    assert keeping.remark(os.path.join(asked, "engine_0")) == ""
+    assert cache.remark(os.path.join(asked, "engine_0")) == ""
 
 
 def test_a_disk_that_is_full_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(keeping, "_SAID", set())
+    monkeypatch.setattr(cache, "_SAID", set())
     for _ in range(2):
-        keeping.say_not_kept("/full", OSError(28, "No space left on device"))
+        cache.say_not_kept("/full", OSError(28, "No space left on device"))
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "/full (No space left on device)" in said

@@ -16,16 +16,16 @@ import tinylm as package
 from tests.cases import recipes
 from tests.cli.conftest import Command
 from tinylm.card import as_text, write_card
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
-from tinylm.files import legal_name
 from tinylm.page import make_page
 from tinylm.progress import Display, say
 from tinylm.report import Report
 from tinylm.run import run_folder
 from tinylm.serving.limits import Limits
 from tinylm.serving.shelf import Shelf
-from tinylm.standard_streams import patient_console
+from tinylm.system.files import legal_name
+from tinylm.system.standard_streams import patient_console
 from tinylm.training.doctor import Remark
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon

@@ -37,7 +37,7 @@ def said(place: Path) -> dict[str, tuple[str, Path]]:
     """What a run says, and its folder: words of a poem, of the poem in one line, and its characters."""
     from rich.console import Console
 
-    from tinylm.choices import choices
+    from tinylm.config.overrides import choices
     from tinylm.run import train_run
 
     told = {}

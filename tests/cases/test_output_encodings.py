@@ -19,7 +19,7 @@ from tests.cases import recipes
 from tests.cases.conftest import Speaking
 from tests.cli.conftest import Said
 from tinylm.cli import COMMANDS, main
-from tinylm.standard_streams import Patient, encodable, in_ascii, patient_console
+from tinylm.system.standard_streams import Patient, encodable, in_ascii, patient_console
 
 NAMES = {"brackets": "[v2] [red]", "spaces": "my own book", "quotes": "it's \"mine\"", "dash": "-x",
          "non-ASCII": "книга é 的"}

@@ -13,14 +13,14 @@ from tests.cases.conftest import Speaking
 from tests.cli.conftest import Command
 from tinylm.card import write_card
 from tinylm.cli import main
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.page import shown
 from tinylm.progress import Display, on_one_line
 from tinylm.report import Report
+from tinylm.system.untrusted import harmless
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
-from tinylm.untrusted import harmless
 
 RIGHTLY = {
     "case_01": "Rose is red,\r\nviolets are blue,\r\n", "case_03": "Page one\n\f\nPage two\n",

@@ -17,9 +17,9 @@ from pydantic import ConfigDict, TypeAdapter
 import tinylm as library
 from tests.cases.recipes import book, toml_of_windows
 from tests.cli.conftest import Command
-from tinylm.choices import checked, choices, parse_setting, read_toml, typed
 from tinylm.cli.chat import Chat
-from tinylm.config import FOLLOWS_FROM_TEXT, SECTIONS, ModelConfig, SampleConfig
+from tinylm.config.overrides import checked, choices, parse_setting, read_toml, typed
+from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, ModelConfig, SampleConfig
 from tinylm.errors import TinyLMError
 
 FIELDS = [(section, name) for section, kind in SECTIONS.items() for name in kind.model_fields

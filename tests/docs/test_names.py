@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tinylm.config import PRESETS, ModelConfig
+from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.family import make_model
-from tinylm.config import ModelConfig, SampleConfig
+from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation import readers
 from tinylm.generation.batch import Batch, Text

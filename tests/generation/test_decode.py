@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tinylm.config import ModelConfig, SampleConfig
+from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.generation.decode import Decoder
 from tinylm.generation.window import generate_ids
 from tinylm.model.transformer import TinyLM

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.sampler import Sampler, bias_of, token_id, uniform
 from tinylm.text.tokenizer import Tokenizer

@@ -7,7 +7,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import tinylm
 from tests.family import make_model
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.generation.engine.weights import weights_of
 from tinylm.text.tokenizer import Tokenizer
 

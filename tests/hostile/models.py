@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.lm import LanguageModel
 from tinylm.model.transformer import TinyLM
 from tinylm.text.built_in import HELLO

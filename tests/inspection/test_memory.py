@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.inspection import memory
 from tinylm.model.transformer import TinyLM
 from tinylm.training.loss import total_loss

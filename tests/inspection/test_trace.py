@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.trace import logit_lens, trace
 from tinylm.model.transformer import TinyLM

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.taps import listen
 from tinylm.model.transformer import Attention, attention_scores, causal_mask, mix

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 
 BENDS = {
     "relu": lambda x: max(x, 0.0),

@@ -10,7 +10,7 @@ import torch
 
 import tinylm
 from tests.family import make_model, randomise
-from tinylm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.tokenizer import Tokenizer
 

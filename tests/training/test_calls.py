@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backward import REFERENCE, Backward, Compute
 from tinylm.training.fast import attention, kernels, network

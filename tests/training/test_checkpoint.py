@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from tinylm.errors import TinyLMError
-from tinylm.files import sha256
+from tinylm.system.files import sha256
 from tinylm.training.checkpoint import KEPT, Checkpoints, State
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

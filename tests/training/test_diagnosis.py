@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.training.diagnosis import all_finite, where_not_finite

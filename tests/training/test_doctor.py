@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.inspection.records import read_events
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE

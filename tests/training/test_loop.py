@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows

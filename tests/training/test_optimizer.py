@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backward import Compute
 from tinylm.training.optimizer import (

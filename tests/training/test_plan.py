@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.config import SIZES, ModelConfig, TrainConfig
+from tinylm.config.schema import SIZES, ModelConfig, TrainConfig
 from tinylm.training import plan
 
 SPEED = 75e9

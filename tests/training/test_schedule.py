@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tinylm.config import TrainConfig
+from tinylm.config.schema import TrainConfig
 from tinylm.training.schedule import StepHorizon, TimeHorizon, learning_rate_factor
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.training import speed
 from tinylm.training.backward import choose_compute
 

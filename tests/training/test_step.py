@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.evaluate import bits_per_byte, evaluate

@@ -17,8 +17,8 @@ from contextlib import suppress  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
-from tinylm.interrupts import interruptible  # noqa: E402
-from tinylm.standard_streams import any_encoding, forget  # noqa: E402
+from tinylm.system.signals import interruptible  # noqa: E402
+from tinylm.system.standard_streams import any_encoding, forget  # noqa: E402
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
@@ -91,7 +91,7 @@ def _guarded(given: list[str]) -> int:
             sys.stdout.flush()  # while it can still be told that it failed
             return code
         except TinyLMError as error:
-            from tinylm.untrusted import visible  # most programs end without it
+            from tinylm.system.untrusted import visible  # most programs end without it
 
             print(f"tinylm: {visible(error)}", file=sys.stderr)
             return 2

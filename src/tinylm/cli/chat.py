@@ -93,7 +93,7 @@ class Chat:
         return name not in ("quit", "exit")
 
     def _write_on(self, line: str) -> None:
-        from tinylm.untrusted import harmless
+        from tinylm.system.untrusted import harmless
 
         ids = [*self.ids, *self._encoded(line)]
         task, = self.lm.tasks(ids, **self.settings)
@@ -134,8 +134,8 @@ class Chat:
         print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
 
     def _change(self, name: str, value: str) -> None:
-        from tinylm.choices import typed
-        from tinylm.config import SampleConfig
+        from tinylm.config.overrides import typed
+        from tinylm.config.schema import SampleConfig
         from tinylm.errors import TinyLMError, did_you_mean
 
         now = self._checked(self.settings)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from tinylm.cli.output import columns
 from tinylm.errors import command
-from tinylm.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import forget, patient_console
 
 if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
-    from tinylm.config import ModelConfig
+    from tinylm.config.schema import ModelConfig
     from tinylm.lm import LanguageModel
     from tinylm.prepare import Prepared
     from tinylm.text.rows import Batch
@@ -98,7 +98,7 @@ NEXT = (
 
 
 def _begin(console: Console) -> Story:
-    from tinylm.choices import choices
+    from tinylm.config.overrides import choices
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import prepare

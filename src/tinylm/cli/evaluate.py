@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
     from tinylm.report import cautions, figure, say_copied, standings, verdict
-    from tinylm.untrusted import visible
+    from tinylm.system.untrusted import visible
 
     report = tinylm.load(arguments.run).evaluate(arguments.source, **reading(arguments))
     for sentence in report.notes:

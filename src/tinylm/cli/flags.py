@@ -14,7 +14,7 @@ def checked_flags(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TinyLMError: naming flag and field, a value that cannot be.
     """
-    from tinylm.choices import checked
+    from tinylm.config.overrides import checked
 
     found: dict[str, Any] = {}
     for name, value in given.items():

@@ -59,7 +59,7 @@ def _as_json(completion: Completion) -> dict[str, Any]:
 
 def _write(lm: LanguageModel, task: Task, number: int) -> None:
     """Streams one text to the terminal."""
-    from tinylm.untrusted import harmless
+    from tinylm.system.untrusted import harmless
 
     pieces = lm.write(task)
     first = next(pieces)  # a model that is damaged is an error here, before anything is printed

@@ -16,7 +16,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def print_json(value: Any) -> None:
     """Prints JSON: as it stands where the output is Unicode, which can write every character; else with \\u escapes."""
-    from tinylm.standard_streams import is_encodable
+    from tinylm.system.standard_streams import is_encodable
 
     text = json.dumps(value, ensure_ascii=False)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -55,7 +55,7 @@ def cell(token: str) -> str:
 
 def note(text: str) -> None:
     """Something to know that is no part of the answer."""
-    from tinylm.untrusted import visible
+    from tinylm.system.untrusted import visible
 
     print(visible(text), file=sys.stderr)
 

@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
 
 def _as_setting(argument: str) -> str:
     """The words for --set in the place of an option with a setting's name; empty: no setting has the name."""
-    from tinylm.choices import home_of  # takes pydantic, which no --help needs
+    from tinylm.config.overrides import home_of  # takes pydantic, which no --help needs
 
     option, _, value = argument.removeprefix("--").partition("=")
     name = option.replace("-", "_")

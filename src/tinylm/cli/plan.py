@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
     from tinylm.prepare import prepare
-    from tinylm.untrusted import visible
+    from tinylm.system.untrusted import visible
 
     prepared = prepare(arguments.source, chosen(arguments), started=STARTED,
                        tell=note)

@@ -52,7 +52,7 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         TinyLMError: naming the flag, a value that cannot be.
     """
-    from tinylm.config import SampleConfig
+    from tinylm.config.schema import SampleConfig
 
     given = {name: getattr(arguments, name, None) for name in SampleConfig.model_fields}
     return {"seed": None, **checked_flags("sample", given)}

@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
-    from tinylm.standard_streams import is_encodable
-    from tinylm.untrusted import visible
+    from tinylm.system.standard_streams import is_encodable
+    from tinylm.system.untrusted import visible
 
     for_whom = "whoever has the key" if asks_for_key else "this machine alone"
     asked = as_curl(f"{url}/v1/completions", models[0], asks_for_key, windows=os.name == "nt",

@@ -8,7 +8,7 @@ from tinylm.cli.flags import checked_flags
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.reading import add_reading
 from tinylm.errors import TinyLMError
-from tinylm.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import forget, patient_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED = ("tinylm", "llama", "qwen3")
@@ -50,7 +50,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
 
 def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The choices of the command line, by section."""
-    from tinylm.choices import HOMES, choices, parse_setting
+    from tinylm.config.overrides import HOMES, choices, parse_setting
 
     layers = [arguments.config] if arguments.config is not None else []
     layers += [parse_setting(setting) for setting in arguments.set]

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.engine import Run
 from tinylm.generation.logits import Logits

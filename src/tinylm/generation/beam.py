@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import log_softmax
 from tinylm.generation.logits import Logits

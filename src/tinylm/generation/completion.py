@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.generation.stream import TextStream
 from tinylm.text.tokenizer import Tokenizer
 

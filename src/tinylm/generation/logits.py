@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.compiled.compiling import kernel, part
-from tinylm.compiled.numbers import exp, greater
+from tinylm.jit.bfloat16 import exp, greater
+from tinylm.jit.compile import kernel, part
 
 Logits = NDArray[np.float32]
 Counts = NDArray[np.int32]

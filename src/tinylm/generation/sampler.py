@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.logits import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
 from tinylm.text.tokenizer import Tokenizer

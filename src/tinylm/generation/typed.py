@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tinylm.config import SampleConfig
+from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer, Typed
 

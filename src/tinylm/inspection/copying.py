@@ -25,7 +25,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from tinylm.inspection.windows import Numbers, Wanted, Windows, chunks
-from tinylm.memory import give_back
+from tinylm.system.memory import give_back
 from tinylm.text.corpus import Piece
 from tinylm.text.split import Slice
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinylm.config import ModelConfig, TrainConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.inspection import structure
 from tinylm.training.backward import REFERENCE, Compute
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 
 Axis = tuple[str, ...]
 """One axis of a tensor: the sizes whose product is its length, by their names in the config."""

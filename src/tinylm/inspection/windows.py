@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.memory import forget_pages
+from tinylm.system.memory import forget_pages
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[Any]

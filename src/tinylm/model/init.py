@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 
 _NORMS = ("norm1", "norm2", "ln_f", "q_norm", "k_norm")
 _QKV = ("q_proj", "k_proj", "v_proj")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 
 FIRST_ROOM = 512
 """Positions that room is made for at first: most texts are far shorter than the longest that a model may see."""

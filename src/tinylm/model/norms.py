@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 
 
 class LayerNorm(nn.Module):

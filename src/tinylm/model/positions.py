@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 
 Angles = tuple[Tensor, Tensor]
 """Cosines and sines, (T, K/2) each."""

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.model.init import init_weights
 from tinylm.model.kv_cache import KVCache, LayerCache

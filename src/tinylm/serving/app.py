@@ -31,7 +31,7 @@ from tinylm.serving.reading import parse, read_body
 from tinylm.serving.requests import ChatRequest, CompletionRequest, NextRequest
 from tinylm.serving.responses import ClientGone, EventStream, Json, send_error, wanted
 from tinylm.serving.shelf import Served, Shelf
-from tinylm.untrusted import quoted
+from tinylm.system.untrusted import quoted
 
 Asked = TypeVar("Asked", bound=BaseModel)
 SHORT = 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinylm.errors import TinyLMError
-from tinylm.untrusted import quoted
+from tinylm.system.untrusted import quoted
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 

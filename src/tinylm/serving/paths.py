@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.types import Scope
 
 from tinylm.serving.errors import ApiError
-from tinylm.untrusted import quoted
+from tinylm.system.untrusted import quoted
 
 BASE = "/v1"
 _COMPLETIONS, _CHAT, _MODELS = "/v1/completions", "/v1/chat/completions", "/v1/models"

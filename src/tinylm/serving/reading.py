@@ -15,7 +15,7 @@ from tinylm.serving.errors import ApiError
 from tinylm.serving.limits import BODY_BYTES
 from tinylm.serving.requests import CompletionRequest
 from tinylm.serving.wording import refused
-from tinylm.untrusted import quoted
+from tinylm.system.untrusted import quoted
 
 Asked = TypeVar("Asked", bound=BaseModel)
 JSON = "application/json"

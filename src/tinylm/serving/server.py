@@ -17,7 +17,7 @@ from types import FrameType
 
 import uvicorn
 
-from tinylm.config import Storage
+from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError
 from tinylm.serving import address
 from tinylm.serving.app import build

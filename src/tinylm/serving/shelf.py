@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinylm import bundle
-from tinylm.config import Storage
+from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.lm import LanguageModel
-from tinylm.paths import given_path
 from tinylm.serving.errors import ApiError, unavailable
 from tinylm.serving.limits import Limits
 from tinylm.serving.scheduler import Scheduler
-from tinylm.untrusted import quoted
+from tinylm.system.paths import given_path
+from tinylm.system.untrusted import quoted
 
 AGAIN = 2.0
 """Seconds until a folder that could not be read is tried once more, if nothing in it has changed."""

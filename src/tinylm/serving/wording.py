@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from tinylm.errors import nearest
 from tinylm.serving.errors import ApiError
-from tinylm.untrusted import quoted
+from tinylm.system.untrusted import quoted
 
 AT = "at"
 """The key under which a validator of our own says where in the field the mistake is: a list of names and numbers."""

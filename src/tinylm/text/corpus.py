@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.paths import IN_MEMORY, given_path
+from tinylm.system.paths import IN_MEMORY, given_path
 from tinylm.text.built_in import BUILT_IN
 from tinylm.text.encodings import checked_encoding
 from tinylm.text.folders import select_texts

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.memory import give_back
+from tinylm.system.memory import give_back
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
 from tinylm.text.split import Slice, Split

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tinylm.errors import command, nearest
-from tinylm.untrusted import quoted
+from tinylm.system.untrusted import quoted
 
 JOINT = "\n"
 """Between strings that make one text: those of several fields, and those of a list."""

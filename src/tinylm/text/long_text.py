@@ -15,7 +15,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from tinylm.compiled.compiling import kernel, part
+from tinylm.jit.compile import kernel, part
 
 Bytes = NDArray[np.uint8]
 Ids = NDArray[np.uint32]

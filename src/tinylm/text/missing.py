@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tinylm.errors import TinyLMError, command, nearest
-from tinylm.paths import given_path, is_web_address
+from tinylm.system.paths import given_path, is_web_address
 
 _SHOWN = 40
 """Characters shown of a text that was given as a path."""

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.memory import forget_pages
+from tinylm.system.memory import forget_pages
 from tinylm.text.dataset import Part
 from tinylm.text.tokenizer import Tokenizer
 

@@ -19,7 +19,7 @@ from tinylm.text.notes import Notes
 from tinylm.text.packed import unpacked, without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
-    from tinylm.config import DataConfig
+    from tinylm.config.schema import DataConfig
     from tinylm.text.formats.reading import Formatted
 
 Documents = Literal["text", "line", "jsonl", "json", "csv"]

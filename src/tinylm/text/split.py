@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.memory import give_back
+from tinylm.system.memory import give_back
 from tinylm.text.corpus import Corpus, Piece
 from tinylm.text.tokenizer import Tokenizer
 

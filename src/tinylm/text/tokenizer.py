@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, command, did_you_mean, nearest
+from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
 from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, named
 from tinylm.text.vocabulary import (
@@ -34,7 +35,6 @@ from tinylm.text.vocabulary import (
     word_parts,
     word_vocab,
 )
-from tinylm.untrusted import quoted, read_whole
 
 if TYPE_CHECKING:  # reading texts takes imports that a model which writes does without
     from tinylm.text.corpus import CorpusStats

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.dropout import dropout_from
 from tinylm.model.threads import cores_for, torch_threads
 from tinylm.model.transformer import TinyLM

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.files import flush, sha256
+from tinylm.system.files import flush, sha256
 
 KEPT = 2
 """Checkpoints that stay: the newest, and one before it should the newest rot."""

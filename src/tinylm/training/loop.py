@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tinylm.config import TrainConfig
+from tinylm.config.schema import TrainConfig
 from tinylm.training.backward import REFERENCE, Backward, Compute
 from tinylm.training.checkpoint import State
 from tinylm.training.diagnosis import all_finite, where_not_finite

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from tinylm.config import TrainConfig
+from tinylm.config.schema import TrainConfig
 from tinylm.training.backward import REFERENCE, Compute
 
 Group = dict[str, Any]

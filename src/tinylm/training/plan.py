@@ -29,7 +29,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tinylm.config import SIZES, Partial, TrainConfig, size
+from tinylm.config.schema import SIZES, Partial, TrainConfig, size
 
 DEFAULT_MINUTES = 5.0
 TOKENS_PER_WEIGHT = 2.0

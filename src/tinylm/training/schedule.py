@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tinylm.config import TrainConfig
+from tinylm.config.schema import TrainConfig
 
 
 def learning_rate_factor(step: int, progress: float, config: TrainConfig) -> float:

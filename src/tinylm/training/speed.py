@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tinylm.config import ModelConfig, TrainConfig, size
+from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backward import Backward, Compute, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.family import make_ids, make_model
-from tinylm.config import PRESETS, ModelConfig
+from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.decoder import EngineDecoder
 from tinylm.generation.engine.engine import Engine

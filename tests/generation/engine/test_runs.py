@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.family import make_model
-from tinylm.config import ModelConfig, SampleConfig
+from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.decoder import EngineDecoder

@@ -13,7 +13,7 @@ import torch
 
 import tinylm
 from tests.family import make_model
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.decode import Decoder
 from tinylm.generation.engine.decoder import EngineDecoder

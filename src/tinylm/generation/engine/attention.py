@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import part
-from tinylm.compiled.numbers import exp, greater
 from tinylm.generation.engine.memory import floats, integers
 from tinylm.generation.engine.products import share
 from tinylm.generation.engine.tiles import ALONE, CHAINS, FLOAT32, LANES, PANELS, ROWS, TOGETHER, tile
+from tinylm.jit.bfloat16 import exp, greater
+from tinylm.jit.compile import part
 
 FEW = 2
 """Panels of values at once."""

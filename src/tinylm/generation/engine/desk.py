@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.generation.engine.meeting import LINE, give_way
 from tinylm.generation.engine.memory import WORK, address, room, up
 from tinylm.generation.engine.streams import Stream

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, Storage
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.desk import Desk
@@ -21,6 +20,7 @@ from tinylm.generation.engine.streams import Stream
 from tinylm.generation.engine.tiles import ROWS
 from tinylm.generation.engine.weights import Floats, Layout, Weights
 from tinylm.generation.sampler import Sampler
+from tinylm.jit.thread_pool import Workers
 
 BLOCK = 128
 """Positions of one call. The weights are read once for all of these, so more would take memory and no less time."""

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import SHARED, digest, kernel, part
-from tinylm.compiled.numbers import sigmoid
 from tinylm.generation.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
 from tinylm.generation.engine.meeting import meet
 from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
 from tinylm.generation.engine.products import lead_back, panels_of, product, share
 from tinylm.generation.engine.tiles import LANES
 from tinylm.generation.logits import choose
+from tinylm.jit.bfloat16 import sigmoid
+from tinylm.jit.compile import SHARED, digest, kernel, part
 
 ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))

@@ -16,7 +16,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
-from tinylm.compiled.compiling import part
+from tinylm.jit.compile import part
 
 PATIENCE = 2000
 """How often it looks before it gives its core away: some 20 microseconds."""

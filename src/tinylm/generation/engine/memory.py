@@ -16,8 +16,8 @@ from numba import carray, types
 from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
-from tinylm.compiled.compiling import part
 from tinylm.generation.logits import Settings
+from tinylm.jit.compile import part
 
 ALIGNED = 4096
 """Bytes of a page. A vector needs 64; but with matrices that begin in the midst of a page, two cores took 22 to 28

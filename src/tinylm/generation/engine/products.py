@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinylm.compiled.compiling import part
 from tinylm.generation.engine.meeting import meet
 from tinylm.generation.engine.memory import floats
 from tinylm.generation.engine.tiles import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, TOGETHER, tile
+from tinylm.jit.compile import part
 
 _several_float32, _several_bfloat16, _several_int8 = (tile(kind, ROWS, PANELS) for kind in KINDS)
 _one_float32, _one_bfloat16, _one_int8 = (tile(kind, 1, ALONE) for kind in KINDS)

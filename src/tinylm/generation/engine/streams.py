@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.generation.engine.memory import room, up
 from tinylm.generation.engine.tiles import LANES
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.config import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, Storage
 from tinylm.generation.engine.memory import LAYER, MLPS, MODEL, address, room, up
 from tinylm.generation.engine.tiles import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tinylm.system.untrusted import quoted
 from tinylm.text.fields import BadRecord, option
 from tinylm.text.formats.extracted import Unreadable
 from tinylm.text.records import LONGEST, Record
-from tinylm.untrusted import quoted
 
 DELIMITERS = ",;\t|"
 HEAD = 1 << 16

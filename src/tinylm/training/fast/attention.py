@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import SHARED, apart, digest, kernel
-from tinylm.compiled.keeping import is_compiled
-from tinylm.compiled.numbers import exp, greater, hashed, read, stored
+from tinylm.jit.bfloat16 import exp, greater, hashed, read, stored
+from tinylm.jit.cache import is_compiled
+from tinylm.jit.compile import SHARED, apart, digest, kernel
 from tinylm.training.fast import tiles
 from tinylm.training.fast.tiles import LANES, product
 

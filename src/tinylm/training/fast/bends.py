@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import kernel
-from tinylm.compiled.numbers import read, sigmoid, stored
+from tinylm.jit.bfloat16 import read, sigmoid, stored
+from tinylm.jit.compile import kernel
 from tinylm.training.fast.kernels import ONE, ZERO
 
 

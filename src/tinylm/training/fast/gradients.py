@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tinylm.compiled.workers import Workers
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
+from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.training.fast.network import MADE_ANEW, Dropout, LayerTensors, Network, Tensors, activation_bytes
 from tinylm.training.fast.rooms import NOWHERE, Room, room

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.compiled.compiling import kernel
-from tinylm.compiled.numbers import exp, hashed, read, stored
+from tinylm.jit.bfloat16 import exp, hashed, read, stored
+from tinylm.jit.compile import kernel
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tinylm.config import ModelConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.fast import attention, kernels

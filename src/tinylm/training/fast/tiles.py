@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tinylm.compiled.compiling import part
+from tinylm.jit.compile import part
 
 LANES = 16
 ROWS = 8 if binding.get_host_cpu_features().get("avx512f") else 4

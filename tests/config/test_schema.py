@@ -8,8 +8,8 @@ import tomllib
 import pytest
 from pydantic import ValidationError
 
-from tinylm.choices import merge, parse_setting, read_toml
-from tinylm.config import (
+from tinylm.config.overrides import merge, parse_setting, read_toml
+from tinylm.config.schema import (
     PRESETS,
     SECTIONS,
     SIZES,

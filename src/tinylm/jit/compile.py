@@ -15,9 +15,9 @@ from numba.core.caching import FunctionCache
 from numba.core.compiler import Compiler
 from numba.core.runtime import rtsys
 
-from tinylm.compiled import numbers
-from tinylm.compiled.keeping import Places, say_not_kept
-from tinylm.compiled.numbers import FASTMATH
+from tinylm.jit import bfloat16
+from tinylm.jit.bfloat16 import FASTMATH
+from tinylm.jit.cache import Places, say_not_kept
 
 binding.set_option("tinylm", "-force-vector-interleave=1")
 """Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
@@ -28,7 +28,7 @@ def digest(*files: str | Path) -> str:
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:8]
 
 
-SHARED = digest(numbers.__file__, __file__)
+SHARED = digest(bfloat16.__file__, __file__)
 """A part of the names under which numba keeps what it compiled: it sees when the file of a kernel changes, and not when
 these do, from which they take what they share."""
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])

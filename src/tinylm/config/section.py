@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from tinylm.config.spelling import alternatives, as_number, expected, plain, shown
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.spelling import alternatives, as_number, expected, plain, shown
 
 
 class Section(BaseModel):

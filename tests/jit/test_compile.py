@@ -7,7 +7,7 @@ import sys
 import pytest
 
 KERNEL = """
-from tinylm.compiled.compiling import kernel, part
+from tinylm.jit.compile import kernel, part
 
 @part
 def half(x):

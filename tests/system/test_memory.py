@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinylm.memory import forget_pages, give_back, peak_so_far
+from tinylm.system.memory import forget_pages, give_back, peak_so_far
 
 SIZE = 32_000_000
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux counts")

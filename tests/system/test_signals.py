@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tinylm.interrupts import interruptible
+from tinylm.system.signals import interruptible
 
 WAITING = 5
 """Seconds, at most."""

@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tinylm.config import FOLLOWS_FROM_TEXT, SECTIONS, Partial, known_section, preset, size
+from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, Partial, known_section, preset, size
+from tinylm.config.section import checked_value
+from tinylm.config.spelling import shown
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.paths import given_path
-from tinylm.section import checked_value
-from tinylm.spelling import shown
+from tinylm.system.paths import given_path
 
 HORIZONS = ("steps", "epochs", "minutes")
 """Each says how long a run is; one of them is chosen."""

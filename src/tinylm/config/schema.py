@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, Self
 import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
+from tinylm.config.section import Section
+from tinylm.config.spelling import Expected, named
 from tinylm.errors import TinyLMError, command, did_you_mean
-from tinylm.paths import IN_MEMORY
-from tinylm.section import Section
-from tinylm.spelling import Expected, named
+from tinylm.system.paths import IN_MEMORY
 
 Partial = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""

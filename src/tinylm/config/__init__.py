@@ -1,0 +1,1 @@
+"""Settings of a run: sections, presets, and what a person overrides. Nothing here imports torch."""
