@@ -14,7 +14,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OUTSIDE = {"README.md": "index.md"} | {
     name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "LOG.md", "RECORDS.md", "SECURITY.md")}
 """Pages outside docs/, by their path in the repository: their path in the site."""
@@ -41,6 +41,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """The text of a page with its links to files of the repository turned into links of the site."""
     here = page.file.src_uri
+    if here == OUTSIDE["README.md"]:
+        page.meta["hide"] = ["navigation"]  # which would be a list of this page alone
     home = posixpath.dirname(in_repository(here))
 
     def turned(link: re.Match[str]) -> str:
