@@ -1,8 +1,7 @@
-"""docs/NAMES.md and docs/ARCHITECTURE.md speak of what is there: taps, parameters, settings, modules, links."""
+"""The pages speak of what is there: taps, parameters, settings, packages, paths, links."""
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -66,16 +65,19 @@ def test_the_axis_letters_are_complete():
     assert [row[0] for row in table(page("docs/NAMES.md"), "Axis letters")] == list(AXES)
 
 
-def test_every_module_is_in_the_architecture_and_no_other():
-    modules = {str(path.relative_to(PACKAGE).as_posix()) for path in PACKAGE.rglob("*.py") if _holds_code(path)}
-    told = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page("docs/ARCHITECTURE.md")))
-    assert told == modules, f"not told: {modules - told}; not there: {told - modules}"
+def test_every_package_and_loose_module_has_its_paragraph_in_the_architecture():
+    paragraphs = "".join(page("docs/ARCHITECTURE.md").split("### A paragraph a package\n")[1].split("\n## ")[0])
+    packages = {f"{path.parent.relative_to(PACKAGE).as_posix()}/" for path in PACKAGE.glob("*/**/__init__.py")}
+    loose = {path.name for path in PACKAGE.glob("*.py")}
+    missing = {name for name in packages | loose if f"`{name}`" not in paragraphs}
+    assert not missing, f"without a paragraph: {missing}"
 
 
-def _holds_code(path: Path) -> bool:
-    """An `__init__.py` of nothing but its docstring says no more than that the folder is a package."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return path.name != "__init__.py" or any(not isinstance(node, ast.Expr) for node in body)
+@pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "SECURITY.md"])
+def test_every_path_that_a_page_names_exists(name):
+    named = re.findall(r"(?<![\w./-])`?((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w/?)`?", page(name))
+    missing = [path for path in named if not any((root / path).exists() for root in (ROOT, PACKAGE))]
+    assert not missing, f"{name} names what is not there: {missing}"
 
 
 @pytest.mark.parametrize("name", PAGES)
