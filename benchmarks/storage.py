@@ -49,7 +49,7 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
     from tinylm.generation.engine.engine import Engine
     from tinylm.text.corpus import open_corpus
     from tinylm.text.dataset import build_dataset
-    from tinylm.text.sources import Options
+    from tinylm.text.reading.sources import Options
     from tinylm.text.split import split_corpus
 
     config = bundle.read_config(folder)

@@ -37,10 +37,22 @@ os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DataConfig": "config.schema", "ModelConfig": "config.schema", "RunConfig": "config.schema", "SampleConfig": "config.schema",
-    "TrainConfig": "config.schema", "TinyLMError": "errors", "Completion": "generation.completion", "LanguageModel": "lm",
-    "NearFormWarning": "writing", "Prediction": "writing", "load": "lm", "TinyLM": "model.transformer",
-    "Report": "report", "plan": "prepare", "train": "run", "Tokenizer": "text.tokenizer",
+    "DataConfig": "config.schema",
+    "ModelConfig": "config.schema",
+    "RunConfig": "config.schema",
+    "SampleConfig": "config.schema",
+    "TrainConfig": "config.schema",
+    "TinyLMError": "errors",
+    "Completion": "generation.completion",
+    "LanguageModel": "lm",
+    "NearFormWarning": "writing",
+    "Prediction": "writing",
+    "load": "lm",
+    "TinyLM": "model.transformer",
+    "Report": "report",
+    "plan": "prepare",
+    "train": "run",
+    "Tokenizer": "text.tokenizer",
 }
 
 __all__ = [

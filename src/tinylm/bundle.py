@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
+from tinylm.model.tensors import Weights, check_room_for_layers, read_tensors
 from tinylm.system.files import flush, put_in_place, write_whole
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_without_waiting, quoted, read_json
-from tinylm.tensors import Weights, check_room_for_layers, read_tensors
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

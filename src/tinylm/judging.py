@@ -13,7 +13,7 @@ from tinylm.inspection.copying import Copied, CopyIndex, together
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
-from tinylm.text.sources import Given, Options, Texts
+from tinylm.text.reading.sources import Given, Options, Texts
 from tinylm.text.split import Split, split_corpus
 from tinylm.training_text import open_training_text
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
 
     from tinylm.inspection.copying import Copied, CopyIndex
     from tinylm.judging import Judge
+    from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.report import Report
-    from tinylm.tensors import Weights
-    from tinylm.text.sources import Given
+    from tinylm.text.reading.sources import Given
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
@@ -74,7 +74,7 @@ class LanguageModel(Writing):
                               remedy="The files of this folder do not belong together")
         weights = bundle.read_weights(folder, config.model)
         if device != "cpu":
-            from tinylm.training.device import choose_device
+            from tinylm.model.device import choose_device
 
             device = choose_device(device).type
         lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=known)
@@ -105,7 +105,7 @@ class LanguageModel(Writing):
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
         """
-        from tinylm.text.sources import chosen_source
+        from tinylm.text.reading.sources import chosen_source
 
         return self.judge.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 

@@ -21,6 +21,7 @@ from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
+from tinylm.model.device import choose_device
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
@@ -29,13 +30,12 @@ from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.left_out import left_out_by_words, white_space
+from tinylm.text.reading.sources import Given, Options, chosen_source
 from tinylm.text.rows import IGNORE, Rows
-from tinylm.text.sources import Given, Options, chosen_source
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
 from tinylm.training.backward import Compute, choose_compute, must_compile
-from tinylm.training.device import choose_device
 from tinylm.training.fast import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up

@@ -10,12 +10,12 @@ from tinylm.config.overrides import HORIZONS
 from tinylm.config.schema import DataConfig, Partial, RunConfig, TrainConfig
 from tinylm.config.spelling import shown
 from tinylm.errors import TinyLMError, command
+from tinylm.model.device import choose_device
 from tinylm.prepare import Job, describe
 from tinylm.report import baselines_of_run
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
-from tinylm.text.sources import Given, Texts
-from tinylm.training.device import choose_device
+from tinylm.text.reading.sources import Given, Texts
 from tinylm.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
 
 MAY_CHANGE = {"until", "most_epochs", *HORIZONS}

@@ -40,8 +40,8 @@ from tinylm.system.files import legal_name, write_whole
 from tinylm.system.paths import IN_MEMORY, given_path
 from tinylm.system.standard_streams import patient_console
 from tinylm.text.opening import opening
-from tinylm.text.packed import PACKED
-from tinylm.text.sources import Given, Texts, chosen_source
+from tinylm.text.reading.packed import PACKED
+from tinylm.text.reading.sources import Given, Texts, chosen_source
 from tinylm.training.backward import loss_of
 from tinylm.training.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte

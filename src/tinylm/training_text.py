@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from tinylm.config.schema import DataConfig
 from tinylm.errors import TinyLMError, sentences
 from tinylm.system.paths import IN_MEMORY, given_path
-from tinylm.text.built_in import BUILT_IN
 from tinylm.text.corpus import Corpus, open_corpus
-from tinylm.text.sources import Given, Options, Texts
+from tinylm.text.reading.built_in import BUILT_IN
+from tinylm.text.reading.sources import Given, Options, Texts
 from tinylm.text.split import Split, split_corpus
 
 Opened = TypeVar("Opened")

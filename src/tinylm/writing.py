@@ -35,8 +35,8 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.generation.engine.engine import Engine
     from tinylm.generation.logits import Logits
     from tinylm.generation.readers import Reader
+    from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
-    from tinylm.tensors import Weights
 
 Prompts = str | list[int] | Sequence[str] | Sequence[list[int]]
 """A text, ids, or a list of either."""
@@ -77,7 +77,7 @@ class Writing:
     @cached_property
     def model(self) -> TinyLM:
         assert self._weights is not None
-        from tinylm.training.device import choose_device
+        from tinylm.model.device import choose_device
 
         return bundle.make_model(self.config.model, self._weights).to(choose_device(self._device)).eval()
 

@@ -17,7 +17,7 @@ from tests.cases.recipes import QUICK, accented, book, cut, rhyme, script, windo
 from tests.cli.conftest import Command
 from tinylm.errors import TinyLMError
 from tinylm.text.corpus import open_corpus
-from tinylm.text.encodings import checked_encoding
+from tinylm.text.reading.encodings import checked_encoding
 
 Put = Callable[[str, bytes], Path]
 CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy. Byl jednou jeden král, který měl tři dcery.\n" * 20

@@ -13,8 +13,8 @@ import pytest
 from tests.cases.recipes import QUICK, book, records, windows_1252
 from tests.cli.conftest import Command
 from tinylm.errors import TinyLMError
-from tinylm.text import packed
 from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.reading import packed
 
 TEXT = book(3000)
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256))

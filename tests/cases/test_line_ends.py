@@ -14,8 +14,8 @@ from tests.cases.recipes import QUICK, pages, rhyme
 from tests.cli.conftest import Command
 from tinylm import bundle
 from tinylm.cli import main
-from tinylm.text import packed
 from tinylm.text.corpus import open_corpus
+from tinylm.text.reading import packed
 
 KEEPS = "--set data.line_ends=keep keeps them"
 OLD = Path(__file__).parents[1] / "fixtures" / "models"

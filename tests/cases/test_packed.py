@@ -20,8 +20,8 @@ import zstandard
 from tests.cases.recipes import QUICK, book, records
 from tests.cases.test_encodings import Put, put, refusal, text_of
 from tests.cli.conftest import Command
-from tinylm.text import packed
 from tinylm.text.corpus import open_corpus
+from tinylm.text.reading import packed
 
 __all__ = ["put"]
 

@@ -18,7 +18,7 @@ from tinylm.errors import TinyLMError
 from tinylm.run import run_folder
 from tinylm.system.paths import given_path
 from tinylm.text.corpus import open_corpus
-from tinylm.text.sources import Texts
+from tinylm.text.reading.sources import Texts
 
 TEXTS = [book(400, seed=number) for number in range(40)]
 FAST = {"size": "0.1M", "steps": 12, "config": {"train": {"batch_size": 4}}, "quiet": True}

@@ -9,7 +9,7 @@ import torch
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.lm import LanguageModel
 from tinylm.model.transformer import TinyLM
-from tinylm.text.built_in import HELLO
+from tinylm.text.reading.built_in import HELLO
 from tinylm.text.tokenizer import Tokenizer
 
 SHAPES = {"word": ("notebook", {"d_mlp": 16}), "char": ("tinylm", {"d_mlp": 16, "n_kv_heads": 1}),

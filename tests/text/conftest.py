@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tinylm.text.built_in import HELLO
 from tinylm.text.corpus import open_corpus
+from tinylm.text.reading.built_in import HELLO
 from tinylm.text.tokenizer import Tokenizer
 
 settings.register_profile("tinylm", derandomize=True, deadline=None, database=None,

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
-from tinylm.text import packed as packed_module
-from tinylm.text import records as records_module
-from tinylm.text.built_in import BUILT_IN, HELLO
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.formats.recognise import HEAD
+from tinylm.text.reading import packed as packed_module
+from tinylm.text.reading import records as records_module
+from tinylm.text.reading.built_in import BUILT_IN, HELLO
 
 Write = Callable[[str, bytes | str], Path]
 

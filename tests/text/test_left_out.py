@@ -67,7 +67,7 @@ def test_what_is_decoded_exactly_is_charged_nothing(write, text: str) -> None:
     ("rose\xa0is red", 0, 0, 1, "1 other stretch of white space"),
 ])
 def test_white_space_is_counted_by_kind(write, text: str, breaks: int, indents: int, others: int, told: str) -> None:
-    from tinylm.text.sources import Options
+    from tinylm.text.reading.sources import Options
 
     found = measure(split_corpus(open_corpus(write("other.txt", text), Options(line_ends="keep")), 0.0).train, WORDS)
     assert (found.line_breaks, found.indents, found.other_spaces) == (breaks, indents, others)

@@ -21,8 +21,8 @@ from transformers import PreTrainedTokenizerFast
 
 from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
-from tinylm.text.built_in import HELLO
 from tinylm.text.corpus import CorpusStats, open_corpus
+from tinylm.text.reading.built_in import HELLO
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.text.vocabulary import SPELLED_OUT
 

@@ -102,7 +102,7 @@ def _begin(console: Console) -> Story:
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
     from tinylm.prepare import prepare
-    from tinylm.text.built_in import HELLO
+    from tinylm.text.reading.built_in import HELLO
 
     prepared = prepare("hello", choices(preset_name="notebook"))
     model = TinyLM(prepared.config.model, prepared.config.train.seed)

@@ -25,13 +25,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.system.paths import IN_MEMORY, given_path
-from tinylm.text.built_in import BUILT_IN
-from tinylm.text.encodings import checked_encoding
-from tinylm.text.folders import select_texts
 from tinylm.text.formats.extracted import RECORDS
-from tinylm.text.missing import is_a_text, missing, not_a_source
-from tinylm.text.records import LONGEST, SKIP_BAD, read_lines
-from tinylm.text.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
+from tinylm.text.reading.built_in import BUILT_IN
+from tinylm.text.reading.encodings import checked_encoding
+from tinylm.text.reading.folders import select_texts
+from tinylm.text.reading.missing import is_a_text, missing, not_a_source
+from tinylm.text.reading.records import LONGEST, SKIP_BAD, read_lines
+from tinylm.text.reading.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
 from tinylm.text.white_space import WHITESPACE
 
 _DEFAULT = Options()
@@ -95,7 +95,10 @@ class Corpus:
                 raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. {SKIP_BAD}") from None
 
     def _pieces_of(self, source: Source, tally: Tally) -> Iterator[Piece]:
-        from tinylm.text.noticing import is_watched, watched  # compiles patterns, which asking a model does not need
+        from tinylm.text.reading.noticing import (
+            is_watched,
+            watched,
+        )  # compiles patterns, which asking a model does not need
 
         note = partial(tally.notes.add, source.where)
         in_one_line = source.documents != "text"

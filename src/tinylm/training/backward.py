@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import Workers
+from tinylm.model.device import device_name
 from tinylm.model.dropout import dropout_from
 from tinylm.model.threads import cores_for, torch_threads
 from tinylm.model.transformer import TinyLM
-from tinylm.training.device import device_name
 from tinylm.training.evaluate import LossOf
 from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision

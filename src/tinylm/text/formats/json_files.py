@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tinylm.text.fields import BadRecord, text_of
 from tinylm.text.formats import chats
 from tinylm.text.formats.extracted import Extracted, File, Unreadable, way
 from tinylm.text.formats.json_values import decode, elements, fields, several, skip_space, with_lines
-from tinylm.text.records import Record
+from tinylm.text.reading.fields import BadRecord, text_of
+from tinylm.text.reading.records import Record
 
 AS_IT_STANDS = '--documents text learns the file as it stands (in Python: documents="text")'
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tinylm.text.fields import BadRecord
-from tinylm.text.records import Record
+from tinylm.text.reading.fields import BadRecord
+from tinylm.text.reading.records import Record
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r\ufeff]*")

@@ -13,7 +13,7 @@ from tinylm.errors import TinyLMError
 from tinylm.text.formats.extracted import LARGEST, RECORDS, Extracted, File, Unreadable, way
 from tinylm.text.formats.recognise import HEAD, recognise
 from tinylm.text.formats.refusals import refusal
-from tinylm.text.records import Record, read_json_lines, read_lines, read_texts
+from tinylm.text.reading.records import Record, read_json_lines, read_lines, read_texts
 
 Note = Callable[[str], None]
 

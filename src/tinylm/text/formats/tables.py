@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinylm.system.untrusted import quoted
-from tinylm.text.fields import BadRecord, option
 from tinylm.text.formats.extracted import Unreadable
-from tinylm.text.records import LONGEST, Record
+from tinylm.text.reading.fields import BadRecord, option
+from tinylm.text.reading.records import LONGEST, Record
 
 DELIMITERS = ",;\t|"
 HEAD = 1 << 16

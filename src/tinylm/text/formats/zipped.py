@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tinylm.text.binary import no_text
 from tinylm.text.formats import epub, office
 from tinylm.text.formats.archive import Archive
 from tinylm.text.formats.extracted import Extracted, File, Unreadable
 from tinylm.text.formats.recognise import HEAD
 from tinylm.text.formats.refusals import refusal
+from tinylm.text.reading.binary import no_text
 
 _BY_MIMETYPE = {"application/epub+zip": "epub", "application/vnd.oasis.opendocument.text": "odt",
                 "application/vnd.oasis.opendocument.text-template": "odt",

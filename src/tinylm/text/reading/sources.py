@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.text.decoding import decoded, read_text, settled_encoding
 from tinylm.text.formats.extracted import RECORDS
-from tinylm.text.line_ends import LineEnds
-from tinylm.text.missing import as_strings, not_a_source
-from tinylm.text.notes import Notes
-from tinylm.text.packed import unpacked, without_packing
+from tinylm.text.reading.decoding import decoded, read_text, settled_encoding
+from tinylm.text.reading.line_ends import LineEnds
+from tinylm.text.reading.missing import as_strings, not_a_source
+from tinylm.text.reading.notes import Notes
+from tinylm.text.reading.packed import unpacked, without_packing
 
 if TYPE_CHECKING:  # pydantic takes a while to import
     from tinylm.config.schema import DataConfig

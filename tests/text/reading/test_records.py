@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.text.formats.conftest import Reader, Refused, read, refused
-from tinylm.text.fields import BadRecord, text_of
+from tinylm.text.reading.fields import BadRecord, text_of
 
 __all__ = ["read", "refused"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tinylm.text.manual import passages
-from tinylm.text.sources import Documents, Options, Source, file_source, kind_of, walk
+from tinylm.text.reading.manual import passages
+from tinylm.text.reading.sources import Documents, Options, Source, file_source, kind_of, walk
 
 HELLO = ("hello , how are you ?", "hello , how is your day ?", "how are you ?", "how is your day ?")
 """The four sentences of the teaching notebook, in its order."""

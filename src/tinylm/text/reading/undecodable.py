@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from tinylm.errors import TinyLMError, shell_word
 from tinylm.system.untrusted import quoted
-from tinylm.text.encodings import COMMON, WIDE, likely_encodings, spoken
-from tinylm.text.packed import CHUNK, PACKED
+from tinylm.text.reading.encodings import COMMON, WIDE, likely_encodings, spoken
+from tinylm.text.reading.packed import CHUNK, PACKED
 
 MOST_SURVEYED = 64
 """Chunks of a text that are looked through once it has turned out not to be UTF-8."""

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from tinylm.errors import TinyLMError
-from tinylm.text.fields import BadRecord, text_of
 from tinylm.text.formats.extracted import way
+from tinylm.text.reading.fields import BadRecord, text_of
 
 LONGEST = 16 << 20
 """The longest word, line or jsonl record in characters: what must fit in memory at once."""

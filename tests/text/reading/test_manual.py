@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tinylm.text.manual import LONGEST_PASSAGE, passages, unwrapped
+from tinylm.text.reading.manual import LONGEST_PASSAGE, passages, unwrapped
 
 FOR = ("The loop over a sequence takes its elements one after another, and the names in its target list are assigned "
        "to in turn by the usual rules for assignments.")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 
 from tinylm.system.untrusted import quoted
-from tinylm.text import fields
 from tinylm.text.formats import recognise, tables
 from tinylm.text.formats.extracted import way
+from tinylm.text.reading import fields
 
 SEEN = 1 << 16
 """Characters of the start, and of the end, by which a text is judged."""

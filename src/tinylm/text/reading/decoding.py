@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from tinylm.errors import TinyLMError
-from tinylm.text.binary import is_known_binary, looks_binary, no_text
-from tinylm.text.encodings import WIDE, checked_encoding, marked, spoken, wide_encoding
-from tinylm.text.packed import unpacked
-from tinylm.text.undecodable import Failure, line_ends, stray_nul, undecodable
+from tinylm.text.reading.binary import is_known_binary, looks_binary, no_text
+from tinylm.text.reading.encodings import WIDE, checked_encoding, marked, spoken, wide_encoding
+from tinylm.text.reading.packed import unpacked
+from tinylm.text.reading.undecodable import Failure, line_ends, stray_nul, undecodable
 
 HEAD = 1 << 16
 """Bytes at the beginning of a file that tell what it is."""

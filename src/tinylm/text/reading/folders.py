@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tinylm.errors import TinyLMError, command
 from tinylm.system.untrusted import quoted
-from tinylm.text.decoding import read_text, settled_encoding, why_no_text
 from tinylm.text.formats.extracted import RECORDS, Unreadable
-from tinylm.text.packed import without_packing
-from tinylm.text.sources import Options, Source, file_source
+from tinylm.text.reading.decoding import read_text, settled_encoding, why_no_text
+from tinylm.text.reading.packed import without_packing
+from tinylm.text.reading.sources import Options, Source, file_source
 
 if TYPE_CHECKING:
     from tinylm.text.formats.reading import Formatted
