@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _compute(size: str) -> Any:
     import torch
 
-    from tinylm.training.backward import choose_compute
+    from tinylm.training.backend import choose_compute
 
     return choose_compute(_shape(size), torch.device("cpu"), flops=1e12)
 
@@ -62,7 +62,7 @@ def _steps(size: str, steps: int) -> Run:
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import vanishing_is_zero
     from tinylm.model.transformer import TinyLM
-    from tinylm.training.backward import Backward
+    from tinylm.training.backend import Backward
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.step import train_step
 

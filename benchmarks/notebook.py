@@ -27,7 +27,7 @@ def train_tinylm() -> Run:
     from tinylm.text.dataset import build_dataset
     from tinylm.text.rows import Rows
     from tinylm.text.split import split_corpus, train_tokenizer
-    from tinylm.training.backward import choose_compute
+    from tinylm.training.backend import choose_compute
     from tinylm.training.events import Stepped
     from tinylm.training.loop import Training
     from tinylm.training.optimizer import make_optimizers

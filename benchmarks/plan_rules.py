@@ -28,7 +28,7 @@ from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import Rows
 from tinylm.text.split import split_corpus, train_tokenizer
-from tinylm.training.backward import choose_compute, loss_of
+from tinylm.training.backend import choose_compute, loss_of
 from tinylm.training.evaluate import bits_per_byte, evaluate
 from tinylm.training.events import Validated, to_json_line
 from tinylm.training.loop import Training

@@ -34,7 +34,7 @@ def tinylm_step() -> Iterator[Step]:
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import vanishing_is_zero
     from tinylm.model.transformer import TinyLM
-    from tinylm.training.backward import Backward, choose_compute
+    from tinylm.training.backend import Backward, choose_compute
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.step import train_step
 

@@ -12,8 +12,8 @@ from tinylm import beforehand
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backward import Backward, Compute, loss_of
-from tinylm.training.fast import attention, kernels, network
+from tinylm.training.backend import Backward, Compute, loss_of
+from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.precision import choose_precision
 
 
@@ -62,8 +62,8 @@ from tinylm import beforehand
 beforehand.start()
 beforehand.finish()
 import tinylm
-from tinylm.generation.logits import choose
-from tinylm.training.fast import attention, bends, kernels
+from tinylm.sampling.filters import choose
+from tinylm.training.cpu import attention, bends, kernels
 
 tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)
 used = [choose, attention.attend, attention.attend_backward, bends.swiglu, bends.swiglu_backward, kernels.embed,

@@ -34,7 +34,7 @@ import psutil, torch
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.headroom import needed_bytes
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backward import Backward, choose_compute, loss_of
+from tinylm.training.backend import Backward, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.speed import smallest, warm_up

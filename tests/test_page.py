@@ -137,7 +137,7 @@ def test_a_rollback_is_told(tmp_path: Path) -> None:
 
 def test_what_the_doctor_says(tmp_path: Path) -> None:
     """A run that learns its text by heart gets a remark; one without anything wrong gets none."""
-    from tinylm.training.doctor import examine
+    from tinylm.training.diagnostics.doctor import examine
 
     events = [BEGAN]
     for number in range(1, 401):

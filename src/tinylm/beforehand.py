@@ -19,11 +19,11 @@ from llvmlite import binding
 from numba import float32, float64, int64, types, uint16
 
 from tinylm.config.schema import SampleConfig
-from tinylm.generation.logits import choose
-from tinylm.generation.sampler import Sampler
 from tinylm.jit.cache import is_compiled, is_kept
-from tinylm.training.fast import attention, kernels
-from tinylm.training.fast.bends import BENDS
+from tinylm.sampling.filters import choose
+from tinylm.sampling.sampler import Sampler
+from tinylm.training.cpu import attention, kernels
+from tinylm.training.cpu.activations import BENDS
 
 Wanted = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""

@@ -12,7 +12,7 @@ from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
 from tinylm.inspection.memory import training_peak
 from tinylm.report import TOKENS_AT_ONCE
-from tinylm.training.backward import choose_compute
+from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
 """Of each token of a step, whatever computes it: its id, the one that follows, and their places in the text."""

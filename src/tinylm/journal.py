@@ -12,7 +12,7 @@ from tinylm import bundle
 from tinylm.errors import TinyLMError
 from tinylm.system.files import flush
 from tinylm.training.checkpoint import Checkpoints, State
-from tinylm.training.diagnosis import all_finite
+from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
 from tinylm.training.loop import Training
 

@@ -28,7 +28,7 @@ from tinylm.system.files import write_whole
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, harmless, visible
 from tinylm.text.left_out import LeftOut
-from tinylm.training.doctor import Remark, examine
+from tinylm.training.diagnostics.doctor import Remark, examine
 from tinylm.training.events import Event, Sampled
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.forecast import Forecast, make_forecast
 from tinylm.generation.decode import Decoder
-from tinylm.generation.logits import COMPILING, choose
 from tinylm.generation.window import generate_ids
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
@@ -25,6 +24,7 @@ from tinylm.model.device import choose_device
 from tinylm.model.transformer import TinyLM
 from tinylm.progress import duration
 from tinylm.report import Baselines, baselines_of_run
+from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
 from tinylm.system.signals import interruptible
 from tinylm.text.corpus import Corpus, open_corpus
@@ -35,8 +35,8 @@ from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training import plan as rules
-from tinylm.training.backward import Compute, choose_compute, must_compile
-from tinylm.training.fast import attention
+from tinylm.training.backend import Compute, choose_compute, must_compile
+from tinylm.training.cpu import attention
 from tinylm.training.loop import VALIDATIONS, count_validations
 from tinylm.training.speed import measure_pace, measure_speed, smallest, warm_up
 from tinylm.training_text import lasting, lasting_validation, validation_fingerprint

@@ -16,7 +16,7 @@ from rich.text import Text
 from tinylm.errors import command
 from tinylm.report import Report, called, cautions, figure, say_copied, table, verdict
 from tinylm.system.untrusted import LINE_END, harmless, visible
-from tinylm.training.doctor import Remark
+from tinylm.training.diagnostics.doctor import Remark
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
 

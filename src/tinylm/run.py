@@ -42,8 +42,8 @@ from tinylm.system.standard_streams import patient_console
 from tinylm.text.opening import opening
 from tinylm.text.reading.packed import PACKED
 from tinylm.text.reading.sources import Given, Texts, chosen_source
-from tinylm.training.backward import loss_of
-from tinylm.training.doctor import Doctor, Remark
+from tinylm.training.backend import loss_of
+from tinylm.training.diagnostics.doctor import Doctor, Remark
 from tinylm.training.evaluate import Interrupted, bits_per_byte
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training

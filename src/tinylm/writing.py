@@ -33,10 +33,10 @@ if TYPE_CHECKING:  # torch takes a second to import, and writing text does not n
     from tinylm.generation.batch import Batch
     from tinylm.generation.beam import Found
     from tinylm.generation.engine.engine import Engine
-    from tinylm.generation.logits import Logits
     from tinylm.generation.readers import Reader
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
+    from tinylm.sampling.filters import Logits
 
 Prompts = str | list[int] | Sequence[str] | Sequence[list[int]]
 """A text, ids, or a list of either."""
@@ -193,7 +193,7 @@ class Writing:
     def _warn_of(self, settings: dict[str, Any]) -> None:
         """Warns of texts in settings that are read in another spelling; who calls `tasks` says it in a way of its own.
         """
-        from tinylm.generation.typed import typed_settings
+        from tinylm.sampling.typed import typed_settings
 
         for each in typed_settings(self.sample_config(**settings), self.tokenizer)[1]:
             _warned(each)
@@ -231,10 +231,10 @@ class Writing:
 
     def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
                settings: dict[str, Any]) -> list[Task]:
-        from tinylm.generation.logits import COMPILING, choose
-        from tinylm.generation.sampler import bias_of, forced_ids
-        from tinylm.generation.typed import typed_settings
         from tinylm.jit.cache import announce  # with the compiler: reading does without
+        from tinylm.sampling.filters import COMPILING, choose
+        from tinylm.sampling.sampler import bias_of, forced_ids
+        from tinylm.sampling.typed import typed_settings
 
         if self._weights is not None:  # a run that trains says beforehand what it compiles
             announce(choose, *COMPILING)

@@ -28,7 +28,7 @@ from tinylm.errors import command
 from tinylm.run import run_folder
 from tinylm.text.opening import opening
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.training import remarks
+from tinylm.training.diagnostics import messages
 
 SHORT = ("--size", "0.1M", "--steps", "1", "--set", "train.batch_size=2", "--set", "model.context_length=32")
 TEXTS = {
@@ -209,7 +209,7 @@ def test_the_page_says_how_to_repeat_a_run(tinylm: Command, hello_run: Path) -> 
 def test_the_doctors_remedies_name_options_and_settings_that_there_are() -> None:
     parser = Parser("train", "", "")
     add_arguments(parser)
-    written = Path(remarks.__file__).read_text("utf-8")
+    written = Path(messages.__file__).read_text("utf-8")
     assert set(re.findall(r"--[a-z][a-z-]+", written)) <= set(parser._option_string_actions)
     sentences = written.partition("# ---- the text")[2]
     for section, field in re.findall(r"\b(train|model|data|sample)\.([a-z_]+)", sentences):

@@ -26,7 +26,7 @@ from tinylm.serving.limits import Limits
 from tinylm.serving.shelf import Shelf
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import patient_console
-from tinylm.training.doctor import Remark
+from tinylm.training.diagnostics.doctor import Remark
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
 

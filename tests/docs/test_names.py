@@ -15,6 +15,7 @@ from tinylm.model.transformer import TinyLM
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tinylm"
 PAGES = ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/NAMES.md", "docs/SERVING.md"]
+PATH = re.compile(r"(?<![\w./-])((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w)")
 AXES = {"B": 2, "T": 5, "S": 5, "D": 24, "H": 4, "G": 2, "K": 6, "F": 40, "V": 11}
 
 
@@ -75,7 +76,7 @@ def test_every_package_and_loose_module_has_its_paragraph_in_the_architecture():
 
 @pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "SECURITY.md"])
 def test_every_path_that_a_page_names_exists(name):
-    named = re.findall(r"(?<![\w./-])`?((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w/?)`?", page(name))
+    named = PATH.findall(page(name))
     missing = [path for path in named if not any((root / path).exists() for root in (ROOT, PACKAGE))]
     assert not missing, f"{name} names what is not there: {missing}"
 

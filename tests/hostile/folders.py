@@ -263,6 +263,9 @@ QUIET = {"os.listdir", "os.scandir", "object.__getattr__", "sys._getframe", "arr
 """What reading a folder may do, besides opening its files to read them."""
 
 
+LISTS = {"pathlib.Path.glob", "os.scandir", "os.listdir"}
+
+
 class Listener:
     """Remembers what Python reports while `folder` is set."""
 
@@ -275,7 +278,7 @@ class Listener:
         if folder is None or event in QUIET:
             return
         self.folder = None  # what is done here is not the reader's doing
-        if event != "open" or not _reads(arguments, folder):
+        if not ((event == "open" and _reads(arguments, folder)) or (event in LISTS and _lists(arguments, folder))):
             self.heard.append(f"{event}{tuple(str(argument)[:100] for argument in arguments)}")
         self.folder = folder
 
@@ -285,6 +288,11 @@ def _reads(arguments: tuple[Any, ...], folder: Path) -> bool:
     path, _, flags = arguments
     changes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     return isinstance(path, str) and Path(path).parent == folder and not flags & changes
+
+
+def _lists(arguments: tuple[Any, ...], folder: Path) -> bool:
+    """Are these the names in the folder, or in a folder in it: has a run left checkpoints?"""
+    return isinstance(arguments[0], str | Path) and folder in (Path(arguments[0]), Path(arguments[0]).parent)
 
 
 def load(folder: Path) -> str:

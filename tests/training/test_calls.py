@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backward import REFERENCE, Backward, Compute
-from tinylm.training.fast import attention, kernels, network
+from tinylm.training.backend import REFERENCE, Backward, Compute
+from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 

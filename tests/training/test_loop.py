@@ -13,7 +13,7 @@ from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
-from tinylm.training.backward import REFERENCE, Compute
+from tinylm.training.backend import REFERENCE, Compute
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Finished, Stepped, Validated, to_json_line
 from tinylm.training.loop import Training

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backward import Compute
+from tinylm.training.backend import Compute
 from tinylm.training.optimizer import (
     Muon,
     fair_shares,

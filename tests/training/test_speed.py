@@ -5,7 +5,7 @@ import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.training import speed
-from tinylm.training.backward import choose_compute
+from tinylm.training.backend import choose_compute
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=20, context_length=16, d_model=8, n_layers=1, n_heads=2, dropout=0.1)

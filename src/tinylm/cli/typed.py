@@ -18,7 +18,7 @@ def read_typed(tokenizer: Tokenizer, text: str) -> str:
 
 def read_settings(lm: LanguageModel, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose texts are as the tokenizer reads them. Raises: TinyLMError: a setting that cannot be."""
-    from tinylm.generation.typed import typed_settings
+    from tinylm.sampling.typed import typed_settings
 
     config, read = typed_settings(lm.sample_config(**settings), lm.tokenizer)
     for each in read:

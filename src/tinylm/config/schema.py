@@ -197,7 +197,7 @@ class TrainConfig(Section):
 
 
 class SampleConfig(Section):
-    """How the next id is chosen. The filters apply in the order of the fields (generation/logits.py)."""
+    """How the next id is chosen. The filters apply in the order of the fields (sampling/filters.py)."""
 
     max_tokens: int = Field(100, ge=0, le=LARGEST)
     min_tokens: int = Field(0, ge=0, le=LARGEST, description="<eos> is not chosen before so many")

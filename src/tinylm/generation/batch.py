@@ -20,10 +20,10 @@ import numpy as np
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.engine import Run
-from tinylm.generation.logits import Logits
 from tinylm.generation.readers import Piece, Reader
-from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import View, most_tokens
+from tinylm.sampling.filters import Logits
+from tinylm.sampling.sampler import Sampler
 
 LEAST = 16
 """Positions of prompts in a step, however many texts are being written."""

@@ -15,7 +15,7 @@ from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from tinylm.generation.batch import Batch
-    from tinylm.generation.logits import Logits
+    from tinylm.sampling.filters import Logits
 
 AHEAD = 64
 """Steps of a call at most, where nobody reads along."""

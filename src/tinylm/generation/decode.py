@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.logits import Logits
 from tinylm.generation.readers import Piece
 from tinylm.generation.window import Window, finite
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
+from tinylm.sampling.filters import Logits
 
 
 class Past:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine.engine import BLOCK, Engine, Run
 from tinylm.generation.engine.streams import Stream
-from tinylm.generation.logits import Logits
-from tinylm.generation.sampler import Sampler
+from tinylm.sampling.filters import Logits
+from tinylm.sampling.sampler import Sampler
 
 
 class Piece(NamedTuple):

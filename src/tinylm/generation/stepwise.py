@@ -12,9 +12,9 @@ from collections.abc import Generator, Sequence
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import TokenLogprobs, logprobs_of
-from tinylm.generation.logits import Logits
 from tinylm.generation.readers import Piece, Reader
 from tinylm.generation.window import View
+from tinylm.sampling.filters import Logits
 from tinylm.text.tokenizer import Tokenizer
 
 LONGEST = 128

@@ -14,8 +14,8 @@ from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 
 if TYPE_CHECKING:
-    from tinylm.generation.logits import Logits
-    from tinylm.generation.sampler import Sampler
+    from tinylm.sampling.filters import Logits
+    from tinylm.sampling.sampler import Sampler
 
 
 class View:
@@ -140,7 +140,7 @@ def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int
     Raises:
         TinyLMError: a prompt longer than the context, where `overflow` is "error".
     """
-    from tinylm.generation.sampler import Sampler  # with the compiler, which the reading of a model does not need
+    from tinylm.sampling.sampler import Sampler  # with the compiler, which the reading of a model does not need
 
     bias = np.zeros_like(window.logits) if bias is None else bias
     sampler = Sampler(config, window.ids, bias, seed, forced)

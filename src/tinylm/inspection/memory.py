@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.inspection import structure
-from tinylm.training.backward import REFERENCE, Compute
+from tinylm.training.backend import REFERENCE, Compute
 
 BYTES = 4
 MUON_COPIES = 9
@@ -88,7 +88,7 @@ def training_peak(config: ModelConfig, train: TrainConfig, *, judged_at_once: in
     if judged_at_once:
         lasting += weights.total  # the best so far
     if compute.fast:
-        from tinylm.training.fast.gradients import working_bytes
+        from tinylm.training.cpu.gradients import working_bytes
 
         update = MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0
         judged_rows = -(-judged_at_once // config.context_length)

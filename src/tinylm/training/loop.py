@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tinylm.config.schema import TrainConfig
-from tinylm.training.backward import REFERENCE, Backward, Compute
+from tinylm.training.backend import REFERENCE, Backward, Compute
 from tinylm.training.checkpoint import State
-from tinylm.training.diagnosis import all_finite, where_not_finite
-from tinylm.training.doctor import overfits
+from tinylm.training.diagnostics.doctor import overfits
+from tinylm.training.diagnostics.nonfinite import all_finite, where_not_finite
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Event, Finished, RolledBack, Stepped, StopReason, Validated
 from tinylm.training.loss import Batch

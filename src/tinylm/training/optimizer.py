@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.config.schema import TrainConfig
-from tinylm.training.backward import REFERENCE, Compute
+from tinylm.training.backend import REFERENCE, Compute
 
 Group = dict[str, Any]
 """Parameters under "params", and the numbers that hold for them: "lr", "weight_decay", ..."""

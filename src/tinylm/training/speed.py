@@ -17,7 +17,7 @@ import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backward import Backward, Compute, choose_compute, loss_of
+from tinylm.training.backend import Backward, Compute, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
 from tinylm.training.loss import Batch

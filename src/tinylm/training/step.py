@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tinylm.training.backward import Backward
+from tinylm.training.backend import Backward
 from tinylm.training.loss import Batch, count_targets
 from tinylm.training.optimizer import Optimizer
 

@@ -14,8 +14,8 @@ from tinylm.generation.engine.engine import Engine
 from tinylm.generation.engine.pace import AGAIN, CALL, SHARE, Pace
 from tinylm.generation.engine.streams import Stream
 from tinylm.generation.engine.weights import weights_of
-from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import Window
+from tinylm.sampling.sampler import Sampler
 
 CONFIG = ModelConfig(vocab_size=50, d_model=64, n_layers=2, n_heads=4, context_length=60)
 SAMPLES = [SampleConfig(greedy=True), SampleConfig(), SampleConfig(temperature=0.7, top_p=0.9, frequency_penalty=0.5)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.generation.engine.memory import CHOICE, address
-from tinylm.generation.sampler import Sampler
+from tinylm.sampling.sampler import Sampler
 
 
 class Choices:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from tinylm.generation.engine.choices import Choices
 from tinylm.generation.engine.engine import BLOCK, Engine
 from tinylm.generation.engine.streams import Stream
-from tinylm.generation.logits import Logits
-from tinylm.generation.sampler import Sampler
 from tinylm.generation.window import Window
+from tinylm.sampling.filters import Logits
+from tinylm.sampling.sampler import Sampler
 
 MOST_STEPS = 256
 """Ids of a run, ..."""

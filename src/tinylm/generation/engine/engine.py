@@ -19,8 +19,8 @@ from tinylm.generation.engine.pace import Pace, available_cores
 from tinylm.generation.engine.streams import Stream
 from tinylm.generation.engine.tiles import ROWS
 from tinylm.generation.engine.weights import Floats, Layout, Weights
-from tinylm.generation.sampler import Sampler
 from tinylm.jit.thread_pool import Workers
+from tinylm.sampling.sampler import Sampler
 
 BLOCK = 128
 """Positions of one call. The weights are read once for all of these, so more would take memory and no less time."""

@@ -21,15 +21,15 @@ from tinylm.generation.engine.meeting import meet
 from tinylm.generation.engine.memory import MLPS, counts, doubles, floats, integers
 from tinylm.generation.engine.products import lead_back, panels_of, product, share
 from tinylm.generation.engine.tiles import LANES
-from tinylm.generation.logits import choose
 from tinylm.jit.bfloat16 import sigmoid
 from tinylm.jit.compile import SHARED, digest, kernel, part
+from tinylm.sampling import filters
+from tinylm.sampling.filters import choose
 
 ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
 GELU_CUBIC, GELU_SCALE = np.float32(0.044715), np.float32(math.sqrt(2 / math.pi))
-ROOM = Path(__file__).parent
-PARTS = digest(ROOM.parent / "logits.py", *sorted(ROOM.glob("*.py"))) + SHARED
+PARTS = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + SHARED
 """Names the compiled pass: numba sees when this file changes, and not when one does that it takes its parts from."""
 
 

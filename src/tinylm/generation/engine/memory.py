@@ -16,8 +16,8 @@ from numba import carray, types
 from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
-from tinylm.generation.logits import Settings
 from tinylm.jit.compile import part
+from tinylm.sampling.filters import Settings
 
 ALIGNED = 4096
 """Bytes of a page. A vector needs 64; but with matrices that begin in the midst of a page, two cores took 22 to 28
@@ -62,7 +62,7 @@ MLPS = ("relu", "gelu", "squared_relu", "swiglu")
 CHOICE = _record(bias=int, counts=int, uniforms=int, forced=int, n_forced=int, eos=int,
                  **{name: np.dtype(type(default)) for name, default in Settings._field_defaults.items()})
 """How the ids of one text are chosen: the addresses of `bias` and `counts` (V,) and of `uniforms`, a number a step; the
-ids that are forced in the first steps; the id that ends it; and the settings (generation/logits.py)."""
+ids that are forced in the first steps; the id that ends it; and the settings (sampling/filters.py)."""
 WORK = _record(rows=int, first_out=int, steps=int, given=int, workers=int, arrived=int, give_way=int, finite=int,
                ended=int, chosen=int, ids=int, places=int, keys=int, values=int, rooms=int, cos=int, sin=int,
                x=int, normed=int, qkv=int, z=int, branch=int, gate=int, hidden=int, scores=int, logits=int,

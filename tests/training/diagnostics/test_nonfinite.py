@@ -8,7 +8,7 @@ import torch
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
-from tinylm.training.diagnosis import all_finite, where_not_finite
+from tinylm.training.diagnostics.nonfinite import all_finite, where_not_finite
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 

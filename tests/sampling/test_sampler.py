@@ -5,7 +5,7 @@ import pytest
 
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.sampler import Sampler, bias_of, token_id, uniform
+from tinylm.sampling.sampler import Sampler, bias_of, token_id, uniform
 from tinylm.text.tokenizer import Tokenizer
 
 WORDS = Tokenizer.train("word", ["how are you fine thanks #2"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinylm.training.diagnostics.statistics import Judged, LossCurve, OddGradient
 from tinylm.training.events import Began, Finished, RolledBack
-from tinylm.training.vitals import Judged, LossCurve, OddGradient
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, median
 
-from tinylm.training import remarks
+from tinylm.training.diagnostics import messages
+from tinylm.training.diagnostics.messages import Remark
+from tinylm.training.diagnostics.statistics import Judged, LayerGradients, LossCurve
 from tinylm.training.evaluate import bits_per_byte
 from tinylm.training.events import Began, Event, Finished, RolledBack, Stepped, Validated
-from tinylm.training.remarks import Remark
-from tinylm.training.vitals import Judged, LayerGradients, LossCurve
 
 __all__ = ["Doctor", "Remark", "examine", "overfits"]
 
@@ -114,7 +114,7 @@ class Doctor:
                 yield from self._validated(event)
             case RolledBack():
                 self._judged = [each for each in self._judged if each.step <= event.to_step]
-                yield remarks.rolled_back(event, self._peak)
+                yield messages.rolled_back(event, self._peak)
             case Finished():
                 yield from self._finished(event)
 
@@ -128,13 +128,13 @@ class Doctor:
         curve.add(event.loss)
         self._gradients.add(event.layer_gradients)
         if curve.jumped:
-            yield remarks.spike(event.step, curve, self._peak)
+            yield messages.spike(event.step, curve, self._peak)
         odd = self._gradients.odd()
         if odd is not None:
-            yield remarks.gradient(event.step, odd, self._peak)
+            yield messages.gradient(event.step, odd, self._peak)
         if self._steps_after_warmup == STILL_STEPS and curve.usual > (1 - STILL_SHARE) * curve.start:
             moved_up = curve.usual > (1 + STILL_SHARE) * curve.start
-            yield (remarks.rose if moved_up else remarks.does_not_move)(event.step, curve, self._peak)
+            yield (messages.rose if moved_up else messages.does_not_move)(event.step, curve, self._peak)
 
     def _validated(self, event: Validated) -> Iterator[Remark]:
         epoch = self._newest.epoch if self._newest is not None else 0.0
@@ -146,7 +146,7 @@ class Doctor:
         """It is that only if the training loss falls on: where both rise, something else is wrong."""
         best, now = self._best(), self._judged[-1]
         if now.training_loss < best.training_loss:
-            yield remarks.overfitting(best, now)
+            yield messages.overfitting(best, now)
 
     def _best(self) -> Judged:
         return min(self._judged, key=lambda each: each.loss)
@@ -160,11 +160,11 @@ class Doctor:
 
     def _finished(self, event: Finished) -> Iterator[Remark]:
         if event.reason == "not finite":
-            yield remarks.ended_not_finite(event, self._peak)
+            yield messages.ended_not_finite(event, self._peak)
             return
         if event.reason == "overfitting" and self._judged:
             yield from self._overfitting()
-            yield remarks.stopped_overfitting(event, self._best(), self._judged[-1])
+            yield messages.stopped_overfitting(event, self._best(), self._judged[-1])
         if self._judged and not (self._began is not None and self._began.padding_counted):
             yield from self._far_apart()
         if event.reason == "finished" and event.step >= SHORTEST and "overfitting" not in self._said:
@@ -174,9 +174,9 @@ class Doctor:
         """Yields a remark on a training loss far below the validation loss, whatever the latter did on the way."""
         now, fresh = self._judged[-1], [each for each in self._judged if each.epoch <= 1]
         if fresh and _is_gap(fresh[-1], UNLIKE_GAP):
-            yield remarks.unlike(fresh[-1], now)
+            yield messages.unlike(fresh[-1], now)
         elif _is_gap(now, LARGE_GAP):
-            yield remarks.large_gap(self._best(), now)
+            yield messages.large_gap(self._best(), now)
 
     def _underfitting(self, event: Finished) -> Iterator[Remark]:
         began = self._began
@@ -185,10 +185,10 @@ class Doctor:
             bits = bits_per_byte(event.best_loss * began.validation_tokens, began.validation_bytes)
             bits += began.left_out_bits / max(1, began.validation_bytes)
             if bits > ngram + MARGIN:
-                yield remarks.worse_than_counting(event, bits, ngram, self._best_long_ago(event))
+                yield messages.worse_than_counting(event, bits, ngram, self._best_long_ago(event))
         before = [each for each in self._judged if 0.7 * event.step <= each.step <= 0.8 * event.step]
         if before and self._judged[-1].loss < (1 - STILL_FALLING) * before[0].loss:
-            yield remarks.still_falling(event, before[0], self._judged[-1])
+            yield messages.still_falling(event, before[0], self._judged[-1])
 
 
 def _is_gap(judged: Judged, share: float) -> bool:
@@ -198,12 +198,12 @@ def _is_gap(judged: Judged, share: float) -> bool:
 def _text(began: Began) -> Iterator[Remark]:
     """What can be told of a text and its tokenizer before the first step."""
     if began.repeated >= REPEATED:
-        yield remarks.repeated(began)
+        yield messages.repeated(began)
     if began.unknown >= UNKNOWN:
-        yield remarks.unknown(began)
+        yield messages.unknown(began)
     if began.vocab_size > MANY_ENTRIES and began.train_tokens < RARELY * began.vocab_size:
-        yield remarks.rarely_met(began)
+        yield messages.rarely_met(began)
     for split, n_bytes, n_tokens in (("training", began.train_bytes, began.train_tokens),
                                      ("validation", began.validation_bytes, began.validation_tokens)):
         if n_tokens and math.log2(max(1, began.vocab_size)) * n_tokens > WASTEFUL * n_bytes:
-            yield remarks.wasteful(began, split, n_bytes / n_tokens)
+            yield messages.wasteful(began, split, n_bytes / n_tokens)

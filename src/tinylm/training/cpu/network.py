@@ -18,9 +18,9 @@ from torch import Tensor
 from tinylm.config.schema import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
-from tinylm.training.fast import attention, kernels
-from tinylm.training.fast.bends import BENDS
-from tinylm.training.fast.rooms import Imagined, Room, Rooms, room
+from tinylm.training.cpu import attention, kernels
+from tinylm.training.cpu.activations import BENDS
+from tinylm.training.cpu.buffers import Imagined, Room, Rooms, room
 
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
 """The four places of dropout in a layer."""

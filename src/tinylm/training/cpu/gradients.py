@@ -13,8 +13,8 @@ from torch import Tensor
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import Workers
 from tinylm.model.transformer import TinyLM
-from tinylm.training.fast.network import MADE_ANEW, Dropout, LayerTensors, Network, Tensors, activation_bytes
-from tinylm.training.fast.rooms import NOWHERE, Room, room
+from tinylm.training.cpu.buffers import NOWHERE, Room, room
+from tinylm.training.cpu.network import MADE_ANEW, Dropout, LayerTensors, Network, Tensors, activation_bytes
 
 TOKENS_AT_ONCE = 2048
 """Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""

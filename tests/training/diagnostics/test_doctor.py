@@ -13,7 +13,7 @@ from tinylm.inspection.records import read_events
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
-from tinylm.training.doctor import PATIENCE, examine, overfits
+from tinylm.training.diagnostics.doctor import PATIENCE, examine, overfits
 from tinylm.training.evaluate import evaluate
 from tinylm.training.events import Began, Finished, RolledBack, Stepped, Validated
 from tinylm.training.loop import Training

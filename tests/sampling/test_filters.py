@@ -16,7 +16,7 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from tinylm.generation.logits import (
+from tinylm.sampling.filters import (
     NOT_FINITE,
     NOTHING_LEFT,
     Settings,

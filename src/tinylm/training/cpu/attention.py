@@ -23,8 +23,8 @@ import numpy as np
 from tinylm.jit.bfloat16 import exp, greater, hashed, read, stored
 from tinylm.jit.cache import is_compiled
 from tinylm.jit.compile import SHARED, apart, digest, kernel
-from tinylm.training.fast import tiles
-from tinylm.training.fast.tiles import LANES, product
+from tinylm.training.cpu import micro_kernel
+from tinylm.training.cpu.micro_kernel import LANES, product
 
 BLOCK = 64
 """Queries whose patterns are there at the same time."""
@@ -204,7 +204,7 @@ def _drop(pattern: Any, begin: Any, rows: Any, length: Any, rate: Any, key: Any,
             pattern[r, s] = pattern[r, s] * factor if kept else ZERO
 
 
-@partial(kernel, shared=SHARED + digest(tiles.__file__))
+@partial(kernel, shared=SHARED + digest(micro_kernel.__file__))
 def attend(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any, scale: Any, rate: Any, key: Any,
            first: Any, joined: Any, heads: Any, across: Any, blocks: Any, rstd: Any) -> None:
     """qkv -> joined.
@@ -236,7 +236,7 @@ def attend(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any,
                 _write_values(gathered, b, h, joined)
 
 
-@partial(kernel, shared=SHARED + digest(tiles.__file__))
+@partial(kernel, shared=SHARED + digest(micro_kernel.__file__))
 def attend_backward(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any, scale: Any, rate: Any,
                     key: Any, first: Any, djoined: Any, dqkv: Any, dq_weight: Any, dk_weight: Any, heads: Any,
                     across: Any, blocks: Any, rstd: Any) -> None:

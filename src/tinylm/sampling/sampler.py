@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.logits import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
+from tinylm.sampling.filters import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
 from tinylm.text.tokenizer import Tokenizer
 
 _ALL = 2**64 - 1

@@ -73,7 +73,7 @@ def must_compile(config: ModelConfig, device: torch.device) -> bool:
     """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
     if device.type != "cpu" or not can_be_fast(config):
         return False
-    from tinylm.training.fast import attention
+    from tinylm.training.cpu import attention
 
     return not attention.are_compiled()
 
@@ -88,7 +88,7 @@ class Backward:
         self._model, self._compute = model, compute
         self._fast = None
         if compute.fast and isinstance(model, TinyLM):
-            from tinylm.training.fast.gradients import FastGradients
+            from tinylm.training.cpu.gradients import FastGradients
 
             self._fast = FastGradients(model, compute.dtype, compute.workers)
 
@@ -116,7 +116,7 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
     """The fast path to the loss of rows that are judged, in 32 bits; None: `evaluate` takes the reference."""
     if not compute.fast:
         return None
-    from tinylm.training.fast.gradients import FastLoss
+    from tinylm.training.cpu.gradients import FastLoss
 
     return FastLoss(model, compute.workers)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinylm.jit.bfloat16 import read, sigmoid, stored
 from tinylm.jit.compile import kernel
-from tinylm.training.fast.kernels import ONE, ZERO
+from tinylm.training.cpu.kernels import ONE, ZERO
 
 
 @kernel

@@ -16,11 +16,11 @@ from tinylm.jit.thread_pool import Workers
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
-from tinylm.training import backward
-from tinylm.training.backward import Backward, Compute, can_be_fast, choose_compute
-from tinylm.training.fast import attention, bends, gradients, kernels
-from tinylm.training.fast.gradients import FastLoss
-from tinylm.training.fast.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
+from tinylm.training import backend
+from tinylm.training.backend import Backward, Compute, can_be_fast, choose_compute
+from tinylm.training.cpu import activations, attention, gradients, kernels
+from tinylm.training.cpu.gradients import FastLoss
+from tinylm.training.cpu.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
@@ -80,7 +80,7 @@ def test_gradients_are_autograds(changed, cores):
     model = make(**changed)
     assert can_be_fast(model.config)
     nats, ours = gradients_of(model, fast(cores=cores), batch(model))
-    expected, theirs = gradients_of(model, backward.REFERENCE, batch(model))
+    expected, theirs = gradients_of(model, backend.REFERENCE, batch(model))
     assert nats == pytest.approx(expected, rel=1e-6)
     assert distance(ours, theirs) < 1e-5
 
@@ -98,7 +98,7 @@ def test_gradients_are_autograds_for_every_shape(data):
     rows = batch(model, rows=data.draw(st.integers(1, 5)), length=data.draw(st.integers(2, 24)))
     compute = fast(cores=data.draw(st.integers(1, 3)))
     nats, ours = gradients_of(model, compute, rows)
-    expected, theirs = gradients_of(model, backward.REFERENCE, rows)
+    expected, theirs = gradients_of(model, backend.REFERENCE, rows)
     assert nats == pytest.approx(expected, rel=1e-5)
     scale = max(gradient.norm() for gradient in theirs.values())
     assert max((ours[name] - theirs[name]).norm() for name in ours) < 1e-4 * scale
@@ -108,7 +108,7 @@ def test_gradients_are_autograds_for_every_shape(data):
 def test_in_16_bits_they_are_as_near_as_torchs_own_16_bits(changed):
     model = make(**changed)
     rows = batch(model, rows=8)
-    _, exact = gradients_of(model, backward.REFERENCE, rows)
+    _, exact = gradients_of(model, backend.REFERENCE, rows)
     _, ours = gradients_of(model, fast(torch.bfloat16), rows)
     _, torchs = gradients_of(model, Compute(torch.device("cpu"), torch.bfloat16, Workers(), fast=False), rows)
     for name, gradient in exact.items():
@@ -129,7 +129,7 @@ def test_rows_longer_than_a_block_of_attention(changed):
     model = make(context_length=150, **changed)
     assert model.config.context_length > 2 * attention.BLOCK
     nats, ours = gradients_of(model, fast(), batch(model, rows=2, length=150))
-    expected, theirs = gradients_of(model, backward.REFERENCE, batch(model, rows=2, length=150))
+    expected, theirs = gradients_of(model, backend.REFERENCE, batch(model, rows=2, length=150))
     assert nats == pytest.approx(expected, rel=1e-6)
     assert distance(ours, theirs) < 1e-5
 
@@ -138,7 +138,7 @@ def test_batches_add_up():
     model = make()
     rows = [batch(model, seed=seed) for seed in (1, 2)]
     _, ours = gradients_of(model, fast(), *rows)
-    _, theirs = gradients_of(model, backward.REFERENCE, *rows)
+    _, theirs = gradients_of(model, backend.REFERENCE, *rows)
     assert distance(ours, theirs) < 1e-5
 
 
@@ -149,7 +149,7 @@ def test_batches_of_other_shapes_may_follow():
         model.zero_grad()
         path(*batch(model, rows, length), 10, 0)
         ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
-        theirs = gradients_of(model, backward.REFERENCE, batch(model, rows, length), n_targets=10)[1]
+        theirs = gradients_of(model, backend.REFERENCE, batch(model, rows, length), n_targets=10)[1]
         scale = max(gradient.norm() for gradient in theirs.values())
         assert max((ours[name] - theirs[name]).norm() for name in ours) < 1e-5 * scale
 
@@ -195,7 +195,7 @@ def test_weights_that_change_are_followed():
     model.zero_grad()
     path(*batch(model), 100, 0)
     ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
-    assert distance(ours, gradients_of(model, backward.REFERENCE, batch(model))[1]) < 1e-5
+    assert distance(ours, gradients_of(model, backend.REFERENCE, batch(model))[1]) < 1e-5
 
 
 # ---- dropout
@@ -238,7 +238,7 @@ def test_dropout_sits_where_the_reference_has_it(length):
         layer.mlp.dropout = Falling(falls(key[MLP_POST], (rows, length, config.d_mlp), rate))
         layer.dropout = Falling(falls(key[ATTN_OUT], stream, rate), falls(key[MLP_OUT], stream, rate))
     with capture(model, ()):  # so the pattern is written out, and falls
-        _, theirs = gradients_of(model, backward.REFERENCE, batch(model, rows, length))
+        _, theirs = gradients_of(model, backend.REFERENCE, batch(model, rows, length))
     assert distance(ours, theirs) < 1e-5
 
 
@@ -293,7 +293,7 @@ def test_rounding_to_16_bits_is_torchs():
     numbers = bits.view(np.float32)
     numbers = np.append(numbers[np.isfinite(numbers)], np.float32([0.0, -0.0, np.inf, -np.inf, 3e38, 1e-40]))
     ours = np.empty((len(numbers), 1), np.uint16)
-    bends.relu(numbers.reshape(-1, 1), ours)
+    activations.relu(numbers.reshape(-1, 1), ours)
     theirs = torch.from_numpy(numbers).clamp_min(0).bfloat16().float().numpy()
     assert np.array_equal((ours.astype(np.uint32) << 16).view(np.float32)[:, 0], theirs)
 

@@ -1,0 +1,1 @@
+"""Diagnostics of a run: doctor, statistics, messages, and where the first number that is not finite is."""
