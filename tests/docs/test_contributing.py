@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-EXAMPLES = {title: text for title, text in re.findall(r"^## (Where a new .+?)\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL)}
+EXAMPLES = dict(re.findall(r"^## (Where a new .+?)\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL))
 COPIED = ("src", "tests", "pyproject.toml", "README.md")
 
 
