@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import tinylm
-from tinylm.journal import Journal
+from tinylm.runs.recorder import Journal
 
 
 def measure(size: str, minutes: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The experiments behind the rules of training/plan.py: bits a byte on a text held out, at equal time.
+"""The experiments behind the rules of planning/defaults.py: bits a byte on a text held out, at equal time.
 
 Time is that of a nominal machine, turned into steps beforehand, so that a busy machine changes nothing but the waiting.
 It trains by the path that a run would take on this machine.
@@ -21,9 +21,11 @@ from pathlib import Path
 import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig, size
-from tinylm.inspection import baselines, structure
+from tinylm.evaluation import baselines
+from tinylm.inspection import structure
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
+from tinylm.planning.defaults import tokens_per_second
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import Rows
@@ -33,11 +35,10 @@ from tinylm.training.evaluate import bits_per_byte, evaluate
 from tinylm.training.events import Validated, to_json_line
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
-from tinylm.training.plan import tokens_per_second
 from tinylm.training.schedule import StepHorizon
 
 NOMINAL_SPEED = 220e9
-"""Of a machine in the terms of training/speed.py: 40,000 tokens/s of the size 0.8M in characters."""
+"""Of a machine in the terms of planning/throughput.py: 40,000 tokens/s of the size 0.8M in characters."""
 HELD_OUT = 60_000
 """Characters to judge on, also for the smallest text: its own last tenth would say little."""
 

@@ -17,7 +17,7 @@ READINGS = 6
 
 def tinylm_reads(size: str, tokens: int) -> float:
     """Seconds."""
-    from tinylm.generation.engine.decoder import EngineDecoder
+    from tinylm.generation.engine_decoder import EngineDecoder
 
     engine = make_engine(size)
 

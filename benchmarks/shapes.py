@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinylm.config.schema import ModelConfig, Storage
-    from tinylm.generation.engine.engine import Engine
-    from tinylm.generation.engine.weights import Weights
+    from tinylm.engine.engine import Engine
+    from tinylm.engine.weights import Weights
 
 SHAPES: dict[str, dict[str, Any]] = {
     "0.8M": {"vocab_size": 65, "d_model": 128, "n_layers": 4, "n_heads": 4, "d_mlp": 352, "context_length": 256},
@@ -40,7 +40,7 @@ def make_weights(config: ModelConfig) -> Weights:
 
 
 def make_engine(size: str, storage: Storage = "fp32") -> Engine:
-    from tinylm.generation.engine.engine import Engine
+    from tinylm.engine.engine import Engine
 
     config = make_config(SHAPES[size])
     return Engine(config, make_weights(config), storage)

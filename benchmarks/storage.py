@@ -14,7 +14,7 @@ from benchmarks.harness import Pair, Run, fresh, outcome, process, tell
 from benchmarks.shapes import STORAGES
 
 if TYPE_CHECKING:
-    from tinylm.generation.engine.engine import Engine
+    from tinylm.engine.engine import Engine
     from tinylm.text.dataset import Part
 
 MOST = 0.01
@@ -45,25 +45,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measure(folder: Path, text: Path) -> dict[str, Run]:
     """Of each storage."""
-    from tinylm import bundle
-    from tinylm.generation.engine.engine import Engine
+    from tinylm import model_folder
+    from tinylm.engine.engine import Engine
     from tinylm.text.corpus import open_corpus
     from tinylm.text.dataset import build_dataset
     from tinylm.text.reading.sources import Options
     from tinylm.text.split import split_corpus
 
-    config = bundle.read_config(folder)
+    config = model_folder.read_config(folder)
     corpus = open_corpus(text, Options.of(config.data))
-    part = build_dataset(split_corpus(corpus, config.data.validation), bundle.read_tokenizer(folder)).validation
+    part = build_dataset(split_corpus(corpus, config.data.validation), model_folder.read_tokenizer(folder)).validation
     assert part is not None, "nothing of this text is held out"
-    weights = bundle.read_weights(folder, config.model)
+    weights = model_folder.read_weights(folder, config.model)
     return {storage: {"storage": storage, "value": bits_per_byte(Engine(config.model, weights, storage), part)}
             for storage in STORAGES}
 
 
 def bits_per_byte(engine: Engine, part: Part) -> float:
     """In windows of the context, each token once."""
-    from tinylm.generation.engine.streams import Stream
+    from tinylm.engine.kv_cache import Stream
     from tinylm.text.rows import IGNORE, Rows
 
     nats = 0.0

@@ -14,7 +14,7 @@ from benchmarks.shapes import SHAPES, STORAGES, add_size, make_engine
 
 if TYPE_CHECKING:
     from tinylm.config.schema import SampleConfig
-    from tinylm.generation.engine.engine import Engine
+    from tinylm.engine.engine import Engine
 
 
 TEXTS = 4
@@ -36,16 +36,16 @@ def tinylm_writes(options: argparse.Namespace) -> float:
 
 
 def write_one(engine: Engine, sample: SampleConfig) -> list[int]:
-    from tinylm.generation.engine.decoder import EngineDecoder
-    from tinylm.generation.window import generate_ids
+    from tinylm.generation.context import generate_ids
+    from tinylm.generation.engine_decoder import EngineDecoder
 
     return list(generate_ids(EngineDecoder(engine, [1]), sample, eos_id=-1, seed=0))
 
 
 def write_several(engine: Engine, sample: SampleConfig, streams: int) -> list[list[int]]:
+    from tinylm.generation.backend import EngineReader
     from tinylm.generation.batch import Batch
     from tinylm.generation.completion import AHEAD
-    from tinylm.generation.readers import EngineReader
 
     batch = Batch(EngineReader(engine), engine.config.vocab_size, eos_id=-1)
     texts = [batch.add([1], sample, seed=0) for _ in range(streams)]

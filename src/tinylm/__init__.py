@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
+    from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
+    from tinylm.generation.generator import NearFormWarning, Prediction
     from tinylm.lm import LanguageModel, load
     from tinylm.model.transformer import TinyLM
-    from tinylm.prepare import plan
-    from tinylm.report import Report
-    from tinylm.run import train
+    from tinylm.runs.prepare import plan
+    from tinylm.runs.run import train
     from tinylm.text.tokenizer import Tokenizer
-    from tinylm.writing import NearFormWarning, Prediction
 
 # torch's thread pool reads this at the first import of torch. Threads that spin for long while they wait take the core
 # from the very thread that they wait for, as soon as another program runs beside them: training was up to ten times
@@ -45,13 +45,13 @@ _HOMES = {
     "TinyLMError": "errors",
     "Completion": "generation.completion",
     "LanguageModel": "lm",
-    "NearFormWarning": "writing",
-    "Prediction": "writing",
+    "NearFormWarning": "generation.generator",
+    "Prediction": "generation.generator",
     "load": "lm",
     "TinyLM": "model.transformer",
-    "Report": "report",
-    "plan": "prepare",
-    "train": "run",
+    "Report": "evaluation.report",
+    "plan": "runs.prepare",
+    "train": "runs.run",
     "Tokenizer": "text.tokenizer",
 }
 

@@ -7,23 +7,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.config.schema import RunConfig, Storage
 from tinylm.config.spelling import named
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.generation.generator import Writing
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.writing import Writing
 
 if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor
 
-    from tinylm.inspection.copying import Copied, CopyIndex
-    from tinylm.judging import Judge
+    from tinylm.evaluation.evaluator import Judge
+    from tinylm.evaluation.memorization import Copied, CopyIndex
+    from tinylm.evaluation.report import Report
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
-    from tinylm.report import Report
     from tinylm.text.reading.sources import Given
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -67,12 +67,12 @@ class LanguageModel(Writing):
             raise TinyLMError(f"there is no storage {storage!r}", where="storage",
                               remedy=did_you_mean(str(storage), STORAGES))
         folder = given_path(folder)
-        config, tokenizer = bundle.read_config(folder), bundle.read_tokenizer(folder)
+        config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
             raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
                               f"{config.model.vocab_size}", where=str(folder),
                               remedy="The files of this folder do not belong together")
-        weights = bundle.read_weights(folder, config.model)
+        weights = model_folder.read_weights(folder, config.model)
         if device != "cpu":
             from tinylm.model.device import choose_device
 
@@ -85,7 +85,7 @@ class LanguageModel(Writing):
 
     @cached_property
     def judge(self) -> Judge:
-        from tinylm.judging import Judge
+        from tinylm.evaluation.evaluator import Judge
 
         return Judge(self)
 
@@ -145,18 +145,18 @@ class LanguageModel(Writing):
         Raises:
             TinyLMError: the place is taken or cannot be written.
         """
-        with bundle.new_folder(folder, force=force) as temporary:
+        with model_folder.new_folder(folder, force=force) as temporary:
             self.write_into(temporary)
             if self.folder:
-                bundle.copy_records(self.folder, temporary)
+                model_folder.copy_records(self.folder, temporary)
         self.folder = given_path(folder)
         return self.folder
 
     def write_into(self, folder: Path) -> None:
         """The files that make a folder loadable."""
-        bundle.write_config(folder, self.config)
-        self.tokenizer.save(folder / bundle.TOKENIZER)
-        bundle.write_weights(folder, self.model)
+        model_folder.write_config(folder, self.config)
+        self.tokenizer.save(folder / model_folder.TOKENIZER)
+        model_folder.write_weights(folder, self.model)
 
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)

@@ -25,7 +25,7 @@ from tinylm.cli.serve import KEY, as_curl
 from tinylm.cli.train import add_arguments
 from tinylm.config.schema import SECTIONS
 from tinylm.errors import command
-from tinylm.run import run_folder
+from tinylm.runs.run import run_folder
 from tinylm.text.opening import opening
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.diagnostics import messages
@@ -47,7 +47,7 @@ TEXTS = {
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tinylm.prepare.COUNTED_PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("tinylm.runs.prepare.COUNTED_PROBE_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
 
 

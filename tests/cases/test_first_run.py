@@ -11,8 +11,8 @@ import pytest
 
 import tinylm as library
 from tinylm.cli.demo import NEXT
-from tinylm.page import make_page
-from tinylm.report import Report, verdict
+from tinylm.evaluation.report import Report, verdict
+from tinylm.reports.html_page import make_page
 from tinylm.text.corpus import open_corpus
 
 from .recipes import QUICK, book

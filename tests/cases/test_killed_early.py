@@ -12,10 +12,10 @@ import pytest
 import tinylm as library
 from tests.cases.recipes import book
 from tests.cli.conftest import Command
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.errors import TinyLMError
-from tinylm.journal import Journal
-from tinylm.serving.limits import Limits
+from tinylm.http.limits import Limits
+from tinylm.runs.recorder import Journal
 from tinylm.serving.shelf import Shelf
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -70,11 +70,11 @@ def test_a_report_of_no_step_is_told_alike(killed: Path, tinylm: Command) -> Non
 def test_the_advice_finishes_the_run(killed: Path, tinylm: Command) -> None:
     assert tinylm("train", "--resume", "--out", killed).code == 0
     assert tinylm("generate", killed, "the", "--max-tokens", 3).code == 0
-    assert bundle.unfinished(killed) is None
+    assert model_folder.unfinished(killed) is None
 
 
 def test_a_run_that_trains_at_this_moment_is_told_as_such(killed: Path, tinylm: Command) -> None:
-    with bundle.locked(killed):
+    with model_folder.locked(killed):
         said = tinylm("generate", killed, "the")
     assert "is training at this moment, and has no weights yet. Wait for its first validation" in said.err
 
@@ -85,7 +85,7 @@ def test_a_server_passes_over_it_until_it_has_weights(killed: Path, book_run: Pa
     shelf = Shelf(tmp_path, Limits(), told.append)
     assert shelf.ids() == ["book"]
     assert any("passed over" in line and "my run: the run is not finished" in line for line in told)
-    shutil.copyfile(book_run / bundle.WEIGHTS, killed / bundle.WEIGHTS)
+    shutil.copyfile(book_run / model_folder.WEIGHTS, killed / model_folder.WEIGHTS)
     assert shelf.ids() == ["book", "my run"]
 
 

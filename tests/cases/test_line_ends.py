@@ -12,7 +12,7 @@ import pytest
 
 from tests.cases.recipes import QUICK, pages, rhyme
 from tests.cli.conftest import Command
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.cli import main
 from tinylm.text.corpus import open_corpus
 from tinylm.text.reading import packed
@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_case_1_a_text_of_windows_is_learned_without_its_carriage_returns(run: Path, tinylm: Command) -> None:
-    assert "\r" not in bundle.read_tokenizer(run).decode(range(3, bundle.read_config(run).model.vocab_size))
+    assert "\r" not in model_folder.read_tokenizer(run).decode(range(3, model_folder.read_config(run).model.vocab_size))
     assert "\r" not in tinylm("generate", run, "Rose is red,", "--greedy").out
     said = tinylm("plan", run.parent / "rhyme.txt", *QUICK)
     assert f"note       2,800 line ends of Windows (CRLF) read as \\n; {KEEPS}\n" in said.out
@@ -131,4 +131,4 @@ def test_they_are_kept_where_that_is_asked_for(tmp_path: Path, tinylm: Command) 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in OLD.rglob("config.json")), ids=lambda path: path.name)
 def test_folders_from_before_the_setting_keep_their_text_as_it_was(folder: Path) -> None:
     assert "line_ends" not in json.loads((folder / "config.json").read_text())["data"]
-    assert bundle.read_config(folder).data.line_ends == "keep"
+    assert model_folder.read_config(folder).data.line_ends == "keep"

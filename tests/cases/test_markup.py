@@ -15,14 +15,14 @@ from rich.console import Console
 import tinylm as package
 from tests.cases import recipes
 from tests.cli.conftest import Command
-from tinylm.card import as_text, write_card
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
-from tinylm.page import make_page
-from tinylm.progress import Display, say
-from tinylm.report import Report
-from tinylm.run import run_folder
-from tinylm.serving.limits import Limits
+from tinylm.evaluation.report import Report
+from tinylm.http.limits import Limits
+from tinylm.reports.html_page import make_page
+from tinylm.reports.model_card import as_text, write_card
+from tinylm.reports.terminal import Display, say
+from tinylm.runs.run import run_folder
 from tinylm.serving.shelf import Shelf
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import patient_console
@@ -42,7 +42,7 @@ EPOCHS = ("--preset", "notebook", "--epochs", "1")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tinylm.prepare.COUNTED_PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("tinylm.runs.prepare.COUNTED_PROBE_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
 
 

@@ -14,7 +14,7 @@ import pytest
 import tinylm as library
 from tests.cases.recipes import book
 from tests.cli.conftest import Command, Said
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.errors import TinyLMError, sentences
 
 
@@ -67,7 +67,7 @@ def assert_sentences(said: Said, *facts: str) -> None:
 
 
 def source_of(run: Path) -> str:
-    return bundle.read_config(run).data.source
+    return model_folder.read_config(run).data.source
 
 
 # ---- the new place is remembered
@@ -102,7 +102,7 @@ def test_a_text_to_validate_on_may_move_as_well(trained: Trained, tinylm: Comman
                      f"tinylm train --validation FILE --resume --out {run}\n")
     monkeypatch.chdir(new.parent)
     assert tinylm("train", "--resume", "--out", run, "--validation", new.name).code == 0
-    assert bundle.read_config(run).data.validation == str(new)
+    assert model_folder.read_config(run).data.validation == str(new)
     assert tinylm("evaluate", run, "--json").json["split"] == "validation"
     new.write_text(book(2000, seed=6))
     assert_sentences(tinylm("train", "--resume", "--out", run), str(new), "has changed since")

@@ -10,8 +10,8 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import accented, book, curly, rhyme, script
-from tinylm.bundle import read_tokenizer
 from tinylm.errors import TinyLMError
+from tinylm.model_folder import read_tokenizer
 from tinylm.text.near import NearCharacters
 from tinylm.text.tokenizer import Tokenizer
 
@@ -146,9 +146,9 @@ def test_in_a_program_a_replaced_form_is_a_warning(runs) -> None:
 
 
 def test_the_server_reads_a_prompt_as_the_commands_do(runs) -> None:
+    from tinylm.http.errors import ApiError
+    from tinylm.http.limits import Limits
     from tinylm.serving.completions import prepare
-    from tinylm.serving.errors import ApiError
-    from tinylm.serving.limits import Limits
     from tinylm.serving.requests import CompletionRequest
 
     lm = product.load(runs["nfd"])

@@ -10,8 +10,8 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import QUICK, book
-from tinylm.inspection.records import History, read_events
-from tinylm.report import Report, cautions, figure, verdict
+from tinylm.evaluation.report import Report, cautions, figure, verdict
+from tinylm.reports.history import History, read_events
 from tinylm.text.left_out import LeftOut
 
 VERSE = ("Rose is red,", "violets are blue,", "sugar is sweet,", "and so are you.")
@@ -38,7 +38,7 @@ def said(place: Path) -> dict[str, tuple[str, Path]]:
     from rich.console import Console
 
     from tinylm.config.overrides import choices
-    from tinylm.run import train_run
+    from tinylm.runs.run import train_run
 
     told = {}
     for name, text, tokenizer in (("poem", poem(), "word"), ("flat", poem(" ", ""), "word"), ("char", poem(), "char")):

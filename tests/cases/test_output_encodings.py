@@ -36,7 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encodings")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("tinylm.prepare.COUNTED_PROBE_SECONDS", 0.02)
+        patch.setattr("tinylm.runs.prepare.COUNTED_PROBE_SECONDS", 0.02)
         for name in NAMES.values():
             text = folder / "texts" / f"{name}.txt"
             text.parent.mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tinylm.prepare.COUNTED_PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("tinylm.runs.prepare.COUNTED_PROBE_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
 
 

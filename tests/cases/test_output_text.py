@@ -11,12 +11,12 @@ from rich.console import Console
 from tests.cases import recipes
 from tests.cases.conftest import Speaking
 from tests.cli.conftest import Command
-from tinylm.card import write_card
 from tinylm.cli import main
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
-from tinylm.page import shown
-from tinylm.progress import Display, on_one_line
-from tinylm.report import Report
+from tinylm.evaluation.report import Report
+from tinylm.reports.html_page import shown
+from tinylm.reports.model_card import write_card
+from tinylm.reports.terminal import Display, on_one_line
 from tinylm.system.untrusted import harmless
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.events import Finished, Sampled

@@ -15,7 +15,7 @@ import tinylm as package
 from tests.cases.recipes import QUICK, book
 from tests.cli.conftest import Command
 from tinylm.errors import TinyLMError
-from tinylm.run import run_folder
+from tinylm.runs.run import run_folder
 from tinylm.system.paths import given_path
 from tinylm.text.corpus import open_corpus
 from tinylm.text.reading.sources import Texts

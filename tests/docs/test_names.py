@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,16 @@ def test_the_axis_letters_are_complete():
     assert [row[0] for row in table(page("docs/NAMES.md"), "Axis letters")] == list(AXES)
 
 
-def test_every_package_and_loose_module_has_its_paragraph_in_the_architecture():
-    paragraphs = "".join(page("docs/ARCHITECTURE.md").split("### A paragraph a package\n")[1].split("\n## ")[0])
-    packages = {f"{path.parent.relative_to(PACKAGE).as_posix()}/" for path in PACKAGE.glob("*/**/__init__.py")}
+def test_the_picture_of_the_packages_is_the_import_contract():
+    contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers, = (each["layers"] for each in contracts if each["type"] == "layers")
+    picture = page("docs/ARCHITECTURE.md").split("```text\n")[1].split("```")[0]
+    assert re.findall(r"^.{20}(\w+) ", picture, re.MULTILINE) == [layer.removeprefix("tinylm.") for layer in layers]
+
+
+def test_every_package_and_loose_module_has_its_paragraph():
+    paragraphs = page("docs/ARCHITECTURE.md").split("### A paragraph a package\n")[1].split("\n## ")[0]
+    packages = {f"{path.parent.relative_to(PACKAGE).as_posix()}/" for path in PACKAGE.glob("*/**/*.py")}
     loose = {path.name for path in PACKAGE.glob("*.py")}
     missing = {name for name in packages | loose if f"`{name}`" not in paragraphs}
     assert not missing, f"without a paragraph: {missing}"

@@ -47,10 +47,10 @@ def same(one: State, other: State) -> bool:
 
 def command(*arguments: str) -> int:
     """The program, as a shell starts it."""
-    from tinylm import journal
     from tinylm.cli import main
+    from tinylm.runs import recorder
 
-    journal.SHORTEST, journal.SHARE = SHORTEST, 1.0
+    recorder.SHORTEST, recorder.SHARE = SHORTEST, 1.0
     sys.argv[1:] = arguments
     return main()
 
@@ -86,7 +86,7 @@ WORK = {work.__name__: work for work in (command, save, save_for_ever)}
 def _serve() -> None:
 
     import tinylm.cli.train
-    import tinylm.run  # noqa: F401
+    import tinylm.runs.run  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         Checkpoints(Path(folder)).save(state(1))  # what libraries open at their first use is no part of a child's work

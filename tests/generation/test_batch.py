@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from tests.family import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
+from tinylm.engine import engine as engines
+from tinylm.engine.engine import Engine
+from tinylm.engine.micro_kernel import ROWS
+from tinylm.engine.weights import weights_of
+from tinylm.engine.workspace import Desk
 from tinylm.errors import TinyLMError
-from tinylm.generation import readers
+from tinylm.generation import backend
+from tinylm.generation.backend import EngineReader
 from tinylm.generation.batch import Batch, Text
-from tinylm.generation.decode import Decoder, TorchReader
-from tinylm.generation.engine import engine as engines
-from tinylm.generation.engine.decoder import EngineDecoder
-from tinylm.generation.engine.desk import Desk
-from tinylm.generation.engine.engine import Engine
-from tinylm.generation.engine.tiles import ROWS
-from tinylm.generation.engine.weights import weights_of
-from tinylm.generation.readers import EngineReader
-from tinylm.generation.window import generate_ids
+from tinylm.generation.context import generate_ids
+from tinylm.generation.engine_decoder import EngineDecoder
+from tinylm.generation.torch_backend import Decoder, TorchReader
 
 EOS = 2
 VOCAB = 40
@@ -130,7 +130,7 @@ def test_a_long_prompt_does_not_keep_others_waiting() -> None:
         steps += 1
         assert len(first.new) == written + 1
         assert steps > 1 or short.new
-    assert 3000 / readers.BLOCK <= steps <= 3000 / readers.BLOCK + 4
+    assert 3000 / backend.BLOCK <= steps <= 3000 / backend.BLOCK + 4
 
 
 @pytest.mark.parametrize("cached", [0, engines.CACHED])

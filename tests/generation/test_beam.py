@@ -10,9 +10,9 @@ import torch
 
 import tinylm
 from tests.generation.twins import TOKENIZERS, llama_of, make_lm
+from tinylm.engine.kv_cache import Stream
 from tinylm.errors import TinyLMError
-from tinylm.generation.decode import TorchReader
-from tinylm.generation.engine.streams import Stream
+from tinylm.generation.torch_backend import TorchReader
 from tinylm.model.threads import torch_threads
 
 LONG = {"context_length": 64}

@@ -47,7 +47,7 @@ def test_samples_have_the_next_seeds_and_come_prompt_after_prompt() -> None:
 def test_more_texts_than_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     lm = MODELS["char"]
     expected = lm.complete("the", samples=10, seed=0, max_tokens=12)
-    monkeypatch.setattr("tinylm.writing.MOST_TEXTS", 3)
+    monkeypatch.setattr("tinylm.generation.generator.MOST_TEXTS", 3)
     assert lm.complete("the", samples=10, seed=0, max_tokens=12) == expected
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tinylm.http.errors import ApiError
 from tinylm.serving import neighbours, openapi
-from tinylm.serving.errors import ApiError
 from tinylm.serving.reading import parse
 from tinylm.serving.requests import CompletionRequest
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tinylm.config.schema import ModelConfig
     from tinylm.lm import LanguageModel
-    from tinylm.prepare import Prepared
+    from tinylm.runs.prepare import Prepared
     from tinylm.text.rows import Batch
 
 EXAMPLE = "tinylm demo"
@@ -101,7 +101,7 @@ def _begin(console: Console) -> Story:
     from tinylm.config.overrides import choices
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
-    from tinylm.prepare import prepare
+    from tinylm.runs.prepare import prepare
     from tinylm.text.reading.built_in import HELLO
 
     prepared = prepare("hello", choices(preset_name="notebook"))

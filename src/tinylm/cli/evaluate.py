@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.report import cautions, figure, say_copied, standings, verdict
+    from tinylm.evaluation.report import cautions, figure, say_copied, standings, verdict
     from tinylm.system.untrusted import visible
 
     report = tinylm.load(arguments.run).evaluate(arguments.source, **reading(arguments))

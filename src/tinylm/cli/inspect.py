@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tinylm.bundle import read_config
     from tinylm.inspection.structure import breakdown, describe, draw, parameter_table
+    from tinylm.model_folder import read_config
 
     config = read_config(arguments.run).model
     note_unfinished(arguments.run)

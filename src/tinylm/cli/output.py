@@ -62,7 +62,7 @@ def note(text: str) -> None:
 
 def note_unfinished(run: str) -> None:
     """Says of a run that has no weights yet how to go on with it, where a command can do without weights."""
-    from tinylm.bundle import unfinished
+    from tinylm.model_folder import unfinished
 
     if error := unfinished(run):
         note(f"note: {error}")

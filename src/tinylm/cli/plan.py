@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
-    from tinylm.prepare import prepare
+    from tinylm.runs.prepare import prepare
     from tinylm.system.untrusted import visible
 
     prepared = prepare(arguments.source, chosen(arguments), started=STARTED,

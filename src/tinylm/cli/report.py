@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm import __version__
-    from tinylm.page import write_page
+    from tinylm.reports.html_page import write_page
     from tinylm.system.untrusted import visible
 
     path = write_page(arguments.run, arguments.out, version=__version__)

@@ -44,7 +44,7 @@ _LIMITS = (
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.errors import TinyLMError
-    from tinylm.serving.limits import Limits
+    from tinylm.http.limits import Limits
     from tinylm.serving.server import Place, serve
 
     given = {name: value for name, *_ in _LIMITS if (value := getattr(arguments, name)) is not None}

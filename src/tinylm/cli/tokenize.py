@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tinylm.bundle import read_config, read_tokenizer
+    from tinylm.model_folder import read_config, read_tokenizer
 
     text = text_of(arguments)
     config = read_config(arguments.run)  # says clearly when RUN is no model folder

@@ -64,10 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
     if arguments.preset in COMPILED and arguments.device in (None, "auto", "cpu") and not arguments.resume:
-        from tinylm import beforehand  # while torch is imported
+        from tinylm.runs import precompile  # while torch is imported
 
-        beforehand.start()
-    from tinylm.run import resume_run, train_run
+        precompile.start()
+    from tinylm.runs.run import resume_run, train_run
 
     console = patient_console(stderr=arguments.json, on_failure=forget)
     if arguments.resume:

@@ -1,1 +1,1 @@
-"""logits -> the next id -> text. Ids in, ids out, until stream.py makes text of them."""
+"""logits -> the next id -> text. Ids in, ids out, until detokenizer.py makes text of them."""

@@ -18,10 +18,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinylm.config.schema import SampleConfig
+from tinylm.engine.engine import Run
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine.engine import Run
-from tinylm.generation.readers import Piece, Reader
-from tinylm.generation.window import View, most_tokens
+from tinylm.generation.backend import Piece, Reader
+from tinylm.generation.context import View, most_tokens
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 

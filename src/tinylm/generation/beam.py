@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
+from tinylm.generation.backend import Piece, Reader
 from tinylm.generation.completion import log_softmax
-from tinylm.generation.readers import Piece, Reader
-from tinylm.generation.window import View, most_tokens
+from tinylm.generation.context import View, most_tokens
 from tinylm.sampling.filters import Logits
 
 NO_PENALTY = {"repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
-from tinylm.generation.stream import TextStream
+from tinylm.generation.detokenizer import TextStream
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

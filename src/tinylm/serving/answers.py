@@ -7,7 +7,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from tinylm.generation.completion import TokenLogprobs
-from tinylm.generation.stream import TextStream
+from tinylm.generation.detokenizer import TextStream
 from tinylm.text.tokenizer import Tokenizer
 
 

@@ -19,17 +19,17 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinylm.errors import TinyLMError
+from tinylm.http.access import Door, Guard
+from tinylm.http.errors import ApiError, of_settings, server_error
+from tinylm.http.limits import Limits
+from tinylm.http.responses import ClientGone, EventStream, Json, send_error, wanted
 from tinylm.serving import openapi, paths
 from tinylm.serving.answers import Model
 from tinylm.serving.beginnings import begin
 from tinylm.serving.completions import Answer, prepare
-from tinylm.serving.errors import ApiError, of_settings, server_error
-from tinylm.serving.guard import Door, Guard
-from tinylm.serving.limits import Limits
 from tinylm.serving.metrics import CONTENT_TYPE, Metrics
 from tinylm.serving.reading import parse, read_body
 from tinylm.serving.requests import ChatRequest, CompletionRequest, NextRequest
-from tinylm.serving.responses import ClientGone, EventStream, Json, send_error, wanted
 from tinylm.serving.shelf import Served, Shelf
 from tinylm.system.untrusted import quoted
 

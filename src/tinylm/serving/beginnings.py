@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tinylm.errors import TinyLMError
-from tinylm.serving.errors import of_settings
+from tinylm.http.errors import of_settings
 from tinylm.serving.wording import wrong
 from tinylm.text.prompts import prompt_ids
 from tinylm.text.tokenizer import Tokenizer

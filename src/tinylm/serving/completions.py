@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import Task, TokenLogprobs
+from tinylm.http.errors import ApiError, of_settings
+from tinylm.http.limits import Limits
+from tinylm.http.responses import event
 from tinylm.lm import LanguageModel
 from tinylm.serving.answers import Choice, Logprobs, LogprobsOfText, usage
 from tinylm.serving.beginnings import begin
-from tinylm.serving.errors import ApiError, of_settings
-from tinylm.serving.limits import Limits
 from tinylm.serving.orders import News, Order
 from tinylm.serving.requests import CompletionRequest
-from tinylm.serving.responses import event
 from tinylm.serving.shelf import Served
 from tinylm.serving.wording import wrong
 

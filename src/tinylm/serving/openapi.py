@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from tinylm import __version__
+from tinylm.http.limits import Limits
 from tinylm.serving import answers, neighbours
-from tinylm.serving.limits import Limits
 from tinylm.serving.requests import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
 from tinylm.serving.shelf import Shelf
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from tinylm.generation.completion import Task
-from tinylm.serving.errors import ApiError
+from tinylm.http.errors import ApiError
 
 REST, LONGEST_REST = 20, 0.1
 """Telling takes one part of the time, and so many parts are for writing; but no more than so many seconds."""

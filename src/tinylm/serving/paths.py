@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from starlette.types import Scope
 
-from tinylm.serving.errors import ApiError
+from tinylm.http.errors import ApiError
 from tinylm.system.untrusted import quoted
 
 BASE = "/v1"

@@ -10,9 +10,9 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from tinylm.http.errors import ApiError
+from tinylm.http.limits import BODY_BYTES
 from tinylm.serving import neighbours
-from tinylm.serving.errors import ApiError
-from tinylm.serving.limits import BODY_BYTES
 from tinylm.serving.requests import CompletionRequest
 from tinylm.serving.wording import refused
 from tinylm.system.untrusted import quoted

@@ -25,10 +25,10 @@ import numpy as np
 from tinylm.errors import TinyLMError
 from tinylm.generation.batch import Batch, Text, Written
 from tinylm.generation.completion import Task
-from tinylm.serving.errors import ApiError, of_settings, overloaded, server_error
-from tinylm.serving.limits import Limits
+from tinylm.generation.generator import Writing
+from tinylm.http.errors import ApiError, of_settings, overloaded, server_error
+from tinylm.http.limits import Limits
 from tinylm.serving.orders import Messenger, News, Order
-from tinylm.writing import Writing
 
 Found = TypeVar("Found")
 PATIENCE = 0.01

@@ -19,13 +19,13 @@ import uvicorn
 
 from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError
-from tinylm.serving import address
+from tinylm.http import address
+from tinylm.http.access import Door, Hosts
+from tinylm.http.connection import Connection
+from tinylm.http.errors import unavailable
+from tinylm.http.limits import HEADER_BYTES, Limits
+from tinylm.http.log import Log
 from tinylm.serving.app import build
-from tinylm.serving.connection import Connection
-from tinylm.serving.errors import unavailable
-from tinylm.serving.guard import Door, Hosts
-from tinylm.serving.limits import HEADER_BYTES, Limits
-from tinylm.serving.log import Log
 from tinylm.serving.shelf import Shelf
 
 KEEP_ALIVE = 30

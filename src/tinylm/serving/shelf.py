@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinylm import bundle
+from tinylm import model_folder
 from tinylm.config.schema import Storage
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.http.errors import ApiError, unavailable
+from tinylm.http.limits import Limits
 from tinylm.lm import LanguageModel
-from tinylm.serving.errors import ApiError, unavailable
-from tinylm.serving.limits import Limits
 from tinylm.serving.scheduler import Scheduler
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import quoted
@@ -83,7 +83,7 @@ class Shelf:
                  storage: Storage = "fp32") -> None:
         self._place, self._limits, self._tell, self._storage = given_path(place), limits, tell, storage
         self._slots: dict[str, _Slot] = {}  # the one that was asked last comes last
-        waiting = [error for path in self._all().values() if (error := bundle.unfinished(path))]
+        waiting = [error for path in self._all().values() if (error := model_folder.unfinished(path))]
         if not self.folders() and waiting:
             raise waiting[0]
         for error in waiting:
@@ -94,10 +94,10 @@ class Shelf:
 
     def folders(self) -> dict[str, Path]:
         """Folders of the models that can be asked, by id; a run that has no weights yet is left out."""
-        return {id: path for id, path in self._all().items() if not bundle.is_unfinished(path)}
+        return {id: path for id, path in self._all().items() if not model_folder.is_unfinished(path)}
 
     def _all(self) -> dict[str, Path]:
-        if (self._place / bundle.CONFIG).is_file():
+        if (self._place / model_folder.CONFIG).is_file():
             name = self._place.resolve().name
             return {name if _is_text(name) else "model": self._place}
         try:
@@ -105,7 +105,7 @@ class Shelf:
         except OSError:
             return {}
         return {path.name: path for path in inside
-                if not path.name.startswith(".") and (path / bundle.CONFIG).is_file() and _is_text(path.name)}
+                if not path.name.startswith(".") and (path / model_folder.CONFIG).is_file() and _is_text(path.name)}
 
     def ids(self) -> list[str]:
         """Those that could be asked, and those that are loaded though their folder is being replaced."""
@@ -117,7 +117,7 @@ class Shelf:
     def created(self, id: str) -> int:
         """Unix seconds; 0 while its folder is being replaced."""
         try:
-            return int((self._folder(id) / bundle.WEIGHTS).stat().st_mtime)
+            return int((self._folder(id) / model_folder.WEIGHTS).stat().st_mtime)
         except OSError:
             return 0
 
@@ -155,7 +155,7 @@ class Shelf:
 
     def _folder(self, id: str) -> Path:
         """Of a known id: never made of what a client has sent."""
-        return self._place if (self._place / bundle.CONFIG).is_file() else self._place / id
+        return self._place if (self._place / model_folder.CONFIG).is_file() else self._place / id
 
     def unknown(self, id: str) -> ApiError:
         remedy = did_you_mean(id, self.ids()[:20])
@@ -201,7 +201,7 @@ class Shelf:
 def fingerprint(folder: Path) -> Fingerprint | None:
     """Other files, other numbers; none while one of them is missing."""
     try:
-        found = [(folder / name).stat() for name in (bundle.CONFIG, bundle.TOKENIZER, bundle.WEIGHTS)]
+        found = [(folder / name).stat() for name in (model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS)]
     except OSError:
         return None
     return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)

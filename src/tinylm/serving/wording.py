@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tinylm.errors import nearest
-from tinylm.serving.errors import ApiError
+from tinylm.http.errors import ApiError
 from tinylm.system.untrusted import quoted
 
 AT = "at"

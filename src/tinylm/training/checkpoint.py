@@ -53,7 +53,7 @@ class State:
 
 
 class Checkpoints:
-    """The folder of a run's checkpoints. One process at a time may hold it (bundle.py locks the run)."""
+    """The folder of a run's checkpoints. One process at a time may hold it (model_folder.py locks the run)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

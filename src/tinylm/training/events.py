@@ -66,7 +66,7 @@ class Validated:
 @dataclass(frozen=True)
 class Sampled:
     """A short text of the model as it was after `step` updates. `longest_copied` words of it in a row (or characters:
-    `copied_unit`) stand in the training text, and `copied_share` of its 8-grams (inspection/copying.py)."""
+    `copied_unit`) stand in the training text, and `copied_share` of its 8-grams (evaluation/memorization.py)."""
 
     kind: ClassVar[str] = "sample"
     step: int

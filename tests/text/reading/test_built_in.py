@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tinylm.inspection.repeats import repeated_share, stretch_tokens
-from tinylm.report import measure_baselines, texts
+from tinylm.evaluation.overlap import repeated_share, stretch_tokens
+from tinylm.evaluation.report import measure_baselines, texts
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer

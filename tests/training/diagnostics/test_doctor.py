@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.inspection.records import read_events
 from tinylm.model.transformer import TinyLM
+from tinylm.reports.history import read_events
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
 from tinylm.training.diagnostics.doctor import PATIENCE, examine, overfits

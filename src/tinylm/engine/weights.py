@@ -1,0 +1,139 @@
+"""A model's weights, laid out for the engine: matrices in panels (tiles.py), everything else as it is.
+
+    linear layer (O, I) -> float32, or int8 with a scale for each output: (O/16, I, 16)
+                           bfloat16 in pairs, outputs o and o + 16 in one uint32: (O/32, I, 16)
+
+O outputs, filled up with zeros to whole panels   I inputs
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinylm.config.schema import ModelConfig, Storage
+from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
+from tinylm.engine.records import LAYER, MLPS, MODEL, address, room, up
+
+Floats = NDArray[np.float32]
+Weights = Mapping[str, Floats]
+"""Parameters by the names that they have in the torch module."""
+KINDS: dict[Storage, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
+
+
+def weights_of(model: Any) -> Weights:
+    """Those of a torch module that lies in memory; where it can, without a copy."""
+    return {name: parameter.detach().float().cpu().contiguous().numpy() for name, parameter in model.named_parameters()}
+
+
+class Layout:
+    """The records of a model, and all memory that their addresses lie in.
+
+    Attributes:
+        model, layers: for kernels (memory.py).
+        numbers: in the matrices, which every token reads.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Weights, storage: Storage = "fp32") -> None:
+        self._weights, self._kind, self._kept = weights, KINDS[storage], list[NDArray[Any]]()
+        self.numbers = 0
+        self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
+        with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it
+            self._fill_model(self.model[0], config)
+        for i in range(config.n_layers):
+            self._fill_layer(self.layers[i], config, f"layers.{i}.")
+
+    def _fill_model(self, model: Any, config: ModelConfig) -> None:
+        for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "vocab_size"):
+            model[name] = getattr(config, name)
+        model["mlp"], model["rotary"] = MLPS.index(config.mlp), config.positions == "rotary"
+        model["post"], model["layernorm"] = config.norm_position == "post", config.norm == "layernorm"
+        model["eps"], model["scale"] = config.norm_eps, 1 / math.sqrt(config.d_head)
+        for name in ("embed", "positions", "ln_f"):
+            model[name] = self._vector(f"{name}.weight")
+        model["ln_f_bias"], model["head_bias"] = self._vector("ln_f.bias"), self._vector("out_head.bias")
+        self._matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
+
+    def _fill_layer(self, layer: Any, config: ModelConfig, place: str) -> None:
+        for name in ("norm1", "norm2"):
+            layer[name], layer[f"{name}_bias"] = (self._vector(f"{place}{name}.{part}") for part in ("weight", "bias"))
+        for name in ("q_norm", "k_norm"):
+            layer[name] = self._vector(f"{place}attn.{name}.weight")
+        for name, parts in {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",),
+                            "up": ("mlp.up_proj",), "gate": ("mlp.gate_proj",), "down": ("mlp.down_proj",)}.items():
+            if f"{place}{parts[0]}.weight" in self._weights:
+                self._matrix(layer[name], *(f"{place}{part}.weight" for part in parts))
+                layer[f"{name}_bias"] = self._vector(*(f"{place}{part}.bias" for part in parts))
+        # A half is what one of two workers makes by itself, where that can be: heads, and pairs of panels
+        heads = config.n_kv_heads // 2 * (config.n_heads // config.n_kv_heads)
+        layer["o"]["cut"] = heads * config.d_head or layer["o"]["inputs"] // 2
+        together = TOGETHER[self._kind]
+        layer["down"]["cut"] = layer["up"]["panels"] // together // 2 * together * LANES or layer["down"]["inputs"] // 2
+
+    def _vector(self, *names: str) -> int:
+        """The address of some parameters one after another; 0 where there are none."""
+        if names[0] not in self._weights:
+            return 0
+        found = [self._weights[name] for name in names]
+        return self._keep(found[0] if len(found) == 1 else np.concatenate(found))
+
+    def _matrix(self, record: Any, *names: str) -> None:
+        """One matrix of the outputs of all these."""
+        parts, kind = [self._weights[name] for name in names], self._kind
+        whole: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if kind == INT8:
+            whole, scales = quantised(whole)
+            record["scales"] = self._keep(padded(scales, LANES))
+        panels = in_panels(whole, kind)
+        self.numbers += whole.size
+        record["weights"], record["kind"] = self._keep(panels), kind
+        record["inputs"], record["panels"] = whole.shape[1], len(panels) * TOGETHER[kind]
+
+    def _keep(self, array: NDArray[Any]) -> int:
+        """Its address, which is good as long as this layout."""
+        self._kept.append(array)
+        return address(array)
+
+
+def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
+    """(O, I) -> panels of 16 outputs, or pairs of panels. int8 numbers come as such."""
+    inputs = matrix.shape[1]
+    if kind == BFLOAT16:
+        low, high = padded(rounded(matrix), 2 * LANES).reshape(-1, 2, LANES, inputs).transpose(1, 0, 3, 2)
+        pairs = room((len(low), inputs, LANES), np.uint32)
+        np.bitwise_or(low, high << 16, out=pairs)
+        return pairs
+    outputs, whole = len(matrix), len(matrix) // LANES
+    laid = room((up(outputs, LANES) // LANES, inputs, LANES), matrix.dtype)
+    laid[:whole] = matrix[:whole * LANES].reshape(whole, LANES, inputs).transpose(0, 2, 1)
+    if whole < len(laid):
+        laid[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
+    return laid
+
+
+def padded(array: NDArray[Any], step: int) -> NDArray[Any]:
+    """With rows of zeros up to a multiple of `step`."""
+    wide = room((up(len(array), step), *array.shape[1:]), array.dtype)
+    wide[:len(array)] = array
+    return wide
+
+
+def quantised(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Whole numbers from -127 to 127 (O, I), and for each output a scale (O,): their product is nearly the matrix. An
+    output that is not finite has a scale that is not, so it is told of as ever."""
+    scales = np.abs(matrix).max(axis=1) / np.float32(127)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        steps = np.rint(matrix / scales[:, None])
+    return np.nan_to_num(steps, nan=0.0, posinf=0.0, neginf=0.0).astype(np.int8), scales
+
+
+def rounded(numbers: Floats) -> NDArray[np.uint32]:
+    """bfloat16 bits of float32 numbers, to the nearest, halves to even."""
+    bits = np.ascontiguousarray(numbers).view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    nearest: NDArray[np.uint32] = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+    return nearest

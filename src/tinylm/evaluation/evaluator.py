@@ -1,0 +1,145 @@
+"""Judging a model: how well it reads a text, and what it copies. LanguageModel's way into report.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinylm import model_folder
+from tinylm.errors import TinyLMError, command
+from tinylm.evaluation.memorization import Copied, CopyIndex, together
+from tinylm.evaluation.training_text import open_training_text
+from tinylm.system.paths import IN_MEMORY
+from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.dataset import Part, build_dataset
+from tinylm.text.reading.sources import Given, Options, Texts
+from tinylm.text.split import Split, split_corpus
+
+if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
+    from tinylm.evaluation.report import Baselines, Report, Text
+    from tinylm.generation.generator import Writing
+    from tinylm.text.left_out import LeftOut
+
+SAMPLES, SAMPLE_TOKENS = 3, 200
+"""What `copying` lets the model write."""
+_OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
+             "well it reads anything else")
+
+
+class Judge:
+    """Judges one model.
+
+    Attributes:
+        training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
+    """
+
+    def __init__(self, lm: Writing) -> None:
+        self.lm = lm
+        self.training_corpus: Corpus | None = None
+        self._copy_index: CopyIndex | None = None
+
+    def evaluate(self, source: Given | None, read_as: dict[str, Any]) -> Report:
+        """See `LanguageModel.evaluate`."""
+        from tinylm.evaluation.report import baselines_of_run
+
+        if source is None and read_as:
+            raise TinyLMError("says how another text is read, and none was named", where=next(iter(read_as)),
+                              remedy="Name the text to evaluate on, or leave this out")
+        if source is None or (isinstance(source, Texts) and self._was_trained_on(source)):
+            split = self._training_split()
+            dataset = build_dataset(split, self.lm.tokenizer)
+            name = "validation" if dataset.validation else "train"
+            report = self._judge(dataset.validation or dataset.train, name,
+                                 baselines_of_run(split, dataset, self.lm.tokenizer))
+        else:
+            corpus = open_corpus(source, Options.of(self.lm.config.data), **read_as)
+            split = split_corpus(corpus, 0.0)
+            report = self._judge_other(split, corpus.name)
+        own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
+        return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
+
+    def _judge_other(self, split: Split, name: str) -> Report:
+        """The report on a text that the tokenizer may not know the whole of."""
+        from tinylm.evaluation.report import Text, measure_baselines
+        from tinylm.text.left_out import KnownAlone, best_form, measure
+
+        form = best_form(split.train, self.lm.tokenizer)
+        part = build_dataset(split, KnownAlone(self.lm.tokenizer, form), least=1).train
+        left_out = measure(split.train, self.lm.tokenizer, form)
+        judged = Text(part, split.train)
+        if self._is_training_text(split):  # counting and compressing would know it by heart, too
+            counted = measure_baselines(judged, judged, self.lm.tokenizer.vocab_size, left_out)
+        else:
+            counted = self._baselines_of_training(judged, left_out)
+        return self._judge(part, name, counted)
+
+    def _is_training_text(self, split: Split) -> bool:
+        return split.train.corpus.stats().fingerprint == self.lm.config.data.fingerprint
+
+    def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
+        from tinylm.evaluation.report import judge
+
+        report = judge(self.lm.model, part, layout=self.lm.config.data.rows, split=split, counted=counted)
+        if not math.isfinite(report.loss):
+            raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
+                              remedy="The model is damaged: restore its folder from a copy, or train again")
+        return report
+
+    def _baselines_of_training(self, other: Text, left_out: LeftOut) -> Baselines:
+        """Counted on the training text if that is still there, else on nothing."""
+        from tinylm.evaluation.report import Baselines, Text, measure_baselines
+
+        try:
+            split = self._training_split()
+            train = Text(build_dataset(split, self.lm.tokenizer).train, split.train)
+        except TinyLMError:
+            counted = measure_baselines(other, other, self.lm.tokenizer.vocab_size, left_out)
+            return Baselines({"uniform": counted.bits_per_byte["uniform"]}, left_out=left_out)
+        return measure_baselines(train, other, self.lm.tokenizer.vocab_size, left_out)
+
+    def copied(self, text: str) -> Copied:
+        """See `LanguageModel.copied`."""
+        if self._copy_index is None:
+            self._copy_index = CopyIndex(self._training_split().train)
+        return self._copy_index.measure(text)
+
+    def copying(self, index: CopyIndex | None = None) -> Copied | None:
+        """See `LanguageModel.copying`."""
+        self._copy_index = index or self._copy_index
+        written = self.lm.generate(samples=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=0)
+        try:
+            return together([self.copied(text) for text in written])
+        except TinyLMError:
+            return None
+
+    def _training_split(self) -> Split:
+        data, folder = self.lm.config.data, self.lm.folder or Path("RUN")
+        if self.training_corpus:
+            return split_corpus(self.training_corpus, data.validation)
+        judge = command("evaluate", folder, "SOURCE")
+        if data.source == IN_MEMORY:
+            raise TinyLMError("it was trained on texts in memory, which have to be given again",
+                              where=str(self.lm.folder or "model"),
+                              remedy=f"In Python: lm.evaluate(texts=...); or name a text to evaluate on: {judge}")
+
+        def elsewhere(*words: str) -> str:
+            if not model_folder.has_checkpoints(folder):
+                return f"Judge the model on another text: {judge}"
+            again = command("train", *words, "--resume", "--out", folder)
+            return f"Judge the model on another text ({judge}), or say where this one is now: {again}"
+
+        if not data.source or data.source == "-":
+            raise TinyLMError("the text that it was trained on is not known", where=str(self.lm.folder or "model"),
+                              remedy=elsewhere("SOURCE"))
+        return open_training_text(data, elsewhere)[1]
+
+    def _was_trained_on(self, texts: Texts) -> bool:
+        """True if these are the texts in memory that the model was trained on, which are then kept."""
+        data = self.lm.config.data
+        corpus = open_corpus(texts, Options.of(data))
+        if data.source != IN_MEMORY or corpus.stats().fingerprint != data.fingerprint:
+            return False
+        self.training_corpus = corpus
+        return True

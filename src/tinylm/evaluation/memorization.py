@@ -1,0 +1,389 @@
+"""How much of what a model wrote is copied from the text it was trained on, and from where.
+
+Copying is counted in words: what lies between white space, whatever white space that is, so a line broken elsewhere is
+still a copy. In a text whose "words" have over 20 characters on average (Chinese, Japanese, Thai, DNA) it is counted in
+characters instead, white space included. Nothing is copied across the end of a document.
+
+    training text -> blocks of UTF-8, and a number for each word -> hashes of windows (windows.py)
+
+The index holds the text, packed, and 4 bytes for each word (2 for each character). A question hashes the windows of one
+width along the whole text, twice, and a few more times where a longer run than before is found: linear in the text.
+Each hit is compared with the text itself, so hashes that are equal by chance never count.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from tinylm.evaluation.rolling_hash import Numbers, Wanted, Windows, chunks
+from tinylm.system.memory import give_back
+from tinylm.text.corpus import Piece
+from tinylm.text.split import Slice
+
+Unit = Literal["words", "characters"]
+
+NGRAM = 8
+"""Words in a window. Shorter runs occur in everybody's writing."""
+NGRAM_BYTES = 40
+"""Where characters are counted, a window has this many bytes of UTF-8, about what 8 words have: 40 characters of DNA,
+13 of Chinese."""
+LONG_WORD = 20
+"""Longer words than that on average, in characters, are none."""
+MOST_SEARCHED = 1 << 27
+"""Bytes. Of a longer training text the first so many are searched, to bound memory."""
+LINE = 200
+"""At most so many characters of a line are shown."""
+
+_BLOCK = 1 << 16
+_END = "\ud800"
+"""Stands between documents: half a surrogate pair, which no text has."""
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands in the training text. `text` is that line, or what is around it in a very long one."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What of a text stands word for word in the training text.
+
+    Attributes:
+        unit: what is counted.
+        longest: the length of the longest copied run, in that unit; 0: nothing is copied.
+        characters: the same in characters.
+        run: the run itself, as the text has it.
+        share: of all windows of `ngram` words (or characters) in the text, those that stand in the training text;
+            0.0 where the text is shorter than a window.
+        ngram: the width of these windows.
+        windows: how many the text has.
+        where: the first place of the run; None: nothing is copied.
+        searched: bytes of a longer training text, from its beginning, in which all this was looked for; None: in all
+            of it.
+    """
+
+    unit: Unit
+    longest: int
+    characters: int
+    run: str
+    share: float
+    ngram: int
+    windows: int
+    where: Place | None
+    searched: int | None = None
+
+
+def together(measured: Sequence[Copied]) -> Copied:
+    """Several texts as one: the longest of their runs, and the share of all their windows."""
+    windows = sum(each.windows for each in measured)
+    share = sum(each.share * each.windows for each in measured) / max(1, windows)
+    return replace(max(measured, key=lambda each: each.longest), share=share, windows=windows)
+
+
+# ---- what is counted
+
+
+class _Counted(NamedTuple):
+    """Words or characters.
+
+    Attributes:
+        split: a text into its units.
+        starts: where each of them begins in it.
+        numbers: a number for each; different units may have the same one.
+        gap: what keeps the end of a document apart.
+    """
+
+    unit: Unit
+    ngram: int
+    split: Callable[[str], Sequence[str]]
+    starts: Callable[[str], Sequence[int]]
+    numbers: Callable[[str], Numbers]
+    gap: str
+
+
+def _word_numbers(text: str) -> NDArray[np.uint32]:
+    words = text.split()
+    return np.fromiter(map(hash, words), np.int64, len(words)).astype(np.uint32)
+
+
+def _character_numbers(text: str) -> NDArray[np.uint16]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint16)
+
+
+def _words() -> _Counted:
+    return _Counted("words", NGRAM, str.split, lambda text: [word.start() for word in _WORD.finditer(text)],
+                    _word_numbers, f" {_END} ")
+
+
+def _characters(bytes_per_character: float) -> _Counted:
+    return _Counted("characters", max(NGRAM, round(NGRAM_BYTES / bytes_per_character)), lambda text: text,
+                    lambda text: range(len(text)), _character_numbers, _END)
+
+
+def _choose(text: Slice) -> _Counted:
+    beginning = _beginning(text)
+    words = beginning.split()
+    if sum(map(len, words)) <= LONG_WORD * len(words):
+        return _words()
+    return _characters(len(beginning.encode()) / len(beginning))
+
+
+def _beginning(text: Slice) -> str:
+    """A million characters or so."""
+    pieces: list[str] = []
+    size = 0
+    for piece in text.pieces():
+        pieces.append(piece.text)
+        size += len(piece.text)
+        if size > 1 << 20:
+            break
+    return "\n".join(pieces)
+
+
+# ---- the text, kept
+
+
+class _Block(NamedTuple):
+    """A stretch of a file's text, of some 64 thousand characters, with `_END` where a document begins.
+
+    `lines` has the number of the line in which the block begins, and of each line in which a document begins in it.
+    """
+
+    file: str
+    lines: array[int]
+    in_one_line: bool
+
+    def place(self, text: str, at: int) -> Place:
+        """Of the character number `at` in its text."""
+        start = text.rfind(_END, 0, at) + 1
+        line = self.lines[text.count(_END, 0, at)] + (0 if self.in_one_line else text.count("\n", start, at))
+        start = max(start, text.rfind("\n", 0, at) + 1, at - LINE // 2)
+        shown = re.split(rf"[\n{_END}]", text[start:start + LINE], maxsplit=1)[0]
+        return Place(self.file, line, shown.strip())
+
+
+class _Texts:
+    """Texts, packed by zstd to a third of their size. They lie in one piece of memory: between many small ones gaps as
+    large as they are would stay free for nothing."""
+
+    def __init__(self) -> None:
+        self._packed, self._begin, self.n_bytes = bytearray(), [0], 0
+
+    def append(self, text: str) -> None:
+        utf8 = text.encode("utf-8", "surrogatepass")
+        self._packed += zstandard.compress(utf8, 1)
+        self._begin.append(len(self._packed))
+        self.n_bytes += len(utf8)
+
+    def __getitem__(self, number: int) -> str:
+        packed = bytes(self._packed[self._begin[number]:self._begin[number + 1]])
+        return zstandard.decompress(packed).decode("utf-8", "surrogatepass")
+
+
+class _Blocks:
+    """Makes blocks of pieces."""
+
+    def __init__(self, gap: str) -> None:
+        self._gap = gap
+        self._texts: list[str] = []
+        self._size = 0
+        self._lines = array("I")
+        self._source, self._ended = ("", False), True
+
+    def of(self, text: Slice) -> Iterator[tuple[_Block, str]]:
+        for piece in text.pieces():
+            if self._source != (piece.file, piece.in_one_line):
+                yield from self._cut(to_the_end=True)
+                self._source = piece.file, piece.in_one_line
+            self._add(piece)
+            if self._size > _BLOCK:
+                yield from self._cut()
+        yield from self._cut(to_the_end=True)
+
+    def _add(self, piece: Piece) -> None:
+        if not self._lines:
+            self._lines.append(piece.line)
+        if self._ended:
+            self._texts.append(self._gap)
+            self._lines.append(piece.line)
+        self._texts.append(piece.text)
+        self._size += len(piece.text)
+        self._ended = piece.ends_document
+
+    def _cut(self, to_the_end: bool = False) -> Iterator[tuple[_Block, str]]:
+        text, start = "".join(self._texts), 0
+        while len(text) - start > _BLOCK:
+            stop = _cut_after(text, start + _BLOCK)
+            yield self._block(text[start:stop]), text[start:stop]
+            start = stop
+        if to_the_end and start < len(text):
+            yield self._block(text[start:]), text[start:]
+            start = len(text)
+        self._texts, self._size = [text[start:]], len(text) - start
+        if to_the_end:
+            self._lines = array("I")
+
+    def _block(self, text: str) -> _Block:
+        documents, (file, in_one_line) = text.count(_END), self._source
+        lines = self._lines[:documents + 1]
+        here = lines[-1] + (0 if in_one_line else text.count("\n", text.rfind(_END) + 1))
+        self._lines = array("I", [here]) + self._lines[documents + 1:]
+        return _Block(file, lines, in_one_line)
+
+
+_LINE_END = re.compile(r"[^\n]*\n")
+_SPACE = re.compile(r"\S*\s")
+
+
+def _cut_after(text: str, at: int) -> int:
+    """The end of the line there, or of the word where the line is long."""
+    found = _LINE_END.match(text, at, at + _BLOCK) or _SPACE.match(text, at)
+    return found.end() if found else len(text)
+
+
+# ---- the question
+
+
+class _Wanted(NamedTuple):
+    """Windows of a question: their hashes, and where in it the windows of each hash begin."""
+
+    hashes: Wanted
+    starts: dict[int, list[int]]
+
+
+class _Question:
+    """A text that may have been copied."""
+
+    def __init__(self, text: str, counted: _Counted) -> None:
+        self.text = text.replace(_END, "\ufffd")  # half a surrogate pair, which only a program could have put there
+        self.units, self.starts = counted.split(self.text), counted.starts(self.text)
+        self._windows = Windows(counted.numbers(self.text))
+        self._wanted: dict[int, _Wanted] = {}
+
+    def wanted(self, width: int) -> _Wanted:
+        """All windows of that width."""
+        if width not in self._wanted:
+            hashes, starts = self._windows.hashes(width), dict[int, list[int]]()
+            for start, value in enumerate(hashes.tolist()):
+                starts.setdefault(value, []).append(start)
+            self._wanted[width] = _Wanted(Wanted(hashes), starts)
+        return self._wanted[width]
+
+    def run(self, start: int, length: int) -> str:
+        if not length:
+            return ""
+        last = start + length - 1
+        return self.text[self.starts[start]:self.starts[last] + len(self.units[last])]
+
+
+class _Run(NamedTuple):
+    """The same `length` units from `place` in the training text and from `start` in the question."""
+
+    length: int
+    place: int
+    start: int
+
+
+class CopyIndex:
+    """A training text, ready to be asked what was copied from it.
+
+    Args:
+        text: as `Split.train`.
+
+    Raises:
+        TinyLMError: the text cannot be read any more.
+    """
+
+    def __init__(self, text: Slice) -> None:
+        self._counted = _choose(text)
+        self._blocks, self._texts = list[_Block](), _Texts()
+        numbers, dtype, begin = bytearray(), self._counted.numbers("").dtype, [0]
+        blocks = _Blocks(self._counted.gap).of(text)
+        for block, text_of_block in blocks:
+            self._blocks.append(block)
+            self._texts.append(text_of_block)
+            numbers += self._counted.numbers(text_of_block).tobytes()
+            begin.append(len(numbers) // dtype.itemsize)
+            if self._texts.n_bytes >= MOST_SEARCHED:
+                break
+        self._searched = self._texts.n_bytes if next(blocks, None) else None
+        self._numbers: Numbers = np.frombuffer(numbers, dtype)
+        give_back()
+        self._begin = begin
+        """(blocks + 1): the number of the first unit of each block, and of all units."""
+        self._open: tuple[int, Sequence[str]] = -1, ()
+        """The block that was read last, and its units."""
+
+    def measure(self, text: str) -> Copied:
+        """What of `text` is copied."""
+        counted, question = self._counted, _Question(text, self._counted)
+        windows = max(0, len(question.units) - counted.ngram + 1)
+        missing = {value: list(starts) for value, starts in question.wanted(counted.ngram).starts.items()}
+        longest = _Run(0, 0, 0)
+        for begin, hashed in chunks(self._numbers, len(question.units)):
+            self._strike(missing, question, hashed, begin)
+            while better := self._longer(longest.length + 1, question, hashed, begin):
+                longest = better
+        share = 1 - sum(map(len, missing.values())) / windows if windows else 0.0
+        run = question.run(longest.start, longest.length)
+        where = self._place(longest.place) if run else None
+        return Copied(counted.unit, longest.length, len(run), run, share, counted.ngram, windows, where,
+                      self._searched)
+
+    def _strike(self, missing: dict[int, list[int]], question: _Question, chunk: Windows, begin: int) -> None:
+        """Takes the n-grams that stand in this chunk out of those that are missing."""
+        ngram = self._counted.ngram
+        for place, value in question.wanted(ngram).hashes.find(chunk.hashes(ngram)):
+            if missing[value]:
+                missing[value] = [start for start in missing[value]
+                                  if self._common(begin + place, question.units[start:start + ngram]) < ngram]
+
+    def _longer(self, length: int, question: _Question, chunk: Windows, begin: int) -> _Run | None:
+        """The first run of at least `length` that begins in this chunk, as far as it goes."""
+        wanted = question.wanted(length)
+        for place, value in wanted.hashes.find(chunk.hashes(length)):
+            for start in wanted.starts[value]:
+                common = self._common(begin + place, question.units[start:])
+                if common >= length:
+                    return _Run(common, begin + place, start)
+        return None
+
+    def _common(self, place: int, units: Sequence[str]) -> int:
+        """How many of `units`, from the first on, stand in the text from `place` on."""
+        common = 0
+        while common < len(units) and place + common < self._begin[-1]:
+            block, at = self._find(place + common)
+            for there, here in zip(self._units(block)[at:at + len(units)], units[common:], strict=False):
+                if there != here:
+                    return common
+                common += 1
+        return common
+
+    def _find(self, place: int) -> tuple[int, int]:
+        """The block of a unit, and its number in there."""
+        block = bisect_right(self._begin, place) - 1
+        return block, place - self._begin[block]
+
+    def _units(self, block: int) -> Sequence[str]:
+        if self._open[0] != block:
+            self._open = block, self._counted.split(self._texts[block])
+        return self._open[1]
+
+    def _place(self, unit: int) -> Place:
+        block, at = self._find(unit)
+        text = self._texts[block]
+        return self._blocks[block].place(text, self._counted.starts(text)[at])

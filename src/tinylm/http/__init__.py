@@ -1,0 +1,1 @@
+"""HTTP without models: access, connections, responses, address, limits, errors, the log."""

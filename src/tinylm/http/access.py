@@ -1,0 +1,178 @@
+"""The one layer that decides who may speak to the server at all, before anything looks at what was asked.
+
+In this order: the Host must be one of ours (a foreign name that leads here is a page that tries to pass for us), no
+other web site may ask (a browser tells of itself), and the key must be right. What the path says plays no part in it,
+but for one path that tells nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tinylm.http.errors import ApiError
+from tinylm.http.responses import send_error
+
+OPEN_PATH = "/healthz"
+"""Answers without a key: that the server is there."""
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin")]
+POLICY = (b"content-security-policy",
+          b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+Headers = list[tuple[bytes, bytes]]
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+_HEADER_NAMES = re.compile(r"[a-z0-9-]{1,60}( ?, ?[a-z0-9-]{1,60}){0,40}")
+
+
+class Hosts:
+    """The values of the Host header that are ours.
+
+    Args:
+        names: `name` or `name:port`.
+        ports: that we listen at.
+        any_address: whether we can be reached under addresses that we do not know; an address is no name that could
+            lead elsewhere.
+    """
+
+    def __init__(self, names: Iterable[str], ports: Iterable[int], any_address: bool = False) -> None:
+        self._ports, self._any_address = {str(port) for port in ports}, any_address
+        self._allowed: set[str] = set()
+        for name in (*LOOPBACK_NAMES, *(name.lower() for name in names)):
+            has_port = ":" in name.rpartition("]")[2]
+            self._allowed |= {name} if has_port else {f"{name}:{port}" for port in self._ports}
+            if not has_port and (name not in LOOPBACK_NAMES or "80" in self._ports):
+                self._allowed.add(name)  # behind another server, which listens at the usual port
+
+    def __contains__(self, host: str) -> bool:
+        return host.lower() in self._allowed or (self._any_address and self._is_address(host))
+
+    def _is_address(self, host: str) -> bool:
+        name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "80")
+        if not colon and not host.endswith("]"):
+            name, port = host, "80"
+        try:
+            address = ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+        except ValueError:
+            return False
+        return port in self._ports and (address.version == 4 or name.startswith("["))
+
+
+class Door(NamedTuple):
+    """Who may come in.
+
+    Attributes:
+        hosts: the names of the server.
+        origins: web sites whose pages may ask.
+        key: that has to be shown; none: no key is needed.
+    """
+
+    hosts: Hosts
+    origins: frozenset[str] = frozenset()
+    key: str | None = None
+
+
+class Guard:
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app, self._door = app, door
+        self._key = None if door.key is None else _digest(door.key.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HTTP alone: there is nothing else to be had."""
+        headers: Headers = scope["headers"]
+        origin = _only(headers, b"origin")
+        extra = self._for_origin(origin)
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = [*message.get("headers", []), *extra]
+                has_policy = any(name == POLICY[0] for name, _ in given)
+                message = {**message, "headers": [*given, *SAFE, *([] if has_policy else [POLICY])]}
+            await send(message)
+
+        try:
+            _check_form(scope)
+            self._check_host(headers)
+            self._check_origin(headers, origin)
+            if extra and scope["method"] == "OPTIONS":
+                await _preflight(headers, send_safely)
+                return
+            if scope["path"] != OPEN_PATH:
+                self._check_key(headers)
+        except ApiError as error:
+            await send_error(error, send_safely)
+            return
+        await self._app(scope, receive, send_safely)
+
+    def _check_host(self, headers: Headers) -> None:
+        host = _only(headers, b"host")
+        if host is None or host not in self._door.hosts:
+            name = host if host and _HOST.fullmatch(host) else "NAME"
+            raise ApiError(421, "This server does not answer to that Host: it knows localhost with its port, the "
+                                "address that it listens at, and the names given with --allow-host. Ask one of these, "
+                                f"or, where the Host is a name of this machine, start it with --allow-host {name}",
+                           code="host_not_allowed")
+
+    def _check_origin(self, headers: Headers, origin: str | None) -> None:
+        """A browser names the page that asks; whoever is no browser names none."""
+        if origin in self._door.origins:
+            return
+        host = _only(headers, b"host")
+        is_ours = origin is None or origin.lower() == f"http://{host}".lower()
+        count = sum(name == b"origin" for name, _ in headers)
+        from_elsewhere = _only(headers, b"sec-fetch-site") not in (None, "same-origin", "none")
+        if not is_ours or count > 1 or from_elsewhere:
+            raise ApiError(403, "Pages of other web sites may not ask this server. --allow-origin names those that may",
+                           code="origin_not_allowed")
+
+    def _check_key(self, headers: Headers) -> None:
+        if self._key is None:
+            return
+        scheme, _, given = (_only(headers, b"authorization") or "").partition(" ")
+        is_right = hmac.compare_digest(_digest(given.strip().encode("latin-1")), self._key)
+        if scheme.lower() != "bearer" or not is_right:
+            said = "is not the one of this server" if given else "is missing: Authorization: Bearer KEY"
+            raise ApiError(401, f"The API key {said}", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+
+    def _for_origin(self, origin: str | None) -> Headers:
+        """What lets a page of that site read the answer."""
+        if origin is None or origin not in self._door.origins:
+            return []
+        return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"),
+                (b"access-control-expose-headers", b"x-request-id, retry-after")]
+
+
+def _check_form(scope: Scope) -> None:
+    """What others between us and the client could understand in another way."""
+    if scope["http_version"] not in ("1.0", "1.1"):
+        raise ApiError(505, "This server speaks HTTP/1.1")
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise ApiError(400, "A body has a Content-Length or comes in chunks, not both", headers={"Connection": "close"})
+
+
+def _digest(text: bytes) -> bytes:
+    """Keys of any length take as long to compare."""
+    return hashlib.sha256(text).digest()
+
+
+def _only(headers: Headers, name: bytes) -> str | None:
+    """The value of a header; none where it is missing or comes twice."""
+    found = [value for each, value in headers if each == name]
+    return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+async def _preflight(asked: Headers, send: Send) -> None:
+    """Allows a page of an allowed site the headers that it asks for: the clients of OpenAI have some of their own."""
+    wanted = (_only(asked, b"access-control-request-headers") or "").lower()
+    names = wanted if _HEADER_NAMES.fullmatch(wanted) else "authorization, content-type"
+    headers = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", b"600"),
+               (b"access-control-allow-headers", names.encode())]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

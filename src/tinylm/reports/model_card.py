@@ -1,0 +1,163 @@
+"""The model card: README.md in the model folder, which states what a model was made from and how well it does."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tinylm.config.schema import RunConfig, TrainConfig
+from tinylm.errors import command
+from tinylm.evaluation.memorization import Copied
+from tinylm.evaluation.report import Report, cautions, figure, say_copied, standings, verdict
+from tinylm.inspection import structure
+from tinylm.system.untrusted import harmless, visible
+from tinylm.training.events import Finished
+
+_CARD = """\
+# {name}
+
+A small language model made by tinylm {version}.
+
+## What it was trained on
+- Text: {name}, {documents}; sha256 of its documents `{fingerprint}`
+- Held out for validation: {validation}
+- Tokenizer: {tokenizer}, {vocab_size:,} entries
+
+## What it is
+{parameters:,} parameters: {n_layers} layers, d_model {d_model}, {n_heads} heads, context of {context_length} tokens.
+
+## How it was trained
+{training}
+
+## How well it does
+After {steps:,} steps and {tokens_seen:,} tokens ({stopped}); these are the weights of step {best_step:,}.
+On the {split} text of {tokens:,} tokens the loss is {loss} nats a token (perplexity {perplexity:.2f}), which is
+{bits_per_byte} bits a byte. Less is better:
+
+| | nats a token | bits a byte |
+|---|---:|---:|
+{table}
+
+The model is {verdict}.{cautions}
+
+{remarks}{copying}{samples}## What it is not
+It knows nothing but the patterns of this text. It states falsehoods as easily as truths, and may repeat passages of the
+text word for word: think of that before you publish it or the text is private.
+
+## How to use it
+
+{use}
+
+All settings are in `config.json`; `metrics.jsonl` has every step of the training.
+"""
+
+
+def write_card(config: RunConfig, report: Report, finished: Finished, *, name: str, folder: str | Path, version: str,
+               documents: str, sample: str = "", samples: Sequence[str] = (), copied: Copied | None = None,
+               remarks: Sequence[str] = (), command: str = "", prompt: str = "") -> str:
+    """The card as Markdown.
+
+    Args:
+        documents: how much text of which kind, for people.
+        samples: texts of the model; `sample` is one more.
+        copied: what of them stands in the training text; None: what the report says of that.
+        remarks: what the doctor found, in sentences.
+        command: what makes this model once more.
+        prompt: words of the text, to try the model with.
+
+    What comes from a text, a model or the name of a file is text in the card, never markup.
+    """
+    model = config.model
+    held_out = config.data.validation
+    return _CARD.format(
+        name=as_text(name), version=version, documents=documents, fingerprint=config.data.fingerprint,
+        validation=f"the last {100 * held_out:.2g}%" if isinstance(held_out, float) else as_text(held_out),
+        tokenizer=config.data.tokenizer, vocab_size=model.vocab_size,
+        parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
+        n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),
+        steps=finished.step, tokens_seen=finished.tokens_seen, stopped=finished.reason, best_step=finished.best_step,
+        split=report.split, tokens=report.tokens, loss=figure(report.loss, 4), perplexity=report.perplexity,
+        bits_per_byte=figure(report.bits_per_byte, 3),
+        table="\n".join(f"| {row.name} | {figure(row.nats_per_token, 4)} | {figure(row.bits_per_byte, 3)} |"
+                        for row in standings(report)),
+        verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
+        remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
+        copying=_section("What it copies", _copying(copied or report.copying)),
+        samples=_section("What it writes", _quoted([text for text in (*samples, sample) if text])),
+        use="\n".join(_use(Path(folder), prompt)),
+    )
+
+
+def _use(folder: Path, prompt: str) -> Iterator[str]:
+    yield f"    {command('generate', folder, text=prompt)}"
+    yield f"    {command('evaluate', folder)}"
+
+
+_PLAIN = re.compile(r"[\w .,'()/+-]+")
+_MARKED = re.compile(r"(?<!\w)_|_(?!\w)|^\s|\s$|\s\s")
+
+
+def as_text(name: object) -> str:
+    """A name in Markdown as it is: plain where nothing in it can be read as markup, else as code, which no reader of
+    Markdown looks into."""
+    shown = visible(name)
+    if _PLAIN.fullmatch(shown) and not _MARKED.search(shown):
+        return shown
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    space = " " if shown[:1] in ("`", " ") or shown[-1:] in ("`", " ") else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+def _escaped(sentence: str) -> str:
+    """A sentence in Markdown as it is, whatever names and texts it quotes."""
+    return re.sub(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", visible(sentence))
+
+
+def _section(heading: str, lines: Sequence[str]) -> str:
+    """Nothing, if it has no lines."""
+    return "\n".join([f"## {heading}", *lines, "", ""]) if lines else ""
+
+
+def _training(config: RunConfig, command: str) -> Iterator[str]:
+    train = config.train
+    rates = f"learning rate {train.learning_rate:g}"
+    if train.optimizer == "muon":
+        rates += f" ({train.muon_learning_rate:g} for the matrices inside the layers)"
+    yield f"- For {_how_long(train)}, with seed {train.seed}"
+    rows = train.batch_size * train.accumulation
+    yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, layout `{config.data.rows}`"
+    yield f"- By {train.optimizer}: {rates}, {train.warmup_steps} steps of warm-up, decay {train.decay}"
+    yield f"- Held back by dropout {config.model.dropout:g} and weight decay {train.weight_decay:g}"
+    if command:
+        yield f"\nThe same again:\n\n    {command}"
+
+
+def again(folder: Path) -> Path:
+    """The place of a second model that is made like the one in `folder`."""
+    place = os.path.abspath(folder) if folder.name in ("", "..") else folder
+    return Path(f"{place}-again")
+
+
+def _how_long(train: TrainConfig) -> str:
+    if train.minutes is not None:
+        return f"{train.minutes:g} minutes" + (f", or {train.most_epochs:g} epochs" if train.most_epochs else "")
+    return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
+
+
+def _copying(copied: Copied | None) -> list[str]:
+    """The place by the file's name alone: the folders of its owner are nobody's business."""
+    if copied is None:
+        return []
+    if copied.where:
+        where = replace(copied.where, file=Path(copied.where.file).name)
+        copied = replace(copied, where=where)
+    return ["Of the texts that it wrote:", "", *(f"- {_escaped(line)}" for line in say_copied(copied))]
+
+
+def _quoted(samples: Sequence[str]) -> list[str]:
+    """Each as a block of its own, between rules."""
+    blocks = ["\n".join(f"    {line}" for line in harmless(sample).splitlines()) for sample in samples]
+    return ["", "\n\n---\n\n".join(blocks)] if blocks else []

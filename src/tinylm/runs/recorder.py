@@ -1,0 +1,153 @@
+"""What a run leaves on the disk while it goes: a line for each event, and now and then a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from tinylm import model_folder
+from tinylm.errors import TinyLMError
+from tinylm.system.files import flush
+from tinylm.training.checkpoint import Checkpoints, State
+from tinylm.training.diagnostics.nonfinite import all_finite
+from tinylm.training.events import Event, Sampled, to_json_line
+from tinylm.training.loop import Training
+
+SHARE = 0.01
+"""Most of the time that goes into saving."""
+SHORTEST = 1.0
+"""Seconds between two saves, at least."""
+
+
+class Journal:
+    """The records of one run, open for writing. A context manager.
+
+    Args:
+        folder: the run's.
+        started: a reading of time.perf_counter: what the run has used is counted from here.
+    """
+
+    def __init__(self, folder: Path, started: float) -> None:
+        self.folder, self.started = folder, started
+        self.save_seconds = 0.0
+        """What the last save took."""
+        self._next_save = time.perf_counter() + SHORTEST
+        self._best_step = 0
+        self._open = ExitStack()
+
+    def __enter__(self) -> Journal:
+        self._files = {kind: self._open.enter_context((self.folder / kind).open("a", encoding="utf-8"))
+                       for kind in (model_folder.METRICS, model_folder.SAMPLES)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._open.close()
+        except OSError as error:
+            if kind is None:
+                raise _cannot(error, self.folder) from None
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder / model_folder.CHECKPOINTS)
+
+    # ---- writing
+
+    def write(self, event: Event) -> None:
+        """Raises: TinyLMError: the disk is full, or failed."""
+        kind = model_folder.SAMPLES if isinstance(event, Sampled) else model_folder.METRICS
+        try:
+            self._files[kind].write(to_json_line(event))
+        except OSError as error:
+            raise _cannot(error, self.folder / kind) from None
+
+    def save_now_and_then(self, training: Training) -> None:
+        """Call it after each event: it saves as often as costs about a hundredth of the time."""
+        if time.perf_counter() >= self._next_save:
+            self.save(training)
+
+    def save(self, training: Training) -> None:
+        """A checkpoint of this moment, unless a number in it is not finite.
+
+        Raises:
+            TinyLMError: the disk is full, or failed.
+        """
+        began = time.perf_counter()
+        state = training.state()
+        if not all_finite(tensor for tensors in state.tensors.values() for tensor in tensors.values()):
+            return
+        records = {"seconds": began - self.started}
+        for kind, file in self._files.items():
+            try:
+                _to_disk(file)
+            except OSError as error:
+                raise _cannot(error, self.folder / kind) from None
+            records[kind] = os.fstat(file.fileno()).st_size
+        place = self.checkpoints.save(State(state.tensors, {**state.numbers, "records": records}))
+        self._show(place, state)
+        self.save_seconds = time.perf_counter() - began
+        self._next_save = time.perf_counter() + max(SHORTEST, self.save_seconds / SHARE)
+
+    def _show(self, checkpoint: Path, state: State) -> None:
+        """The best weights so far are the folder's model while the run goes on, should anyone want to ask it."""
+        best_step = state.numbers["best_step"]
+        if state.numbers["best_loss"] is None or best_step == self._best_step:
+            return
+        name = "best" if "best" in state.tensors else "weights"
+        try:
+            model_folder.link_weights(self.folder, checkpoint / f"{name}.safetensors")
+        except OSError as error:
+            raise _cannot(error, self.folder / model_folder.WEIGHTS) from None
+        self._best_step = best_step
+
+    # ---- going on
+
+    def recall(self) -> State:
+        """The last checkpoint. The records stay as they are: they tell of the rollback."""
+        state, _ = self.checkpoints.load()
+        state.numbers.pop("records")
+        return state
+
+    def resume(self) -> tuple[State, float, list[str]]:
+        """The last checkpoint, with the records as they were then; `started` is moved by the time used until then.
+
+        Call it before the journal is entered. Returns the state, the seconds used, and what is to be told.
+
+        Raises:
+            TinyLMError: there is no intact checkpoint, or the records cannot be written.
+        """
+        state, remarks = self.checkpoints.load()
+        records = state.numbers.pop("records")
+        self.started -= records["seconds"]
+        for kind in (model_folder.METRICS, model_folder.SAMPLES):
+            try:
+                remarks += _cut(self.folder / kind, records[kind])
+            except OSError as error:
+                raise _cannot(error, self.folder / kind) from None
+        return state, records["seconds"], remarks
+
+
+def _cut(path: Path, size: int) -> list[str]:
+    """Takes back what was recorded after a checkpoint: it will happen, and be recorded, again."""
+    path.touch()
+    found = path.stat().st_size
+    if found < size:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("\n")  # after a line that may be cut off
+        return [f"{path.name} has lost {size - found:,} bytes: what they told is missing"]
+    os.truncate(path, size)
+    flush(path)
+    return []
+
+
+def _to_disk(file: IO[str]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _cannot(error: OSError, path: Path) -> TinyLMError:
+    return TinyLMError(f"could not be written ({error.strerror})", where=str(path),
+                       remedy="Make room there; the checkpoints are intact")

@@ -1,0 +1,112 @@
+"""Going on with a run that was stopped: what its folder says, and what may be different now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tinylm import model_folder
+from tinylm.config.overrides import HORIZONS
+from tinylm.config.schema import DataConfig, Partial, RunConfig, TrainConfig
+from tinylm.config.spelling import shown
+from tinylm.errors import TinyLMError, command
+from tinylm.evaluation.report import baselines_of_run
+from tinylm.evaluation.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
+from tinylm.model.device import choose_device
+from tinylm.runs.prepare import Job, describe
+from tinylm.system.paths import IN_MEMORY
+from tinylm.text.dataset import build_dataset
+from tinylm.text.reading.sources import Given, Texts
+
+MAY_CHANGE = {"until", "most_epochs", *HORIZONS}
+"""Settings of `train` that a run may be given anew: where it ends."""
+
+
+def reopen(folder: Path, given: Partial, source: Given | None = None) -> tuple[Job, list[str]]:
+    """The job of a run as its folder has it; and for people, how its text was read and what has been changed in it.
+
+    Args:
+        given: choices made now; where one differs from the run's own it must be one that may change, or a new place of
+            the text that is validated on.
+        source: the text, should it lie elsewhere by now: the new place becomes the run's own.
+
+    Raises:
+        TinyLMError: the folder holds no run, the text is not the same, or a choice cannot be changed.
+    """
+    before = model_folder.read_config(folder)
+    _check_can_go_on(folder, before.data.source)
+    config, changes = _changed(before, given)
+    data, moves = _moved(config.data, given, source)
+    tokenizer = model_folder.read_tokenizer(folder)
+    if data.source == "-" and source is None:
+        raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
+                          remedy=f"Pass it on: {command('train', '-', '--resume', '--out', folder)} < TEXT")
+    if data.source == IN_MEMORY and source is None:
+        raise TinyLMError("its texts were in memory, and have to be given again", where=str(folder),
+                          remedy="--resume cannot find them; in Python: "
+                                 f"tinylm.train(texts=..., resume=True, out={str(folder)!r})")
+
+    def elsewhere(*words: str) -> str:
+        return f"If it lies elsewhere now: {command('train', *words, '--resume', '--out', folder)}"
+
+    corpus, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves),
+                                       texts=source if isinstance(source, Texts) else None)
+    if isinstance(source, Texts) or str(source) == "-":  # no place to find it again
+        data = data.model_copy(update={"source": before.data.source})
+    data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
+    config = config.model_copy(update={"data": data})
+    dataset = build_dataset(split, tokenizer)
+    job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
+              baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
+    return job, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
+
+
+def _check_can_go_on(folder: Path, source: str) -> None:
+    if model_folder.has_checkpoints(folder):
+        return
+    anew = command("train", Path(source or "SOURCE"), "--out", folder, "--force")
+    raise TinyLMError("there is no checkpoint to go on from", where=str(folder),
+                      remedy=f"It can be asked as it is, if it has weights; or be trained anew: {anew}")
+
+
+def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
+    """A line for people where a run has reached its end before."""
+    train, steps = job.config.train, job.steps
+    if train.minutes is not None or steps is None or step < steps:
+        return []
+    longer = ("--steps", 2 * train.steps) if train.steps else ("--epochs", f"{2 * (train.epochs or 1):g}")
+    return [f"it has taken all of its {steps:,} steps; to train longer: "
+            f"{command('train', '--resume', '--out', folder, *longer)}"]
+
+
+def _moved(data: DataConfig, given: Partial, source: Given | None) -> tuple[DataConfig, list[str]]:
+    """The places of the texts now, and lines for people on what is new in them."""
+    places = {"source": data.source if source is None else lasting(source)}
+    validation = given.get("data", {}).get("validation")
+    if isinstance(data.validation, str) and isinstance(validation, str):
+        places["validation"] = lasting(validation)
+    told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
+            if place != lasting_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
+    return data.model_copy(update=places), told
+
+
+def _changed(config: RunConfig, given: Partial) -> tuple[RunConfig, list[str]]:
+    changes: dict[str, Any] = {}
+    for section, values in given.items():
+        for name, value in values.items():
+            before = getattr(getattr(config, section), name)
+            moved = name == "validation" and isinstance(value, str) and isinstance(before, str)
+            if value == before or value in (None, "auto") or moved:
+                continue
+            if section != "train" or name not in MAY_CHANGE:
+                raise TinyLMError(f"this run has {shown(before)}, and a run that goes on cannot change that to "
+                                  f"{shown(value)}", where=f"{section}.{name}",
+                                  remedy="Leave it out, or train anew with --force")
+            if name in HORIZONS and before is None:
+                counted = next(each for each in HORIZONS if getattr(config.train, each) is not None)
+                raise TinyLMError(f"the length of this run is counted in {counted}", where=f"train.{name}",
+                                  remedy=f"Give --{counted} instead")
+            changes[name] = value
+    train = TrainConfig(**{**config.train.model_dump(), **changes})
+    told = [f"{name}: {value:g} instead of {getattr(config.train, name)}" for name, value in changes.items()]
+    return config.model_copy(update={"train": train}), told

@@ -1,0 +1,59 @@
+"""The memory of training, from the config alone, against what PyTorch keeps."""
+
+import pytest
+import torch
+
+from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.model.transformer import TinyLM
+from tinylm.planning import memory_model
+from tinylm.training.loss import total_loss
+
+ROWS, LENGTH = 2, 64
+SHAPE = {"vocab_size": 1000, "context_length": LENGTH, "d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 200}
+
+
+def kept(config):
+    """Bytes that the forward pass keeps for the backward pass, weights not counted."""
+    model = TinyLM(config)
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    sizes = {}
+
+    def see(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = torch.zeros((ROWS, LENGTH), dtype=torch.int64)
+    with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
+        total_loss(model(ids), ids)
+    return sum(sizes.values())
+
+
+@pytest.mark.parametrize("changed", [
+    {}, {"dropout": 0.1}, {"n_kv_heads": 1}, {"n_kv_heads": 1, "dropout": 0.1}, {"qk_norm": False},
+    {"norm": "layernorm", "bias": True, "positions": "learned"}, {"norm": "layernorm", "norm_position": "post"},
+    *({"mlp": mlp, "dropout": dropout} for mlp in ("gelu", "relu", "squared_relu") for dropout in (0.0, 0.1)),
+], ids=str)
+def test_what_is_kept_for_the_backward_pass_is_counted_exactly(changed):
+    config = ModelConfig(**SHAPE, mlp=changed.get("mlp", "swiglu"), **{k: v for k, v in changed.items() if k != "mlp"})
+    counted = ROWS * LENGTH * memory_model.BYTES * memory_model.kept_per_token(config, LENGTH)
+    assert counted == pytest.approx(kept(config), rel=0.015)
+
+
+def test_weights_are_counted_by_their_kind():
+    config = ModelConfig(**SHAPE)
+    weights = memory_model.weights_of(config)
+    model = TinyLM(config)
+    assert weights.total == sum(p.numel() for p in model.parameters())
+    assert weights.matrices == sum(p.numel() for name, p in model.named_parameters()
+                                   if name.startswith("layers.") and p.ndim == 2)
+    assert weights.largest_group == 2 * 2 * 48 * 200  # up and gate of two layers
+
+
+@pytest.mark.parametrize("more", [{"batch_size": 64}, {"accumulation": 2}])
+def test_more_work_needs_more_memory(more):
+    config = ModelConfig(**SHAPE)
+    few = memory_model.training_peak(config, TrainConfig(steps=1), judged_at_once=8192)
+    assert memory_model.training_peak(config, TrainConfig(steps=1, **more), judged_at_once=8192) > few
+    assert memory_model.training_peak(config, TrainConfig(steps=1), judged_at_once=0) < few

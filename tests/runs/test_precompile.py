@@ -1,0 +1,80 @@
+"""What is compiled beforehand is what a run calls."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from numba import float32, typeof
+
+from tinylm.runs import precompile
+from tinylm.config.schema import ModelConfig
+from tinylm.jit.thread_pool import Workers
+from tinylm.model.transformer import TinyLM
+from tinylm.training.backend import Backward, Compute, loss_of
+from tinylm.training.cpu import attention, kernels, network
+from tinylm.training.precision import choose_precision
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """By the name of a kernel, the types that it was called with."""
+    seen = {}
+
+    def recording(kernel):
+        def call(*arrays):
+            seen.setdefault(kernel.py_func.__name__, set()).add(tuple(map(typeof, arrays)))
+            return kernel(*arrays)
+        return call
+
+    for room in (kernels, attention):
+        for name, kernel in list(vars(room).items()):
+            ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
+            if ours and not name.startswith("_"):
+                monkeypatch.setattr(room, name, recording(kernel))
+    monkeypatch.setattr(network, "BENDS", {name: tuple(map(recording, pair)) for name, pair in network.BENDS.items()})
+    return seen
+
+
+@pytest.fixture
+def wanted():
+    stored = precompile.stored_as()
+    kernels = [*precompile.forward(stored), *precompile.forward(float32), *precompile.backward(stored)]
+    return {kernel.py_func.__name__: {types for other, types in kernels if other is kernel} for kernel, _ in kernels}
+
+
+@pytest.mark.parametrize("changed", [{}, {"n_kv_heads": 2, "qk_norm": False, "tied_embeddings": True}], ids=str)
+def test_kernels_are_compiled_for_the_types_they_are_called_with(wanted, called, changed):
+    cpu = torch.device("cpu")
+    compute = Compute(cpu, choose_precision("auto", cpu), Workers(), fast=True)
+    model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
+    ids = torch.ones((2, 8), dtype=torch.int64)
+    Backward(model, compute)(ids, ids, 16, 0)
+    loss_of(model, compute)(ids.numpy(), ids.numpy())
+    assert called == wanted
+
+
+RUN = """
+import sys
+from tinylm.runs import precompile
+
+precompile.start()
+precompile.finish()
+import tinylm
+from tinylm.sampling.filters import choose
+from tinylm.training.cpu import activations, attention, kernels
+
+tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)
+used = [choose, attention.attend, attention.attend_backward, activations.swiglu, activations.swiglu_backward, kernels.embed,
+        kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm, kernels.cross_entropy]
+print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
+      sum(sum(each.stats.cache_misses.values()) for each in used))
+"""
+
+
+@pytest.mark.full
+def test_a_run_compiles_nothing_more(tmp_path):
+    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "run"], capture_output=True, text=True, check=False,
+                          timeout=250, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
+    assert done.stdout.split() == ["11", "11", "0"], done.stdout + done.stderr
