@@ -1,4 +1,4 @@
-"""The worked examples of CONTRIBUTING.md fit the code as it is, and a copy that follows one passes the tests it names."""
+"""The worked examples of CONTRIBUTING.md fit the code as it is; a copy that follows one passes the tests it names."""
 
 from __future__ import annotations
 

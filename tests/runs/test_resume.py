@@ -16,8 +16,8 @@ import torch
 
 import tinylm
 from tinylm import model_folder
-from tinylm.runs import run
 from tinylm.errors import TinyLMError
+from tinylm.runs import run
 from tinylm.runs.recorder import Journal
 
 SMALL = {"model": {"context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2, "dropout": 0.1},

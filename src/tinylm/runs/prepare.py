@@ -12,7 +12,6 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm.runs import precompile
 from tinylm.config.overrides import choices
 from tinylm.config.schema import DataConfig, ModelConfig, Partial, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
@@ -28,6 +27,7 @@ from tinylm.planning import memory_check
 from tinylm.planning.forecast import Forecast, make_forecast
 from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
 from tinylm.reports.terminal import duration
+from tinylm.runs import precompile
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import give_back
 from tinylm.system.signals import interruptible

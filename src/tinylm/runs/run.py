@@ -26,15 +26,15 @@ from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
 from tinylm.evaluation.report import Report, judge
 from tinylm.inspection import structure
-from tinylm.runs.recorder import Journal
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
 from tinylm.model.threads import vanishing_is_zero
 from tinylm.model.transformer import TinyLM
-from tinylm.runs.prepare import Job, prepare
 from tinylm.reports.history import read_events
 from tinylm.reports.model_card import again, write_card
 from tinylm.reports.terminal import Display, closing_lines, duration, next_commands, say, say_commands
+from tinylm.runs.prepare import Job, prepare
+from tinylm.runs.recorder import Journal
 from tinylm.runs.resume import nothing_left, reopen
 from tinylm.system.files import legal_name, write_whole
 from tinylm.system.paths import IN_MEMORY, given_path
