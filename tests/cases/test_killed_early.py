@@ -16,7 +16,7 @@ from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.http.limits import Limits
 from tinylm.runs.recorder import Journal
-from tinylm.serving.shelf import Shelf
+from tinylm.serving.model_registry import Shelf
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("generate", "the"), ("predict", "the"), ("evaluate",), ("chat",), ("serve", "--port", "0"))

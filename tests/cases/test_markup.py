@@ -23,7 +23,7 @@ from tinylm.reports.html_page import make_page
 from tinylm.reports.model_card import as_text, write_card
 from tinylm.reports.terminal import Display, say
 from tinylm.runs.run import run_folder
-from tinylm.serving.shelf import Shelf
+from tinylm.serving.model_registry import Shelf
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import patient_console
 from tinylm.training.diagnostics.doctor import Remark

@@ -149,7 +149,7 @@ def test_the_server_reads_a_prompt_as_the_commands_do(runs) -> None:
     from tinylm.http.errors import ApiError
     from tinylm.http.limits import Limits
     from tinylm.serving.completions import prepare
-    from tinylm.serving.requests import CompletionRequest
+    from tinylm.serving.request_schemas import CompletionRequest
 
     lm = product.load(runs["nfd"])
     asked, = prepare(lm, CompletionRequest(model="nfd", prompt="thé", stop="ü"), Limits())

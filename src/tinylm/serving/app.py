@@ -23,14 +23,14 @@ from tinylm.http.access import Door, Guard
 from tinylm.http.errors import ApiError, of_settings, server_error
 from tinylm.http.limits import Limits
 from tinylm.http.responses import ClientGone, EventStream, Json, send_error, wanted
-from tinylm.serving import openapi, paths
-from tinylm.serving.answers import Model
-from tinylm.serving.beginnings import begin
+from tinylm.serving import mistaken_paths, openapi
 from tinylm.serving.completions import Answer, prepare
 from tinylm.serving.metrics import CONTENT_TYPE, Metrics
+from tinylm.serving.model_registry import Served, Shelf
+from tinylm.serving.prompts import begin
 from tinylm.serving.reading import parse, read_body
-from tinylm.serving.requests import ChatRequest, CompletionRequest, NextRequest
-from tinylm.serving.shelf import Served, Shelf
+from tinylm.serving.request_schemas import ChatRequest, CompletionRequest, NextRequest
+from tinylm.serving.response_schemas import Model
 from tinylm.system.untrusted import quoted
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -82,10 +82,10 @@ class Api:
         except ApiError as error:
             await send_error(error, send)
         except HTTPException as error:
-            await send_error(paths.wrong_method(scope, dict(error.headers or {})), send)
+            await send_error(mistaken_paths.wrong_method(scope, dict(error.headers or {})), send)
 
     async def _nothing_there(self, scope: Scope, _receive: Receive, _send: Send) -> None:
-        raise paths.nothing_at(scope, self._methods)
+        raise mistaken_paths.nothing_at(scope, self._methods)
 
     # ---- the models
 

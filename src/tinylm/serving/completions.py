@@ -14,12 +14,12 @@ from tinylm.http.errors import ApiError, of_settings
 from tinylm.http.limits import Limits
 from tinylm.http.responses import event
 from tinylm.lm import LanguageModel
-from tinylm.serving.answers import Choice, Logprobs, LogprobsOfText, usage
-from tinylm.serving.beginnings import begin
-from tinylm.serving.orders import News, Order
-from tinylm.serving.requests import CompletionRequest
-from tinylm.serving.shelf import Served
-from tinylm.serving.wording import wrong
+from tinylm.serving.channel import News, Order
+from tinylm.serving.field_errors import wrong
+from tinylm.serving.model_registry import Served
+from tinylm.serving.prompts import begin
+from tinylm.serving.request_schemas import CompletionRequest
+from tinylm.serving.response_schemas import Choice, Logprobs, LogprobsOfText, usage
 
 MOST_SCORED = 1 << 16
 """Tokens of a request whose probabilities are told."""

@@ -13,13 +13,14 @@ from pydantic import BaseModel, TypeAdapter
 
 from tinylm import __version__
 from tinylm.http.limits import Limits
-from tinylm.serving import answers, neighbours
-from tinylm.serving.requests import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
-from tinylm.serving.shelf import Shelf
+from tinylm.serving import foreign_fields, response_schemas
+from tinylm.serving.model_registry import Shelf
+from tinylm.serving.request_schemas import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
 
 _REFERENCE = "#/components/schemas/{model}"
 _REQUESTS: tuple[type[BaseModel], ...] = (CompletionRequest, NextRequest, ChatRequest)
-_ANSWERS = (answers.Completion, answers.Models, answers.Model, answers.Next, answers.Error, answers.Health)
+_ANSWERS = (response_schemas.Completion, response_schemas.Models, response_schemas.Model, response_schemas.Next,
+            response_schemas.Error, response_schemas.Health)
 _ANY = {421: "the Host header is not a name of this server", 403: "a page of another web site asks",
         401: "the key is missing or wrong", 408: "the request did not come in time",
         431: "the headers are too long", 500: "a mistake of the server's own"}
@@ -57,13 +58,13 @@ def _schemas() -> dict[str, Any]:
         found |= schema.pop("$defs", {}) | {kind.__name__: schema}
     fields = found["CompletionRequest"]["properties"]
     for name, field in fields.items():
-        if others := neighbours.other_names(name):
+        if others := foreign_fields.other_names(name):
             about = field.get("description", "")
             field["description"] = f"{about}{'; ' if about else ''}also as {', '.join(others)}"
     fields["repetition_penalty"]["description"] += (
-        f". Penalties count the whole text: {', '.join(neighbours.OF_PENALTIES)} are taken where they say so, or where "
-        "there is no penalty")
-    fields |= neighbours.schema()
+        f". Penalties count the whole text: {', '.join(foreign_fields.OF_PENALTIES)} are taken where they say so, "
+        "or where there is no penalty")
+    fields |= foreign_fields.schema()
     for shape in _ANSWERS:
         schema = TypeAdapter(shape).json_schema(ref_template=_REFERENCE)
         found |= schema.pop("$defs", {}) | {shape.__name__: schema}

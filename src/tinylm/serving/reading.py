@@ -12,9 +12,9 @@ from starlette.requests import Request
 
 from tinylm.http.errors import ApiError
 from tinylm.http.limits import BODY_BYTES
-from tinylm.serving import neighbours
-from tinylm.serving.requests import CompletionRequest
-from tinylm.serving.wording import refused
+from tinylm.serving import foreign_fields
+from tinylm.serving.field_errors import refused
+from tinylm.serving.request_schemas import CompletionRequest
 from tinylm.system.untrusted import quoted
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -84,8 +84,8 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
     names: dict[str, str] = {}
     known = [*kind.model_fields]
     if issubclass(kind, CompletionRequest):
-        values, names = neighbours.understood(values)
-        known += neighbours.NAMES
+        values, names = foreign_fields.understood(values)
+        known += foreign_fields.NAMES
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -28,7 +28,7 @@ from tinylm.generation.completion import Task
 from tinylm.generation.generator import Writing
 from tinylm.http.errors import ApiError, of_settings, overloaded, server_error
 from tinylm.http.limits import Limits
-from tinylm.serving.orders import Messenger, News, Order
+from tinylm.serving.channel import Messenger, News, Order
 
 Found = TypeVar("Found")
 PATIENCE = 0.01

@@ -26,7 +26,7 @@ from tinylm.http.errors import unavailable
 from tinylm.http.limits import HEADER_BYTES, Limits
 from tinylm.http.log import Log
 from tinylm.serving.app import build
-from tinylm.serving.shelf import Shelf
+from tinylm.serving.model_registry import Shelf
 
 KEEP_ALIVE = 30
 """Seconds that an idle connection is kept."""

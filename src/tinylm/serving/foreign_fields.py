@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from tinylm.serving.wording import wrong
+from tinylm.serving.field_errors import wrong
 
 SAME = {
     "max_completion_tokens": "max_tokens", "max_new_tokens": "max_tokens", "n_predict": "max_tokens",

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tinylm.config.schema import LARGEST, LARGEST_SEED
-from tinylm.serving.wording import AT, kind_of, wrong_type
+from tinylm.serving.field_errors import AT, kind_of, wrong_type
 
 MOST_PROMPTS, MOST_CHOICES, MOST_STOPS, MOST_LOGPROBS, MOST_TOP = 64, 16, 4, 5, 1000
 LONGEST_STOP = 500

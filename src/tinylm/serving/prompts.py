@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tinylm.errors import TinyLMError
 from tinylm.http.errors import of_settings
-from tinylm.serving.wording import wrong
+from tinylm.serving.field_errors import wrong
 from tinylm.text.prompts import prompt_ids
 from tinylm.text.tokenizer import Tokenizer
 
