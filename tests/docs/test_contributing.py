@@ -71,6 +71,7 @@ def test_an_example_fits_the_code(title, copy):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_a_copy_that_follows_an_example_passes_what_it_names(title, copy):
     for hunk in hunks(EXAMPLES[title]):
@@ -79,5 +80,5 @@ def test_a_copy_that_follows_an_example_passes_what_it_names(title, copy):
                    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     for command in re.findall(r"^\$ (.+)$", EXAMPLES[title], re.MULTILINE):
         done = subprocess.run(["sh", "-c", command], cwd=copy, env=environment, capture_output=True, text=True,
-                              timeout=280, check=False)
+                              timeout=800, check=False)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"

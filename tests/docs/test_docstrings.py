@@ -1,4 +1,7 @@
-"""Every example in a docstring of the package runs and prints what it says."""
+"""Every example in a docstring of the package runs and prints what it says.
+
+An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,9 @@ def _place(tmp_path, monkeypatch, hello_run):
 @pytest.mark.usefixtures("_place")
 def test_the_examples_of_a_module_print_what_they_say(name):
     module, told = importlib.import_module(name), []
+    given = {**vars(module), "tinylm": tinylm, "lm": tinylm.load("runs/notebook")}
     runner = doctest.DocTestRunner(optionflags=FLAGS)
-    for example in doctest.DocTestFinder().find(module, name, globs={**vars(module), "tinylm": tinylm}):
+    for example in doctest.DocTestFinder().find(module, name, globs=given):
         runner.run(example, out=told.append)
     assert runner.tries > 0, f"an example of {name} is in a docstring that is not reached"
     assert runner.failures == 0, "".join(told)
