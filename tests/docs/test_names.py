@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import tinylm
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
@@ -17,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tinylm"
 PAGES = ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/NAMES.md", "docs/SERVING.md"]
 PATH = re.compile(r"(?<![\w./-])((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 AXES = {"B": 2, "T": 5, "S": 5, "D": 24, "H": 4, "G": 2, "K": 6, "F": 40, "V": 11}
 
 
@@ -63,6 +66,14 @@ def test_the_sizes_are_settings_of_the_model():
         assert hasattr(ModelConfig(vocab_size=5), name), name
 
 
+def test_the_words_of_training_and_generation_are_settings_or_arguments():
+    known = {*tinylm.TrainConfig.model_fields, *tinylm.SampleConfig.model_fields, "tokens_seen",
+             *inspect.signature(tinylm.LanguageModel.complete).parameters, *inspect.signature(tinylm.load).parameters}
+    rows = table(page("docs/NAMES.md"), "Training and generation")
+    told = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    assert told <= known, f"no settings: {told - known}"
+
+
 def test_the_axis_letters_are_complete():
     assert [row[0] for row in table(page("docs/NAMES.md"), "Axis letters")] == list(AXES)
 
@@ -84,7 +95,7 @@ def test_every_package_and_loose_module_has_its_paragraph():
 
 @pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "SECURITY.md"])
 def test_every_path_that_a_page_names_exists(name):
-    named = PATH.findall(page(name))
+    named = PATH.findall(FENCED.sub("", page(name)))
     missing = [path for path in named if not any((root / path).exists() for root in (ROOT, PACKAGE))]
     assert not missing, f"{name} names what is not there: {missing}"
 
