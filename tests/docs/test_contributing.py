@@ -20,7 +20,7 @@ COPIED = ("src", "tests", "pyproject.toml", "README.md")
 
 
 class Hunk(NamedTuple):
-    """Some lines of a file, and the lines to write in their place; no old lines make a new file."""
+    """Lines of a file, and the lines to write in their place; a hunk without old lines makes a new file."""
 
     path: str
     old: str

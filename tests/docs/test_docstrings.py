@@ -1,4 +1,4 @@
-"""Every example in a docstring of the package runs and prints what it says.
+"""Examples in the docstrings of the package run and print what they say.
 
 An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook.
 """
