@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src",
            "audio": "src", "embed": "src", "object": "data", "image": "href", "use": "href"}
 """What a browser loads by itself, by element: the attribute that holds its address."""
+pytestmark = pytest.mark.xdist_group("site")  # which is built once
 FOREIGN = re.compile(r"(?i)^\s*(https?:)?//")
 
 
