@@ -8,9 +8,11 @@ from collections.abc import Iterable
 
 from pydantic.fields import FieldInfo
 
-from tinylm.config.schema import LARGEST, LARGEST_SEED, PRESETS, SECTIONS, SIZES
+from tinylm.config.schema import PRESETS, SECTIONS, SIZES
 from tinylm.config.spelling import expected
 
+COUNTABLE = 1e9
+"""Bounds from this number on are those of the libraries below, not of sense."""
 MARK = re.compile(r"^<!-- (settings|presets|sizes)(?:: (\w+))? -->$", re.MULTILINE)
 
 
@@ -28,7 +30,7 @@ def settings(section: str) -> str:
 
 def values(field: FieldInfo) -> str:
     """The values that a field may hold, without the bounds that only keep a number countable."""
-    bounds = [each for each in field.metadata if getattr(each, "le", None) not in (LARGEST, LARGEST_SEED, 1e37)]
+    bounds = [each for each in field.metadata if getattr(each, "le", 0) < COUNTABLE]
     return expected(field.annotation, bounds)
 
 

@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)], cwd=ROOT,
                            env=environment, capture_output=True, text=True, timeout=200, check=False)
-    assert built.returncode == 0, built.stderr
+    assert built.returncode == 0, built.stderr[-1000:]
     return folder
 
 
