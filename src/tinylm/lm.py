@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 from tinylm import model_folder
-from tinylm.config.schema import RunConfig, Storage
+from tinylm.config.schema import RunConfig, SampleConfig, Storage
 from tinylm.config.spelling import named
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.generation.generator import TextGenerator
+from tinylm.generation.completion import Completion
+from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
+from tinylm.generation.loaded_model import LoadedModel
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.evaluator import Judge
     from tinylm.evaluation.memorization import Copied, CopyIndex
     from tinylm.evaluation.report import Report
+    from tinylm.generation.batch import Batch
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import Given
@@ -29,25 +32,32 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 
-class LanguageModel(TextGenerator):
-    """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
+class LanguageModel:
+    """A model with its tokenizer, from `tinylm.train(...)` or `tinylm.load(folder)`.
+
+    Args:
+        config: all settings that made the model.
+        tokenizer: text <-> ids.
+        model: a torch module whose weights may still change. None: `weights` are given instead.
+        folder: the model folder on the disk, if there is one.
+        weights: the parameters by name.
+        device: the device of the module that is made of the weights: "cpu", "cuda", "mps" or "auto".
+        storage: how the engine keeps the weights: "fp32", "bf16" or "int8".
 
     Attributes:
-        model: the torch module; `model(ids)` gives logits (B, T, V). It is made when it is first asked for: predicting
-            and writing need no torch where the compiled engine serves.
-        tokenizer: text <-> ids.
-        config: all choices that made it.
-        folder: where it lies on the disk, if it does.
-        judge: what judges it, made when it is first asked for: reading texts takes more imports than writing them.
-        storage: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so have
-            `evaluate` and `trace`, which ask that.
+        config, tokenizer, folder, storage: as given.
+        generator: predicts and generates; the methods below ask it.
+
+    >>> lm
+    <LanguageModel: 17,836 parameters, 12 tokens (word)>
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
                  *, weights: Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
-        """Either the module or its weights are given."""
-        super().__init__(config, tokenizer, model, weights, device, storage)
-        self.folder = folder
+        self.config, self.tokenizer, self.folder, self.storage = config, tokenizer, folder, storage
+        tokenizer.line_ends = config.data.line_ends
+        self.generator = TextGenerator(LoadedModel(config.model, model, weights, device, storage), tokenizer,
+                                       config.sample)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
@@ -78,8 +88,141 @@ class LanguageModel(TextGenerator):
 
             device = choose_device(device).type
         lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=known)
-        lm.check_storage()
+        lm.generator.model.check_storage()
         return lm
+
+    @property
+    def model(self) -> TinyLM:
+        """The torch module in evaluation mode; `model(ids)` gives logits (B, T, V) from ids (B, T).
+
+        The module has 32-bit weights whatever the storage, as have `evaluate` and `trace`, which use it. It is made
+        when it is first asked for: predicting and generating need no torch where the compiled engine serves.
+        """
+        return self.generator.model.module
+
+    @property
+    def served_by(self) -> Literal["engine", "torch"]:
+        """The backend that predicts and generates: the compiled engine for weights on the CPU, as long as `model` is as
+        it was loaded; torch for a module that has been changed, that a hook listens to, or that sees the future.
+
+        >>> lm.served_by
+        'engine'
+        """
+        return self.generator.model.served_by
+
+    # ---- predicting and generating
+
+    def predict(self, prompt: Prompt, top: int = 5) -> list[Prediction]:
+        """The most likely next tokens, best first.
+
+        Args:
+            prompt: a text; or ids, as in `generate`.
+            top: the number of predictions, at least 1.
+
+        Raises:
+            TinyLMError: the tokenizer does not know a word or character, in no other spelling either. One that it knows
+                in another spelling is read with a `NearFormWarning`, here and wherever a text is given.
+
+        >>> [(best.token, best.probability > 0.9) for best in lm.predict("hello , how are", top=1)]
+        [('you', True)]
+        """
+        return self.generator.predict(prompt, top)
+
+    @overload
+    def generate(self, prompt: Prompt = "", *, samples: None = None, **settings: Any) -> str: ...
+
+    @overload
+    def generate(self, prompt: Prompts = "", *, samples: int | None = None, **settings: Any) -> list[str]: ...
+
+    def generate(self, prompt: Prompts = "", *, samples: int | None = None, **settings: Any) -> str | list[str]:
+        """The text that the model generates after a prompt, without the prompt.
+
+        Args:
+            prompt: a text; or ids, such as `tokenizer.encode` gives (an `<eos>` at their end is left out, since a model
+                begins another text after it); or a list of either.
+            samples: the number of texts for each prompt. The first has the seed, each further one the next number; of
+                beams they are the best that were found. None: one text, which is then no list for a single prompt.
+                Texts that are generated together are the same as one by one.
+            settings: fields of `SampleConfig`, such as max_tokens, greedy, temperature, top_k, top_p, stop and seed. A
+                field that is not given is as in `config.sample`; without a seed, each call takes another.
+
+        Returns:
+            A text; or a list of texts, one prompt after another, for a list of prompts or where `samples` is given.
+
+        Raises:
+            TinyLMError: a setting that does not exist or cannot be; a word or character that the tokenizer does not
+                know; with `overflow` "error", a prompt longer than the context.
+
+        >>> lm.generate("how is", greedy=True)
+        'your day ?'
+        >>> lm.generate(["how is", "how are"], greedy=True)
+        ['your day ?', 'you ?']
+        """
+        if samples is None and is_one(prompt):
+            return self.complete(prompt, **settings).text
+        return [each.text for each in self.complete(prompt, samples=samples, **settings)]
+
+    def stream(self, prompt: Prompt = "", **settings: Any) -> Iterator[str]:
+        """The text of `generate`, a piece for each token as it comes. Arguments and errors: as `generate`.
+
+        >>> "".join(lm.stream("how is", greedy=True))
+        'your day ?'
+        """
+        yield from self.complete_stepwise(prompt, **settings)
+
+    @overload
+    def complete(self, prompt: Prompt = "", *, samples: None = None, logprobs: int | None = None,
+                 **settings: Any) -> Completion: ...
+
+    @overload
+    def complete(self, prompt: Prompts = "", *, samples: int | None = None, logprobs: int | None = None,
+                 **settings: Any) -> list[Completion]: ...
+
+    def complete(self, prompt: Prompts = "", *, samples: int | None = None, logprobs: int | None = None,
+                 **settings: Any) -> Completion | list[Completion]:
+        """The text of `generate` with its ids, its seed, and the reason why it ended.
+
+        Args:
+            prompt, samples, settings: as `generate`.
+            logprobs: notes the log-probability of each token, and so many of the likeliest alternatives. None: neither.
+
+        Raises:
+            TinyLMError: as `generate`.
+
+        >>> completion = lm.complete("how is", greedy=True, max_tokens=2, logprobs=0)
+        >>> completion.text, completion.stopped_by, len(completion.logprobs)
+        ('your day', 'length', 2)
+        """
+        if samples is None and is_one(prompt):
+            from tinylm.generation.scoring import last
+
+            return last(self.complete_stepwise(prompt, logprobs=logprobs, **settings))
+        prompts = [prompt] if is_one(prompt) else cast("list[Prompt]", prompt)
+        return self.generator.complete(prompts, 1 if samples is None else samples, logprobs, settings)
+
+    def complete_stepwise(self, prompt: Prompt = "", *, logprobs: int | None = None,
+                          **settings: Any) -> Generator[str, None, Completion]:
+        """A generator that yields the text piece by piece, and returns the `Completion`. Arguments: as `complete`."""
+        return self.generator.complete_stepwise(prompt, logprobs=logprobs, **settings)
+
+    def batch(self) -> Batch:
+        """An empty batch, for sequences of ids that are generated together (generation/batch.py)."""
+        return self.generator.batch()
+
+    def sample_config(self, **settings: Any) -> SampleConfig:
+        """The model's own sampling settings with some of them changed.
+
+        Args:
+            settings: fields of `SampleConfig`. None stands for one that is not given. A temperature takes the place of
+                `greedy`, unless `greedy` is given, too.
+
+        Raises:
+            TinyLMError: a setting that does not exist, or a value that cannot be.
+
+        >>> lm.sample_config(temperature=0.5).greedy
+        False
+        """
+        return self.generator.sample_config(**settings)
 
     # ---- judging and looking inside
 
@@ -134,7 +277,7 @@ class LanguageModel(TextGenerator):
         """Every activation by its name (docs/NAMES.md) for `<bos>` and the text: T = 1 + its tokens, B = 1."""
         from tinylm.inspection import trace
 
-        return trace.trace(self.model, self.encode_prompt(text))
+        return trace.trace(self.model, self.generator.encode_prompt(text))
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all.

@@ -99,7 +99,7 @@ class Engine:
     def write_together(self, streams: Sequence[Stream], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
                        steps: Sequence[int]) -> Sequence[Run | None]:
         """As `write`, for many texts. Those of a small model are in groups, each on one core, so that none waits for
-        another.
+        another; a single text is on all cores.
 
         Args:
             ids: the last of each stream, which is still to be read.
@@ -111,7 +111,7 @@ class Engine:
             what each goes on with. The last id is still to be read; below 0: none could be chosen (logits.py). None,
             and nothing done: a logit of its group is not finite.
         """
-        if self._layout.numbers > CACHED:
+        if self._layout.numbers > CACHED or len(streams) == 1:
             return self._write_group(self._desk, streams, ids, Choices(samplers, eos_id), min(steps))
         parts = groups(len(streams), len(self._desks))
         found: list[Run | None] = [None] * len(streams)

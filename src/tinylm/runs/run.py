@@ -334,6 +334,7 @@ class _Run:
         if self.report:
             write_whole(self.folder / model_folder.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
+        self.lm.generator.model.freeze()
         outcome = Outcome(self.lm, self.folder, self.report, finished, time.perf_counter() - self.journal.started)
         say(self.console, closing_lines(self.folder, structure.total_parameters(self.lm.config.model), outcome.seconds,
                                         finished, self.report))

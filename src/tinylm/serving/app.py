@@ -123,7 +123,7 @@ class Api:
         begun = begin(served.lm.tokenizer, asked.prompt or "", "prompt")
         try:
             async with wanted(request.receive, exchange.until):
-                found = await served.scheduler.share(served.lm.predict_stepwise(begun.ids, asked.top))
+                found = await served.scheduler.share(served.lm.generator.predict_stepwise(begun.ids, asked.top))
         except TinyLMError as error:
             raise of_settings(error, param="prompt") from None
         warnings = {"warnings": begun.warnings} if begun.warnings else {}

@@ -68,7 +68,7 @@ def _asked(lm: LanguageModel, prompt: str | list[int], field: str, request: Comp
            settings: dict[str, Any]) -> Asked:
     begun = begin(lm.tokenizer, prompt, field)
     try:
-        tasks = lm.requests(begun.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
+        tasks = lm.generator.requests(begun.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
     except TinyLMError as error:
         raise of_settings(error, param=field) from None
     return Asked(begun.given, begun.ids, begun.text, tasks, begun.warnings)
@@ -173,7 +173,7 @@ class Answer:
     async def _score(self) -> list[list[TokenLogprobs]]:
         """How likely the tokens of each prompt were."""
         scheduler, lm, top = self._served.scheduler, self._served.lm, self._request.logprobs or 0
-        works = [scheduler.share(lm.score_stepwise(each.ids, top)) for each in self._asked]
+        works = [scheduler.share(lm.generator.score_stepwise(each.ids, top)) for each in self._asked]
         try:
             return await asyncio.gather(*works)
         except TinyLMError as error:

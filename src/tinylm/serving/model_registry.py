@@ -184,7 +184,7 @@ class Shelf:
             slot.failed = now, 0.0, "its folder is changing"
             return
         before, slot.failed = slot.served, None
-        slot.served = Served(id, lm, Scheduler(lm, self._limits), now)
+        slot.served = Served(id, lm, Scheduler(lm.generator, self._limits), now)
         if before is not None:
             before.retire()
             self._tell(f"model      {id} has changed: new requests have its new weights")

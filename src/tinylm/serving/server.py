@@ -133,7 +133,7 @@ async def _warm_up(shelf: Shelf) -> None:
     for id in newest:
         try:
             served = await shelf.get(id)
-            order = served.scheduler.submit(served.lm.requests("", max_tokens=1, beams=1), streams=False)
+            order = served.scheduler.submit(served.lm.generator.requests("", max_tokens=1, beams=1), streams=False)
             await order.news()
             served.release()
             return
