@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 from tinylm import model_folder
-from tinylm.config.schema import RunConfig, SampleConfig, Storage
-from tinylm.config.spelling import named
+from tinylm.config.aliases import either_name
+from tinylm.config.schema import RunConfig, SampleConfig, WeightDtype
+from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.generation.completion import Completion
 from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
@@ -21,15 +22,15 @@ from tinylm.text.tokenizer import Tokenizer
 if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor
 
-    from tinylm.evaluation.evaluator import Judge
-    from tinylm.evaluation.memorization import Copied, CopyIndex
+    from tinylm.evaluation.evaluator import Evaluator
+    from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import Given
 
-STORAGES: tuple[Storage, ...] = get_args(Storage)
+WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
 class LanguageModel:
@@ -42,10 +43,10 @@ class LanguageModel:
         folder: the model folder on the disk, if there is one.
         weights: the parameters by name.
         device: the device of the module that is made of the weights: "cpu", "cuda", "mps" or "auto".
-        storage: how the engine keeps the weights: "fp32", "bf16" or "int8".
+        weight_dtype: how the engine keeps the weights: "fp32", "bf16" or "int8".
 
     Attributes:
-        config, tokenizer, folder, storage: as given.
+        config, tokenizer, folder, weight_dtype: as given.
         generator: predicts and generates; the methods below ask it.
 
     >>> lm
@@ -53,29 +54,33 @@ class LanguageModel:
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
-                 *, weights: Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
-        self.config, self.tokenizer, self.folder, self.storage = config, tokenizer, folder, storage
+                 *, weights: Weights | None = None, device: str = "cpu", weight_dtype: WeightDtype = "fp32") -> None:
+        self.config, self.tokenizer, self.folder, self.weight_dtype = config, tokenizer, folder, weight_dtype
         tokenizer.line_ends = config.data.line_ends
-        self.generator = TextGenerator(LoadedModel(config.model, model, weights, device, storage), tokenizer,
+        self.generator = TextGenerator(LoadedModel(config.model, model, weights, device, weight_dtype), tokenizer,
                                        config.sample)
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
+    def load(cls, folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype | None = None,
+             storage: WeightDtype | None = None) -> LanguageModel:
         """Reads a model folder; runs no code from it.
 
         Args:
             device: "cpu" (the quickest for small models), "cuda", "mps", or "auto".
-            storage: how the weights are kept that it predicts and writes with: "fp32"; "bf16", half as many bytes; or
-                "int8", a quarter. Fewer bytes are quicker where they are many, and probabilities a little off.
+            weight_dtype: how the weights are kept that it predicts and writes with: "fp32" (the default); "bf16", half
+                as many bytes; or "int8", a quarter. Fewer bytes are quicker where they are many, and probabilities a
+                little off.
+            storage: the old name of `weight_dtype`.
 
         Raises:
-            TinyLMError: no such folder, or a damaged one; no such storage, or one for the compiled engine where that
-                does not serve (`served_by`).
+            TinyLMError: no such folder, or a damaged one; no such weight dtype, one for the compiled engine where that
+                does not serve (`served_by`), or one by both names.
         """
-        known = named(str(storage), STORAGES)
+        weight_dtype = either_name("weight_dtype", weight_dtype, storage) or "fp32"
+        known = match_name(str(weight_dtype), WEIGHT_DTYPES)
         if known is None:
-            raise TinyLMError(f"there is no storage {storage!r}", where="storage",
-                              remedy=did_you_mean(str(storage), STORAGES))
+            raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
+                              remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
         folder = given_path(folder)
         config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
@@ -87,16 +92,16 @@ class LanguageModel:
             from tinylm.model.device import choose_device
 
             device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=known)
-        lm.generator.model.check_storage()
+        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, weight_dtype=known)
+        lm.generator.model.check_weight_dtype()
         return lm
 
     @property
     def model(self) -> TinyLM:
         """The torch module in evaluation mode; `model(ids)` gives logits (B, T, V) from ids (B, T).
 
-        The module has 32-bit weights whatever the storage, as have `evaluate` and `trace`, which use it. It is made
-        when it is first asked for: predicting and generating need no torch where the compiled engine serves.
+        The module has 32-bit weights whatever `weight_dtype` is, as have `evaluate` and `trace`, which use it. It is
+        made when it is first asked for: predicting and generating need no torch where the compiled engine serves.
         """
         return self.generator.model.module
 
@@ -227,10 +232,10 @@ class LanguageModel:
     # ---- judging and looking inside
 
     @cached_property
-    def judge(self) -> Judge:
-        from tinylm.evaluation.evaluator import Judge
+    def evaluator(self) -> Evaluator:
+        from tinylm.evaluation.evaluator import Evaluator
 
-        return Judge(self)
+        return Evaluator(self)
 
     def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
@@ -250,24 +255,24 @@ class LanguageModel:
         """
         from tinylm.text.reading.sources import chosen_source
 
-        return self.judge.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
+        return self.evaluator.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
-    def copied(self, text: str) -> Copied:
+    def copied(self, text: str) -> Overlap:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second
         or so for each 50 megabytes.
 
         Raises:
             TinyLMError: the training text has moved or changed.
         """
-        return self.judge.copied(text)
+        return self.evaluator.copied(text)
 
-    def copying(self, index: CopyIndex | None = None) -> Copied | None:
+    def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """What of a few texts that it writes stands in the training text; None where that is not there.
 
         Args:
             index: of the training text, where there is one already.
         """
-        return self.judge.copying(index)
+        return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
@@ -306,6 +311,7 @@ class LanguageModel:
         return f"<LanguageModel: {size:,} parameters, {self.tokenizer.vocab_size:,} tokens ({self.tokenizer.kind})>"
 
 
-def load(folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
+def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype | None = None,
+         storage: WeightDtype | None = None) -> LanguageModel:
     """Reads a model folder. See `LanguageModel.load`."""
-    return LanguageModel.load(folder, device=device, storage=storage)
+    return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.family import make_model
 from tests.generation.step_decoder import StepDecoder, generate_ids
+from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine import engine as engines
 from tinylm.engine.engine import Engine
 from tinylm.engine.micro_kernel import ROWS
 from tinylm.engine.weights import weights_of
-from tinylm.engine.workspace import Desk
+from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
 from tinylm.generation import backend
 from tinylm.generation.backend import EngineBackend
@@ -128,13 +128,13 @@ def test_a_long_prompt_does_not_keep_others_waiting() -> None:
         steps += 1
         assert len(first.new) == written + 1
         assert steps > 1 or short.new
-    assert 3000 / backend.BLOCK <= steps <= 3000 / backend.BLOCK + 4
+    assert 3000 / backend.PREFILL_CHUNK <= steps <= 3000 / backend.PREFILL_CHUNK + 4
 
 
-@pytest.mark.parametrize("cached", [0, engines.CACHED])
+@pytest.mark.parametrize("cached", [0, engines.MAX_CACHED_WEIGHTS])
 def test_many_texts_in_a_run_are_each_as_alone(cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a small model in groups, each on one core; of a large one all together, on all cores."""
-    monkeypatch.setattr(engines, "CACHED", cached)
+    monkeypatch.setattr(engines, "MAX_CACHED_WEIGHTS", cached)
     engine = Engine(MODEL.config, weights_of(MODEL), cores=3)
     batch = Batch(EngineBackend(engine), VOCAB, EOS)
     texts = [add(batch, [1, 3 + number], number) for number in range(27)]
@@ -149,7 +149,7 @@ def test_groups_hold_everybody_and_give_each_core_something_to_do(count: int, co
     parts = engines.groups(count, cores)
     assert [place for part in parts for place in range(count)[part]] == list(range(count))
     sizes = [part.stop - part.start for part in parts]
-    assert max(sizes) <= engines.GROUP
+    assert max(sizes) <= engines.MAX_GROUP_SIZE
     assert max(sizes) - min(sizes) <= 1
     assert len(parts) >= min(cores, count // ROWS)
 
@@ -159,9 +159,9 @@ def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:
     never_ends[EOS] = -np.inf
 
     class Counted(Engine):
-        def _run(self, desk: Desk, choices: object) -> None:
-            calls.append(int(desk.work[0]["steps"]))
-            super()._run(desk, choices)
+        def _run(self, workspace: Workspace, sampling: object) -> None:
+            calls.append(int(workspace.work[0]["steps"]))
+            super()._run(workspace, sampling)
 
     batch = Batch(EngineBackend(Counted(MODEL.config, weights_of(MODEL))), VOCAB, EOS)
     texts = [batch.add([1, 7], SampleConfig(max_tokens=most), seed=0, bias=never_ends) for most in (9, 3)]

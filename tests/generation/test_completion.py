@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.generation.twins import TOKENIZERS, llama_of, make_lm
+from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import top_ids
 
@@ -96,7 +96,8 @@ def test_log_probabilities_agree_with_predict() -> None:
 def test_what_is_not_asked_for_is_not_noted() -> None:
     lm = MODELS["word"]
     assert lm.complete("the", max_tokens=2).logprobs is None
-    assert [noted.top for noted in lm.complete("the", max_tokens=2, logprobs=0, ban=("#2",)).logprobs] == [[], []]
+    written = lm.complete("the", max_tokens=2, logprobs=0, banned_tokens=("#2",))
+    assert [noted.top for noted in written.logprobs] == [[], []]
     with pytest.raises(TinyLMError, match="logprobs: there cannot be -1 of them"):
         lm.complete("the", logprobs=-1)
 

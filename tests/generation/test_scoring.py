@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from tests.generation.twins import make_lm
+from tests.generation.hf_reference import make_lm
 from tinylm.errors import TinyLMError
 from tinylm.generation import scoring
 from tinylm.generation.backend import Chunk, EngineBackend

@@ -18,7 +18,7 @@ from typing import NoReturn  # noqa: E402
 
 from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
 from tinylm.system.signals import interruptible  # noqa: E402
-from tinylm.system.standard_streams import any_encoding, forget  # noqa: E402
+from tinylm.system.standard_streams import ascii_fallback, redirect_to_null  # noqa: E402
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
@@ -57,14 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: None: this is the program, and its process ends with it.
     """
     if arguments is not None:
-        return _guarded(list(arguments))
+        return _run_guarded(list(arguments))
     for number in (signal.SIGINT, signal.SIGTERM):  # one that comes before or after the command itself, while nothing
         signal.signal(number, signal.SIG_DFL)  # is half made, ends the process there and then, without a traceback
-    _open_what_is_closed()
-    _leave(_guarded(sys.argv[1:]))
+    _open_closed_streams()
+    _exit_process(_run_guarded(sys.argv[1:]))
 
 
-def _open_what_is_closed() -> None:
+def _open_closed_streams() -> None:
     """In `tinylm train book.txt >&-` the next file that is opened would take the place of the output: what any library
     then prints would be written into it."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -72,7 +72,7 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def _leave(code: int) -> NoReturn:
+def _exit_process(code: int) -> NoReturn:
     """Ends the process when all is done that was to be done at its end. To take torch apart first, object by object,
     would take half a second longer."""
     atexit._run_exitfuncs()
@@ -82,34 +82,34 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _guarded(given: list[str]) -> int:
+def _run_guarded(given: list[str]) -> int:
     """Runs one command; says what went wrong."""
-    with any_encoding():
+    with ascii_fallback():
         try:
             with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed
-                code = _run(given)
+                code = _dispatch(given)
             sys.stdout.flush()  # while it can still be told that it failed
             return code
         except TinyLMError as error:
-            from tinylm.system.untrusted import visible  # most programs end without it
+            from tinylm.system.untrusted import escape_control_codes  # most programs end without it
 
-            print(f"tinylm: {visible(error)}", file=sys.stderr)
+            print(f"tinylm: {escape_control_codes(error)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("\ntinylm: stopped", file=sys.stderr)
             return 130
         except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
-            forget(sys.stdout)
+            redirect_to_null(sys.stdout)
             return 0
         except OSError as error:
             if error.filename is not None:  # a file that should have been asked for with more care: show where
                 raise
-            forget(sys.stdout)
+            redirect_to_null(sys.stdout)
             print(f"tinylm: the output could not be written ({error.strerror})", file=sys.stderr)
             return 2
 
 
-def _run(given: list[str]) -> int:
+def _dispatch(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         print(_HELP.format(commands="\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())), end="")
         return 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tinylm.cli.output import columns
 from tinylm.errors import command
-from tinylm.system.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tinylm.config.schema import ModelConfig
     from tinylm.lm import LanguageModel
-    from tinylm.runs.prepare import Prepared
+    from tinylm.runs.prepare import RunPlan
     from tinylm.text.rows import Batch
 
 EXAMPLE = "tinylm demo"
@@ -40,7 +40,7 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> int:
     from rich.text import Text
 
-    console = patient_console(on_failure=forget)
+    console = tolerant_console(on_failure=redirect_to_null)
     console.print(Text.assemble(("A language model from four sentences", "bold"), ", told in eleven steps. All of it "
                                 "happens now, on this machine."), width=min(console.width, WIDTH))
 
@@ -59,7 +59,7 @@ class Story:
     """Who tells, and whom it is about. `sentences` is the corpus."""
 
     console: Console
-    prepared: Prepared
+    prepared: RunPlan
     lm: LanguageModel
     sentences: list[str]
     chapters: int = 0
@@ -98,13 +98,13 @@ NEXT = (
 
 
 def _begin(console: Console) -> Story:
-    from tinylm.config.overrides import choices
+    from tinylm.config.overrides import merge_overrides
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
-    from tinylm.runs.prepare import prepare
+    from tinylm.runs.prepare import plan_run
     from tinylm.text.reading.built_in import HELLO
 
-    prepared = prepare("hello", choices(preset_name="notebook"))
+    prepared = plan_run("hello", merge_overrides(preset_name="notebook"))
     model = TinyLM(prepared.config.model, prepared.config.train.seed)
     lm = LanguageModel(prepared.config, prepared.tokenizer, model)
     return Story(console, prepared, lm, list(HELLO))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.flags import checked_flags
+from tinylm.cli.flags import checked_flags, given_flags
 from tinylm.cli.output import add_json, print_json
-from tinylm.cli.reading import add_reading
+from tinylm.cli.reading import add_reading_options
 from tinylm.errors import TinyLMError
-from tinylm.system.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
-COMPILED = ("tinylm", "llama", "qwen3")
+COMPILED_PRESETS = ("tinylm", "llama", "qwen3")
 """Presets whose kind of model is trained by compiled code."""
 
 
@@ -34,49 +34,51 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
     parser.add_argument("--vocab-size", metavar="N", help="most entries of the vocabulary")
-    add_reading(parser)
+    add_reading_options(parser)
     parser.add_argument("--validation", metavar="SHARE|FILE",
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", help="train for so long, start-up included (default: 5)")
     length.add_argument("--steps", metavar="N", help="train for so many updates")
     length.add_argument("--epochs", metavar="N", help="train on the text so many times")
-    parser.add_argument("--until", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--target-loss", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--until", help=argparse.SUPPRESS)
     parser.add_argument("--seed", metavar="N", help="of first weights, order and dropout (default: 0)")
     parser.add_argument("--device", metavar="auto|cpu|cuda|mps", help="(default: auto)")
     parser.add_argument("--config", metavar="FILE.toml", help="settings by section")
     parser.add_argument("--set", action="append", default=[], metavar="section.key=value", help="any single setting")
 
 
-def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The choices of the command line, by section."""
-    from tinylm.config.overrides import HOMES, choices, parse_setting
+    from tinylm.config.overrides import FLAG_SECTIONS, merge_overrides, parse_setting
 
     layers = [arguments.config] if arguments.config is not None else []
     layers += [parse_setting(setting) for setting in arguments.set]
     flags: dict[str, object] = {}
-    for name, home in HOMES.items():
-        flags |= checked_flags(home, {name: getattr(arguments, name)})
-    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
+    for name, home in FLAG_SECTIONS.items():
+        flags |= checked_flags(home, given_flags(arguments, [name]))
+    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
-    if arguments.preset in COMPILED and arguments.device in (None, "auto", "cpu") and not arguments.resume:
+    if arguments.preset in COMPILED_PRESETS and arguments.device in (None, "auto", "cpu") and not arguments.resume:
         from tinylm.runs import precompile  # while torch is imported
 
         precompile.start()
     from tinylm.runs.run import resume_run, train_run
 
-    console = patient_console(stderr=arguments.json, on_failure=forget)
+    console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
-        outcome = resume_run(arguments.source, chosen(arguments), out=arguments.out, console=console, started=STARTED)
+        result = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
+                             started=STARTED)
     elif arguments.source is None:
         raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
     else:
-        outcome = train_run(arguments.source, chosen(arguments), out=arguments.out, force=arguments.force,
+        result = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
                             console=console, started=STARTED)
     if arguments.json:
-        print_json(outcome.to_dict())
-    return 130 if outcome.finished.reason == "interrupted" else 0
+        print_json(result.to_dict())
+    return 130 if result.finished.reason == "interrupted" else 0

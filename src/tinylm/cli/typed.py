@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import note
+from tinylm.cli.output import print_note
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -23,11 +23,11 @@ def read_settings(lm: LanguageModel, settings: dict[str, Any]) -> dict[str, Any]
     config, read = typed_settings(lm.sample_config(**settings), lm.tokenizer)
     for each in read:
         _noted(each)
-    texts = settings.keys() & {"force", "ban", "logit_bias", "stop"}
+    texts = settings.keys() & {"prefix", "banned_tokens", "logit_bias", "stop"}
     return settings | {name: getattr(config, name) for name in texts}
 
 
 def _noted(typed: Typed) -> str:
     for line in (*typed.replaced, *typed.unknown):
-        note(f"note: {line}")
+        print_note(f"note: {line}")
     return typed.text

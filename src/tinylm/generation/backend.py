@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from tinylm.engine.engine import BLOCK, Engine, Run
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.engine import PREFILL_CHUNK, Engine, GeneratedIds
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
@@ -49,7 +49,7 @@ class Backend(Protocol):
         """
 
     def decode(self, caches: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-               steps: Sequence[int]) -> Sequence[Run | None]:
+               steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         """Reads an id of each sequence, chooses the next, reads that, and so on, `steps` times at most.
 
         Args:
@@ -65,12 +65,12 @@ class EngineBackend:
     """The compiled engine as a backend: all chunks in one call."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.limit, self.block = engine, engine.config.context_length, BLOCK
+        self.engine, self.limit, self.block = engine, engine.config.context_length, PREFILL_CHUNK
 
-    def new_cache(self) -> Stream:
-        return Stream(self.engine.config)
+    def new_cache(self) -> SequenceCache:
+        return SequenceCache(self.engine.config)
 
-    def copy_cache(self, cache: Stream) -> Stream:
+    def copy_cache(self, cache: SequenceCache) -> SequenceCache:
         return cache.copy()
 
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
@@ -88,8 +88,8 @@ class EngineBackend:
             alone.append(found if found is None or isinstance(found, TinyLMError) else found.copy())
         return alone
 
-    def decode(self, caches: Sequence[Stream], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-               steps: Sequence[int]) -> Sequence[Run | None]:
+    def decode(self, caches: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+               steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         return self.engine.write_together(caches, ids, samplers, eos_id, steps)
 
     def _forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:

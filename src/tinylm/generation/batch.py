@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tinylm.config.schema import SampleConfig
-from tinylm.engine.engine import Run
+from tinylm.engine.engine import GeneratedIds
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Backend, Chunk
 from tinylm.generation.context import ContextWindow, max_new_tokens
@@ -133,7 +133,7 @@ class Batch:
         self.running = [sequence for sequence in self.running if sequence.stopped_by is None]
         return new
 
-    def _decode(self, sequences: Sequence[TokenSequence], max_steps: int) -> Sequence[Run | None]:
+    def _decode(self, sequences: Sequence[TokenSequence], max_steps: int) -> Sequence[GeneratedIds | None]:
         """Several steps in one call, for each sequence; None for those that `_forward` is to compute instead."""
         steps = [min(max_steps, sequence.max_steps()) for sequence in sequences]
         if max(steps, default=1) == 1 or any(sequence.unread > 1 for sequence in sequences):

@@ -88,7 +88,7 @@ def beam_search(backend: Backend, ids: Sequence[int], config: SampleConfig, *, e
             break
         running = _go_on(backend, going_on)
     if not ended:
-        raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
+        raise TinyLMError("every token is banned", where="sample.banned_tokens", remedy="Ban fewer")
     return ended
 
 

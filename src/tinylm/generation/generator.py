@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from tinylm.config.overrides import checked
-from tinylm.config.schema import LARGEST_SEED, SampleConfig
+from tinylm.config.overrides import check_overrides
+from tinylm.config.schema import MAX_SEED, SampleConfig
 from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
@@ -175,7 +175,7 @@ class TextGenerator:
 
     def sample_config(self, **settings: Any) -> SampleConfig:
         """As `LanguageModel.sample_config`."""
-        given = checked({"sample": settings})["sample"]
+        given = check_overrides({"sample": settings})["sample"]
         if "temperature" in given:
             given.setdefault("greedy", False)
         return SampleConfig(**{**self.sample.model_dump(), **given})
@@ -216,7 +216,7 @@ class TextGenerator:
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
         found = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, each in enumerate(found):
-            seed = fresh_seed() if config.seed is None else (config.seed + number) % (LARGEST_SEED + 1)
+            seed = fresh_seed() if config.seed is None else (config.seed + number) % (MAX_SEED + 1)
             builder = CompletionBuilder(shown, self.tokenizer, config, seed, logprobs, each and each.score)
             if each:
                 config, forced = config.model_copy(update={"max_tokens": len(each.ids)}), each.ids

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tinylm import model_folder
-from tinylm.config.schema import ModelConfig, Storage
+from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.errors import TinyLMError
 from tinylm.inspection import structure
 
@@ -26,15 +26,15 @@ class LoadedModel:
         module: a torch module whose weights may still change; or None, and its weights are given.
         weights: the parameters by name, which change no more.
         device: the device of the module that is made of the weights.
-        storage: how the engine keeps the weights.
+        weight_dtype: how the engine keeps the weights.
 
     Attributes:
         weights: as given; None while the module is being trained.
     """
 
     def __init__(self, config: ModelConfig, module: TinyLM | None = None, weights: Weights | None = None,
-                 device: str = "cpu", storage: Storage = "fp32") -> None:
-        self.config, self.weights, self.device, self.storage = config, weights, device, storage
+                 device: str = "cpu", weight_dtype: WeightDtype = "fp32") -> None:
+        self.config, self.weights, self.device, self.weight_dtype = config, weights, device, weight_dtype
         if module is not None:
             self.module = module.eval()
 
@@ -61,24 +61,24 @@ class LoadedModel:
             return "torch"
         return "engine" if "module" not in vars(self) or self._is_as_loaded() else "torch"
 
-    def check_storage(self) -> None:
+    def check_weight_dtype(self) -> None:
         """Raises: TinyLMError: weights of fewer bits are for the engine, and it does not serve."""
-        if self.storage != "fp32" and self.served_by == "torch":
-            raise TinyLMError(f"only the compiled engine keeps weights as {self.storage}, and this model is for torch: "
-                              "it sees the future, is not on the CPU, or is not as it was loaded",
-                              where="storage", remedy="Load it as fp32")
+        if self.weight_dtype != "fp32" and self.served_by == "torch":
+            raise TinyLMError(f"only the compiled engine keeps weights as {self.weight_dtype}, and this model is for "
+                              "torch: it sees the future, is not on the CPU, or is not as it was loaded",
+                              where="weight_dtype", remedy="Load it as fp32")
 
     def backend(self) -> Backend:
-        """The backend that serves. Raises: TinyLMError: as `check_storage`."""
-        self.check_storage()
+        """The backend that serves. Raises: TinyLMError: as `check_weight_dtype`."""
+        self.check_weight_dtype()
         if self.served_by == "engine":
             from tinylm.generation.backend import EngineBackend
 
             return EngineBackend(self.engine)
         from tinylm.generation.torch_backend import TorchBackend
-        from tinylm.model.threads import cores_for
+        from tinylm.model.threads import threads_for
 
-        cores = cores_for(structure.flops_per_token(self.config, self.config.context_length))
+        cores = threads_for(structure.flops_per_token(self.config, self.config.context_length))
         return TorchBackend(self.module, cores=cores)
 
     @cached_property
@@ -90,13 +90,13 @@ class LoadedModel:
 
         assert self.weights is not None
         announce(forward, "the engine for this processor", "about 10 seconds")
-        return Engine(self.config, self.weights, self.storage)
+        return Engine(self.config, self.weights, self.weight_dtype)
 
     def _is_as_loaded(self) -> bool:
         from tinylm.engine.weights import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.module.modules())
-        if self.module.switchboard.listener is not None or hooked or self.module.embed.weight.dtype.itemsize != 4:
+        if self.module.taps.hook is not None or hooked or self.module.embed.weight.dtype.itemsize != 4:
             return False
         now = weights_of(self.module)
         return all(np.array_equal(now[name], array) for name, array in (self.weights or {}).items())

@@ -75,7 +75,7 @@ class Sampler:
         Raises: TinyLMError: as `next`."""
         id = ids[-1]
         if id == NOTHING_LEFT:
-            raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
+            raise TinyLMError("every token is banned", where="sample.banned_tokens", remedy="Ban fewer")
         if id == NOT_FINITE:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
@@ -111,20 +111,20 @@ def bias_of(config: SampleConfig, tokenizer: Tokenizer) -> Logits:
     bias = np.zeros(tokenizer.vocab_size, np.float32)
     for token, number in config.logit_bias.items():
         bias[token_id(token, tokenizer, "sample.logit_bias")] += np.float32(number)
-    for token in config.ban:
-        bias[token_id(token, tokenizer, "sample.ban")] = -np.inf
+    for token in config.banned_tokens:
+        bias[token_id(token, tokenizer, "sample.banned_tokens")] = -np.inf
     return bias
 
 
 def forced_ids(config: SampleConfig, tokenizer: Tokenizer) -> list[int]:
-    """What a text has to begin with: the ids of the texts in `force`, and of what is written as `#id` there.
+    """What a text has to begin with: the ids of the texts in `prefix`, and of what is written as `#id` there.
 
     Raises:
         TinyLMError: a text that the tokenizer does not know, or a number that is no id.
     """
     ids: list[int] = []
-    for text in config.force:
-        number = _number(text, tokenizer, "sample.force")
+    for text in config.prefix:
+        number = _number(text, tokenizer, "sample.prefix")
         ids += tokenizer.encode_typed(text) if number is None else [number]
     return ids
 
