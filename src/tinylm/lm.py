@@ -50,7 +50,7 @@ class LanguageModel:
         generator: predicts and generates; the methods below ask it.
 
     >>> lm
-    <LanguageModel: 17,836 parameters, 12 tokens (word)>
+    <LanguageModel: 17,932 parameters, 12 tokens (word)>
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
@@ -63,13 +63,14 @@ class LanguageModel:
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype | None = None,
              storage: WeightDtype | None = None) -> LanguageModel:
-        """Reads a model folder; runs no code from it.
+        """Reads a model folder, and runs no code from it.
 
         Args:
-            device: "cpu" (the quickest for small models), "cuda", "mps", or "auto".
-            weight_dtype: how the weights are kept that it predicts and writes with: "fp32" (the default); "bf16", half
-                as many bytes; or "int8", a quarter. Fewer bytes are quicker where they are many, and probabilities a
-                little off.
+            folder: the path of the folder.
+            device: "cpu" (the default, and the quickest for small models), "cuda", "mps", or "auto".
+            weight_dtype: how the engine keeps the weights: "fp32" (the default); "bf16", half as many bytes; or "int8",
+                a quarter. Fewer bytes are quicker to read, which counts in large models, and make probabilities a
+                little inexact.
             storage: the old name of `weight_dtype`.
 
         Raises:
@@ -233,65 +234,94 @@ class LanguageModel:
 
     @cached_property
     def evaluator(self) -> Evaluator:
+        """The evaluator of this model, made when it is first asked for: reading texts takes more imports than writing.
+        """
         from tinylm.evaluation.evaluator import Evaluator
 
         return Evaluator(self)
 
     def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
-        """Loss, perplexity and bits a byte beside the baselines; and what of three texts that the model writes from
-        nothing is copied from the training text.
+        """Measures the loss on a text: in nats a token, as perplexity, and in bits a byte beside the baselines.
+
+        The report also tells how much of three generated texts is copied from the training text.
 
         Args:
-            source: a text; None is the validation text of the training run (or the training text, where nothing was
-                held out). What the tokenizer does not know of another text is counted and charged
-                (`Report.left_out`), and the model reads on as if it were not there.
+            source: the path or name of a text. None: the validation text of the training run; or the training text,
+                where nothing was held out. The parts of another text that the tokenizer does not know are counted and
+                charged (`Report.left_out`), and the model reads on as if they were not there.
             texts: strings instead of a source. Those that the model was trained on count as its training text.
             read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
                 text was.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
+
+        >>> report = lm.evaluate()
+        >>> report.split, report.loss < 1
+        ('train', True)
         """
         from tinylm.text.reading.sources import chosen_source
 
         return self.evaluator.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
     def copied(self, text: str) -> Overlap:
-        """What of a text stands word for word in the training text, and where. The first call reads that, at a second
-        or so for each 50 megabytes.
+        """Finds the parts of a text that stand word for word in the training text.
+
+        The first call reads the training text, at about a second for each 50 megabytes.
 
         Raises:
             TinyLMError: the training text has moved or changed.
+
+        >>> lm.copied("how is your day ?").longest
+        5
         """
         return self.evaluator.copied(text)
 
     def copying(self, index: CopyIndex | None = None) -> Overlap | None:
-        """What of a few texts that it writes stands in the training text; None where that is not there.
+        """Finds the parts of a few generated texts that stand in the training text; None where that cannot be read.
 
         Args:
-            index: of the training text, where there is one already.
+            index: the index of the training text, where there is one already.
         """
         return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
-        """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
+        """Describes the model: each parameter tensor with its shape and formula, the memory, and the FLOPs.
+
+        Returns:
+            What `tinylm inspect --json` prints.
+
+        >>> lm.inspect()["parameters"]["total"] == sum(each.numel() for each in lm.model.parameters())
+        True
+        """
         return structure.describe(self.config.model)
 
     def trace(self, text: str) -> dict[str, Tensor]:
-        """Every activation by its name (docs/NAMES.md) for `<bos>` and the text: T = 1 + its tokens, B = 1."""
+        """Computes the model on `<bos>` and a text, and gives each activation by its name (docs/NAMES.md).
+
+        Returns:
+            Tensors with B = 1 and T = 1 + the tokens of the text.
+
+        Raises:
+            TinyLMError: as `predict`.
+
+        >>> lm.trace("how are you")["logits"].shape
+        torch.Size([1, 4, 12])
+        """
         from tinylm.inspection import trace
 
         return trace.trace(self.model, self.generator.encode_prompt(text))
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Writes a model folder, whole or not at all.
+        """Writes a model folder, whole or not at all. Returns its path.
 
         Args:
-            force: replace a model that is there.
+            folder: the path.
+            force: replaces a model that is there.
 
         Raises:
-            TinyLMError: the place is taken or cannot be written.
+            TinyLMError: the folder exists, or cannot be written.
         """
         with model_folder.new_folder(folder, force=force) as temporary:
             self.write_into(temporary)
@@ -301,7 +331,7 @@ class LanguageModel:
         return self.folder
 
     def write_into(self, folder: Path) -> None:
-        """The files that make a folder loadable."""
+        """Writes the files that make a folder loadable: config, tokenizer, weights."""
         model_folder.write_config(folder, self.config)
         self.tokenizer.save(folder / model_folder.TOKENIZER)
         model_folder.write_weights(folder, self.model)
@@ -313,5 +343,9 @@ class LanguageModel:
 
 def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype | None = None,
          storage: WeightDtype | None = None) -> LanguageModel:
-    """Reads a model folder. See `LanguageModel.load`."""
+    """Reads a model folder. Arguments and errors: as `LanguageModel.load`.
+
+    >>> tinylm.load("runs/notebook").generate("how is", greedy=True)
+    'your day ?'
+    """
     return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)

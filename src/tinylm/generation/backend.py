@@ -93,8 +93,7 @@ class EngineBackend:
         return self.engine.write_together(caches, ids, samplers, eos_id, steps)
 
     def _forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
-        """One call of the engine, which gives the logits of its last rows: there stand the ids whose logits are wanted.
-        """
+        """Calls the engine once. It gives the logits of its last rows, so the ids whose logits are wanted come last."""
         early = [(cache, id) for cache, ids, wants_logits in chunks for id in (ids[:-1] if wants_logits else ids)]
         last = [(cache, ids[-1]) for cache, ids, wants_logits in chunks if wants_logits]
         streams, ids = zip(*early, *last, strict=True)

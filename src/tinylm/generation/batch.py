@@ -32,7 +32,7 @@ MIN_PROMPT_TOKENS = 16
 
 
 class TokenSequence(ContextWindow):
-    """One sequence of a batch: a prompt and the ids that have been generated after it.
+    """A sequence of a batch: a prompt and the ids that have been generated after it.
 
     Attributes:
         ids: the prompt and the new ids that have been read; the newest id may still be unread.
@@ -134,7 +134,7 @@ class Batch:
         return new
 
     def _decode(self, sequences: Sequence[TokenSequence], max_steps: int) -> Sequence[GeneratedIds | None]:
-        """Several steps in one call, for each sequence; None for those that `_forward` is to compute instead."""
+        """Does several steps of the sequences in one call; None for a sequence that `_forward` is to compute."""
         steps = [min(max_steps, sequence.max_steps()) for sequence in sequences]
         if max(steps, default=1) == 1 or any(sequence.unread > 1 for sequence in sequences):
             return [None] * len(sequences)
@@ -143,7 +143,7 @@ class Batch:
                                    [sequence.sampler for sequence in sequences], self._eos_id, steps)
 
     def _forward(self, sequences: Sequence[TokenSequence]) -> list[NewTokens]:
-        """One step of the sequences that are being generated, and beside it a chunk of each prompt."""
+        """Does one step of the sequences that are being generated, and reads a chunk of each prompt beside it."""
         if not sequences:
             return []
         chunks = [self._chunk(sequence, size) for sequence, size in

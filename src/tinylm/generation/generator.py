@@ -47,6 +47,9 @@ class NearFormWarning(UserWarning):
 
     The two spellings look the same: "é" as one character, and as "e" with a combining accent. `predict`, `generate`,
     `stream` and `complete` warn of it in prompts, and in the texts among the settings.
+
+    >>> tinylm.Tokenizer.train("char", ["cafe\\u0301"]).typed("caf\\u00e9").replaced
+    ["'é' was read as 'e' + U+0301, as the training text has it"]
     """
 
 
@@ -87,7 +90,7 @@ class TextGenerator:
     # ---- predicting
 
     def predict(self, prompt: Prompt, top: int) -> list[Prediction]:
-        """As `LanguageModel.predict`."""
+        """Predicts the next token, as `LanguageModel.predict`."""
         from tinylm.generation.scoring import next_logits
 
         top = whole_number(top, "top", 1)
@@ -174,7 +177,7 @@ class TextGenerator:
         return self.tokenizer.encode_prompt(_warned(self.tokenizer.typed(prompt)))
 
     def sample_config(self, **settings: Any) -> SampleConfig:
-        """As `LanguageModel.sample_config`."""
+        """Changes settings, as `LanguageModel.sample_config`."""
         given = check_overrides({"sample": settings})["sample"]
         if "temperature" in given:
             given.setdefault("greedy", False)

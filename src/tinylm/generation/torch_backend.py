@@ -80,7 +80,7 @@ class TorchBackend:
         return [self._read(chunk) for chunk in chunks]
 
     def decode(self, caches: Sequence[TorchCache], *_: Any) -> list[None]:
-        """None for each sequence: torch does one step a call, by `forward`."""
+        """Leaves all sequences to `forward`: torch does one step a call."""
         return [None] * len(caches)
 
     def _read(self, chunk: Chunk) -> Logits | TinyLMError:
