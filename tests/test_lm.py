@@ -184,7 +184,7 @@ def test_a_trained_model_writes_by_the_engine_as_its_folder_does(tmp_path):
     trained = tinylm.train("hello", preset="notebook", steps=30, out=tmp_path / "run", quiet=True)
     loaded = tinylm.load(tmp_path / "run")
     assert (trained.served_by, loaded.served_by) == ("engine", "engine")
-    for settings in ({"greedy": True}, *({"seed": seed, "temperature": 1.2} for seed in range(8))):
+    for settings in ({"seed": 0, "greedy": True}, *({"seed": seed, "temperature": 1.2} for seed in range(8))):
         one, other = (lm.complete("how", logprobs=2, **settings) for lm in (trained, loaded))
         assert one == other
         assert "".join(trained.stream("how", **settings)) == one.text
