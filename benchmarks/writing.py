@@ -29,28 +29,24 @@ def tinylm_writes(options: argparse.Namespace) -> float:
     sample = SampleConfig(greedy=True, max_tokens=options.tokens)
 
     def write() -> None:
-        texts = [write_one(engine, sample)] if options.streams == 1 else write_several(engine, sample, options.streams)
+        texts = write_texts(engine, sample, options.streams)
         assert [len(ids) for ids in texts] == [options.tokens] * options.streams
 
     return min(seconds_of(write) for _ in range(TEXTS))
 
 
-def write_one(engine: Engine, sample: SampleConfig) -> list[int]:
-    from tinylm.generation.context import generate_ids
-    from tinylm.generation.engine_decoder import EngineDecoder
-
-    return list(generate_ids(EngineDecoder(engine, [1]), sample, eos_id=-1, seed=0))
-
-
-def write_several(engine: Engine, sample: SampleConfig, streams: int) -> list[list[int]]:
+def write_texts(engine: Engine, sample: SampleConfig, streams: int) -> list[list[int]]:
+    """One text in runs as somebody who reads along gets them; several in the longest runs."""
     from tinylm.generation.backend import EngineBackend
     from tinylm.generation.batch import Batch
     from tinylm.generation.completion import MAX_STEPS
+    from tinylm.generation.generator import MAX_STREAM_STEPS
+    from tinylm.generation.run_tuner import RunTuner
 
-    batch = Batch(EngineBackend(engine), engine.config.vocab_size, eos_id=-1)
+    batch, tuner = Batch(EngineBackend(engine), engine.config.vocab_size, eos_id=-1), RunTuner(MAX_STREAM_STEPS)
     texts = [batch.add([1], sample, seed=0) for _ in range(streams)]
     while batch.running:
-        batch.run(MAX_STEPS)
+        tuner.run(batch) if streams == 1 else batch.run(MAX_STEPS)
     return [text.new for text in texts]
 
 

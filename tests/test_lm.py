@@ -179,6 +179,20 @@ def test_save_and_load_is_the_same_model(book_lm, tmp_path):
     again.save(folder, force=True)
 
 
+def test_a_trained_model_writes_by_the_engine_as_its_folder_does(tmp_path):
+    """Token by token and seed by seed; and `model` is made anew of the very same weights."""
+    trained = tinylm.train("hello", preset="notebook", steps=30, out=tmp_path / "run", quiet=True)
+    loaded = tinylm.load(tmp_path / "run")
+    assert (trained.served_by, loaded.served_by) == ("engine", "engine")
+    for settings in ({"seed": 0, "greedy": True}, *({"seed": seed, "temperature": 1.2} for seed in range(8))):
+        one, other = (lm.complete("how", logprobs=2, **settings) for lm in (trained, loaded))
+        assert one == other
+        assert "".join(trained.stream("how", **settings)) == one.text
+    parameters = zip(trained.model.named_parameters(), loaded.model.named_parameters(), strict=True)
+    assert all(torch.equal(mine, theirs) for (_, mine), (_, theirs) in parameters)
+    assert trained.served_by == "engine"
+
+
 def test_importing_tinylm_imports_nothing_heavy():
     code = "import sys, tinylm; assert not {'torch', 'numpy', 'pydantic', 'tokenizers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

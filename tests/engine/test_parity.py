@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.generation.step_decoder import StepDecoder
 from tests.model_strategies import make_ids, make_model
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.engine.engine import Engine
@@ -17,7 +18,7 @@ from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.thread_tuner import ThreadTuner
 from tinylm.engine.weights import quantised, weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine_decoder import EngineDecoder
+from tinylm.generation.backend import EngineBackend
 from tinylm.model.transformer import TinyLM
 
 STEPS = 256
@@ -67,7 +68,7 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     """Over 256 steps, past the end of the context, each from the logits of the one before."""
     config = ModelConfig.preset(preset, vocab_size=101, d_model=64, n_layers=2, n_heads=4, context_length=100)
     model = make_model(config)
-    decoder, reference = EngineDecoder(engine(model), [1, 5]), None
+    decoder, reference = StepDecoder(EngineBackend(engine(model)), [1, 5]), None
     for _ in range(STEPS):
         reference = by_torch(model, decoder.visible)[-1]
         assert np.abs(decoder.logits - reference).max() < 1e-4
@@ -149,11 +150,11 @@ def test_what_is_not_finite_is_an_error(weight_dtype: str, number: str) -> None:
     with torch.no_grad():
         model.out_head.weight[3, 5] = float(number)
     with pytest.raises(TinyLMError, match="computes a number that is not finite"):
-        EngineDecoder(engine(model, weight_dtype=weight_dtype), [1, 2])
+        StepDecoder(EngineBackend(engine(model, weight_dtype=weight_dtype)), [1, 2])
     with torch.no_grad():
         model.out_head.weight[3, 5] = 1.0
         model.layers[0].mlp.down_proj.weight[2, 1] = 3e38
         model.layers[0].mlp.down_proj.weight[2, 2] = 3e38
         model.layers[0].mlp.up_proj.weight.fill_(100.0)
     with pytest.raises(TinyLMError, match="computes a number that is not finite"):
-        EngineDecoder(engine(model), [1, 2])
+        StepDecoder(EngineBackend(engine(model)), [1, 2])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate, zip_longest
+
 import numpy as np
 import pytest
 
+from tests.generation.step_decoder import StepDecoder
 from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine.engine import Engine
@@ -13,21 +17,39 @@ from tinylm.engine.sampling_records import SamplingRecords
 from tinylm.engine.thread_tuner import MIN_WORK_PER_CALL, MIN_WORK_PER_CORE, RETRIAL_INTERVAL, ThreadTuner
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.context import Decoder
-from tinylm.generation.engine_decoder import EngineDecoder
+from tinylm.generation.backend import EngineBackend
+from tinylm.generation.batch import Batch
+from tinylm.generation.run_tuner import RunTuner
 from tinylm.sampling.sampler import Sampler
 
 CONFIG = ModelConfig(vocab_size=50, d_model=64, n_layers=2, n_heads=4, context_length=60)
 SAMPLES = [SampleConfig(greedy=True), SampleConfig(), SampleConfig(temperature=0.7, top_p=0.9, frequency_penalty=0.5)]
 
+FORCED = (5, 6, 5, 40)
 
-def sampler(sample: SampleConfig, seed: int = 3, forced: tuple[int, ...] = (5, 6, 5, 40)) -> Sampler:
+
+def sampler(sample: SampleConfig, seed: int = 3, forced: tuple[int, ...] = FORCED) -> Sampler:
     return Sampler(sample, [1, 7], np.zeros(CONFIG.vocab_size, np.float32), seed, forced)
 
 
-def seen(window: Decoder, ids: object) -> list[tuple[object, ...]]:
-    """What whoever reads along finds at each new id."""
-    return [(id, window.logits.tolist(), list(window.ids), list(window.visible), window.n_dropped) for id in ids]
+def alone(engine: Engine, ids: list[int], sampler: Sampler, count: int, eos_id: int) -> list[tuple[object, ...]]:
+    """What single steps leave at each new id: the id, its logits, all ids before it, the visible ones, and how many
+    were dropped."""
+    decoder = StepDecoder(EngineBackend(engine), ids)
+    return [(id, decoder.logits.tolist(), list(decoder.ids), list(decoder.visible), decoder.n_dropped)
+            for id in decoder.generate(sampler, count, eos_id)]
+
+
+def runs(engine: Engine, sample: SampleConfig, count: int, eos_id: int) -> Iterator[list[tuple[object, ...]]]:
+    """The same of a batch of one, run by run; what there is of ids after the last id of the run."""
+    batch = Batch(EngineBackend(engine), CONFIG.vocab_size, eos_id)
+    config = sample.model_copy(update={"max_tokens": count})
+    text, tuner = batch.add([1, 7], config, seed=3, forced=FORCED), RunTuner(256)
+    while batch.running:
+        yield [(id, row.tolist(), list(text.ids), list(text.visible), text.n_dropped)
+               for new in tuner.run(batch) for id, row in zip(new.ids, new.logits, strict=True)]
+    if text.error:
+        raise text.error
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -35,12 +57,13 @@ def seen(window: Decoder, ids: object) -> list[tuple[object, ...]]:
 def test_a_run_writes_what_single_steps_write(sample: SampleConfig, eos_id: int) -> None:
     """Past the end of the context, and up to `eos_id`; two texts in turn on one engine."""
     engine = Engine(CONFIG, weights_of(make_model(CONFIG)))
-    windows = [EngineDecoder(engine, [1, 7]) for _ in range(3)]
-    alone = seen(windows[0], Decoder.write(windows[0], sampler(sample), 150, eos_id))
-    one, other = (window.write(sampler(sample), 150, eos_id) for window in windows[1:])
-    together = [(seen(windows[1], [id]), seen(windows[2], [twin])) for id, twin in zip(one, other, strict=True)]
-    assert [each for (each,), _ in together] == [each for _, (each,) in together] == alone
-    assert len(alone) < 150 if eos_id >= 0 else windows[1].n_dropped > 0
+    expected = alone(engine, [1, 7], sampler(sample), 150, eos_id)
+    for each in zip(*zip_longest(*(runs(engine, sample, 150, eos_id) for _ in range(2)), fillvalue=[]), strict=True):
+        assert [(id, logits) for run in each for id, logits, *_ in run] == [(id, row) for id, row, *_ in expected]
+        for run, end in zip(each, accumulate(map(len, each)), strict=True):
+            assert not run or run[-1] == expected[end - 1]
+        assert len(max(each, key=len)) > 1
+    assert len(expected) < 150 if eos_id >= 0 else expected[-1][-1] > 0
 
 
 def test_several_texts_in_a_run_are_each_as_alone() -> None:
@@ -49,8 +72,7 @@ def test_several_texts_in_a_run_are_each_as_alone() -> None:
     streams = [SequenceCache(CONFIG) for _ in samplers]
     ids, _ = engine.write(streams, [1, 7, 8], SamplingRecords(samplers, -1), 20)
     for column, seed, first in zip(ids.T.tolist(), range(3), [1, 7, 8], strict=True):
-        alone = EngineDecoder(engine, [first])
-        assert column == list(Decoder.write(alone, sampler(SAMPLES[seed], seed), 20, -1))
+        assert column == [id for id, *_ in alone(engine, [first], sampler(SAMPLES[seed], seed), 20, -1)]
     assert [stream.length for stream in streams] == [20] * 3
 
 
@@ -58,12 +80,12 @@ def test_what_goes_wrong_in_a_run_is_told_at_its_place() -> None:
     """The ids before it come first."""
     model = make_model(CONFIG)
     engine = Engine(CONFIG, weights_of(model))
-    written = list(EngineDecoder(engine, [1]).write(sampler(SAMPLES[0]), 40, -1))
+    written = [id for some in runs(engine, SAMPLES[0], 40, -1) for id, *_ in some]
     model.embed.weight.data[written[20]] = float("nan")
-    decoder, found = EngineDecoder(Engine(CONFIG, weights_of(model)), [1]), []
+    found = list[list[tuple[object, ...]]]()
     with pytest.raises(TinyLMError, match="not finite"):
-        found.extend(decoder.write(sampler(SAMPLES[0]), 40, -1))
-    assert found == written[:written.index(written[20]) + 1]
+        found.extend(runs(Engine(CONFIG, weights_of(model)), SAMPLES[0], 40, -1))
+    assert [id for some in found for id, *_ in some] == written[:written.index(written[20]) + 1]
 
 
 def test_the_number_of_cores_is_the_quicker_one_and_the_other_is_tried_again() -> None:

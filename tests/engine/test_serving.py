@@ -17,8 +17,9 @@ from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.torch_backend import TorchDecoder
+from tinylm.generation.backend import EngineBackend
+from tinylm.generation.scoring import next_logits
+from tinylm.generation.torch_backend import TorchBackend
 
 WITHOUT_TORCH = """
 import sys
@@ -85,7 +86,7 @@ def test_weights_of_fewer_bits_predict_and_write(book_run: Path, weight_dtype: s
     lm, plain = tinylm.load(book_run, weight_dtype=weight_dtype), tinylm.load(book_run)
     engine = Engine(lm.config.model, weights_of(plain.model), weight_dtype)
     ids = lm.tokenizer.encode_prompt("The ")
-    assert np.array_equal(lm.read(ids).logits, EngineDecoder(engine, ids).logits)
+    assert np.array_equal(next_logits(lm.generator.model.backend(), ids), next_logits(EngineBackend(engine), ids))
     told, known = ({each.id: each.probability for each in one.predict("The ", top=5)} for one in (lm, plain))
     assert told != known
     assert told == pytest.approx(known, abs=0.01)
@@ -113,5 +114,6 @@ def test_a_first_prompt_may_be_longer_than_a_block(length: int) -> None:
     """Its first call asks for no logits at all."""
     model = make_model(ModelConfig(vocab_size=9, d_model=16, n_layers=1, n_heads=2, context_length=400))
     ids = [1, *[4] * length]
-    expected = TorchDecoder(model, ids).logits
-    np.testing.assert_allclose(EngineDecoder(Engine(model.config, weights_of(model)), ids).logits, expected, atol=1e-4)
+    expected = next_logits(TorchBackend(model), ids)
+    found = next_logits(EngineBackend(Engine(model.config, weights_of(model))), ids)
+    np.testing.assert_allclose(found, expected, atol=1e-4)

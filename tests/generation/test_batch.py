@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.generation.step_decoder import StepDecoder, generate_ids
 from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine import engine as engines
@@ -19,9 +20,7 @@ from tinylm.errors import TinyLMError
 from tinylm.generation import backend
 from tinylm.generation.backend import EngineBackend
 from tinylm.generation.batch import Batch, TokenSequence
-from tinylm.generation.context import generate_ids
-from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.torch_backend import TorchBackend, TorchDecoder
+from tinylm.generation.torch_backend import TorchBackend
 
 EOS = 2
 VOCAB = 40
@@ -37,8 +36,7 @@ def shape(**values: object) -> ModelConfig:
 
 MODEL = make_model(shape())
 ENGINE = Engine(MODEL.config, weights_of(MODEL))
-BACKENDS = {"engine": (lambda: EngineBackend(ENGINE), lambda ids: EngineDecoder(ENGINE, ids)),
-           "torch": (lambda: TorchBackend(MODEL), lambda ids: TorchDecoder(MODEL, ids))}
+BACKENDS = {"engine": lambda: EngineBackend(ENGINE), "torch": lambda: TorchBackend(MODEL)}
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
@@ -46,8 +44,8 @@ def prompt(length: int, seed: int = 0) -> list[int]:
 
 
 def alone(kind: str, ids: list[int], number: int) -> list[int]:
-    window, config = BACKENDS[kind][1](ids), CONFIGS[number % len(CONFIGS)]
-    return list(generate_ids(window, config, eos_id=EOS, seed=number))
+    decoder, config = StepDecoder(BACKENDS[kind](), ids), CONFIGS[number % len(CONFIGS)]
+    return list(generate_ids(decoder, config, eos_id=EOS, seed=number))
 
 
 def add(batch: Batch, ids: list[int], number: int) -> TokenSequence:
@@ -68,7 +66,7 @@ def finish(batch: Batch, most: int = 1) -> int:
 def test_texts_of_any_length_are_what_they_are_alone(kind: str, most: int) -> None:
     """Longer than the context, too: then each slides in a place of its own."""
     prompts = [prompt(length) for length in (0, 1, 5, 60, 23, 24, 25, 3, 200, 0)]
-    batch = Batch(BACKENDS[kind][0](), VOCAB, EOS)
+    batch = Batch(BACKENDS[kind](), VOCAB, EOS)
     texts = [add(batch, ids, number) for number, ids in enumerate(prompts)]
     finish(batch, most)
     for number, (text, ids) in enumerate(zip(texts, prompts, strict=True)):
@@ -102,15 +100,15 @@ def test_whoever_joins_and_leaves(data: st.DataObject) -> None:
 def test_a_step_tells_what_it_chose_and_from_which_logits() -> None:
     batch = Batch(EngineBackend(ENGINE), VOCAB, EOS)
     texts = [add(batch, prompt(3), 0), add(batch, prompt(9), 0)]
-    windows = [EngineDecoder(ENGINE, prompt(3)), EngineDecoder(ENGINE, prompt(9))]
+    decoders = [StepDecoder(EngineBackend(ENGINE), prompt(3)), StepDecoder(EngineBackend(ENGINE), prompt(9))]
     for place in range(5):
         heard = batch.step()
         assert [each is text for each, text in zip(heard, texts, strict=True)] == [True, True]
-        for text, window in zip(texts, windows, strict=True):
+        for text, decoder in zip(texts, decoders, strict=True):
             assert text.logits is not None
-            assert np.array_equal(text.logits, window.logits)
-            assert text.new[place:] == [int(window.logits.argmax())]
-            window.append(text.new[-1])
+            assert np.array_equal(text.logits, decoder.logits)
+            assert text.new[place:] == [int(decoder.logits.argmax())]
+            decoder.append(text.new[-1])
 
 
 def test_a_long_prompt_does_not_keep_others_waiting() -> None:
@@ -172,11 +170,11 @@ def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:
     last = batch.run(5)
     assert calls == [1, 2, 5]
     assert [[text for text, *_ in told] for told in (prompts, written, last)] == [texts, texts, texts[:1]]
-    window = EngineDecoder(ENGINE, [1, 7])
+    decoder = StepDecoder(EngineBackend(ENGINE), [1, 7])
     for told in (prompts, written, last):
         for id, logits in zip(told[0].ids, told[0].logits, strict=True):
-            assert np.array_equal(logits, window.logits)
-            window.append(id)
+            assert np.array_equal(logits, decoder.logits)
+            decoder.append(id)
     assert texts[0].new[:3] == texts[1].new
 
 
@@ -200,8 +198,8 @@ def test_a_damaged_text_ends_alone(kind: str, most: int) -> None:
             assert (text.new, text.stopped_by) == ([], "error")
             assert "not finite" in str(text.error)
         else:
-            window = EngineDecoder(engine, ids) if kind == "engine" else TorchDecoder(model, ids)
-            assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=number, bias=ban))
+            decoder = StepDecoder(batch.backend, ids)
+            assert text.new == list(generate_ids(decoder, config, eos_id=EOS, seed=number, bias=ban))
 
 
 def test_a_text_that_meets_damage_in_the_midst_of_a_run_ends_alone() -> None:
@@ -217,8 +215,8 @@ def test_a_text_that_meets_damage_in_the_midst_of_a_run_ends_alone() -> None:
     finish(batch, 20)
     assert (texts[1].new, texts[1].stopped_by) == ([9, 9, 9, 7], "error")
     for text, forced in ((texts[0], []), (texts[2], [8])):
-        assert text.new == list(generate_ids(EngineDecoder(engine, [1, 5]), config, eos_id=EOS, seed=0, bias=ban,
-                                             forced=forced))
+        decoder = StepDecoder(EngineBackend(engine), [1, 5])
+        assert text.new == list(generate_ids(decoder, config, eos_id=EOS, seed=0, bias=ban, forced=forced))
 
 
 @pytest.mark.parametrize("most", [1, 9])
@@ -244,11 +242,11 @@ def test_what_is_forced_comes_first_whatever_is_banned(kind: str) -> None:
     config, forced = SampleConfig(max_tokens=12), [9, 9, 30, 7]
     bias = np.zeros(VOCAB, np.float32)
     bias[[9, EOS]] = -np.inf
-    batch = Batch(BACKENDS[kind][0](), VOCAB, EOS)
+    batch = Batch(BACKENDS[kind](), VOCAB, EOS)
     text = batch.add(prompt(20), config, seed=3, bias=bias, forced=forced)
     finish(batch)
-    window = BACKENDS[kind][1](prompt(20))
-    assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=3, bias=bias, forced=forced))
+    decoder = StepDecoder(BACKENDS[kind](), prompt(20))
+    assert text.new == list(generate_ids(decoder, config, eos_id=EOS, seed=3, bias=bias, forced=forced))
     assert text.new[:4] == forced
     assert len(text.new) == 12
     assert 9 not in text.new[4:]
@@ -267,7 +265,8 @@ def test_where_nothing_may_be_forgotten_a_text_ends_with_the_context(length: int
     text = batch.add(prompt(length), config, seed=0, bias=bias)
     finish(batch)
     assert (len(text.new), text.stopped_by, text.n_dropped) == (24 - length, "length", 0)
-    assert text.new == list(generate_ids(EngineDecoder(ENGINE, prompt(length)), config, eos_id=EOS, seed=0, bias=bias))
+    decoder = StepDecoder(EngineBackend(ENGINE), prompt(length))
+    assert text.new == list(generate_ids(decoder, config, eos_id=EOS, seed=0, bias=bias))
 
 
 def test_where_nothing_may_be_forgotten_a_long_prompt_is_refused() -> None:
@@ -275,7 +274,7 @@ def test_where_nothing_may_be_forgotten_a_long_prompt_is_refused() -> None:
     with pytest.raises(TinyLMError, match="the prompt has 25 tokens, <bos> counted, and this model sees 24 at once"):
         Batch(EngineBackend(ENGINE), VOCAB, EOS).add(prompt(24), config, seed=0)
     with pytest.raises(TinyLMError, match="the prompt has 25 tokens"):
-        next(generate_ids(EngineDecoder(ENGINE, prompt(24)), config, eos_id=EOS, seed=0))
+        next(generate_ids(StepDecoder(EngineBackend(ENGINE), prompt(24)), config, eos_id=EOS, seed=0))
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
@@ -286,13 +285,13 @@ def test_no_text_ends_before_min_tokens(kind: str) -> None:
     for least in (0, 1, 2, 7, 30):
         config = SampleConfig(max_tokens=40, min_tokens=least, greedy=True)
         for most in (1, 64):
-            batch = Batch(BACKENDS[kind][0](), VOCAB, EOS)
+            batch = Batch(BACKENDS[kind](), VOCAB, EOS)
             texts = [batch.add(prompt(5), config, seed=0, bias=ends) for _ in range(2)]
             other = batch.add(prompt(5), SampleConfig(max_tokens=40), seed=0, bias=ends)
             finish(batch, most)
             assert [len(text.new) for text in texts] == [least + 1] * 2
             assert [text.stopped_by for text in texts] == ["eos"] * 2
             assert len(other.new) == 1
-        one = list(generate_ids(BACKENDS[kind][1](prompt(5)), config, eos_id=EOS, seed=0, bias=ends))
+        one = list(generate_ids(StepDecoder(BACKENDS[kind](), prompt(5)), config, eos_id=EOS, seed=0, bias=ends))
         assert one == texts[0].new
     assert ends[EOS] == 50.0

@@ -93,8 +93,8 @@ def test_with_enough_beams_the_likeliest_text_of_all_is_found() -> None:
 def test_the_engine_and_torch_find_the_same_past_the_end_of_the_context(length: int) -> None:
     lm = make_lm("char", 2.0)
     other = tinylm.LanguageModel(lm.config, lm.tokenizer, make_lm("char", 2.0).model)
-    assert isinstance(other._backend(), TorchBackend)
-    values = {"beams": 3, "max_tokens": 40, "banned_tokens": ("#2",)}
+    assert isinstance(other.generator.model.backend(), TorchBackend)
+    values = {"beams": 3, "max_tokens": 40, "ban": ("#2",)}
     ours, theirs = (each.complete("a" * length, **values) for each in (lm, other))
     assert ours.ids == theirs.ids
     assert ours.score == pytest.approx(theirs.score, abs=1e-4)
@@ -130,7 +130,7 @@ def test_what_cannot_be_searched_is_said(values: dict, says: str) -> None:
 
 def test_a_copy_of_a_stream_goes_on_by_itself() -> None:
     lm = make_lm("char", context_length=1200)
-    engine, ids = lm._engine, np.random.default_rng(0).integers(3, 30, 700).tolist()
+    engine, ids = lm.generator.model.engine, np.random.default_rng(0).integers(3, 30, 700).tolist()
     for length in (0, 1, 16, 511, 512, 513, 700):
         stream = SequenceCache(engine.config)
         if length:

@@ -41,7 +41,7 @@ def test_a_prompt_of_unknown_words_alone_is_one_of_unk() -> None:
 def test_where_there_is_no_unk_they_are_an_error() -> None:
     strict = Tokenizer.train("word", ["the cat"], unknown_token=False)
     lm = make_lm("word", vocab_size=strict.vocab_size)
-    lm = tinylm.LanguageModel(lm.config, strict, weights=lm._weights)
+    lm = tinylm.LanguageModel(lm.config, strict, weights=lm.generator.model.weights)
     for ask in (lm.complete, lm.predict, lambda prompt: lm.complete([prompt])):
         with pytest.raises(TinyLMError, match=r"not in the vocabulary: 'xyzzy' \(word 2"):
             ask("the xyzzy")
@@ -53,7 +53,7 @@ def test_where_there_is_no_unk_they_are_an_error() -> None:
 def test_t4_a_prompt_that_spells_a_control_token_is_text(prompt: str, kind: str) -> None:
     """The model is shown no control token but the `<bos>` in front (and `<unk>` for what is no word)."""
     lm = MODELS[kind]
-    shown = lm.read(lm.tokenizer.encode_prompt(prompt)).ids
+    shown = lm.generator.requests(prompt)[0].ids
     assert shown[0] == lm.tokenizer.bos_id
     assert not {0, 1, 2} & set(shown[1:])
     if kind == "bpe":

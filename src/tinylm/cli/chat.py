@@ -96,9 +96,9 @@ class Chat:
         from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.requests(ids, **self.settings)
+        task, = self.lm.generator.requests(ids, **self.settings)
         try:
-            for piece in self.lm.stream_request(task):
+            for piece in self.lm.generator.stream_request(task):
                 print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
             self._keep(ids, task.builder.ids, task.builder.text if task.builder.stopped else None)

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         first, *others = ({**_as_json(each), "prompt": given} for each in written)
         print_json({**first, "samples": [first, *others]} if others else first)
         return 0
-    for number, task in enumerate(lm.requests(prompt, samples=arguments.samples, **settings)):
+    for number, task in enumerate(lm.generator.requests(prompt, samples=arguments.samples, **settings)):
         _write(lm, task, number)
     return 0
 
@@ -62,7 +62,7 @@ def _write(lm: LanguageModel, task: GenerationRequest, number: int) -> None:
     """Streams one text to the terminal."""
     from tinylm.system.untrusted import replace_control_codes
 
-    pieces = lm.stream_request(task)
+    pieces = lm.generator.stream_request(task)
     first = next(pieces)  # a model that is damaged is an error here, before anything is printed
     if number:
         print("\n" + "─" * 40)

@@ -98,7 +98,7 @@ class Engine:
     def write_together(self, caches: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler],
                        eos_id: int, steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         """Writes many texts, as `write` does. Texts of a small model form groups, each on one core, so that no core
-        waits for another.
+        waits for another; a single text is on all cores.
 
         Args:
             ids: the last id of each sequence, which is still to be read.
@@ -111,7 +111,7 @@ class Engine:
             the ids of each text, as of `write`. None if its group produced a logit that is not finite; the caches of
             the group then have the length that they had.
         """
-        if self._weights.n_weights > MAX_CACHED_WEIGHTS:
+        if self._weights.n_weights > MAX_CACHED_WEIGHTS or len(caches) == 1:
             return self._write_group(self._workspace, caches, ids, SamplingRecords(samplers, eos_id), min(steps))
         parts = groups(len(caches), len(self._workspaces))
         found: list[GeneratedIds | None] = [None] * len(caches)

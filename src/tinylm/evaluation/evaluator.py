@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
@@ -18,14 +18,31 @@ from tinylm.text.reading.sources import Given, Options, Texts
 from tinylm.text.split import Split, split_corpus
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
+    from tinylm.config.schema import RunConfig
     from tinylm.evaluation.report import Baselines, EncodedText, Report
-    from tinylm.generation.generator import TextGenerator
+    from tinylm.model.transformer import TinyLM
     from tinylm.text.left_out import LeftOut
+    from tinylm.text.tokenizer import Tokenizer
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
 """What `copying` lets the model write."""
 _OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
              "well it reads anything else")
+
+
+class EvaluatedModel(Protocol):
+    """A `LanguageModel`, as far as its evaluation needs it."""
+
+    config: RunConfig
+    tokenizer: Tokenizer
+    folder: Path | None
+
+    @property
+    def model(self) -> TinyLM:
+        """The torch module."""
+
+    def generate(self, prompt: str = "", *, samples: int, **settings: Any) -> list[str]:
+        """Texts from nothing, whose overlap with the training text is measured."""
 
 
 class Evaluator:
@@ -35,7 +52,7 @@ class Evaluator:
         training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
     """
 
-    def __init__(self, lm: TextGenerator) -> None:
+    def __init__(self, lm: EvaluatedModel) -> None:
         self.lm = lm
         self.training_corpus: Corpus | None = None
         self._copy_index: CopyIndex | None = None

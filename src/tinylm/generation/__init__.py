@@ -1,1 +1,1 @@
-"""logits -> the next id -> text. Ids in, ids out, until detokenizer.py makes text of them."""
+"""Generation: a request, a batch, a backend. Ids go in, ids come out, and the detokenizer makes text of them."""

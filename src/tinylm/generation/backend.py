@@ -1,4 +1,4 @@
-"""What a batch asks of a model: to read some ids of some texts, each after what was read of it before."""
+"""The backend: what computes a model for a batch. It reads chunks of sequences, each after what its cache holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinylm.sampling.sampler import Sampler
 
 
 class Chunk(NamedTuple):
-    """Ids to read after what `cache` holds, and whether it is asked what follows them."""
+    """Ids to read after those that `cache` holds, and whether the logits after the last of them are wanted."""
 
     cache: Any
     ids: list[int]
@@ -21,35 +21,48 @@ class Chunk(NamedTuple):
 
 
 class Backend(Protocol):
-    """A model that reads several texts side by side. What it says of one does not depend on the others.
+    """A model that reads several sequences in one call. The logits of a sequence do not depend on the others.
 
     Attributes:
-        limit: the most positions of a text.
-        block: the most positions that one call should have.
+        limit: the largest number of positions of a cache (`context_length`).
+        block: the largest number of positions that one call should have.
     """
 
     limit: int
     block: int
 
     def new_cache(self) -> Any:
-        """The cache of a text of which nothing has been read."""
+        """An empty key/value cache, for one sequence."""
 
     def copy_cache(self, cache: Any) -> Any:
-        """The same cache once more, to go on from in another way."""
+        """An independent copy of a cache, for a sequence that goes on in another way."""
 
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
-        """Reads the chunks; those of one cache in their order, and all of these or none ask. For each that asks there
-        is what follows it, (V,), which the next call may overwrite; or what is wrong with it: a number that is not
-        finite."""
+        """Reads the chunks, those of one cache in their order.
+
+        Args:
+            chunks: those of one cache all want logits, or none of them does.
+
+        Returns:
+            For each chunk that wants them the logits (V,) after its last id, which the next call may overwrite; an
+            error where a number is not finite; None for a chunk that wants none.
+        """
 
     def decode(self, caches: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
-        """Reads an id of each text, chooses the next, reads that, and so on, at most so many of each (`Engine.
-        write_together`). None for a text with which nothing was done: it is to be read."""
+               steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
+        """Reads an id of each sequence, chooses the next, reads that, and so on, `steps` times at most.
+
+        Args:
+            ids: the last id of each sequence, which its cache does not hold yet.
+            samplers: choose the ids of each sequence (`Engine.write_together`).
+
+        Returns:
+            The new ids of each sequence. None where nothing was done: `forward` is to be called instead.
+        """
 
 
 class EngineBackend:
-    """By the compiled engine: all chunks in one call."""
+    """The compiled engine as a backend: all chunks in one call."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.limit, self.block = engine, engine.config.context_length, PREFILL_CHUNK
@@ -64,7 +77,7 @@ class EngineBackend:
         lengths = [chunk.cache.length for chunk in chunks]
         try:
             return self._forward(chunks)
-        except TinyLMError as error:  # the engine does not say whose number it was, so each is asked alone
+        except TinyLMError as error:  # the engine does not say whose number it was, so each is read alone
             if len(chunks) == 1:
                 return [error]
         for chunk, length in zip(chunks, lengths, strict=True):
@@ -76,11 +89,11 @@ class EngineBackend:
         return alone
 
     def decode(self, caches: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
+               steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         return self.engine.write_together(caches, ids, samplers, eos_id, steps)
 
     def _forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
-        """The engine gives what follows the last rows of a call: there stand the last ids of those that ask."""
+        """Calls the engine once. It gives the logits of its last rows, so the ids whose logits are wanted come last."""
         early = [(cache, id) for cache, ids, wants_logits in chunks for id in (ids[:-1] if wants_logits else ids)]
         last = [(cache, ids[-1]) for cache, ids, wants_logits in chunks if wants_logits]
         streams, ids = zip(*early, *last, strict=True)

@@ -1,13 +1,15 @@
-"""Texts that are written together. Each joins and leaves between two tokens, and reads as it would alone.
+"""The batch: sequences that are generated together. Each joins and leaves between two tokens, and is what it is alone.
 
     batch = lm.batch()
     one = batch.add(lm.tokenizer.encode_prompt("how are"), SampleConfig(seed=1), seed=1)
     while batch.running:
-        for text in batch.step():
-            print(text.new, text.stopped_by)
+        for sequence in batch.step():
+            print(sequence.new, sequence.stopped_by)
 
-A step computes one new position of each text that is being written, and beside them some of the prompts that have yet
-to be read: a long one does not keep the others waiting. No threads, no clocks, no text: ids in, ids out.
+A step computes one new position of each sequence that is being generated, and beside them a chunk of the prompts that
+have yet to be read: a long prompt does not keep the others waiting (chunked prefill: Agrawal et al. 2023, arXiv
+2308.16369). A text that is generated alone is a batch of one. The batch has no threads, no clock and no text: ids go
+in, ids come out.
 """
 
 from __future__ import annotations
@@ -26,33 +28,40 @@ from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 
 MIN_PROMPT_TOKENS = 16
-"""Positions of prompts in a step, however many texts are being written."""
+"""Prompt positions that a step has at least, however many sequences are being generated."""
 
 
 class TokenSequence(ContextWindow):
-    """One text of a batch.
+    """A sequence of a batch: a prompt and the ids that have been generated after it.
 
     Attributes:
-        ids: prompt and new ids, as far as they have been read.
-        new: the ids written so far; `<eos>` is the last if that ended it.
-        logits: (V,), what the last of them was chosen from, before any filter; until the next step only.
-        stopped_by: what ended it: `<eos>`, `max_tokens`, or an error of this text alone; None while it goes on.
+        ids: the prompt and the new ids that have been read; the newest id may still be unread.
+        new: the ids generated so far; `<eos>` is the last if that ended the sequence.
+        logits: (V,), before any filter, that the last new id was chosen from; valid until the next step.
+        stopped_by: what ended the sequence: `<eos>`, `max_tokens`, or an error of this sequence alone; None while it
+            goes on.
         error: that error.
-        unread: how many ids in view have yet to be read.
+        cache: the backend's key/value cache of the visible ids.
+        unread: the number of visible ids that `cache` does not hold yet.
     """
 
-    def __init__(self, ids: Sequence[int], limit: int, cache: Any, sampler: Sampler, most: int) -> None:
+    def __init__(self, ids: Sequence[int], limit: int, cache: Any, sampler: Sampler, max_new: int) -> None:
         super().__init__(ids, limit)
-        self.cache, self.sampler, self.most = cache, sampler, most
+        self.cache, self.sampler, self.max_new = cache, sampler, max_new
         self.new: list[int] = []
         self.logits: Logits | None = None
         self.stopped_by: Literal["eos", "length", "error"] | None = None
         self.error: TinyLMError | None = None
         self.unread = len(self.visible)
 
+    def max_steps(self) -> int:
+        """The number of steps in which the sequence neither ends by length, nor slides, nor changes its bias."""
+        left = min(self.max_new - len(self.new), self.limit - len(self.visible) + 1)
+        return self.sampler.same_bias_steps(left)
+
 
 class NewTokens(NamedTuple):
-    """New ids of a text, and the logits (ids, V) that they were chosen from, before any filter."""
+    """New ids of a sequence, and the logits (ids, V), before any filter, that they were chosen from."""
 
     sequence: TokenSequence
     ids: list[int]
@@ -60,14 +69,15 @@ class NewTokens(NamedTuple):
 
 
 class Batch:
-    """
+    """Sequences that one backend computes together.
+
     Args:
-        backend: of the model.
+        backend: computes the model.
         vocab_size: ids are below it.
-        eos_id: ends a text.
+        eos_id: the id that ends a sequence.
 
     Attributes:
-        running: the texts that go on.
+        running: the sequences that go on.
     """
 
     def __init__(self, backend: Backend, vocab_size: int, eos_id: int) -> None:
@@ -76,119 +86,127 @@ class Batch:
 
     def add(self, ids: Sequence[int], config: SampleConfig, *, seed: int, bias: Logits | None = None,
             forced: Sequence[int] = ()) -> TokenSequence:
-        """A text more, from the next step on.
+        """Adds a sequence, which takes part from the next step on.
 
         Args:
             ids: the prompt, at least one id.
             config: how ids are chosen, and how many at most; stop texts are for whoever turns ids into text.
-            seed: of this text: it repeats it in any company.
-            bias: (V,), what is added to all logits (`bias_of`); none: nothing.
-            forced: the first ids (`forced_ids`).
+            seed: the sequence's own: it gives the same ids in any company.
+            bias: (V,), added to all logits (`bias_of`); None adds nothing.
+            forced: the first new ids (`forced_ids`).
 
         Raises:
-            TinyLMError: a prompt longer than the context, where `overflow` is "error".
+            TinyLMError: the prompt is longer than the context, where `overflow` is "error".
         """
-        most = max_new_tokens(config, ids, self.backend.limit)
+        max_new = max_new_tokens(config, ids, self.backend.limit)
         bias = np.zeros(self._vocab_size, np.float32) if bias is None else bias
         sampler = Sampler(config, ids, bias, seed, forced)
-        text = TokenSequence(ids, self.backend.limit, self.backend.new_cache(), sampler, most)
-        if text.most:
-            self.running.append(text)
+        sequence = TokenSequence(ids, self.backend.limit, self.backend.new_cache(), sampler, max_new)
+        if max_new:
+            self.running.append(sequence)
         else:
-            text.stopped_by = "length"
-        return text
+            sequence.stopped_by = "length"
+        return sequence
 
-    def remove(self, text: TokenSequence) -> None:
-        """Ends a text before its time; one that has ended already is no matter."""
-        self.running = [other for other in self.running if other is not text]
+    def remove(self, sequence: TokenSequence) -> None:
+        """Takes a sequence out before its end; one that has ended already is out already."""
+        self.running = [other for other in self.running if other is not sequence]
 
     def step(self) -> list[TokenSequence]:
-        """One call of the model. Returns the texts with a new id, or with an error; none where prompts are long."""
-        return [text for text, *_ in self.run(1)]
+        """Calls the model once. Returns the sequences with a new id or an error; none while only prompts are read."""
+        return [sequence for sequence, *_ in self.run(1)]
 
-    def run(self, most: int) -> list[NewTokens]:
-        """As so many steps, in one call; fewer for a text that ends or slides, and for those that are computed with it.
-        Where a prompt is to be read, it is a single step."""
-        texts = list(self.running)
-        for text in texts:
-            if not text.unread:
-                self._take_in(text, text.new[-1])
-        found = self._write(texts, most)
-        unread = [text for text, run in zip(texts, found, strict=True) if run is None]
-        written = [self._hear(text, *run) for text, run in zip(texts, found, strict=True) if run] + self._read(unread)
-        self.running = [text for text in self.running if text.stopped_by is None]
-        return written
+    def run(self, max_steps: int) -> list[NewTokens]:
+        """Does up to `max_steps` steps in one call of the model.
 
-    def _write(self, texts: Sequence[TokenSequence], most: int) -> Sequence[GeneratedIds | None]:
-        """What each goes on with, up to where it ends or slides; None for those that are to be read instead."""
-        left = [min(text.sampler.same_bias_steps(most), text.most - len(text.new),
-                    self.backend.limit - len(text.visible) + 1) for text in texts]
-        if max(left, default=1) == 1 or any(text.unread > 1 for text in texts):
-            return [None] * len(texts)
-        return self.backend.decode([text.cache for text in texts], [text.visible[-1] for text in texts],
-                                 [text.sampler for text in texts], self._eos_id, left)
+        A run ends with the step in which a sequence of it ends or is about to slide. While a prompt is being read, a
+        run is a single step.
+        """
+        sequences = list(self.running)
+        for sequence in sequences:
+            if not sequence.unread:
+                self._enqueue(sequence, sequence.new[-1])
+        runs = self._decode(sequences, max_steps)
+        unread = [sequence for sequence, run in zip(sequences, runs, strict=True) if run is None]
+        new = [self._accept(sequence, *run) for sequence, run in zip(sequences, runs, strict=True) if run]
+        new += self._forward(unread)
+        self.running = [sequence for sequence in self.running if sequence.stopped_by is None]
+        return new
 
-    def _read(self, texts: Sequence[TokenSequence]) -> list[NewTokens]:
-        """One step, and beside it some of the prompts."""
-        chunks = [self._chunk(text, most) for text, most in zip(texts, self._shares(texts), strict=True)]
-        written = []
-        for text, chunk, found in zip(texts, chunks, self.backend.forward(chunks) if chunks else [], strict=True):
-            text.unread -= len(chunk.ids)
+    def _decode(self, sequences: Sequence[TokenSequence], max_steps: int) -> Sequence[GeneratedIds | None]:
+        """Does several steps of the sequences in one call; None for a sequence that `_forward` is to compute."""
+        steps = [min(max_steps, sequence.max_steps()) for sequence in sequences]
+        if max(steps, default=1) == 1 or any(sequence.unread > 1 for sequence in sequences):
+            return [None] * len(sequences)
+        return self.backend.decode([sequence.cache for sequence in sequences],
+                                   [sequence.visible[-1] for sequence in sequences],
+                                   [sequence.sampler for sequence in sequences], self._eos_id, steps)
+
+    def _forward(self, sequences: Sequence[TokenSequence]) -> list[NewTokens]:
+        """Does one step of the sequences that are being generated, and reads a chunk of each prompt beside it."""
+        if not sequences:
+            return []
+        chunks = [self._chunk(sequence, size) for sequence, size in
+                  zip(sequences, self._chunk_sizes(sequences), strict=True)]
+        new = []
+        for sequence, chunk, found in zip(sequences, chunks, self.backend.forward(chunks), strict=True):
+            sequence.unread -= len(chunk.ids)
             if found is not None:
-                written.append(self._choose(text, found))
-        return written
+                new.append(self._sample(sequence, found))
+        return new
 
-    def _shares(self, texts: Sequence[TokenSequence]) -> list[int]:
-        """How many ids of each are read: those that are being written have one, and the prompts share what is left of
-        the block evenly; what a short one leaves is for the longer."""
-        left = max(self.backend.block - sum(text.unread == 1 for text in texts), MIN_PROMPT_TOKENS)
-        shares = [1] * len(texts)
-        prompts = sorted((place for place, text in enumerate(texts) if text.unread > 1),
-                         key=lambda place: texts[place].unread)
-        for waiting, place in zip(range(len(prompts), 0, -1), prompts, strict=True):
-            shares[place] = min(texts[place].unread, max(1, left // waiting))
-            left -= shares[place]
-        return shares
+    def _chunk_sizes(self, sequences: Sequence[TokenSequence]) -> list[int]:
+        """The number of ids that are read of each sequence: one where one is unread; prompts share the rest of the
+        backend's block evenly, and what a short prompt leaves over goes to the longer ones."""
+        left = max(self.backend.block - sum(sequence.unread == 1 for sequence in sequences), MIN_PROMPT_TOKENS)
+        sizes = [1] * len(sequences)
+        prompts = sorted((index for index, sequence in enumerate(sequences) if sequence.unread > 1),
+                         key=lambda index: sequences[index].unread)
+        for waiting, index in zip(range(len(prompts), 0, -1), prompts, strict=True):
+            sizes[index] = min(sequences[index].unread, max(1, left // waiting))
+            left -= sizes[index]
+        return sizes
 
-    def _chunk(self, text: TokenSequence, most: int) -> Chunk:
-        start = len(text.visible) - text.unread
-        return Chunk(text.cache, text.visible[start:start + most], most == text.unread)
+    def _chunk(self, sequence: TokenSequence, size: int) -> Chunk:
+        start = len(sequence.visible) - sequence.unread
+        return Chunk(sequence.cache, sequence.visible[start:start + size], size == sequence.unread)
 
-    def _take_in(self, text: TokenSequence, id: int) -> None:
-        """Makes an id that was chosen one to read: only now, since a text that is removed needs no more room."""
-        if text.extend(id):
-            text.cache, text.unread = self.backend.new_cache(), len(text.visible)
+    def _enqueue(self, sequence: TokenSequence, id: int) -> None:
+        """Marks a new id as one to read: not before the next run, since a removed sequence needs no further position.
+        """
+        if sequence.extend(id):
+            sequence.cache, sequence.unread = self.backend.new_cache(), len(sequence.visible)
         else:
-            text.unread = 1
+            sequence.unread = 1
 
-    def _choose(self, text: TokenSequence, found: Logits | TinyLMError) -> NewTokens:
-        """The next id of a text."""
+    def _sample(self, sequence: TokenSequence, found: Logits | TinyLMError) -> NewTokens:
+        """Chooses the next id of a sequence from its logits."""
         try:
             if isinstance(found, TinyLMError):
                 raise found
-            return self._add(text, [text.sampler.next(found)], found[None])
+            return self._append(sequence, [sequence.sampler.next(found)], found[None])
         except TinyLMError as error:
-            text.stopped_by, text.error = "error", error
-            return NewTokens(text, [], np.empty((0, self._vocab_size), np.float32))
+            sequence.stopped_by, sequence.error = "error", error
+            return NewTokens(sequence, [], np.empty((0, self._vocab_size), np.float32))
 
-    def _hear(self, text: TokenSequence, ids: list[int], logits: Logits) -> NewTokens:
-        """The ids of a run; all but the last have been read, and the last may be no id but say what is wrong."""
+    def _accept(self, sequence: TokenSequence, ids: list[int], logits: Logits) -> NewTokens:
+        """Takes the ids of a run: all but the last are in the cache, and the last may be an error code (filters.py)."""
         try:
-            text.sampler.accept(*ids)
+            sequence.sampler.accept(*ids)
         except TinyLMError as error:
-            text.stopped_by, text.error = "error", error
-            text.new += ids[:-1]
-            return NewTokens(text, ids[:-1], logits[:-1])
-        text.ids += ids[:-1]
-        text.visible += ids[:-1]  # it does not slide: a run is no longer than that
-        return self._add(text, ids, logits)
+            sequence.stopped_by, sequence.error = "error", error
+            sequence.new += ids[:-1]
+            return NewTokens(sequence, ids[:-1], logits[:-1])
+        sequence.ids += ids[:-1]
+        sequence.visible += ids[:-1]  # no slide: a run is no longer than what fits the window
+        return self._append(sequence, ids, logits)
 
-    def _add(self, text: TokenSequence, ids: list[int], logits: Logits) -> NewTokens:
-        """New ids, and whether the text ends with them."""
-        text.unread, text.logits = 0, logits[-1]
-        text.new += ids
+    def _append(self, sequence: TokenSequence, ids: list[int], logits: Logits) -> NewTokens:
+        """Appends new ids, and notes whether the sequence ends with them."""
+        sequence.unread, sequence.logits = 0, logits[-1]
+        sequence.new += ids
         if ids[-1] == self._eos_id:
-            text.stopped_by = "eos"
-        elif len(text.new) == text.most:
-            text.stopped_by = "length"
-        return NewTokens(text, ids, logits)
+            sequence.stopped_by = "eos"
+        elif len(sequence.new) == sequence.max_new:
+            sequence.stopped_by = "length"
+        return NewTokens(sequence, ids, logits)

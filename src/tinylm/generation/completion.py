@@ -1,4 +1,4 @@
-"""What came of a prompt: the ids of one text turned into text as they come, and how likely the model held each."""
+"""The result of a prompt: ids turned into text as they arrive, with their log-probabilities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinylm.generation.detokenizer import Detokenizer
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from tinylm.generation.batch import Batch
+    from tinylm.generation.batch import Batch, TokenSequence
     from tinylm.sampling.filters import Logits
 
 MAX_STEPS = 64
@@ -32,8 +32,10 @@ class Logprob:
 
 @dataclass(frozen=True)
 class TokenLogprobs(Logprob):
-    """A token that was chosen, and the likeliest in its place, best first. The probabilities are the model's own,
-    before bias, penalties, temperature and filters: what `predict` shows, and what transformers calls `output_logits`.
+    """A generated token with the likeliest alternatives, best first.
+
+    The probabilities are the model's own, before bias, penalties, temperature and filters: what `predict` shows, and
+    what transformers calls `output_logits`.
     """
 
     top: list[Logprob]
@@ -41,8 +43,22 @@ class TokenLogprobs(Logprob):
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote after a prompt. `text` and `ids` are the new ones alone; `ids` ends with `<eos>` if that is
-    what stopped it. The same `seed` gives the same text."""
+    """The text that a model has generated after a prompt, with how it came about.
+
+    Attributes:
+        prompt: the prompt as text.
+        text: the generated text, without the prompt and without a stop text.
+        ids: the generated ids; the last is `<eos>` if that ended the text.
+        stopped_by: "eos", the model ended the text; "length", it had `max_tokens`; "stop", a stop text came.
+        seed: gives the same text once more, with the same settings.
+        n_dropped: tokens at the front that the model no longer saw at the end, since it sees `context_length` at most.
+        logprobs: one entry for each of `ids`, if they were asked for.
+        score: the score of a beam search (generation/beam.py).
+
+    >>> completion = lm.complete("hello , how are", greedy=True)
+    >>> completion.text, completion.stopped_by
+    ('you ?', 'eos')
+    """
 
     prompt: str
     text: str
@@ -50,11 +66,8 @@ class Completion:
     stopped_by: Literal["eos", "length", "stop"]
     seed: int
     n_dropped: int = 0
-    """Tokens at the front that had to be dropped because the model sees no further back than `context_length`."""
     logprobs: list[TokenLogprobs] | None = None
-    """One for each of `ids`, if they were asked for."""
     score: float | None = None
-    """Of a beam search (beam.py)."""
 
     @property
     def forgotten(self) -> int:
@@ -63,26 +76,26 @@ class Completion:
 
 
 class CompletionBuilder:
-    """Takes the ids of one text and gives the text that is certain by then.
+    """Takes the ids of one sequence, and gives the text that is certain by then.
 
     Args:
-        seed: of the text, for the record.
-        logprobs: how many likeliest tokens are noted for each id; none: no probabilities at all.
+        prompt: as text, for the record.
+        config: its stop texts end the text.
+        seed: of the sequence, for the record.
+        logprobs: the number of alternatives noted for each id; None: no probabilities at all.
         score: of a beam search, for the record.
 
     Attributes:
-        text: all that has been given so far.
-        ids: those that have come.
-        n_dropped: how many ids in front the model no longer sees.
-        stopped: a stop text has come.
-        logprobs: one for each of `ids`, if they were asked for.
+        ids: the ids so far.
+        n_dropped: the number of ids that the model no longer sees.
+        logprobs: one entry for each of `ids`, if they were asked for.
     """
 
     def __init__(self, prompt: str, tokenizer: Tokenizer, config: SampleConfig, seed: int,
                  logprobs: int | None = None, score: float | None = None) -> None:
         self._score = score
         self.prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
-        self._stream = Detokenizer(tokenizer, config.stop)
+        self._detokenizer = Detokenizer(tokenizer, config.stop)
         self.ids: list[int] = []
         self.n_dropped = 0
         self._pieces: list[str] = []
@@ -90,24 +103,26 @@ class CompletionBuilder:
 
     @property
     def stopped(self) -> bool:
-        return self._stream.stopped
+        """True once a stop text has come."""
+        return self._detokenizer.stopped
 
     @property
     def text(self) -> str:
+        """The text so far."""
         return "".join(self._pieces)
 
     def push(self, id: int, logits: Logits) -> str:
-        """The text that this id makes certain. `logits`: (V,), what it was chosen from."""
+        """The text that an id makes certain. `logits`: (V,), those that the id was chosen from."""
         self.ids.append(id)
         if self._top is not None:
             self.logprobs.append(logprobs_of(logits, id, self._top, self._tokenizer))
-        return self._take(self._stream.push(id))
+        return self._keep(self._detokenizer.push(id))
 
     def take(self, ids: Sequence[int], logits: NDArray[np.float32]) -> str:
-        """The text that some ids make certain, as far as a stop text. `logits`: (ids, V)."""
-        if self._top is None and not self._stream.stop:
+        """The text that several ids make certain, up to a stop text. `logits`: (ids, V)."""
+        if self._top is None and not self._detokenizer.stop:
             self.ids += ids
-            return self._take(self._stream.push(*ids))
+            return self._keep(self._detokenizer.push(*ids))
         pieces = []
         for id, each in zip(ids, logits, strict=True):
             pieces.append(self.push(id, each))
@@ -116,23 +131,23 @@ class CompletionBuilder:
         return "".join(pieces)
 
     def finish(self) -> str:
-        """What was still held back."""
-        return self._take(self._stream.finish())
+        """The text that was held back until no id can come any more."""
+        return self._keep(self._detokenizer.finish())
 
     def completion(self) -> Completion:
-        """All of it, after `finish`."""
+        """The whole result, after `finish`."""
         ended = bool(self.ids) and self.ids[-1] == self._tokenizer.eos_id
         return Completion(self.prompt, self.text, self.ids,
                           "stop" if self.stopped else "eos" if ended else "length", self._seed, self.n_dropped,
                           None if self._top is None else self.logprobs, self._score)
 
-    def _take(self, piece: str) -> str:
+    def _keep(self, piece: str) -> str:
         self._pieces.append(piece)
         return piece
 
 
 class GenerationRequest(NamedTuple):
-    """A text to write: the prompt's ids, how new ones are chosen, and who turns them into text."""
+    """A text to generate: the prompt's ids, how new ids are chosen, and the builder that turns them into text."""
 
     ids: list[int]
     config: SampleConfig
@@ -141,45 +156,48 @@ class GenerationRequest(NamedTuple):
     forced: list[int]
     builder: CompletionBuilder
 
+    def add_to(self, batch: Batch) -> TokenSequence:
+        """Adds the request to a batch. Raises: TinyLMError: as `Batch.add`."""
+        return batch.add(self.ids, self.config, seed=self.seed, bias=self.bias, forced=self.forced)
 
-def write_together(batch: Batch, requests: Sequence[GenerationRequest], most: int) -> list[Completion]:
-    """All texts through a batch, where each that ends makes room for the next.
+
+def complete_together(batch: Batch, requests: Sequence[GenerationRequest], max_parallel: int) -> list[Completion]:
+    """The completions of all requests, generated in one batch, which a waiting request enters as soon as one has ended.
 
     Args:
-        most: texts side by side.
+        max_parallel: the largest number of sequences in the batch.
 
     Raises:
-        TinyLMError: what is wrong with the first text that ends in an error.
+        TinyLMError: that of the first sequence that ends in an error.
     """
-    texts = {}
+    builders: dict[TokenSequence, CompletionBuilder] = {}
     waiting = list(reversed(requests))
     while waiting or batch.running:
-        while waiting and len(batch.running) < most:
+        while waiting and len(batch.running) < max_parallel:
             request = waiting.pop()
-            text = batch.add(request.ids, request.config, seed=request.seed, bias=request.bias, forced=request.forced)
-            texts[text] = request.builder
-        for text, ids, logits in batch.run(MAX_STEPS):
-            if text.error:
-                raise text.error
-            texts[text].take(ids, logits)
-            if texts[text].stopped:
-                batch.remove(text)
-    for text, builder in texts.items():
+            builders[request.add_to(batch)] = request.builder
+        for sequence, ids, logits in batch.run(MAX_STEPS):
+            if sequence.error:
+                raise sequence.error
+            builders[sequence].take(ids, logits)
+            if builders[sequence].stopped:
+                batch.remove(sequence)
+    for sequence, builder in builders.items():
         builder.finish()
-        builder.n_dropped = text.n_dropped
-    return [builder.completion() for builder in texts.values()]
+        builder.n_dropped = sequence.n_dropped
+    return [builder.completion() for builder in builders.values()]
 
 
 def log_softmax(logits: Logits) -> NDArray[np.float64]:
     """The natural logarithms of the model's own probabilities, before any filter, (V,) -> (V,)."""
-    wide = logits.astype(np.float64)  # the difference of two large numbers may have no room in 32 bits
+    wide = logits.astype(np.float64)  # the difference of two large numbers may be beyond 32 bits
     shifted = wide - wide.max()
     found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
     return found
 
 
 def top_ids(logits: Logits, count: int) -> list[int]:
-    """So many ids, best first; of equals the lowest."""
+    """The ids of the `count` largest logits (V,), best first; among equals the lowest id first."""
     if count == 0:
         return []
     least = np.partition(logits, -count)[-count] if count < len(logits) else -np.inf
@@ -189,7 +207,7 @@ def top_ids(logits: Logits, count: int) -> list[int]:
 
 
 def logprobs_of(logits: Logits, id: int, top: int, tokenizer: Tokenizer) -> TokenLogprobs:
-    """Of the chosen id and of the `top` likeliest."""
-    shares = log_softmax(logits)
-    best = [Logprob(other, tokenizer.token(other), float(shares[other])) for other in top_ids(logits, top)]
-    return TokenLogprobs(id, tokenizer.token(id), float(shares[id]), best)
+    """The log-probabilities of the chosen id and of the `top` likeliest, from the logits (V,)."""
+    logprobs = log_softmax(logits)
+    best = [Logprob(other, tokenizer.token(other), float(logprobs[other])) for other in top_ids(logits, top)]
+    return TokenLogprobs(id, tokenizer.token(id), float(logprobs[id]), best)

@@ -1,4 +1,4 @@
-"""Ids -> text as it comes: never half a character, never part of a stop text."""
+"""The detokenizer: ids -> text as it arrives, never half a character, never part of a stop text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from tinylm.text.tokenizer import Tokenizer
 
 
 class Detokenizer:
-    """Takes ids one by one and gives the text that is certain by then. All of it joined is what `decode` says.
+    """Takes ids one by one, and gives the text that is certain by then. All pieces joined are what `decode` gives.
 
     Args:
-        stop: the text ends before the first of these, wherever it falls between tokens; `stopped` then says so.
+        stop: the text ends before the first of these texts, wherever they fall between tokens.
+
+    Attributes:
+        stopped: True once a stop text has come.
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
@@ -27,7 +30,7 @@ class Detokenizer:
         return self._release(self._bytes.decode(b"".join(map(self._bytes_of, ids))))
 
     def finish(self) -> str:
-        """What was still held back."""
+        """The text that was held back, after the last id."""
         text = self._release(self._bytes.decode(b"", final=True)) + ("" if self.stopped else self._held)
         self._held = ""
         return text
@@ -45,7 +48,7 @@ class Detokenizer:
         if not self.stop:
             return text
         self._held += text
-        found = [place for place in map(self._held.find, self.stop) if place >= 0]
+        found = [index for index in map(self._held.find, self.stop) if index >= 0]
         if found:
             self.stopped = True
             return self._held[:min(found)]
@@ -55,5 +58,5 @@ class Detokenizer:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that is a beginning of `stop`."""
+    """The length of the longest end of `text` that is a beginning of `stop`."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)

@@ -1,14 +1,16 @@
-"""What a model says of a text that is there already, a little at a time: whoever asks may do other things in between.
+"""Scoring: the logits after a text, and the log-probability of each of its tokens, computed a piece at a time.
 
-    steps = logits_stepwise(backend, ids)          what follows, as `Decoder.logits`
-    steps = logprobs_stepwise(backend, ids, ...)   how likely each id was held
+    steps = logits_stepwise(backend, ids)          the logits after all ids
+    steps = logprobs_stepwise(backend, ids, ...)   the log-probability of each id
 
-Both are generators that yield nothing after each chunk of work, and return what they found.
+Both are generators that yield None after each piece of work and return their result, so that a server can do other
+things in between. `last` exhausts such a generator where nobody waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import TypeVar
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Backend, Chunk
@@ -17,30 +19,52 @@ from tinylm.generation.context import ContextWindow
 from tinylm.sampling.filters import Logits
 from tinylm.text.tokenizer import Tokenizer
 
+Result = TypeVar("Result")
 MAX_CHUNK = 128
-"""Positions of a chunk of work, where the backend could do more at once."""
+"""Positions of a piece of work, where the backend could do more at once."""
 SCORES_PER_YIELD = 16
-"""Logits looked at between two breaks."""
+"""Rows of logits that are turned into log-probabilities between two yields."""
 
 
-def logits_stepwise(backend: Backend, ids: Sequence[int]) -> Generator[None, None, Logits]:
-    """The logits (V,) after these ids, of which a model sees as many as it can.
+def last(steps: Generator[object, None, Result]) -> Result:
+    """Exhausts a generator. Returns what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def next_logits(backend: Backend, ids: Sequence[int]) -> Logits:
+    """The logits (V,) after these ids, without a pause. Raises: as `logits_stepwise`."""
+    return last(logits_stepwise(backend, ids, max_chunk=backend.block))
+
+
+def logits_stepwise(backend: Backend, ids: Sequence[int], max_chunk: int = 0) -> Generator[None, None, Logits]:
+    """The logits (V,) after these ids, as far as they are visible in the context window.
+
+    Args:
+        max_chunk: the largest number of positions of a piece of work; 0: `MAX_CHUNK`.
 
     Raises:
         TinyLMError: the model is damaged: a logit is not finite.
     """
-    visible, cache, size = ContextWindow(ids, backend.limit).visible, backend.new_cache(), min(MAX_CHUNK, backend.block)
+    visible, cache = ContextWindow(ids, backend.limit).visible, backend.new_cache()
+    size = min(max_chunk or MAX_CHUNK, backend.block)
     for start in range(0, len(visible), size):
-        found = _found(backend, [Chunk(cache, visible[start:start + size], start + size >= len(visible))])
-        last = [row.copy() for row in found]
+        found = _forward(backend, [Chunk(cache, visible[start:start + size], start + size >= len(visible))])
+        rows = [row.copy() for row in found]
         yield
-    return last[0]
+    return rows[0]
 
 
 def logprobs_stepwise(backend: Backend, ids: Sequence[int], top: int,
                       tokenizer: Tokenizer) -> Generator[None, None, list[TokenLogprobs]]:
-    """How likely the model held each of the ids after the first, and the `top` likeliest in its place, with as much in
-    view as if it had written them itself.
+    """The log-probability of each id after the first, with the same context as if the model had generated the ids.
+
+    Args:
+        top: so many alternatives are given for each id, the likeliest first.
 
     Raises:
         TinyLMError: the model is damaged: a logit is not finite.
@@ -50,14 +74,14 @@ def logprobs_stepwise(backend: Backend, ids: Sequence[int], top: int,
     while len(text.ids) < len(ids):
         cache, seen = backend.new_cache(), text.visible[:-1]
         for start in range(0, len(seen), size):
-            _found(backend, [Chunk(cache, seen[start:start + size], False)])
+            _forward(backend, [Chunk(cache, seen[start:start + size], False)])
             yield
         slides = False
         while not slides and len(text.ids) < len(ids):
-            room = min(size, backend.limit - len(text.visible) + 1)
-            targets = ids[len(text.ids):len(text.ids) + room]
+            count = min(size, backend.limit - len(text.visible) + 1)
+            targets = ids[len(text.ids):len(text.ids) + count]
             inputs = [text.ids[-1], *targets[:-1]]
-            rows = [row.copy() for row in _found(backend, [Chunk(cache, [id], True) for id in inputs])]
+            rows = [row.copy() for row in _forward(backend, [Chunk(cache, [id], True) for id in inputs])]
             yield
             for row, id in zip(rows, targets, strict=True):
                 scored.append(logprobs_of(row, id, top, tokenizer))
@@ -67,8 +91,8 @@ def logprobs_stepwise(backend: Backend, ids: Sequence[int], top: int,
     return scored
 
 
-def _found(backend: Backend, chunks: list[Chunk]) -> list[Logits]:
-    """What follows the chunks that ask."""
+def _forward(backend: Backend, chunks: list[Chunk]) -> list[Logits]:
+    """The logits of the chunks that want them. Raises: TinyLMError: those of one of them are not finite."""
     found: list[Logits] = []
     for each in backend.forward(chunks):
         if isinstance(each, TinyLMError):

@@ -1,4 +1,4 @@
-"""Decoding by PyTorch, with the past in a key/value cache: the reference, and for what the engine does not serve."""
+"""PyTorch as a backend, with a key/value cache: the reference, and for the models that the engine does not serve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Chunk
-from tinylm.generation.context import Decoder
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
@@ -21,86 +20,70 @@ from tinylm.sampling.finite import finite
 
 
 class TorchCache:
-    """What torch has read of one text.
+    """The ids of one sequence that torch has read, with their keys and values.
 
     Args:
         model: in evaluation mode.
-        cores: for torch; none: as many as it has been given.
-        use_cache: False computes the whole past anew at every step, as the notebook does.
+        cores: threads of torch; None: as many as torch has been given.
+        use_cache: False computes all positions anew at every step, as the notebook does.
     """
 
     def __init__(self, model: TinyLM, *, cores: int | None = None, use_cache: bool = True) -> None:
         self.model, self._cores = model, cores or torch.get_num_threads()
-        self._use_cache = use_cache and model.config.causal  # without the mask, the past changes with the future
-        self.restart()
+        self._ids: list[int] = []
+        use_cache = use_cache and model.config.causal  # without the mask, earlier positions change with later ones
+        self._kv_cache = self._new_kv_cache() if use_cache else None
 
     def copy(self) -> TorchCache:
-        """The same once more, to go on in another way."""
-        twin = TorchCache(self.model, cores=self._cores, use_cache=self._use_cache)
-        twin._ids, twin._cache = self._ids, deepcopy(self._cache)
+        """An independent copy, for a sequence that goes on in another way."""
+        twin = TorchCache(self.model, cores=self._cores, use_cache=False)
+        twin._ids, twin._kv_cache = self._ids, deepcopy(self._kv_cache)
         return twin
 
-    def restart(self) -> None:
-        """Nothing has been read."""
-        self._ids: list[int] = []
-        self._cache = self._new_cache() if self._use_cache else None
-
     def read(self, ids: Sequence[int]) -> Logits:
-        """Reads on; what follows, (V,).
+        """Reads ids after the earlier ones, and gives the logits (V,) after the last.
 
         Raises:
             TinyLMError: the model is damaged: a logit is not finite.
         """
-        self._ids = [*self._ids, *ids] if self._cache is None else [*ids]
+        self._ids = [*self._ids, *ids] if self._kv_cache is None else [*ids]
         with torch_threads(self._cores), torch.no_grad():  # between tokens, its number of threads is the caller's own
             rows = torch.tensor([self._ids], device=self.model.embed.weight.device)
-            logits: Tensor = self.model(rows, self._cache)
+            logits: Tensor = self.model(rows, self._kv_cache)
             return finite(logits[0, -1].float().cpu().numpy())
 
-    def _new_cache(self) -> KVCache:
+    def _new_kv_cache(self) -> KVCache:
         weight = self.model.embed.weight
         return KVCache(self.model.config, 1, self.model.config.context_length, device=weight.device, dtype=weight.dtype)
 
 
-class TorchDecoder(Decoder):
-    """A text in progress. Arguments and errors: as `TorchCache`, and `ids`: the prompt, at least one id."""
-
-    def __init__(self, model: TinyLM, ids: Sequence[int], *, cores: int | None = None,
-                 use_cache: bool = True) -> None:
-        self._cache = TorchCache(model, cores=cores, use_cache=use_cache)
-        super().__init__(ids, model.config.context_length)
-
-    def read(self, ids: list[int]) -> Logits:
-        self._cache.restart()
-        return self._cache.read(ids)
-
-    def read_more(self, next_id: int) -> Logits:
-        return self._cache.read([next_id])
-
-
 class TorchBackend:
-    """Reads the texts of a batch one after another, each prompt whole: what torch computes depends, in its last digits,
-    on what it computes together."""
+    """PyTorch as a backend: sequences one after another, each prompt whole.
+
+    The last digits of what torch computes depend on what it computes together, so a sequence that is computed alone is
+    the same in any company. Arguments: as `TorchCache`.
+    """
 
     block = sys.maxsize
 
-    def __init__(self, model: TinyLM, *, cores: int | None = None) -> None:
-        self.model, self.limit, self._cores = model, model.config.context_length, cores
+    def __init__(self, model: TinyLM, *, cores: int | None = None, use_cache: bool = True) -> None:
+        self.model, self.limit = model, model.config.context_length
+        self._cores, self._use_cache = cores, use_cache
 
     def new_cache(self) -> TorchCache:
-        return TorchCache(self.model, cores=self._cores)
+        return TorchCache(self.model, cores=self._cores, use_cache=self._use_cache)
 
     def copy_cache(self, cache: TorchCache) -> TorchCache:
         return cache.copy()
 
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
-        return [self._ask(chunk) for chunk in chunks]
+        return [self._read(chunk) for chunk in chunks]
 
     def decode(self, caches: Sequence[TorchCache], *_: Any) -> list[None]:
-        """It chooses no ids."""
+        """Leaves all sequences to `forward`: torch does one step a call."""
         return [None] * len(caches)
 
-    def _ask(self, chunk: Chunk) -> Logits | TinyLMError:
+    def _read(self, chunk: Chunk) -> Logits | TinyLMError:
         try:
             return chunk.cache.read(chunk.ids)
         except TinyLMError as error:

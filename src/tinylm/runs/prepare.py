@@ -16,8 +16,8 @@ from tinylm.config.overrides import merge_overrides
 from tinylm.config.schema import DataConfig, ModelConfig, PartialConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
-from tinylm.generation.context import generate_ids
-from tinylm.generation.torch_backend import TorchDecoder
+from tinylm.generation.batch import Batch
+from tinylm.generation.torch_backend import TorchBackend
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
@@ -198,8 +198,10 @@ def _plan(text: _Data, chosen: PartialConfig, device: torch.device, notes: list[
 
 def _warm_up_generation(kind: ModelConfig, device: torch.device) -> None:
     """Loads what the run's samples need, so that what the process holds tells of it."""
-    decoder = TorchDecoder(TinyLM(kind).to(device).eval(), [0])
-    list(generate_ids(decoder, SampleConfig(max_tokens=2, greedy=True), eos_id=-1, seed=0))
+    batch = Batch(TorchBackend(TinyLM(kind).to(device).eval()), kind.vocab_size, eos_id=-1)
+    batch.add([0], SampleConfig(max_tokens=2, greedy=True), seed=0)
+    while batch.running:
+        batch.step()
 
 
 def _fitting_config(text: _Data, chosen: PartialConfig, device: torch.device) -> RunConfig:

@@ -334,6 +334,7 @@ class _Runner:
         if self.report:
             write_atomically(self.folder / model_folder.CARD, self._card(self.report, finished))
         self.lm.folder = self.folder
+        self.lm.generator.model.freeze()
         result = RunResult(self.lm, self.folder, self.report, finished, time.perf_counter() - self.recorder.started)
         parameters = structure.total_parameters(self.lm.config.model)
         print_lines(self.console, closing_lines(self.folder, parameters, result.seconds, finished, self.report))

@@ -1,1 +1,1 @@
-"""Logits to the next id: filters, and the sampler that applies them with its own chance."""
+"""Sampling: filters of the logits, and the sampler that applies them and draws the next id."""

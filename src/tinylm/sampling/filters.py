@@ -1,10 +1,10 @@
-"""From logits to the next id: filters, each a pure function (V,) -> (V,), in one order, compiled into one call.
+"""Filters: pure functions of the logits, (V,) -> (V,), applied in one order and compiled into one call, `choose`.
 
     ban, bias -> repetition, frequency and presence penalties -> temperature -> top-k -> top-p -> min-p -> typical
     -> softmax -> one uniform number decides                              (greedy: the likeliest after the penalties)
 
-A filter takes an id out by setting its logit to -inf. None sorts the vocabulary: top-k, top-p and typical each ask for
-one threshold, which is found by halving. Ids that tie with the last one kept are kept too.
+A filter takes an id out by setting its logit to -inf. The vocabulary is never sorted: top-k, top-p and typical each
+need one threshold, which is found by quickselect (Hoare 1961). Ids that tie with the last one kept are kept, too.
 
 Axis letter: V vocabulary
 """
@@ -24,15 +24,18 @@ Logits = NDArray[np.float32]
 Counts = NDArray[np.int32]
 EXCLUDED, ZERO = np.float32(-np.inf), np.float32(0)
 _LOWEST = np.float32(-87)
-"""Below it, e to the x is nothing in 32 bits."""
+"""The logarithm below which a probability is zero in 32 bits."""
 COMPILING = "the choice of tokens for this processor", "about 4 seconds"
-"""What is said before it is: what, and how long it takes."""
+"""The words of the announcement before `choose` is compiled: what is compiled, and for how long."""
 NOTHING_LEFT, NOT_FINITE = -1, -2
-"""What `choose` gives instead of an id."""
+"""Codes that `choose` returns instead of an id."""
 
 
 class SamplingParams(NamedTuple):
-    """Of the filters, in their order. The defaults leave the logits as they are. Meaning and bounds: `SampleConfig`."""
+    """The parameters of the filters, in the filters' order. The defaults leave the logits as they are.
+
+    Meaning and bounds: `SampleConfig`.
+    """
 
     repetition_penalty: float = 1.0
     frequency_penalty: float = 0.0
@@ -47,11 +50,13 @@ class SamplingParams(NamedTuple):
 
 @part
 def apply_penalties(logits: Any, counts: Any, repetition: Any, frequency: Any, presence: Any) -> Any:
-    """Makes ids that occurred less likely. Repetition divides a positive logit and multiplies a negative one (Keskar et
-    al. 2019, arXiv 1909.05858); then `frequency` is taken off for each time, and `presence` once.
+    """Makes ids that have occurred less likely.
 
     Args:
-        counts: (V,), how often each id occurred.
+        counts: (V,), the number of times that each id has occurred.
+        repetition: divides a positive logit and multiplies a negative one (Keskar et al. 2019, arXiv 1909.05858).
+        frequency: is subtracted once for each time.
+        presence: is subtracted once.
     """
     penalised = np.empty_like(logits)
     for id in range(len(logits)):
@@ -65,7 +70,7 @@ def apply_penalties(logits: Any, counts: Any, repetition: Any, frequency: Any, p
 
 @part
 def apply_temperature(logits: Any, temperature: Any) -> Any:
-    """Divides by the temperature, measured from the likeliest, so that no temperature is too low."""
+    """Divides the logits by the temperature, counted from the largest logit, so that no temperature is too low."""
     return (logits - peak(logits)) / np.float32(max(temperature, 1e-30))
 
 
@@ -95,8 +100,8 @@ def keep_min_p(logits: Any, p: Any) -> Any:
 
 @part
 def keep_typical(logits: Any, p: Any) -> Any:
-    """Keeps the ids that surprise about as much as is to be expected here, the nearest first, until their probabilities
-    reach p together (Meister et al. 2022, arXiv 2202.00666)."""
+    """Keeps the ids whose surprise, -log p, is nearest to the entropy, until their probabilities reach p together
+    (locally typical sampling: Meister et al. 2022, arXiv 2202.00666)."""
     if p >= 1:
         return logits
     probs = softmax(logits)
@@ -112,14 +117,14 @@ def keep_typical(logits: Any, p: Any) -> Any:
 
 @part
 def apply_filters(logits: Any, params: Any) -> Any:
-    """Temperature and all that comes after it, up to the softmax."""
+    """Applies the temperature and the filters after it, in their order."""
     logits = keep_top_k(apply_temperature(logits, params.temperature), params.top_k)
     return keep_typical(keep_min_p(keep_top_p(logits, params.top_p), params.min_p), params.typical_p)
 
 
 @part
 def softmax(logits: Any) -> Any:
-    """The probabilities. What is -inf gets none."""
+    """The probabilities of the logits; that of -inf is 0."""
     highest, total = peak(logits), ZERO
     shares = np.empty_like(logits)
     for id in range(len(logits)):
@@ -131,7 +136,7 @@ def softmax(logits: Any) -> Any:
 
 @part
 def draw(probs: Any, uniform: Any) -> Any:
-    """The id at which the probabilities, added up in order, pass `uniform` (0 <= uniform < 1) of their sum."""
+    """The first id at which the cumulative sum of the probabilities passes `uniform` (0 to 1) of the whole sum."""
     total = 0.0
     for id in range(len(probs)):
         total += probs[id]
@@ -146,14 +151,14 @@ def draw(probs: Any, uniform: Any) -> Any:
 
 @kernel
 def choose(logits: Any, bias: Any, counts: Any, params: Any, uniform: Any) -> Any:
-    """The next id, or NOTHING_LEFT where every id is banned, or NOT_FINITE where settings went beyond all numbers.
+    """The next id; NOTHING_LEFT where every id is banned; NOT_FINITE where a penalty leaves no finite number.
 
     Args:
         logits: (V,).
         bias: (V,), added to the logits; -inf bans.
-        counts: (V,), how often each id occurred in the text so far.
+        counts: (V,), the number of times that each id has occurred in the text so far.
         params: `SamplingParams`.
-        uniform: 0 <= uniform < 1; decides the draw.
+        uniform: a random number, 0 <= uniform < 1, which decides the draw.
     """
     logits = apply_penalties(logits + bias, counts, params.repetition_penalty, params.frequency_penalty,
                              params.presence_penalty)
@@ -169,18 +174,21 @@ def choose(logits: Any, bias: Any, counts: Any, params: Any, uniform: Any) -> An
 
 @part
 def threshold(values: Any, masses: Any, enough: Any) -> Any:
-    """The greatest value such that all those at least as great have masses of `enough` together; the least of them
-    where not even all do. Each round halves what is still in question: some three looks at each in all."""
+    """The largest value such that the masses of all values at least as large reach `enough`; the smallest value where
+    the masses of all together do not.
+
+    A round halves the values that are still in question, so each is looked at about three times (quickselect).
+    """
     values, masses, missing, count = values.copy(), masses.copy(), np.float64(enough), len(values)
     while True:
         pivot = values[count // 2]
         above, level = np.float64(0), np.float64(0)
-        for place in range(count):
-            above += masses[place] if values[place] > pivot else ZERO
-            level += masses[place] if values[place] == pivot else ZERO
+        for index in range(count):
+            above += masses[index] if values[index] > pivot else ZERO
+            level += masses[index] if values[index] == pivot else ZERO
         upwards, left = above >= missing, 0
-        for place in range(count):  # all are written, and those that stay in question move on: no branch to mispredict
-            value, mass = values[place], masses[place]
+        for index in range(count):  # every value is written, and `left` moves on for those that stay: no branch
+            value, mass = values[index], masses[index]
             values[left], masses[left] = value, mass
             left += (value > pivot) if upwards else (value < pivot)
         if not upwards:
@@ -192,7 +200,7 @@ def threshold(values: Any, masses: Any, enough: Any) -> Any:
 
 @part
 def peak(logits: Any) -> Any:
-    """The greatest; NaN where there is one."""
+    """The largest logit; NaN where there is one."""
     highest, sound = EXCLUDED, True
     for id in range(len(logits)):
         highest = maximum(highest, logits[id])
@@ -202,7 +210,7 @@ def peak(logits: Any) -> Any:
 
 @part
 def first(logits: Any, value: Any) -> Any:
-    """The lowest id of that logit."""
+    """The lowest id with this logit."""
     found = len(logits)
     for id in range(len(logits)):
         found = min(found, id if logits[id] == value else len(logits))

@@ -1,7 +1,7 @@
-"""Chooses the ids of one text: its settings, what it has said so far, and chance of its own.
+"""The sampler of one sequence: chooses ids by its settings, by the ids that have occurred, and by random numbers.
 
-Chance is counted, not kept: the number that decides a token follows from the text's seed and the token's place alone,
-so a seed repeats a text whatever batch it is written in.
+The random numbers are counter-based: the one that decides a token is a function of the sequence's seed and the token's
+index alone, so a seed repeats a text whatever batch it is generated in.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Sampler:
-    """
+    """Chooses the ids of one sequence.
+
     Args:
         config: how ids are chosen.
-        ids: the text so far; what it holds counts as having occurred.
+        ids: the prompt; its ids count as having occurred.
         bias: (V,), of `bias_of`.
-        seed: of this text.
+        seed: of this sequence.
         forced: the first ids, of `forced_ids`.
 
     Attributes:
-        bias: (V,), of the next id: that of `bias_of`, and -inf for `<eos>` while there are fewer than `min_tokens`.
-        n_accepted: how many ids it has chosen.
-        counts: (V,), how often each id has occurred.
+        bias: (V,), for the next id: that of `bias_of`, and -inf for `<eos>` while there are fewer than `min_tokens`.
+        n_accepted: the number of ids chosen so far.
+        counts: (V,), the number of times that each id has occurred.
     """
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
@@ -48,8 +49,8 @@ class Sampler:
         self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
     def next(self, logits: Logits) -> int:
-        """The next id: the one that is forced, if any; the likeliest one if greedy; else a draw from what the filters
-        leave. (V,) -> id.
+        """Chooses the next id from logits (V,): a forced one, if there is one left; the likeliest if greedy; else a
+        draw from the ids that the filters leave.
 
         Raises:
             TinyLMError: every id is banned, or a penalty leaves no finite number.
@@ -62,17 +63,21 @@ class Sampler:
         self.counts[id] += 1
         return id
 
-    def same_bias_steps(self, most: int) -> int:
-        """The number of next ids that share a bias, at least one and at most `most`."""
-        return min(most, self._min_tokens - self.n_accepted) if self.n_accepted < self._min_tokens else most
+    def same_bias_steps(self, max_steps: int) -> int:
+        """The number of next ids that share a bias, at least 1 and at most `max_steps`."""
+        early = self._min_tokens - self.n_accepted
+        return min(max_steps, early) if early > 0 else max_steps
 
     def uniforms(self, count: int) -> NDArray[np.float64]:
-        """The numbers (count,) that decide the next ids, for whoever chooses them all in one call."""
+        """The random numbers (count,) that decide the next ids, for a caller that chooses them all in one call."""
         return uniform(self._seed, np.arange(self.n_accepted, self.n_accepted + count, dtype=np.uint64))
 
     def accept(self, *ids: int) -> int:
-        """Notes that these were the next ids, and counted by whoever chose them. Returns the last, which may be no id.
-        Raises: TinyLMError: as `next`."""
+        """Takes the next ids, which the caller has chosen and added to `counts`. Returns the last of them.
+
+        Raises:
+            TinyLMError: the last is no id but a code of `choose`.
+        """
         id = ids[-1]
         if id == NOTHING_LEFT:
             raise TinyLMError("every token is banned", where="sample.banned_tokens", remedy="Ban fewer")
@@ -85,14 +90,19 @@ class Sampler:
         return id
 
 
-def uniform(seed: int, place: Any) -> Any:
-    """A number of its own for every place of every seed, evenly between 0 and 1 (1 is never reached): the counter-based
-    generator SplitMix64 (Steele, Lea, Flood 2014), begun where its own hash of the seed says.
+def uniform(seed: int, index: Any) -> Any:
+    """The random number at an index of the stream of a seed, evenly distributed over 0 <= number < 1.
+
+    The generator is SplitMix64 (Steele, Lea, Flood 2014), whose state is its own hash of the seed plus a multiple of
+    the index: any number is computed without those before it.
 
     Args:
-        place: a number, or some as uint64.
+        index: a number, or an array of uint64.
+
+    >>> uniform(3, 0) == uniform(3, 0) != uniform(3, 1)
+    True
     """
-    return (_mixed(_mixed(seed + _GOLDEN) + (place + 1) * _GOLDEN) >> 11) / 2**53
+    return (_mixed(_mixed(seed + _GOLDEN) + (index + 1) * _GOLDEN) >> 11) / 2**53
 
 
 def _mixed(value: Any) -> Any:
@@ -103,7 +113,7 @@ def _mixed(value: Any) -> Any:
 
 
 def bias_of(config: SampleConfig, tokenizer: Tokenizer) -> Logits:
-    """What is added to the logits (V,): the numbers of `logit_bias`, and -inf for what is banned.
+    """The bias (V,) that is added to the logits: the numbers of `logit_bias`, and -inf for banned tokens.
 
     Raises:
         TinyLMError: a text that is not one token, or a number that is no id.
@@ -117,7 +127,7 @@ def bias_of(config: SampleConfig, tokenizer: Tokenizer) -> Logits:
 
 
 def forced_ids(config: SampleConfig, tokenizer: Tokenizer) -> list[int]:
-    """What a text has to begin with: the ids of the texts in `prefix`, and of what is written as `#id` there.
+    """The first ids of a text: those of the texts in `prefix`, where `#id` stands for an id.
 
     Raises:
         TinyLMError: a text that the tokenizer does not know, or a number that is no id.
@@ -130,7 +140,7 @@ def forced_ids(config: SampleConfig, tokenizer: Tokenizer) -> list[int]:
 
 
 def token_id(token: str, tokenizer: Tokenizer, where: str) -> int:
-    """The id of a token given as its text, or as `#` and its number, which is the only way to name a special one.
+    """The id of a token given as its text, or as `#` and its number: a special token has no other name.
 
     Raises:
         TinyLMError: a text that is not one token, or a number that is no id.
@@ -146,7 +156,7 @@ def token_id(token: str, tokenizer: Tokenizer, where: str) -> int:
 
 
 def _number(token: str, tokenizer: Tokenizer, where: str) -> int | None:
-    """The id in `#id`; none for a text. Raises: TinyLMError: there is no such id."""
+    """The id in `#id`; None for a text. Raises: TinyLMError: there is no such id."""
     number = token.removeprefix("#")
     if number == token or not (number.isascii() and number.isdigit()):
         return None

@@ -1,4 +1,4 @@
-"""The texts in a person's settings, in the tokenizer's own spelling (text/near.py)."""
+"""Typed settings: the texts in a person's sampling settings, read in the tokenizer's own spelling (text/near.py)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tinylm.text.tokenizer import Tokenizer, Typed
 
 
 def typed_settings(config: SampleConfig, tokenizer: Tokenizer) -> tuple[SampleConfig, list[Typed]]:
-    """The settings with near forms in the place of what the tokenizer does not know, and how each text was read.
+    """The settings, with texts that the tokenizer does not know in its own spelling; and how each text was read.
 
     Raises:
-        TinyLMError: a text of prefix, banned_tokens or logit_bias that the tokenizer does not know. A stop text that
-            can never come is none: programs name some by default.
+        TinyLMError: a text of prefix, banned_tokens or logit_bias that the tokenizer does not know in any spelling. A
+            stop text that can never come is no error, since programs name some by default.
     """
     prefix, banned, weighed = (_typed(texts, tokenizer)
                                for texts in (config.prefix, config.banned_tokens, config.logit_bias))
@@ -37,7 +37,7 @@ def _texts(read: Iterable[Typed]) -> tuple[str, ...]:
 
 
 def _stop(text: str, tokenizer: Tokenizer) -> Typed:
-    """A stop text is looked for in what is written, where words are joined by single spaces."""
+    """Reads a stop text. A word tokenizer joins words by single spaces, so a stop text with others can never come."""
     if tokenizer.kind == "word":
         never = text != " " and " ".join(f".{text}.".split()) != f".{text}."
         return Typed(text, [], [f"the stop text {text!r} can never come: words are joined by single spaces"] * never)

@@ -116,7 +116,7 @@ class Api:
         encoded = encode_prompt(served.lm.tokenizer, fields.prompt or "", "prompt")
         try:
             async with cancel_on_disconnect(request.receive, context.deadline):
-                found = await served.scheduler.interleave(served.lm.predict_stepwise(encoded.ids, fields.top))
+                found = await served.scheduler.interleave(served.lm.generator.predict_stepwise(encoded.ids, fields.top))
         except TinyLMError as error:
             raise invalid_setting(error, param="prompt") from None
         warnings = {"warnings": encoded.warnings} if encoded.warnings else {}

@@ -69,7 +69,7 @@ def _prepared(lm: LanguageModel, prompt: str | list[int], field: str, request: C
            settings: dict[str, Any]) -> PreparedPrompt:
     encoded = encode_prompt(lm.tokenizer, prompt, field)
     try:
-        tasks = lm.requests(encoded.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
+        tasks = lm.generator.requests(encoded.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
     except TinyLMError as error:
         raise invalid_setting(error, param=field) from None
     return PreparedPrompt(encoded.given, encoded.ids, encoded.text, tasks, encoded.warnings)
@@ -174,7 +174,7 @@ class CompletionStream:
     async def _score(self) -> list[list[TokenLogprobs]]:
         """How likely the tokens of each prompt were."""
         scheduler, lm, top = self._served.scheduler, self._served.lm, self._request.logprobs or 0
-        works = [scheduler.interleave(lm.score_stepwise(each.ids, top)) for each in self._prepared]
+        works = [scheduler.interleave(lm.generator.score_stepwise(each.ids, top)) for each in self._prepared]
         try:
             return await asyncio.gather(*works)
         except TinyLMError as error:

@@ -185,7 +185,7 @@ class ModelRegistry:
             entry.failed = now, 0.0, "its folder is changing"
             return
         before, entry.failed = entry.served, None
-        entry.served = ServedModel(id, lm, Scheduler(lm, self._limits), now)
+        entry.served = ServedModel(id, lm, Scheduler(lm.generator, self._limits), now)
         if before is not None:
             before.retire()
             self._log(f"model      {id} has changed: new requests have its new weights")

@@ -49,14 +49,14 @@ class _Interleaved(NamedTuple):
 class Scheduler:
     """
     Args:
-        lm: the model; none but this thread computes with it from now on.
+        generator: of the model; none but this thread computes with it from now on.
         limits: how many texts run and wait.
     """
 
-    def __init__(self, lm: TextGenerator, limits: Limits) -> None:
-        self._lm, self._limits, self._loop = lm, limits, asyncio.get_running_loop()
-        self._max_running = lm.max_parallel(limits.texts)
-        self._batch: Batch = lm.batch()
+    def __init__(self, generator: TextGenerator, limits: Limits) -> None:
+        self._generator, self._limits, self._loop = generator, limits, asyncio.get_running_loop()
+        self._max_running = generator.max_parallel(limits.texts)
+        self._batch: Batch = generator.batch()
         self._admitted: dict[TokenSequence, tuple[GenerationJob, int]] = {}
         self._jobs: deque[GenerationJob] = deque()
         self._interleaved: deque[_Interleaved] = deque()
@@ -227,7 +227,7 @@ class Scheduler:
     def _reset(self) -> None:
         """After a mistake of our own, nothing of the batch is sure any more."""
         self._fail_all(server_error())
-        self._batch = self._lm.batch()
+        self._batch = self._generator.batch()
         self._admitted.clear()
 
     def _run_interleaved(self) -> None:

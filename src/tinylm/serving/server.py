@@ -63,7 +63,7 @@ async def _warm_up(registry: ModelRegistry) -> None:
     for id in newest:
         try:
             served = await registry.get(id)
-            job = served.scheduler.submit(served.lm.requests("", max_tokens=1, beams=1), streams=False)
+            job = served.scheduler.submit(served.lm.generator.requests("", max_tokens=1, beams=1), streams=False)
             await job.updates()
             served.release()
             return

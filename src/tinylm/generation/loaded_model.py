@@ -1,0 +1,102 @@
+"""The model of a LanguageModel: its weights, the torch module made of them, and the backend that serves them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tinylm import model_folder
+from tinylm.config.schema import ModelConfig, WeightDtype
+from tinylm.errors import TinyLMError
+from tinylm.inspection import structure
+
+if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
+    from tinylm.engine.engine import Engine
+    from tinylm.generation.backend import Backend
+    from tinylm.model.tensors import Weights
+    from tinylm.model.transformer import TinyLM
+
+
+class LoadedModel:
+    """The weights of a model, served by the compiled engine where that can be, else by torch.
+
+    Args:
+        module: a torch module whose weights may still change; or None, and its weights are given.
+        weights: the parameters by name, which change no more.
+        device: the device of the module that is made of the weights.
+        weight_dtype: how the engine keeps the weights.
+
+    Attributes:
+        weights: as given; None while the module is being trained.
+    """
+
+    def __init__(self, config: ModelConfig, module: TinyLM | None = None, weights: Weights | None = None,
+                 device: str = "cpu", weight_dtype: WeightDtype = "fp32") -> None:
+        self.config, self.weights, self.device, self.weight_dtype = config, weights, device, weight_dtype
+        if module is not None:
+            self.module = module.eval()
+
+    @cached_property
+    def module(self) -> TinyLM:
+        """The torch module in evaluation mode, made when it is first asked for."""
+        assert self.weights is not None
+        from tinylm.model.device import choose_device
+
+        return model_folder.make_model(self.config, self.weights).to(choose_device(self.device)).eval()
+
+    def freeze(self) -> None:
+        """Ends the training of the module: takes its weights, and lets go of the module, so that the engine serves."""
+        from tinylm.engine.weights import weights_of
+
+        self.weights, self.device = dict(weights_of(self.module)), self.module.embed.weight.device.type
+        del self.module
+
+    @property
+    def served_by(self) -> Literal["engine", "torch"]:
+        """The backend: the engine for weights on the CPU, while the module, if there is one, is as it was made of them;
+        torch for a module whose weights change, that a hook listens to, or that sees the future."""
+        if self.weights is None or self.device != "cpu" or not self.config.causal:
+            return "torch"
+        return "engine" if "module" not in vars(self) or self._is_as_loaded() else "torch"
+
+    def check_weight_dtype(self) -> None:
+        """Raises: TinyLMError: weights of fewer bits are for the engine, and it does not serve."""
+        if self.weight_dtype != "fp32" and self.served_by == "torch":
+            raise TinyLMError(f"only the compiled engine keeps weights as {self.weight_dtype}, and this model is for "
+                              "torch: it sees the future, is not on the CPU, or is not as it was loaded",
+                              where="weight_dtype", remedy="Load it as fp32")
+
+    def backend(self) -> Backend:
+        """The backend that serves. Raises: TinyLMError: as `check_weight_dtype`."""
+        self.check_weight_dtype()
+        if self.served_by == "engine":
+            from tinylm.generation.backend import EngineBackend
+
+            return EngineBackend(self.engine)
+        from tinylm.generation.torch_backend import TorchBackend
+        from tinylm.model.threads import threads_for
+
+        cores = threads_for(structure.flops_per_token(self.config, self.config.context_length))
+        return TorchBackend(self.module, cores=cores)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The compiled engine with these weights."""
+        from tinylm.engine.engine import Engine
+        from tinylm.engine.forward import forward
+        from tinylm.jit.cache import announce
+
+        assert self.weights is not None
+        announce(forward, "the engine for this processor", "about 10 seconds")
+        return Engine(self.config, self.weights, self.weight_dtype)
+
+    def _is_as_loaded(self) -> bool:
+        from tinylm.engine.weights import weights_of
+
+        hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.module.modules())
+        if self.module.taps.hooks or hooked or self.module.embed.weight.dtype.itemsize != 4:
+            return False
+        now = weights_of(self.module)
+        return all(np.array_equal(now[name], array) for name, array in (self.weights or {}).items())
