@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import columns, print_note
+from tinylm.cli.output import print_note
 from tinylm.cli.prompts import read_line
 from tinylm.cli.sampling import add_sampling_options, add_storage, sampling_options
 from tinylm.cli.typed import read_settings, read_typed
+from tinylm.reports.table import columns
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -49,10 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Chat:
-    """The text so far, and how it goes on.
+    """A text that a person and a model write in turns.
 
     Args:
-        settings: fields of SampleConfig; raises TinyLMError where they are none.
+        lm: the model.
+        settings: fields of `SampleConfig`.
+
+    Raises:
+        TinyLMError: a setting that cannot be.
     """
 
     def __init__(self, lm: LanguageModel, settings: dict[str, Any]) -> None:
@@ -63,7 +68,7 @@ class Chat:
         self.ids, self._has_warned = [self.lm.tokenizer.bos_id], False
 
     def run(self) -> None:
-        """Until the end of the input, or /quit. What a person can mend is said, and the prompt stays."""
+        """Handles lines until the input ends or a line says /quit. An error is printed, and the prompt stays open."""
         from tinylm.errors import TinyLMError
 
         print(GREETING)
@@ -80,7 +85,7 @@ class Chat:
                 return
 
     def handle_line(self, line: str) -> bool:
-        """One line of the person. Returns whether the prompt stays open."""
+        """Handles one typed line. Returns True if the prompt stays open."""
         if not line.startswith("/") or line.startswith("//"):
             self._continue(line[1:] if line.startswith("//") else line)
             return True
@@ -112,11 +117,11 @@ class Chat:
                        "first)")
 
     def _keep(self, ids: list[int], new: list[int], stopped: str | None) -> None:
-        """The text so far. A stop text has been left out of it, also where it is a part of a token."""
+        """Stores the text so far, without a stop text, which may have ended inside a token."""
         self.ids = [*ids, *(new if stopped is None else self.lm.tokenizer.encode_text(stopped))]
 
     def _encoded(self, line: str) -> list[int]:
-        """Begins a line of its own, if there is something before it and the tokenizer knows line breaks."""
+        """Ids of a typed line, after a line break if there is text before it and the tokenizer knows line breaks."""
         from tinylm.errors import TinyLMError
 
         tokenizer, line = self.lm.tokenizer, read_typed(self.lm.tokenizer, line)
@@ -152,13 +157,13 @@ class Chat:
         print(f"  {name}  {json.dumps(now[name], ensure_ascii=False)}")
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """All settings as they would be. Raises: TinyLMError: a value that cannot be."""
+        """Sampling settings of the model with changes applied. Raises: TinyLMError: a value that cannot be."""
         return self.lm.sample_config(**settings).model_dump(mode="json")
 
 
 @contextmanager
 def _exit_on_sigterm() -> Iterator[None]:
-    """It is like Ctrl-C to every other command, and here that stops a text only."""
+    """Lets SIGTERM end the command. Other commands treat SIGTERM like Ctrl-C, which here stops a text only."""
     def leave(*_: object) -> None:
         raise SystemExit(130)
 

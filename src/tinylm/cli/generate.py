@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(completion: Completion) -> dict[str, Any]:
-    """Without what nobody asked for."""
+    """The fields of a completion as JSON, without those that were not requested."""
     return {name: value for name, value in asdict(completion).items() if value is not None}
 
 

@@ -46,8 +46,8 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
 
 
 def sampling_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of SampleConfig that were given; and the seed, whose absence means another one each time, whatever the
-    model's own.
+    """The fields of `SampleConfig` that were given, and the seed: None, if it was not given, means another one each
+    time, whatever the model's own.
 
     Raises:
         TinyLMError: naming the flag, a value that cannot be.

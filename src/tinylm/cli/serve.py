@@ -80,7 +80,7 @@ def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
 
 
 def as_curl(url: str, model: str, asks_for_key: bool, *, windows: bool, in_ascii: bool = False) -> str:
-    """A command line that asks for a text, quoted for a POSIX shell or for cmd.exe; the key is read from the
+    """A curl command that requests a text, quoted for a POSIX shell or for cmd.exe. It reads the key from the
     environment.
 
     Args:
