@@ -1,4 +1,4 @@
-"""What may be asked: the fields of OpenAI's API as far as they mean something here, and some of our own."""
+"""Schemas of requests: the fields of OpenAI's API that mean something here, and some of this project's own."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tinylm.serving.field_errors import PATH_KEY, json_type, wrong_type
 MAX_PROMPTS, MAX_CHOICES, MAX_STOPS, MAX_LOGPROBS, MAX_TOP = 64, 16, 4, 5, 1000
 MAX_STOP_LENGTH = 500
 LARGEST_ID = LARGEST - 1
-"""What no other bound is: where a model is known, it is replaced by its own."""
+"""An upper bound that no other field has: the document of a single model replaces it by the size of its vocabulary."""
 _PROMPTS = "a string, an array of strings, an array of ids, or an array of such arrays"
 Mistake = tuple[list[int], str]
-"""Where in a value something is wrong, and what."""
+"""A mistake in a value: the path to its place in the value, and a sentence."""
 
 
 def _located(mistake: Callable[[Any], Mistake]) -> WrapValidator:
-    """A validator that tells one sentence about one place, instead of what each branch of a union has to say."""
+    """A validator that gives one sentence about one place in the value, instead of one for each branch of a union."""
     def check(value: Any, inner: Callable[[Any], Any]) -> Any:
         try:
             return inner(value)
@@ -160,7 +160,7 @@ class CompletionRequest(_StrictModel):
 
 
 class NextRequest(_StrictModel):
-    """What may come next, and how likely."""
+    """A request for the probabilities of the next token."""
 
     model: Model
     prompt: Annotated[str | Ids, _located(_in_one)] | None = None
@@ -168,7 +168,7 @@ class NextRequest(_StrictModel):
 
 
 class ChatRequest(BaseModel):
-    """As in OpenAI's API. No model here has a chat format yet, so only the name of the model is looked at."""
+    """A request of OpenAI's chat API. No model here has a chat format yet, so only the name of the model is read."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 

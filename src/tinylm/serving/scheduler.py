@@ -1,11 +1,11 @@
-"""Texts of many requests, written together by one thread, and what has become of them told to the event loop.
+"""Continuous batching: one thread writes the texts of many requests together, and updates the event loop.
 
-    order = scheduler.submit(tasks, streams=True)      in the event loop
-    for news in await order.updates():
+    job = scheduler.submit(tasks, streams=True)      in the event loop
+    for update in await job.updates():
         ...
 
-Between two calls of the model, each of some tokens, texts join and leave. Requests take turns: one that wants many
-texts keeps no place from one that wants a single text.
+Between two calls of the model, each of some tokens, texts join and leave the batch. Jobs take turns: a job of many
+texts does not keep a job of a single text waiting.
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ from tinylm.serving.limits import Limits
 
 Result = TypeVar("Result")
 TARGET_CALL_SECONDS = 0.01
-"""Seconds that a call of the model should take: so long waits whoever wants to join, or leaves."""
+"""Seconds that a call of the model should take: a text that joins or leaves waits that long."""
 MAX_STEPS = 64
-"""Ids of each text in a call."""
+"""Most ids of each text in a call."""
 NO_LOGITS = np.empty((0, 0), np.float32)
 
 
 class _Interleaved(NamedTuple):
-    """Work that is done a little at a time, and who waits for it."""
+    """Work that is done in pieces between calls of the model, and the future of its result."""
 
     work: Generator[None, None, Any]
     future: asyncio.Future[Any]
 
 
 class Scheduler:
-    """
+    """The scheduler of one model, with a thread of its own. Create it in a running event loop.
+
     Args:
-        lm: the model; none but this thread computes with it from now on.
-        limits: how many texts run and wait.
+        lm: the model; only the scheduler's thread computes with it from now on.
+        limits: how many texts are written at once, and how many may wait.
     """
 
     def __init__(self, lm: Writing, limits: Limits) -> None:
@@ -72,16 +73,20 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        """Texts that are being written."""
+        """Number of texts that are being written."""
         return len(self._admitted)
 
     @property
     def waiting(self) -> int:
-        """Texts that wait for a place."""
+        """Number of texts that wait to be written."""
         return max(0, self._n_submitted - self._n_finished - self.running)
 
     def submit(self, tasks: Sequence[Task], *, streams: bool) -> GenerationJob:
-        """Raises: ApiError: too many wait already."""
+        """Queues a job for the texts of one request.
+
+        Raises:
+            ApiError: too many texts wait already (429).
+        """
         self._check_capacity()
         job = GenerationJob(tasks, streams)
         self._n_submitted += len(tasks)
@@ -89,14 +94,20 @@ class Scheduler:
         return job
 
     def cancel(self, job: GenerationJob) -> None:
-        """Nobody waits for it any more. One that has ended already is no matter."""
+        """Removes the texts of a job that no request waits for any more. A job that has ended stays as it is."""
         self._commands.put(partial(self._drop, job))
 
     async def interleave(self, work: Generator[None, None, Result]) -> Result:
-        """Goes through a generator in the breaks between two calls, and gives what it returns.
+        """Runs a generator in pieces between calls of the model.
+
+        Args:
+            work: yields often enough that texts need not wait.
+
+        Returns:
+            The value that the generator returns.
 
         Raises:
-            ApiError: too many wait already.
+            ApiError: too many texts wait already (429).
             TinyLMError: as the generator.
         """
         self._check_capacity()
@@ -106,8 +117,11 @@ class Scheduler:
         return await future
 
     def close(self, error: ApiError | None = None) -> None:
-        """Ends the thread when nothing is open any more; with an error at once, and all that is open with it. Nothing
-        may be asked of it afterwards."""
+        """Ends the thread when its last job is done. No job may be submitted afterwards.
+
+        Args:
+            error: ends all jobs and the thread at once, with this error.
+        """
         self._closing_error = error
 
         def last() -> None:
@@ -118,7 +132,7 @@ class Scheduler:
         self._commands.put(last)
 
     def join(self, seconds: float) -> None:
-        """Waits for the end of the thread, which must not compute while Python tidies up."""
+        """Waits for the end of the thread, which must not compute while the interpreter shuts down."""
         self._thread.join(seconds)
 
     def _check_capacity(self) -> None:
@@ -127,7 +141,7 @@ class Scheduler:
         if self._n_submitted - self._n_finished >= self._max_running + self._limits.queue:
             raise overloaded(f"{self._limits.queue} texts or more are waiting already. Try again in a moment")
 
-    # ---- in its own thread
+    # ---- in the scheduler's thread
 
     def _run(self) -> None:
         while not self._is_closing or self._is_busy():
@@ -149,7 +163,7 @@ class Scheduler:
             self._commands.get()()
 
     def _admit(self) -> None:
-        """Fills the batch up; an order that still wants more goes to the end of the line."""
+        """Fills the batch. A job that has more texts waiting goes to the end of the queue."""
         while self._jobs and len(self._batch.running) < self._max_running:
             job = self._jobs.popleft()
             if job.is_cancelled:
@@ -167,7 +181,7 @@ class Scheduler:
                 self._publish(Written(text, [], NO_LOGITS))
 
     def _step(self) -> None:
-        """Some ids of each text, as many as take no longer than others may wait."""
+        """Writes some ids of each text: as many as take about `TARGET_CALL_SECONDS`."""
         if not self._batch.running:
             return
         began = time.perf_counter()
@@ -176,11 +190,11 @@ class Scheduler:
         done = max((len(each.ids) for each in written), default=1)
         self._n_steps = max(1, min(MAX_STEPS, 2 * self._n_steps, int(max(1, done) * TARGET_CALL_SECONDS / took)))
         for each in written:
-            if each.text in self._admitted:  # its order may have failed with another text of this very call
+            if each.text in self._admitted:  # its job may have failed with another text of this very call
                 self._publish(each)
 
     def _publish(self, written: Written) -> None:
-        """Tells of what has become of a text."""
+        """Sends the new ids of a text to its job, and removes a text that has ended."""
         text = written.text
         job, index = self._admitted[text]
         if text.error:
@@ -214,7 +228,7 @@ class Scheduler:
             self._remove(text)
         if not job.is_cancelled:
             job.is_cancelled = True
-            self._n_finished += job.unfinished  # those that have never begun
+            self._n_finished += job.unfinished  # texts that were never admitted
 
     def _fail_all(self, error: ApiError) -> None:
         jobs = {id(job): job for job in [*self._jobs, *(job for job, _ in self._admitted.values())]}
@@ -225,13 +239,13 @@ class Scheduler:
             self._finish_interleaved(self._interleaved.popleft(), None, error)
 
     def _reset(self) -> None:
-        """After a mistake of our own, nothing of the batch is sure any more."""
+        """Fails all jobs and makes a new batch: after an unexpected exception the state of the old one is unknown."""
         self._fail_all(server_error())
         self._batch = self._lm.batch()
         self._admitted.clear()
 
     def _run_interleaved(self) -> None:
-        """A little of what waits longest, and then it is the next one's turn."""
+        """Runs one piece of the work that waits longest, and puts it at the end of the queue."""
         if not self._interleaved:
             return
         interleaved = self._interleaved.popleft()
