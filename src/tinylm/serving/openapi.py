@@ -94,7 +94,7 @@ def _pattern_below(limit: int) -> str:
     from some digit on.
 
     >>> _pattern_below(12)
-    '^(0|[1-9][0-9]{0,0}|1[0-0]|11)$'
+    '^(0|[1-9][0-9]{0,0}|1[0-0][0-9]{0}|11)$'
     """
     most = str(limit - 1)
     longer = [f"[1-9][0-9]{{0,{len(most) - 2}}}"] if len(most) > 1 else []
