@@ -25,12 +25,12 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "0.8M dropout, long context": ["--size", "0.8M", "--tokenizer", "char", "--set", "model.dropout=0.1",
                                    "--set", "model.context_length=256"],
     "0.8M GPT-2, accumulation": ["--size", "0.8M", "--preset", "gpt2", "--tokenizer", "bpe", "--vocab-size", "1024",
-                                 "--set", "train.accumulation=2", "--set", "train.batch_size=16"],
+                                 "--set", "train.gradient_accumulation=2", "--set", "train.batch_size=16"],
     "2M Llama, AdamW": ["--size", "2M", "--preset", "llama", "--tokenizer", "bpe", "--vocab-size", "2048",
                         "--set", "train.optimizer=adamw"],
     "5M Qwen3": ["--size", "5M", "--preset", "qwen3", "--tokenizer", "bpe", "--vocab-size", "2048"],
     "10M small batch": ["--size", "10M", "--tokenizer", "bpe", "--vocab-size", "2048", "--set", "train.batch_size=4",
-                        "--set", "train.accumulation=2"],
+                        "--set", "train.gradient_accumulation=2"],
 }
 
 

@@ -21,7 +21,7 @@ def train_tinylm() -> Run:
 
     from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig, preset
     from tinylm.inspection.structure import training_flops_per_token
-    from tinylm.model.threads import vanishing_is_zero
+    from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
     from tinylm.text.corpus import open_corpus
     from tinylm.text.dataset import build_dataset
@@ -38,13 +38,13 @@ def train_tinylm() -> Run:
     split = split_corpus(open_corpus("hello", documents=data.documents), 0)
     tokenizer = train_tokenizer(split, data.tokenizer, unknown_token=data.unknown_token)
     shape = ModelConfig(vocab_size=tokenizer.vocab_size, **chosen["model"])
-    rows = Rows(build_dataset(split, tokenizer).train, layout=data.rows, context_length=shape.context_length,
+    rows = Rows(build_dataset(split, tokenizer).train, packing=data.packing, context_length=shape.context_length,
                 target_padding=tokenizer.pad_id)
     train = TrainConfig(**{**chosen["train"], "batch_size": rows.rows_per_epoch})
     flops = training_flops_per_token(shape, shape.context_length) * shape.context_length * train.batch_size
     compute = choose_compute(shape, torch.device("cpu"), flops=flops, precision=train.precision)
     loss = 0.0
-    with vanishing_is_zero(), compute.running():
+    with flush_denormals(), compute.running():
         model = TinyLM(shape)
         training = Training(model, make_optimizers(model, train, compute), rows, train,
                             StepHorizon(int(train.epochs or 0)), compute=compute)

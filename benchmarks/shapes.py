@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinylm.config.schema import ModelConfig, Storage
+    from tinylm.config.schema import ModelConfig, WeightDtype
     from tinylm.engine.engine import Engine
     from tinylm.engine.weights import Weights
 
@@ -16,7 +16,7 @@ SHAPES: dict[str, dict[str, Any]] = {
             "tied_embeddings": True},
 }
 """In tinylm's words."""
-STORAGES = ("fp32", "bf16", "int8")
+WEIGHT_DTYPES = ("fp32", "bf16", "int8")
 
 
 def add_size(parser: argparse.ArgumentParser, default: str) -> None:
@@ -39,8 +39,8 @@ def make_weights(config: ModelConfig) -> Weights:
     return {each.name: 0.02 * random.standard_normal(each.shape, np.float32) for each in parameter_table(config)}
 
 
-def make_engine(size: str, storage: Storage = "fp32") -> Engine:
+def make_engine(size: str, weight_dtype: WeightDtype = "fp32") -> Engine:
     from tinylm.engine.engine import Engine
 
     config = make_config(SHAPES[size])
-    return Engine(config, make_weights(config), storage)
+    return Engine(config, make_weights(config), weight_dtype)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.harness import Pair, Run, fresh, outcome, process, tell
-from benchmarks.shapes import STORAGES
+from benchmarks.shapes import WEIGHT_DTYPES
 
 if TYPE_CHECKING:
     from tinylm.engine.engine import Engine
@@ -35,16 +35,16 @@ def run(arguments: argparse.Namespace) -> int:
                 folder / "run", environment=environment)
         runs = measure(folder / "run", arguments.text)
     bits = {name: found["value"] for name, found in runs.items()}
-    lost = {name: round(bits[name] - bits["fp32"], 6) for name in STORAGES}
+    lost = {name: round(bits[name] - bits["fp32"], 6) for name in WEIGHT_DTYPES}
     result = outcome("storage", [Pair(runs["fp32"], runs["int8"])], unit="bits/byte", size=size, minutes=minutes,
                      text=arguments.text.name, lost=lost, most=MOST, bits=bits,
                      peer="the same model in 32 bits; tinylm stands for int8")
-    print("lost       " + ", ".join(f"{name} {lost[name]:.6f}" for name in STORAGES[1:]))
+    print("lost       " + ", ".join(f"{name} {lost[name]:.6f}" for name in WEIGHT_DTYPES[1:]))
     return tell(result) or int(lost["int8"] >= MOST)
 
 
 def measure(folder: Path, text: Path) -> dict[str, Run]:
-    """Of each storage."""
+    """Of each weight dtype."""
     from tinylm import model_folder
     from tinylm.engine.engine import Engine
     from tinylm.text.corpus import open_corpus
@@ -57,20 +57,20 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
     part = build_dataset(split_corpus(corpus, config.data.validation), model_folder.read_tokenizer(folder)).validation
     assert part is not None, "nothing of this text is held out"
     weights = model_folder.read_weights(folder, config.model)
-    return {storage: {"storage": storage, "value": bits_per_byte(Engine(config.model, weights, storage), part)}
-            for storage in STORAGES}
+    return {dtype: {"weight_dtype": dtype, "value": bits_per_byte(Engine(config.model, weights, dtype), part)}
+            for dtype in WEIGHT_DTYPES}
 
 
 def bits_per_byte(engine: Engine, part: Part) -> float:
     """In windows of the context, each token once."""
-    from tinylm.engine.kv_cache import Stream
+    from tinylm.engine.kv_cache import SequenceCache
     from tinylm.text.rows import IGNORE, Rows
 
     nats = 0.0
-    for rows, targets in Rows(part, layout="windows", context_length=engine.config.context_length).evaluation(1):
+    for rows, targets in Rows(part, packing="windows", context_length=engine.config.context_length).evaluation(1):
         counted = targets[0] != IGNORE
         ids = rows[0][counted].tolist()
-        logits = engine.read([Stream(engine.config)] * len(ids), ids, len(ids)).astype(np.float64)
+        logits = engine.read([SequenceCache(engine.config)] * len(ids), ids, len(ids)).astype(np.float64)
         chosen = logits[np.arange(len(ids)), targets[0][counted]]
         highest = logits.max(axis=1)
         nats += float((highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)) - chosen).sum())

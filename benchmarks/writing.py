@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, process, seconds_of, tell
-from benchmarks.shapes import SHAPES, STORAGES, add_size, make_engine
+from benchmarks.shapes import SHAPES, WEIGHT_DTYPES, add_size, make_engine
 
 if TYPE_CHECKING:
     from tinylm.config.schema import SampleConfig
@@ -25,7 +25,7 @@ def tinylm_writes(options: argparse.Namespace) -> float:
     """Seconds."""
     from tinylm.config.schema import SampleConfig
 
-    engine = make_engine(options.size, options.storage)
+    engine = make_engine(options.size, options.weight_dtype)
     sample = SampleConfig(greedy=True, max_tokens=options.tokens)
 
     def write() -> None:
@@ -43,14 +43,14 @@ def write_one(engine: Engine, sample: SampleConfig) -> list[int]:
 
 
 def write_several(engine: Engine, sample: SampleConfig, streams: int) -> list[list[int]]:
-    from tinylm.generation.backend import EngineReader
+    from tinylm.generation.backend import EngineBackend
     from tinylm.generation.batch import Batch
-    from tinylm.generation.completion import AHEAD
+    from tinylm.generation.completion import MAX_STEPS
 
-    batch = Batch(EngineReader(engine), engine.config.vocab_size, eos_id=-1)
+    batch = Batch(EngineBackend(engine), engine.config.vocab_size, eos_id=-1)
     texts = [batch.add([1], sample, seed=0) for _ in range(streams)]
     while batch.running:
-        batch.run(AHEAD)
+        batch.run(MAX_STEPS)
     return [text.new for text in texts]
 
 
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=at_least_one, default=200, help="of each text (default: %(default)s)")
     parser.add_argument("--streams", type=at_least_one, default=1, metavar="N",
                         help="texts that are written together (default: %(default)s)")
-    parser.add_argument("--storage", choices=STORAGES, default="fp32",
+    parser.add_argument("--weight-dtype", "--storage", choices=WEIGHT_DTYPES, default="fp32",
                         help="of tinylm's weights; the peer has fp32 (default: %(default)s)")
     parser.add_argument("--only", choices=SIDES, help="measure one side, in this process")
 
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"value": round(arguments.streams * arguments.tokens / seconds),
                           "text_seconds": round(seconds, 4)}))
         return 0
-    chosen: dict[str, Any] = {name: getattr(arguments, name) for name in ("size", "tokens", "streams", "storage")}
+    chosen: dict[str, Any] = {name: getattr(arguments, name) for name in ("size", "tokens", "streams", "weight_dtype")}
     options = [part for name, value in chosen.items() for part in (f"--{name}", value)]
 
     def side(name: str) -> Run:

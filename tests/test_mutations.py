@@ -15,7 +15,7 @@ from tinylm.cli import main
 from tinylm.errors import TinyLMError
 from tinylm.system.untrusted import quoted, read_whole
 
-PROGRAMS = Path(__file__).parent / "hostile"
+PROGRAMS = Path(__file__).parent / "adversarial"
 
 
 def run(program: str, *arguments: object, log: Path) -> dict:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tinylm import model_folder
-from tinylm.config.schema import RunConfig, Storage
-from tinylm.config.spelling import named
+from tinylm.config.aliases import either_name
+from tinylm.config.schema import RunConfig, WeightDtype
+from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.generation.generator import Writing
+from tinylm.generation.generator import TextGenerator
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -19,17 +20,17 @@ from tinylm.text.tokenizer import Tokenizer
 if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor
 
-    from tinylm.evaluation.evaluator import Judge
-    from tinylm.evaluation.memorization import Copied, CopyIndex
+    from tinylm.evaluation.evaluator import Evaluator
+    from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import Given
 
-STORAGES: tuple[Storage, ...] = get_args(Storage)
+WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
-class LanguageModel(Writing):
+class LanguageModel(TextGenerator):
     """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
 
     Attributes:
@@ -39,33 +40,37 @@ class LanguageModel(Writing):
         config: all choices that made it.
         folder: where it lies on the disk, if it does.
         judge: what judges it, made when it is first asked for: reading texts takes more imports than writing them.
-        storage: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so have
-            `evaluate` and `trace`, which ask that.
+        weight_dtype: how the weights are kept that it predicts and writes with; `model` has 32 bits always, and so
+            have `evaluate` and `trace`, which ask that.
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None = None, folder: Path | None = None,
-                 *, weights: Weights | None = None, device: str = "cpu", storage: Storage = "fp32") -> None:
+                 *, weights: Weights | None = None, device: str = "cpu", weight_dtype: WeightDtype = "fp32") -> None:
         """Either the module or its weights are given."""
-        super().__init__(config, tokenizer, model, weights, device, storage)
+        super().__init__(config, tokenizer, model, weights, device, weight_dtype)
         self.folder = folder
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
+    def load(cls, folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype | None = None,
+             storage: WeightDtype | None = None) -> LanguageModel:
         """Reads a model folder; runs no code from it.
 
         Args:
             device: "cpu" (the quickest for small models), "cuda", "mps", or "auto".
-            storage: how the weights are kept that it predicts and writes with: "fp32"; "bf16", half as many bytes; or
-                "int8", a quarter. Fewer bytes are quicker where they are many, and probabilities a little off.
+            weight_dtype: how the weights are kept that it predicts and writes with: "fp32" (the default); "bf16", half
+                as many bytes; or "int8", a quarter. Fewer bytes are quicker where they are many, and probabilities a
+                little off.
+            storage: the old name of `weight_dtype`.
 
         Raises:
-            TinyLMError: no such folder, or a damaged one; no such storage, or one for the compiled engine where that
-                does not serve (`served_by`).
+            TinyLMError: no such folder, or a damaged one; no such weight dtype, one for the compiled engine where that
+                does not serve (`served_by`), or one by both names.
         """
-        known = named(str(storage), STORAGES)
+        weight_dtype = either_name("weight_dtype", weight_dtype, storage) or "fp32"
+        known = match_name(str(weight_dtype), WEIGHT_DTYPES)
         if known is None:
-            raise TinyLMError(f"there is no storage {storage!r}", where="storage",
-                              remedy=did_you_mean(str(storage), STORAGES))
+            raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
+                              remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
         folder = given_path(folder)
         config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
         if tokenizer.vocab_size != config.model.vocab_size:
@@ -77,17 +82,17 @@ class LanguageModel(Writing):
             from tinylm.model.device import choose_device
 
             device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, storage=known)
-        lm.check_storage()
+        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, weight_dtype=known)
+        lm.check_weight_dtype()
         return lm
 
     # ---- judging and looking inside
 
     @cached_property
-    def judge(self) -> Judge:
-        from tinylm.evaluation.evaluator import Judge
+    def evaluator(self) -> Evaluator:
+        from tinylm.evaluation.evaluator import Evaluator
 
-        return Judge(self)
+        return Evaluator(self)
 
     def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
@@ -107,24 +112,24 @@ class LanguageModel(Writing):
         """
         from tinylm.text.reading.sources import chosen_source
 
-        return self.judge.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
+        return self.evaluator.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
-    def copied(self, text: str) -> Copied:
+    def copied(self, text: str) -> Overlap:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second
         or so for each 50 megabytes.
 
         Raises:
             TinyLMError: the training text has moved or changed.
         """
-        return self.judge.copied(text)
+        return self.evaluator.copied(text)
 
-    def copying(self, index: CopyIndex | None = None) -> Copied | None:
+    def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """What of a few texts that it writes stands in the training text; None where that is not there.
 
         Args:
             index: of the training text, where there is one already.
         """
-        return self.judge.copying(index)
+        return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""
@@ -163,6 +168,7 @@ class LanguageModel(Writing):
         return f"<LanguageModel: {size:,} parameters, {self.tokenizer.vocab_size:,} tokens ({self.tokenizer.kind})>"
 
 
-def load(folder: str | Path, *, device: str = "cpu", storage: Storage = "fp32") -> LanguageModel:
+def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype | None = None,
+         storage: WeightDtype | None = None) -> LanguageModel:
     """Reads a model folder. See `LanguageModel.load`."""
-    return LanguageModel.load(folder, device=device, storage=storage)
+    return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)

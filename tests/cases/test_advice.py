@@ -168,11 +168,11 @@ def test_the_demo_recommends_what_works(tinylm: Command) -> None:
 
 
 @pytest.mark.parametrize("model", ["book", "it's \"mine\"", "[v2] $(x)", "红楼梦", "a\\b"])
-@pytest.mark.parametrize("in_ascii", [False, True])
-def test_the_request_that_a_server_shows(model: str, in_ascii: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("to_ascii", [False, True])
+def test_the_request_that_a_server_shows(model: str, to_ascii: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a shell reads it, and as the program that it names gets it."""
-    line = as_curl("http://x/v1/completions", model, True, windows=False, in_ascii=in_ascii)
-    assert line.isascii() or not in_ascii
+    line = as_curl("http://x/v1/completions", model, True, windows=False, to_ascii=to_ascii)
+    assert line.isascii() or not to_ascii
     monkeypatch.setenv(KEY, "a secret")
     curl = "curl() { printf '%s\\0' \"$@\"; }"
     got = subprocess.run(["bash", "-c", f"{curl}; {line}"], capture_output=True, check=True)

@@ -117,12 +117,12 @@ def test_words_in_another_case_are_named_and_read_as_unk(tinylm, runs) -> None:
 
 
 def test_settings_are_read_as_prompts_are(tinylm, runs) -> None:
-    said = tinylm("generate", runs["nfd"], "The", "--force", "é", "--ban", "\xa0", "--logit-bias", "\u3000=2",
-                  "--stop", "ü", "--max-tokens", "6", "--seed", "1", "--json")
+    said = tinylm("generate", runs["nfd"], "The", "--prefix", "é", "--banned-tokens", "\xa0",
+                  "--logit-bias", "\u3000=2", "--stop", "ü", "--max-tokens", "6", "--seed", "1", "--json")
     assert said.json["text"].startswith("e\u0301")
     for form in ("'é' was read as", "U+00A0 was read as ' '", "U+3000 was read as ' '", "'ü' was read as"):
         assert form in said.err
-    refused = tinylm("generate", runs["nfd"], "The", "--ban", "ß")
+    refused = tinylm("generate", runs["nfd"], "The", "--banned-tokens", "ß")
     assert refused.code == 2
     assert "near to 'ss'" in refused.err
     never = tinylm("generate", runs["nfd"], "The", "--stop", "<|end|>", "--max-tokens", "2")
@@ -140,7 +140,7 @@ def test_in_a_program_a_replaced_form_is_a_warning(runs) -> None:
     with pytest.warns(product.NearFormWarning, match=r"'é' was read as 'e' \+ U\+0301"):
         lm.predict("thé")
     with pytest.warns(product.NearFormWarning):
-        assert lm.generate("The", force=["é"], max_tokens=3, seed=0).startswith("e\u0301")
+        assert lm.generate("The", prefix=["é"], max_tokens=3, seed=0).startswith("e\u0301")
     with pytest.raises(TinyLMError, match="near to 'ss'"):
         lm.generate("ß")
 

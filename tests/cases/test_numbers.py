@@ -10,7 +10,7 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import QUICK, book
-from tinylm.evaluation.report import Report, cautions, figure, verdict
+from tinylm.evaluation.report import Report, cautions, rounded, verdict
 from tinylm.reports.history import History, read_events
 from tinylm.text.left_out import LeftOut
 
@@ -37,14 +37,14 @@ def said(place: Path) -> dict[str, tuple[str, Path]]:
     """What a run says, and its folder: words of a poem, of the poem in one line, and its characters."""
     from rich.console import Console
 
-    from tinylm.config.overrides import choices
+    from tinylm.config.overrides import merge_overrides
     from tinylm.runs.run import train_run
 
     told = {}
     for name, text, tokenizer in (("poem", poem(), "word"), ("flat", poem(" ", ""), "word"), ("char", poem(), "char")):
         console = Console(record=True, width=300, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
-        chosen = choices(size_name="0.1M", layers=({"train": {"batch_size": 4}, "model": {"context_length": 32}},),
-                         steps=12, tokenizer=tokenizer)
+        layer = {"train": {"batch_size": 4}, "model": {"context_length": 32}}
+        chosen = merge_overrides(size_name="0.1M", layers=(layer,), steps=12, tokenizer=tokenizer)
         train_run(write(place, f"{name}.txt", text), chosen, out=place / name, console=console)
         console.file.close()
         told[name] = console.export_text(), place / name
@@ -167,7 +167,7 @@ def test_a_difference_that_does_not_show_is_no_victory() -> None:
 
 
 def test_a_small_loss_is_not_told_as_none() -> None:
-    assert [figure(value, 4) for value in (1.0, 0.00012, 0.00003, 0.0)] == ["1.0000", "0.0001", "3e-05", "0.0000"]
+    assert [rounded(value, 4) for value in (1.0, 0.00012, 0.00003, 0.0)] == ["1.0000", "0.0001", "3e-05", "0.0000"]
 
 
 def test_records_of_an_earlier_tinylm_are_charged_nothing(said, tmp_path) -> None:

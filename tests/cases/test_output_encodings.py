@@ -19,7 +19,7 @@ from tests.cases import recipes
 from tests.cases.conftest import Speaking
 from tests.cli.conftest import Said
 from tinylm.cli import COMMANDS, main
-from tinylm.system.standard_streams import Patient, encodable, in_ascii, patient_console
+from tinylm.system.standard_streams import TolerantStream, encodable, to_ascii, tolerant_console
 
 NAMES = {"brackets": "[v2] [red]", "spaces": "my own book", "quotes": "it's \"mine\"", "dash": "-x",
          "non-ASCII": "книга é 的"}
@@ -162,8 +162,8 @@ def test_the_demo_in_every_encoding(speaking: Speaking, monkeypatch: pytest.Monk
 
 
 def test_marks_are_drawn() -> None:
-    assert in_ascii("├── █▌ │ └─ … ↵ → ✓ ✗ × – — “a” ‘b’ « »") == '|-- ## | +- ... / -> v x x - - "a" \'b\' << >>'
-    assert in_ascii("é 的 \udce9") == "? ? ?"
+    assert to_ascii("├── █▌ │ └─ … ↵ → ✓ ✗ × – — “a” ‘b’ « »") == '|-- ## | +- ... / -> v x x - - "a" \'b\' << >>'
+    assert to_ascii("é 的 \udce9") == "? ? ?"
     assert encodable("é – 的", "cp1252") == "é – ?"
     assert encodable("é – 的", "latin-1") == "é - ?"
     assert encodable("caf\udce9", "utf-8") == "caf?"
@@ -258,12 +258,12 @@ def test_a_script_keeps_its_model(monkeypatch: pytest.MonkeyPatch, stream: Any) 
 
 def test_a_stream_that_fails_goes_silent() -> None:
     failed: list[Any] = []
-    stream = Patient(Failing(), failed.append)
+    stream = TolerantStream(Failing(), failed.append)
     assert stream.write("twice") == 5
     assert stream.write("once more") == 9
     stream.flush()
     assert len(failed) == 1
-    assert Patient(None).write("x") == 1
+    assert TolerantStream(None).write("x") == 1
 
 
 def test_a_bar_is_drawn_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +274,7 @@ def test_a_bar_is_drawn_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setenv("TERM", "xterm-256color")
-    console = patient_console()
+    console = tolerant_console()
     with Progress(console=console) as progress:
         progress.advance(progress.add_task("день", total=2))
     console.print("█ é", style="bold")

@@ -14,10 +14,10 @@ from tests.cli.conftest import Command
 from tinylm.cli import main
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.evaluation.report import Report
-from tinylm.reports.html_page import shown
-from tinylm.reports.model_card import write_card
+from tinylm.reports.html_page import escape_html
+from tinylm.reports.model_card import make_card
 from tinylm.reports.terminal import Display, on_one_line
-from tinylm.system.untrusted import harmless
+from tinylm.system.untrusted import replace_control_codes
 from tinylm.text.tokenizer import Tokenizer
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
@@ -52,24 +52,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("text", RIGHTLY.values(), ids=RIGHTLY)
 def test_what_a_text_may_hold_comes_out_as_it_is(speaking: Speaking, run: Path, text: str) -> None:
     length = len(Tokenizer.load(run / "tokenizer.json").encode_text(text))
-    written = speaking("utf-8", "generate", run, "It:", "--force", text, "--max-tokens", length)
+    written = speaking("utf-8", "generate", run, "It:", "--prefix", text, "--max-tokens", length)
     assert written.code == 0, written.err
     assert written.out == f"It:{text}\n"
     assert speaking("utf-8", "generate", run, text, "--max-tokens", 0).out == f"{text}\n"
-    chatted = speaking("utf-8", "chat", run, "--force", text, "--max-tokens", length, stdin=b"It:\n")
+    chatted = speaking("utf-8", "chat", run, "--prefix", text, "--max-tokens", length, stdin=b"It:\n")
     assert f"\n{text}\n" in chatted.out
     assert "\ufffd" not in written.out + chatted.out
 
 
 @pytest.mark.parametrize("text", WRONGLY.values(), ids=WRONGLY)
 def test_what_could_drive_a_terminal_does_not_come_out(speaking: Speaking, run: Path, text: str) -> None:
-    said = [speaking("utf-8", "generate", run, "It:", "--force", text, "--max-tokens", 40),
-            speaking("utf-8", "chat", run, "--force", text, "--max-tokens", 40, stdin=b"It:\n"),
+    said = [speaking("utf-8", "generate", run, "It:", "--prefix", text, "--max-tokens", 40),
+            speaking("utf-8", "chat", run, "--prefix", text, "--max-tokens", 40, stdin=b"It:\n"),
             speaking("utf-8", "tokenize", run, text), speaking("utf-8", "predict", run, text)]
     for each in said:
         assert each.code == 0, each.err
         assert not set(each.out) & set("\x1b\x07\b\x7f\x9b\u202e\0")
-    assert harmless(text) in said[0].out
+    assert replace_control_codes(text) in said[0].out
 
 
 @pytest.mark.parametrize("text", (RIGHTLY | WRONGLY).values(), ids=RIGHTLY | WRONGLY)
@@ -100,14 +100,14 @@ def test_a_sample_is_one_line_on_the_terminal(text: str) -> None:
 @pytest.mark.parametrize("text", (RIGHTLY | WRONGLY).values(), ids=RIGHTLY | WRONGLY)
 def test_page_and_card_show_the_same_text(text: str) -> None:
     config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt"), train=TrainConfig(steps=3))
-    card = write_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
-                      name="a.txt", folder="runs/a", version="1", documents="", samples=[text])
-    for shown_text in (card, shown(text)):
+    card = make_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
+                     name="a.txt", folder="runs/a", version="1", documents="", samples=[text])
+    for shown_text in (card, escape_html(text)):
         assert not set(shown_text) & set("\x1b\x07\b\x7f\x9b\u202e\0\r")
     written = card[card.index("What it writes") + len("What it writes"):card.index("## What it is not")]
-    assert written.split() == harmless(text).split()
-    assert shown(text).split() == harmless(text).split()
-    assert ("\ufffd" in shown(text) + card) == (text in WRONGLY.values())
+    assert written.split() == replace_control_codes(text).split()
+    assert escape_html(text).split() == replace_control_codes(text).split()
+    assert ("\ufffd" in escape_html(text) + card) == (text in WRONGLY.values())
 
 
 def test_case_01_and_case_03_whole(tinylm: Command, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_case_01_and_case_03_whole(tinylm: Command, tmp_path: Path) -> None:
         out = tmp_path / "runs" / name
         trained = tinylm("train", tmp_path / name, *recipes.QUICK, "--out", out)
         assert trained.code == 0, trained.err
-        written = tinylm("generate", out, prompt, "--greedy", "--force", "\n" + holds, "--max-tokens", 8)
+        written = tinylm("generate", out, prompt, "--greedy", "--prefix", "\n" + holds, "--max-tokens", 8)
         assert written.code == 0, written.err
         assert holds in written.out
         assert "\ufffd" not in trained.out + written.out

@@ -18,7 +18,7 @@ import tinylm as library
 from tests.cases.recipes import book, toml_of_windows
 from tests.cli.conftest import Command
 from tinylm.cli.chat import Chat
-from tinylm.config.overrides import checked, choices, parse_setting, read_toml, typed
+from tinylm.config.overrides import check_overrides, merge_overrides, parse_setting, parse_value, read_toml
 from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, ModelConfig, SampleConfig
 from tinylm.errors import TinyLMError
 
@@ -67,14 +67,14 @@ def test_every_field_takes_or_names_every_value(section: str, name: str, tmp_pat
         return read_toml(file)
 
     answers = [taken(lambda text=text: parse_setting(f"{section}.{name}={text}"), section, name) for text in TEXTS]
-    answers += [taken(lambda value=value: checked({section: {name: value}}), section, name) for value in VALUES]
+    answers += [taken(lambda value=value: check_overrides({section: {name: value}}), section, name) for value in VALUES]
     answers += [taken(lambda text=text: from_file(text), section, name) for text in IN_TOML]
     assert any(answers)
 
 
 @pytest.mark.parametrize(("setting", "value"), [
     ("train.steps=4.0", 4), ("train.steps=1e3", 1000), ("train.steps=1_000", 1000), ("train.seed= 7 ", 7),
-    ("train.minutes=.5", 0.5), ("train.learning_rate=1e-3", 0.001), ("train.until=None", None),
+    ("train.minutes=.5", 0.5), ("train.learning_rate=1e-3", 0.001), ("train.target_loss=None", None),
     ("train.evaluate_every=null", None), ("train.optimizer=AdamW", "adamw"), ("train.precision=Float-32", "float32"),
     ("train.loss_on_padding=YES", True), ("model.bias=off", False), ("model.bias=1", True), ("model.causal=no", False),
     ("model.norm=Layer-Norm", "layernorm"), ("model.norm=RMSNorm", "rmsnorm"), ("model.mlp=squared-relu",
@@ -84,7 +84,8 @@ def test_every_field_takes_or_names_every_value(section: str, name: str, tmp_pat
     ("data.text_field=true", "true"), ('data.text_field="body"', "body"), ("data.tokenizer=BPE", "bpe"),
     ("data.vocab_size=", None), ("sample.top_k=40", 40), ("sample.early_stopping=Never", "never"),
     ("sample.early_stopping=True", True), ("sample.stop=a, b", ("a, b",)), ('sample.stop="\\n"', ("\n",)),
-    ("sample.stop=[not a list", ("[not a list",)), ('sample.ban=["a", "#3"]', ("a", "#3")), ("sample.ban=7", ("7",)),
+    ("sample.stop=[not a list", ("[not a list",)),
+    ('sample.banned_tokens=["a", "#3"]', ("a", "#3")), ("sample.banned_tokens=7", ("7",)),
     ('sample.logit_bias={"the": "2.5"}', {"the": 2.5}), ("sample.logit_bias=a=b=-1", {"a=b": -1.0}),
     ("sample.greedy=t", True),
 ])
@@ -101,7 +102,7 @@ def test_a_spelling_is_taken(setting: str, value: Any) -> None:
     ("train.steps=1,000", "Write it as 1_000"), ("train.learning_rate=0,5", "Write it as 0.5"),
     ("train.minutes=5m", "must be a number above 0"), ("train.steps=0", "of at least 1"),
     ("train.seed=-1", "of at least 0"), (f"train.seed={10**30}", "at most 9,223,372,036,854,775,807"),
-    ("train.until=nan", "must be a number, or none"), ("model.bias=perhaps", "must be true or false"),
+    ("train.target_loss=nan", "must be a number, or none"), ("model.bias=perhaps", "must be true or false"),
     ("model.norm=lyernorm", "must be one of layernorm, rmsnorm, but it is 'lyernorm'. Did you mean 'layernorm'?"),
     ("model.dropout=1", "of at least 0 and below 1"), ("data.validation=1.5", "a share of 0"),
     ("sample.logit_bias=the", 'by token, such as {"the": 2.5}'), ("sample.top_p=0", "above 0 and of at most 1"),
@@ -130,11 +131,11 @@ def test_a_run_with_a_file_of_settings(data: bytes, steps: int, tinylm: Command,
 
 def test_case_40_in_python() -> None:
     for value in ("4", np.int64(4), 4.0, np.float32(4)):
-        chosen = choices(steps=value)["train"]
+        chosen = merge_overrides(steps=value)["train"]
         assert (chosen, type(chosen["steps"])) == ({"steps": 4}, int)
-    assert choices(minutes="0.5", layers=({"train": {"minutes": "4"}},))["train"] == {"minutes": 0.5}
+    assert merge_overrides(minutes="0.5", layers=({"train": {"minutes": "4"}},))["train"] == {"minutes": 0.5}
     with pytest.raises(TinyLMError, match=r"train.steps: must be .*, but it is true"):
-        choices(steps=True)
+        merge_overrides(steps=True)
 
 
 @pytest.mark.parametrize(("data", "said"), [
@@ -161,14 +162,15 @@ def test_settings_in_python_that_have_no_sections(config: Any, tmp_path: Path,
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TinyLMError):
-        choices(layers=(config,))
+        merge_overrides(layers=(config,))
     (tmp_path / "a.toml").write_text("[train]\nsteps = 3")
-    assert choices(layers=("a.toml",))["train"] == {"steps": 3}
+    assert merge_overrides(layers=("a.toml",))["train"] == {"steps": 3}
 
 
 @pytest.mark.parametrize(("flag", "value"), [
     ("--steps", "four"), ("--minutes", "5m"), ("--seed", "-1"), ("--minutes", "0"), ("--epochs", "inf"),
-    ("--steps", str(10**30)), ("--vocab-size", "8k"), ("--until", "low"), ("--tokenizer", "wordy"), ("--device", "gpu"),
+    ("--steps", str(10**30)), ("--vocab-size", "8k"), ("--target-loss", "low"), ("--tokenizer", "wordy"),
+    ("--device", "gpu"),
 ])
 def test_a_flag_is_named(flag: str, value: str, tinylm: Command, tmp_path: Path) -> None:
     found = tinylm("train", "hello", flag, value, "--out", tmp_path / "run")
@@ -213,7 +215,7 @@ def test_case_43_temperature_0_is_greedy_in_commands(lm: library.LanguageModel, 
     likeliest = lm.generate("The ", max_tokens=12, greedy=True)
     told = tinylm("generate", lm.folder, "The ", "--max-tokens", 12, "--temperature", 0, "--json")
     assert told.json["text"] == likeliest
-    chosen = choices(layers=(parse_setting("sample.temperature=0"),))["sample"]
+    chosen = merge_overrides(layers=(parse_setting("sample.temperature=0"),))["sample"]
     assert SampleConfig(**chosen).is_greedy
 
 
@@ -243,14 +245,15 @@ def test_case_44_one_text_stands_for_a_list(lm: library.LanguageModel) -> None:
     stop = free[8:10]
     assert lm.generate("The ", max_tokens=30, seed=3, stop=stop) == free[:free.index(stop)]
     assert lm.generate("The ", max_tokens=30, seed="3", stop=[stop, ""], top_k=None) == free[:free.index(stop)]
-    assert lm.generate("The ", max_tokens=3, force="then") == "the"
-    assert free[0] not in lm.generate("The ", max_tokens=20, seed=3, ban=free[0])
+    assert lm.generate("The ", max_tokens=3, prefix="then") == "the"
+    assert free[0] not in lm.generate("The ", max_tokens=20, seed=3, banned_tokens=free[0])
     assert parse_setting("sample.stop=x") == {"sample": {"stop": ("x",)}}
 
 
 @pytest.mark.parametrize("settings", [
     {"stop": 5.5}, {"stop": b"x"}, {"temperature": "hot"}, {"temperature": -1}, {"top_k": -1}, {"seed": 1.5},
-    {"samples": "two"}, {"samples": 0}, {"samples": True}, {"logprobs": "x"}, {"logit_bias": {"a": None}}, {"ban": {}},
+    {"samples": "two"}, {"samples": 0}, {"samples": True}, {"logprobs": "x"}, {"logit_bias": {"a": None}},
+    {"banned_tokens": {}},
 ])
 def test_what_a_text_cannot_be_written_with(lm: library.LanguageModel, settings: dict[str, Any]) -> None:
     with pytest.raises(TinyLMError, match=next(iter(settings))):
@@ -258,7 +261,7 @@ def test_what_a_text_cannot_be_written_with(lm: library.LanguageModel, settings:
 
 
 def test_what_a_person_types_is_a_list_or_a_text() -> None:
-    assert [typed(text) for text in ('["a"]', "[a", "5", "a,b", '"5"')] == [["a"], "[a", "5", "a,b", "5"]
+    assert [parse_value(text) for text in ('["a"]', "[a", "5", "a,b", '"5"')] == [["a"], "[a", "5", "a,b", "5"]
 
 
 @pytest.mark.parametrize("setting", [

@@ -62,7 +62,7 @@ def test_case_45_texts_in_memory_make_a_model(lm: package.LanguageModel) -> None
 def test_case_45_each_string_is_a_document() -> None:
     planned = package.plan(texts=TEXTS, steps=5, size="0.1M")
     assert "in 40 documents" in planned["notes"][0]
-    assert (planned["config"]["data"]["rows"], planned["config"]["data"]["source"]) == ("packed", "texts in memory")
+    assert (planned["config"]["data"]["packing"], planned["config"]["data"]["source"]) == ("packed", "texts in memory")
     lines = package.plan(texts="one line\nanother line\n" * 40, documents="line", steps=5, size="0.1M")
     assert "in 80 documents" in lines["notes"][0]
     assert "in 1 document;" in package.plan(texts=TEXTS[0], steps=5, size="0.1M")["notes"][0]

@@ -147,7 +147,7 @@ def test_what_can_be_mended_leaves_the_prompt_open(chat: Callable[..., Terminal]
 
 
 def test_ctrl_c_stops_the_text_and_not_the_program(chat: Callable[..., Terminal], book_run: Path) -> None:
-    terminal = chat(book_run, "--max-tokens", 10_000_000, "--ban", "#2", "--seed", 1)
+    terminal = chat(book_run, "--max-tokens", 10_000_000, "--banned-tokens", "#2", "--seed", 1)
     terminal.until(PROMPT)
     terminal.type("The ")
     terminal.until("The ")

@@ -108,7 +108,7 @@ def test_generate_stops_where_it_is_told(tinylm: Command, hello: Path) -> None:
 def test_generate_bans_and_favours_tokens(tinylm: Command, hello: Path) -> None:
     greedy = ("generate", hello, "hello , how is", "--greedy")
     assert tinylm(*greedy).out == "hello , how is your day ?\n"
-    assert "your" not in tinylm(*greedy, "--ban", "your", "--json").json["text"]
+    assert "your" not in tinylm(*greedy, "--banned-tokens", "your", "--json").json["text"]
     assert tinylm(*greedy, "--logit-bias", "#2=1000", "--json").json["stopped_by"] == "eos"
     assert tinylm(*greedy, "--logit-bias", "day=1000", "--max-tokens", 3, "--json").json["text"] == "day day day"
 
@@ -136,10 +136,11 @@ def test_generate_searches_as_it_is_told(tinylm: Command, hello: Path, option: s
     assert told["ids"] == load(hello).complete("how", beams=3, early_stopping=value).ids
 
 
-@pytest.mark.parametrize("storage", ["bf16", "int8"])
-def test_generate_with_fewer_bits(tinylm: Command, hello: Path, storage: str) -> None:
-    told = tinylm("generate", hello, "hello", "--seed", 3, "--storage", storage, "--logprobs", 0, "--json").json
-    expected = load(hello, storage=storage).complete("hello", seed=3, logprobs=0)
+@pytest.mark.parametrize("weight_dtype", ["bf16", "int8"])
+def test_generate_with_fewer_bits(tinylm: Command, hello: Path, weight_dtype: str) -> None:
+    told = tinylm("generate", hello, "hello", "--seed", 3, "--weight-dtype", weight_dtype, "--logprobs", 0,
+                  "--json").json
+    expected = load(hello, weight_dtype=weight_dtype).complete("hello", seed=3, logprobs=0)
     assert [each["logprob"] for each in told["logprobs"]] == [each.logprob for each in expected.logprobs]
     plain = load(hello).complete("hello", seed=3, logprobs=0)
     assert told["logprobs"][0]["logprob"] != plain.logprobs[0].logprob

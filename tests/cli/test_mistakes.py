@@ -82,7 +82,7 @@ def test_a_text_that_cannot_be_used(tinylm: Command, tmp_path: Path, monkeypatch
     ("plan hello --presets x", "Did you mean '--preset'?"),
     ("predict nowhere how", "no such model folder"),
     ("tokenize . how", "not a model folder"),
-    ("generate nowhere how --storage int4", "'int8'"),
+    ("generate nowhere how --weight-dtype int4", "'int8'"),
     ("demo --fast", "there is no option '--fast'"),
 ])
 def test_a_command_that_cannot_be_run(tinylm: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str,
@@ -106,8 +106,9 @@ def test_a_file_of_settings(tinylm: Command, tmp_path: Path, toml: str, fact: st
 
 def test_generate_refuses_settings_that_make_no_sense(tinylm: Command, hello: Path) -> None:
     for option, value in (("--temperature", -1), ("--top-p", 2), ("--max-tokens", -1), ("--samples", 0), ("--seed", -1),
-                          ("--typical-p", 0), ("--ban", "how is"), ("--ban", "#99"), ("--logit-bias", "how"),
-                          ("--logit-bias", "how=much"), ("--logit-bias", "how=inf"), ("--frequency-penalty", "nan")):
+                          ("--typical-p", 0), ("--banned-tokens", "how is"), ("--banned-tokens", "#99"),
+                          ("--logit-bias", "how"), ("--logit-bias", "how=much"), ("--logit-bias", "how=inf"),
+                          ("--frequency-penalty", "nan")):
         assert_one_message(tinylm("generate", hello, "how", option, value))
 
 

@@ -28,7 +28,7 @@ from tinylm.inspection.structure import total_parameters
 RUN = RunConfig(
     model=ModelConfig(vocab_size=12, norm_eps=1e-5, tied_embeddings=True),
     data=DataConfig(tokenizer="char", validation="held-out.txt"),
-    train=TrainConfig(minutes=1.5, until=0.1 + 0.2, learning_rate=1 / 3),
+    train=TrainConfig(minutes=1.5, target_loss=0.1 + 0.2, learning_rate=1 / 3),
     sample=SampleConfig(greedy=True, stop=("\n", "é")),
 )
 
@@ -142,7 +142,7 @@ def test_a_toml_file_that_is_not_there_or_not_text(tmp_path):
 @pytest.mark.parametrize(("setting", "parsed"), [
     ("train.learning_rate=1e-3", {"train": {"learning_rate": 0.001}}),
     ("model.bias=true", {"model": {"bias": True}}),
-    ("train.until=null", {"train": {"until": None}}),
+    ("train.target_loss=null", {"train": {"target_loss": None}}),
     ("data.tokenizer=char", {"data": {"tokenizer": "char"}}),
     (" data.text_field =a=b", {"data": {"text_field": "a=b"}}),
     ('sample.stop=["."]', {"sample": {"stop": (".",)}}),

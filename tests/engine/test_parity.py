@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.family import make_ids, make_model
+from tests.model_strategies import make_ids, make_model
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.engine.engine import Engine
-from tinylm.engine.kv_cache import Stream
-from tinylm.engine.thread_tuner import Pace
+from tinylm.engine.kv_cache import SequenceCache
+from tinylm.engine.thread_tuner import ThreadTuner
 from tinylm.engine.weights import quantised, weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine_decoder import EngineDecoder
@@ -40,7 +40,7 @@ def engine(model: TinyLM, **choices: object) -> Engine:
 
 def at_once(engine: Engine, ids: list[int]) -> np.ndarray:
     """The logits (T, V) of a text read in one call."""
-    return engine.read([Stream(engine.config)] * len(ids), ids, len(ids)).copy()
+    return engine.read([SequenceCache(engine.config)] * len(ids), ids, len(ids)).copy()
 
 
 def by_torch(model: TinyLM, ids: list[int]) -> np.ndarray:
@@ -69,31 +69,31 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     model = make_model(config)
     decoder, reference = EngineDecoder(engine(model), [1, 5]), None
     for _ in range(STEPS):
-        reference = by_torch(model, decoder.view)[-1]
+        reference = by_torch(model, decoder.visible)[-1]
         assert np.abs(decoder.logits - reference).max() < 1e-4
         assert decoder.logits.argmax() == reference.argmax()
         decoder.append(int(decoder.logits.argmax()))
-    assert decoder.forgotten > 0
+    assert decoder.n_dropped > 0
 
 
 @pytest.fixture
 def on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little there is to do, where an engine may have several."""
-    monkeypatch.setattr(Pace, "cores", lambda pace, *_: pace._most)
+    monkeypatch.setattr(ThreadTuner, "cores", lambda tuner, *_: tuner._most)
 
 
 @pytest.mark.usefixtures("on_all_cores")
 @pytest.mark.parametrize("cores", [1, 2, 3])
-@pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("weight_dtype", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("values", SHAPES, ids=str)
-def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], storage: str,
+def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, object], weight_dtype: str,
                                                               cores: int) -> None:
     """One by one, in blocks, beside other texts, on one core, two or three: the same bytes."""
     config = shape(**values)
     model, ids = make_model(config), make_ids(config, 3, 40).tolist()
-    one, several = engine(model, storage=storage, cores=1), engine(model, storage=storage, cores=cores)
+    one, several = (engine(model, weight_dtype=weight_dtype, cores=number) for number in (1, cores))
     expected = [at_once(one, row) for row in ids]
-    streams = [Stream(config) for _ in ids]
+    streams = [SequenceCache(config) for _ in ids]
     several.read([streams[0]] * 7, ids[0][:7], 1)
     several.read([streams[1]] * 3, ids[1][:3], 1)
     for step in range(25):
@@ -104,13 +104,13 @@ def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, 
 
 
 @pytest.mark.usefixtures("on_all_cores")
-@pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
-def test_nor_does_it_for_any_config_depend_on_the_cores(storage: str) -> None:
+@pytest.mark.parametrize("weight_dtype", ["fp32", "bf16", "int8"])
+def test_nor_does_it_for_any_config_depend_on_the_cores(weight_dtype: str) -> None:
     @settings(derandomize=True, deadline=None, max_examples=40)
     @given(config=any_config, cores=st.integers(2, 4))
     def check(config: ModelConfig, cores: int) -> None:
         model, ids = make_model(config), make_ids(config, 1, config.context_length)[0].tolist()
-        one, several = (engine(model, storage=storage, cores=number) for number in (1, cores))
+        one, several = (engine(model, weight_dtype=weight_dtype, cores=number) for number in (1, cores))
         assert np.array_equal(at_once(one, ids), at_once(several, ids), equal_nan=True)
 
     check()
@@ -121,15 +121,15 @@ def of_8_bits(matrix: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(numbers * scales[:, None])
 
 
-@pytest.mark.parametrize(("storage", "rounding"), [("bf16", lambda each: each.bfloat16().float()),
+@pytest.mark.parametrize(("weight_dtype", "rounding"), [("bf16", lambda each: each.bfloat16().float()),
                                                    ("int8", of_8_bits)])
-def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(storage: str, rounding: Rounding) -> None:
+def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(weight_dtype: str, rounding: Rounding) -> None:
     config = shape()
     model, ids = make_model(config), make_ids(config, 1, 50)[0].tolist()
     rounded = TinyLM(config).eval()
     rounded.load_state_dict({name: rounding(each) if each.dim() == 2 and name != "embed.weight" else each
                              for name, each in model.state_dict().items()})
-    assert np.abs(at_once(engine(model, storage=storage), ids) - by_torch(rounded, ids)).max() < 1e-4
+    assert np.abs(at_once(engine(model, weight_dtype=weight_dtype), ids) - by_torch(rounded, ids)).max() < 1e-4
 
 
 def test_8_bits_are_half_a_step_off_at_most() -> None:
@@ -140,14 +140,14 @@ def test_8_bits_are_half_a_step_off_at_most() -> None:
     assert (np.abs(np.delete(numbers, 3, 0)).max(axis=1) == 127).all()
 
 
-@pytest.mark.parametrize("storage", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("weight_dtype", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("number", ["inf", "nan"])
-def test_what_is_not_finite_is_an_error(storage: str, number: str) -> None:
+def test_what_is_not_finite_is_an_error(weight_dtype: str, number: str) -> None:
     model = make_model(shape())
     with torch.no_grad():
         model.out_head.weight[3, 5] = float(number)
     with pytest.raises(TinyLMError, match="computes a number that is not finite"):
-        EngineDecoder(engine(model, storage=storage), [1, 2])
+        EngineDecoder(engine(model, weight_dtype=weight_dtype), [1, 2])
     with torch.no_grad():
         model.out_head.weight[3, 5] = 1.0
         model.layers[0].mlp.down_proj.weight[2, 1] = 3e38

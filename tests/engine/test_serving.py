@@ -12,13 +12,13 @@ import pytest
 import torch
 
 import tinylm
-from tests.family import make_model
+from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.torch_backend import Decoder
+from tinylm.generation.torch_backend import TorchDecoder
 
 WITHOUT_TORCH = """
 import sys
@@ -79,11 +79,11 @@ def test_a_batch_writes_what_is_written_alone(book_run: Path) -> None:
                                                 for prompt in ("The ", "x" * 50, "")]
 
 
-@pytest.mark.parametrize("storage", ["bf16", "int8"])
-def test_weights_of_fewer_bits_predict_and_write(book_run: Path, storage: str) -> None:
+@pytest.mark.parametrize("weight_dtype", ["bf16", "int8"])
+def test_weights_of_fewer_bits_predict_and_write(book_run: Path, weight_dtype: str) -> None:
     """By the engine that keeps them so, in whatever way it is asked."""
-    lm, plain = tinylm.load(book_run, storage=storage), tinylm.load(book_run)
-    engine = Engine(lm.config.model, weights_of(plain.model), storage)
+    lm, plain = tinylm.load(book_run, weight_dtype=weight_dtype), tinylm.load(book_run)
+    engine = Engine(lm.config.model, weights_of(plain.model), weight_dtype)
     ids = lm.tokenizer.encode_prompt("The ")
     assert np.array_equal(lm.read(ids).logits, EngineDecoder(engine, ids).logits)
     told, known = ({each.id: each.probability for each in one.predict("The ", top=5)} for one in (lm, plain))
@@ -94,10 +94,10 @@ def test_weights_of_fewer_bits_predict_and_write(book_run: Path, storage: str) -
     assert other == lm.complete("It", max_tokens=40, seed=2)
 
 
-def test_a_storage_that_is_none_or_not_to_be_had_is_refused(book_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(TinyLMError, match=r"storage: there is no storage 'int4'\. Did you mean 'int8'\?"):
-        tinylm.load(book_run, storage="int4")
-    lm = tinylm.load(book_run, storage="int8")
+def test_a_weight_dtype_that_is_none_or_not_to_be_had_is_refused(book_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(TinyLMError, match=r"weight_dtype: there is no weight dtype 'int4'\. Did you mean 'int8'\?"):
+        tinylm.load(book_run, weight_dtype="int4")
+    lm = tinylm.load(book_run, weight_dtype="int8")
     with torch.no_grad():
         lm.model.out_head.weight.zero_()
     with pytest.raises(TinyLMError, match="only the compiled engine keeps weights as int8"):
@@ -105,7 +105,7 @@ def test_a_storage_that_is_none_or_not_to_be_had_is_refused(book_run: Path, tmp_
     tinylm.train("hello", preset="notebook", steps=1, quiet=True, out=tmp_path / "run",
                  config={"model": {"causal": False}})
     with pytest.raises(TinyLMError, match="only the compiled engine keeps weights as bf16"):
-        tinylm.load(tmp_path / "run", storage="bf16")
+        tinylm.load(tmp_path / "run", weight_dtype="bf16")
 
 
 @pytest.mark.parametrize("length", [127, 128, 300])
@@ -113,5 +113,5 @@ def test_a_first_prompt_may_be_longer_than_a_block(length: int) -> None:
     """Its first call asks for no logits at all."""
     model = make_model(ModelConfig(vocab_size=9, d_model=16, n_layers=1, n_heads=2, context_length=400))
     ids = [1, *[4] * length]
-    expected = Decoder(model, ids).logits
+    expected = TorchDecoder(model, ids).logits
     np.testing.assert_allclose(EngineDecoder(Engine(model.config, weights_of(model)), ids).logits, expected, atol=1e-4)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .nursery import Nursery
+from .prefork import Prefork
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where flushing costs nothing."""
@@ -46,11 +46,11 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+def prefork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefork]:
     if not hasattr(os, "fork"):
         pytest.skip("needs a system with fork and signals")
-    with Nursery(tmp_path_factory.mktemp("said")) as nursery:
-        yield nursery
+    with Prefork(tmp_path_factory.mktemp("said")) as prefork:
+        yield prefork
 
 
 @pytest.fixture(scope="session")
@@ -65,10 +65,10 @@ def poem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Undisturbed:
     """A run that was left alone, for those that were not to be held against."""
 
-    def __init__(self, nursery: Nursery, poem: Path, folder: Path) -> None:
+    def __init__(self, prefork: Prefork, poem: Path, folder: Path) -> None:
         self.poem = poem
         began = time.perf_counter()
-        code, said = nursery.run("command", *self.fresh(folder))
+        code, said = prefork.run("command", *self.fresh(folder))
         assert code == 0, said
         self.seconds = time.perf_counter() - began
         self.digests = digests(folder)
@@ -83,8 +83,8 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(nursery: Nursery, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    return Undisturbed(nursery, poem, tmp_path_factory.mktemp("undisturbed") / "run")
+def undisturbed(prefork: Prefork, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    return Undisturbed(prefork, poem, tmp_path_factory.mktemp("undisturbed") / "run")
 
 
 def digests(run: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .nursery import Child
+from .prefork import Child
 
 CHANGES = ["open", "openat", "creat", "write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat",
            "renameat2", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "link", "linkat", "truncate", "ftruncate",

@@ -13,7 +13,7 @@ import pytest
 from tinylm.training.checkpoint import Checkpoints
 
 from .conftest import Undisturbed, assert_sound, digests, needs_fork
-from .nursery import Nursery, same, state
+from .prefork import Prefork, same, state
 from .strace import CHANGES, count_calls, inject, needs_strace, run_under_strace
 
 pytestmark = needs_fork
@@ -22,8 +22,8 @@ pytestmark = needs_fork
 def assert_holds(folder: Path, steps: set[int], next_step: int) -> None:
     """One of these steps, to the bit, and nobody is told of damage; the next save works and tidies up."""
     checkpoints = Checkpoints(folder)
-    loaded, remarks = checkpoints.load()
-    assert remarks == []
+    loaded, warnings = checkpoints.load()
+    assert warnings == []
     assert loaded.numbers["step"] in steps
     assert same(loaded, state(loaded.numbers["step"], loaded.numbers["size"]))
     checkpoints.save(state(next_step))
@@ -41,18 +41,18 @@ def saved(memory: Path) -> Path:
 
 @needs_strace
 @pytest.mark.parametrize("calls", [CHANGES, pytest.param(None, marks=pytest.mark.full)], ids=["changes", "all"])
-def test_a_save_survives_a_kill_at_every_system_call(nursery: Nursery, saved: Path, memory: Path,
+def test_a_save_survives_a_kill_at_every_system_call(prefork: Prefork, saved: Path, memory: Path,
                                                       calls: list[str] | None) -> None:
     """R5."""
     folder = shutil.copytree(saved, memory / "whole")
-    counts = count_calls(nursery.start("save", folder, 3, stopped=True), memory / "log", calls)
+    counts = count_calls(prefork.start("save", folder, 3, stopped=True), memory / "log", calls)
     assert counts["fsync"] >= 7  # four files, the manifest, two folders
     counts.pop("exit_group", None)
     survived: Counter[int] = Counter()
     for call, often in counts.items():
         for number in range(1, often + 1):
             folder = shutil.copytree(saved, memory / "killed")
-            child = nursery.start("save", folder, 3, stopped=True)
+            child = prefork.start("save", folder, 3, stopped=True)
             code = run_under_strace(child, *inject(call, number, "signal=KILL"))
             assert code == -9, (call, number, child.said)
             survived[max(int(path.name[-1]) for path in folder.glob("0*"))] += 1
@@ -63,23 +63,23 @@ def test_a_save_survives_a_kill_at_every_system_call(nursery: Nursery, saved: Pa
 
 
 @pytest.mark.parametrize("kills", [100, pytest.param(1000, marks=pytest.mark.full)])
-def test_a_save_survives_a_kill_at_any_moment(nursery: Nursery, saved: Path, kills: int) -> None:
+def test_a_save_survives_a_kill_at_any_moment(prefork: Prefork, saved: Path, kills: int) -> None:
     """R5. What a save returned from is never lost."""
     draw = random.Random(kills)
     for _ in range(kills):
-        child = nursery.start("save_for_ever", saved, 20_000)
+        child = prefork.start("save_for_ever", saved, 20_000)
         time.sleep(draw.uniform(0, 0.04))
         child.kill()
         done = [int(line) for line in child.said.split()]
-        loaded, remarks = Checkpoints(saved).load()
-        assert remarks == []
+        loaded, warnings = Checkpoints(saved).load()
+        assert warnings == []
         assert same(loaded, state(loaded.numbers["step"], loaded.numbers["size"]))
         assert not done or loaded.numbers["step"] in (done[-1], done[-1] + 1)
     assert_holds(saved, {loaded.numbers["step"]}, next_step=loaded.numbers["step"] + 1)
 
 
 @pytest.mark.parametrize("kills", [10, pytest.param(60, marks=pytest.mark.full)])
-def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(nursery: Nursery, undisturbed: Undisturbed,
+def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(prefork: Prefork, undisturbed: Undisturbed,
                                                                           tmp_path: Path, kills: int) -> None:
     """R1: the weights, the moments and the records, to the byte."""
     draw, run, lives = random.Random(kills), 0, 0
@@ -88,7 +88,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(nurser
         code = -9
         while code != 0:
             lives += out.exists()
-            child = nursery.start("command", *undisturbed.again(out))
+            child = prefork.start("command", *undisturbed.again(out))
             if kills > 0:
                 time.sleep(draw.uniform(0, undisturbed.seconds))
                 child.signal(9)

@@ -13,7 +13,7 @@ import pytest
 from tinylm.training.checkpoint import Checkpoints
 
 from .conftest import Undisturbed, assert_sound, digests, needs_fork, only_message
-from .nursery import Child, Nursery
+from .prefork import Child, Prefork
 from .strace import let_go_under_strace, needs_strace
 
 pytestmark = needs_fork
@@ -34,20 +34,20 @@ def wait_until(true) -> None:
 
 
 @pytest.fixture(scope="module")
-def stopped(nursery: Nursery, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stopped(prefork: Prefork, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A long run that has been killed. Not to be changed: copy it."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
-    child = nursery.start("command", *undisturbed.fresh(folder, "--steps", "100000"))
+    child = prefork.start("command", *undisturbed.fresh(folder, "--steps", "100000"))
     wait_until(lambda: steps_of(folder) >= 5)
     child.kill()
     return folder
 
 
-def one_wins(nursery: Nursery, out: Path, *children: Child) -> None:
+def one_wins(prefork: Prefork, out: Path, *children: Child) -> None:
     """All but one are told; that one is training, and goes on with it."""
     left = list(children)
     while len(left) > 1:
-        loser, code = nursery.first_to_end(*left)
+        loser, code = prefork.first_to_end(*left)
         assert code == 2, loser.said
         assert any(words in only_message(loser.said) for words in REFUSALS), loser.said
         left.remove(loser)
@@ -66,47 +66,47 @@ def times(fast: int, full: int) -> pytest.MarkDecorator:
 
 
 @times(3, 50)
-def test_two_new_runs(nursery: Nursery, undisturbed: Undisturbed, memory: Path, times: range) -> None:
+def test_two_new_runs(prefork: Prefork, undisturbed: Undisturbed, memory: Path, times: range) -> None:
     """R13."""
     for number in times:
         out = memory / str(number)
         arguments = undisturbed.fresh(out, "--steps", "100000")
-        one_wins(nursery, out, nursery.start("command", *arguments), nursery.start("command", *arguments))
+        one_wins(prefork, out, prefork.start("command", *arguments), prefork.start("command", *arguments))
         assert not Path(f"{out}.old").exists()
 
 
 @times(14, 100)
-def test_two_that_go_on(nursery: Nursery, stopped: Path, memory: Path, times: range) -> None:
+def test_two_that_go_on(prefork: Prefork, stopped: Path, memory: Path, times: range) -> None:
     """R13. It is also a lock that was left by SIGKILL that they go on with."""
     for number in times:
         out = shutil.copytree(stopped, memory / str(number))
         arguments = ["train", "--resume", "--out", str(out)]
-        one_wins(nursery, out, nursery.start("command", *arguments), nursery.start("command", *arguments))
+        one_wins(prefork, out, prefork.start("command", *arguments), prefork.start("command", *arguments))
 
 
 @times(3, 47)
-def test_two_that_replace_a_model(nursery: Nursery, undisturbed: Undisturbed, stopped: Path, memory: Path,
+def test_two_that_replace_a_model(prefork: Prefork, undisturbed: Undisturbed, stopped: Path, memory: Path,
                                   times: range) -> None:
     """R13. The model that was there is kept."""
     for number in times:
         out = shutil.copytree(stopped, memory / str(number) / "run")
         arguments = undisturbed.fresh(out, "--steps", "100000", "--force")
-        one_wins(nursery, out, nursery.start("command", *arguments), nursery.start("command", *arguments))
+        one_wins(prefork, out, prefork.start("command", *arguments), prefork.start("command", *arguments))
         old, _ = Checkpoints(out.with_name("run.old") / "checkpoints").load()
         assert old.numbers["step"] == steps_of(stopped)
 
 
-def test_a_run_that_goes_on_is_not_replaced(nursery: Nursery, undisturbed: Undisturbed, stopped: Path,
+def test_a_run_that_goes_on_is_not_replaced(prefork: Prefork, undisturbed: Undisturbed, stopped: Path,
                                             memory: Path) -> None:
     """R13, and once its process is killed it can be."""
     out = shutil.copytree(stopped, memory / "run")
-    running = nursery.start("command", "train", "--resume", "--out", str(out))
+    running = prefork.start("command", "train", "--resume", "--out", str(out))
     wait_until(lambda: steps_of(out) > steps_of(stopped))
-    code, said = nursery.run("command", *undisturbed.fresh(out, "--force"))
+    code, said = prefork.run("command", *undisturbed.fresh(out, "--force"))
     assert code == 2
     assert REFUSALS[0] in only_message(said)
     running.kill()
-    code, said = nursery.run("command", *undisturbed.fresh(out, "--force"))
+    code, said = prefork.run("command", *undisturbed.fresh(out, "--force"))
     assert code == 0, said
     assert digests(out) == undisturbed.digests
     assert_sound(out / "checkpoints")
@@ -114,16 +114,16 @@ def test_a_run_that_goes_on_is_not_replaced(nursery: Nursery, undisturbed: Undis
 
 @needs_strace
 @pytest.mark.parametrize("force", [(), ("--force",)])
-def test_they_come_together_at_the_very_rename(nursery: Nursery, undisturbed: Undisturbed, stopped: Path, memory: Path,
+def test_they_come_together_at_the_very_rename(prefork: Prefork, undisturbed: Undisturbed, stopped: Path, memory: Path,
                                                force: tuple[str, ...]) -> None:
     """R13, with each rename of both held up, so that both have looked before either acts."""
     out = memory / "run"
     if force:
         shutil.copytree(stopped, out)
     arguments = undisturbed.fresh(out, "--steps", "100000", *force)
-    children = [nursery.start("command", *arguments, stopped=True) for _ in range(2)]
+    children = [prefork.start("command", *arguments, stopped=True) for _ in range(2)]
     tracers = [let_go_under_strace(child, "-o", os.devnull, "-e", "trace=?rename,?renameat2",
                                    "-e", "inject=?rename,?renameat2:delay_enter=300000") for child in children]
-    one_wins(nursery, out, *children)
+    one_wins(prefork, out, *children)
     for tracer in tracers:
         tracer.communicate()

@@ -15,7 +15,7 @@ import pytest
 from tinylm.training.checkpoint import Checkpoints
 
 from .conftest import needs_fork, needs_mount
-from .nursery import Child, Nursery, same, state
+from .prefork import Child, Prefork, same, state
 
 pytestmark = [needs_fork, needs_mount]
 
@@ -46,7 +46,7 @@ def photograph(image: Path, child: Child) -> bytes:
 
 
 @pytest.mark.parametrize("cuts", [40, pytest.param(300, marks=pytest.mark.full)])
-def test_a_save_survives_a_power_cut(nursery: Nursery, memory: Path, tmp_path: Path, cuts: int) -> None:
+def test_a_save_survives_a_power_cut(prefork: Prefork, memory: Path, tmp_path: Path, cuts: int) -> None:
     """R5. What a save returned from is on the disk."""
     image = memory / "disk.img"
     with open(image, "wb") as file:
@@ -55,7 +55,7 @@ def test_a_save_survives_a_power_cut(nursery: Nursery, memory: Path, tmp_path: P
     draw, seen = random.Random(cuts), set()
     with mounted(image, tmp_path / "disk") as place:
         Checkpoints(place / "checkpoints").save(state(1))
-        child = nursery.start("save_for_ever", place / "checkpoints", 20_000)
+        child = prefork.start("save_for_ever", place / "checkpoints", 20_000)
         try:
             for cut in range(cuts):
                 time.sleep(draw.uniform(0, 0.05))
@@ -63,8 +63,8 @@ def test_a_save_survives_a_power_cut(nursery: Nursery, memory: Path, tmp_path: P
                 copy = memory / f"{cut}.img"
                 copy.write_bytes(photograph(image, child))
                 with mounted(copy, tmp_path / "copy") as restored:
-                    loaded, remarks = Checkpoints(restored / "checkpoints").load()
-                    assert remarks == []
+                    loaded, warnings = Checkpoints(restored / "checkpoints").load()
+                    assert warnings == []
                     assert same(loaded, state(loaded.numbers["step"], loaded.numbers["size"]))
                     assert loaded.numbers["step"] >= max(done, default=1)
                     seen.add((len(done), loaded.numbers["step"]))

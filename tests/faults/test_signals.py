@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Undisturbed, digests, needs_fork
-from .nursery import Child, Nursery
+from .prefork import Child, Prefork
 
 pytestmark = needs_fork
 
@@ -32,21 +32,21 @@ def wait_soon(child: Child) -> tuple[int, float]:
     return code, taken
 
 
-def assert_ends_alike(nursery: Nursery, undisturbed: Undisturbed, out: Path) -> None:
-    code, said = nursery.run("command", *undisturbed.again(out))
+def assert_ends_alike(prefork: Prefork, undisturbed: Undisturbed, out: Path) -> None:
+    code, said = prefork.run("command", *undisturbed.again(out))
     assert code == 0, said
     assert digests(out) == undisturbed.digests
 
 
 @pytest.mark.parametrize("moments", [20, pytest.param(100, marks=pytest.mark.full)])
-def test_a_run_that_is_stopped_can_be_gone_on_with(nursery: Nursery, undisturbed: Undisturbed, tmp_path: Path,
+def test_a_run_that_is_stopped_can_be_gone_on_with(prefork: Prefork, undisturbed: Undisturbed, tmp_path: Path,
                                                    moments: int) -> None:
     """R9 and R1. A run stopped before its folder is there leaves nothing."""
     draw, longest, ends = random.Random(moments), 0.0, []
     out = tmp_path / "run"
     for number in range(moments):
         fresh, asked = not out.exists(), signal.SIGTERM if number % 3 == 2 else signal.SIGINT
-        child = nursery.start("command", *undisturbed.again(out))
+        child = prefork.start("command", *undisturbed.again(out))
         time.sleep(draw.uniform(0, undisturbed.seconds))
         child.signal(asked)
         code, taken = wait_soon(child)
@@ -56,7 +56,7 @@ def test_a_run_that_is_stopped_can_be_gone_on_with(nursery: Nursery, undisturbed
         assert code in (0, 130), child.said
         assert fresh or out.exists()
         if code == 0 or number == moments - 1:
-            assert_ends_alike(nursery, undisturbed, out)
+            assert_ends_alike(prefork, undisturbed, out)
             out = tmp_path / f"run{number}"
         assert not list(tmp_path.glob(".run*"))
     assert (True, "SIGINT", 130) in ends
@@ -64,13 +64,13 @@ def test_a_run_that_is_stopped_can_be_gone_on_with(nursery: Nursery, undisturbed
 
 
 @pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.full)])
-def test_a_second_ctrl_c_leaves_at_once(nursery: Nursery, undisturbed: Undisturbed, tmp_path: Path,
+def test_a_second_ctrl_c_leaves_at_once(prefork: Prefork, undisturbed: Undisturbed, tmp_path: Path,
                                         moments: int) -> None:
     """R9."""
     draw, longest = random.Random(moments), 0.0
     for number in range(moments):
         out = tmp_path / f"run{number}"
-        child = nursery.start("command", *undisturbed.fresh(out))
+        child = prefork.start("command", *undisturbed.fresh(out))
         time.sleep(draw.uniform(0, undisturbed.seconds))
         child.signal(signal.SIGINT)
         time.sleep(draw.uniform(0, 0.2))
@@ -79,7 +79,7 @@ def test_a_second_ctrl_c_leaves_at_once(nursery: Nursery, undisturbed: Undisturb
         longest = max(longest, taken)
         assert "Traceback" not in child.said, child.said
         assert code in (0, 130), child.said
-        assert_ends_alike(nursery, undisturbed, out)
+        assert_ends_alike(prefork, undisturbed, out)
     print(f"left after at most {longest:.2f} s")
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import tinylm
-from tests.generation.twins import TOKENIZERS, llama_of, make_lm
-from tinylm.engine.kv_cache import Stream
+from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
-from tinylm.generation.torch_backend import TorchReader
+from tinylm.generation.torch_backend import TorchBackend
 from tinylm.model.threads import torch_threads
 
 LONG = {"context_length": 64}
@@ -93,12 +93,12 @@ def test_with_enough_beams_the_likeliest_text_of_all_is_found() -> None:
 def test_the_engine_and_torch_find_the_same_past_the_end_of_the_context(length: int) -> None:
     lm = make_lm("char", 2.0)
     other = tinylm.LanguageModel(lm.config, lm.tokenizer, make_lm("char", 2.0).model)
-    assert isinstance(other._reader(), TorchReader)
-    values = {"beams": 3, "max_tokens": 40, "ban": ("#2",)}
+    assert isinstance(other._backend(), TorchBackend)
+    values = {"beams": 3, "max_tokens": 40, "banned_tokens": ("#2",)}
     ours, theirs = (each.complete("a" * length, **values) for each in (lm, other))
     assert ours.ids == theirs.ids
     assert ours.score == pytest.approx(theirs.score, abs=1e-4)
-    assert ours.forgotten > 0
+    assert ours.n_dropped > 0
     assert len(ours.ids) == 40
 
 
@@ -106,9 +106,9 @@ def test_bans_bias_and_forced_tokens_hold() -> None:
     lm = MODELS["word", 1.0]
     free = lm.complete("the", beams=3, max_tokens=6)
     banned = f"#{free.ids[0]}"
-    assert free.ids[0] not in lm.complete("the", beams=3, max_tokens=6, ban=(banned,)).ids
+    assert free.ids[0] not in lm.complete("the", beams=3, max_tokens=6, banned_tokens=(banned,)).ids
     assert set(lm.complete("the", beams=3, max_tokens=6, logit_bias={"#7": 1000}).ids) == {7}
-    forced = lm.complete("the", beams=3, max_tokens=6, force=("cat", "dog"), ban=("cat",))
+    forced = lm.complete("the", beams=3, max_tokens=6, prefix=("cat", "dog"), banned_tokens=("cat",))
     assert forced.text.startswith("cat dog ")
     assert "cat" not in forced.text[3:]
     assert lm.complete("the", beams=3, max_tokens=0).ids == []
@@ -117,7 +117,7 @@ def test_bans_bias_and_forced_tokens_hold() -> None:
 
 @pytest.mark.parametrize(("values", "says"), [
     ({"repetition_penalty": 1.1}, "sample.repetition_penalty: a beam search has no penalties"),
-    ({"ban": tuple(f"#{id}" for id in range(TOKENIZERS["word"].vocab_size))}, "every token is banned"),
+    ({"banned_tokens": tuple(f"#{id}" for id in range(TOKENIZERS["word"].vocab_size))}, "every token is banned"),
     ({"samples": 3}, "a search with 2 beams finds no 3 texts"),
     ({"beams": 0}, "sample.beams"), ({"overflow": "error"}, "the prompt has"),
 ])
@@ -132,15 +132,15 @@ def test_a_copy_of_a_stream_goes_on_by_itself() -> None:
     lm = make_lm("char", context_length=1200)
     engine, ids = lm._engine, np.random.default_rng(0).integers(3, 30, 700).tolist()
     for length in (0, 1, 16, 511, 512, 513, 700):
-        stream = Stream(engine.config)
+        stream = SequenceCache(engine.config)
         if length:
             engine.read([stream] * length, ids[:length], 0)
         twin = stream.copy()
         engine.read([twin] * 3, [5, 6, 7], 1)
         expected = engine.read([stream] * 3, [8, 9, 4], 3).copy()
-        fresh = Stream(engine.config)
+        fresh = SequenceCache(engine.config)
         assert np.array_equal(engine.read([fresh] * (length + 3), [*ids[:length], 8, 9, 4], 3), expected)
-        again = Stream(engine.config)
+        again = SequenceCache(engine.config)
         engine.read([again] * (length + 3), [*ids[:length], 5, 6, 7], 1)
         assert np.array_equal(engine.read([twin], [8], 1).copy(), engine.read([again], [8], 1))
 

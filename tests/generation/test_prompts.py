@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinylm
-from tests.generation.twins import TOKENIZERS, make_lm
+from tests.generation.hf_reference import TOKENIZERS, make_lm
 from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 
@@ -62,25 +62,25 @@ def test_t4_a_prompt_that_spells_a_control_token_is_text(prompt: str, kind: str)
 
 def test_t4_nor_does_a_text_that_is_banned_forced_or_stopped_at() -> None:
     lm = MODELS["bpe"]
-    forced = lm.complete("the", force=("<eos>",), max_tokens=5, seed=0)
+    forced = lm.complete("the", prefix=("<eos>",), max_tokens=5, seed=0)
     assert forced.text == "<eos>"
     assert 2 not in forced.ids
-    assert lm.complete("the", force=("a<eos>b",), stop=("<eos>",), max_tokens=20, seed=0).text == "a"
+    assert lm.complete("the", prefix=("a<eos>b",), stop=("<eos>",), max_tokens=20, seed=0).text == "a"
     with pytest.raises(TinyLMError, match="'<eos>' is 5 tokens"):
-        lm.complete("the", ban=("<eos>",))
+        lm.complete("the", banned_tokens=("<eos>",))
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_a_text_begins_as_it_is_told(kind: str) -> None:
     lm = MODELS[kind]
-    free = lm.complete("the", force=("cat", "#5"), max_tokens=9, seed=0)
+    free = lm.complete("the", prefix=("cat", "#5"), max_tokens=9, seed=0)
     ids = [*lm.tokenizer.encode_text("cat"), 5]
     assert free.ids[:len(ids)] == ids
-    assert free == lm.complete(["the"], force=("cat", "#5"), max_tokens=9, seed=0)[0]
-    assert lm.complete("the", force=("cat",), max_tokens=1, seed=0).ids == ids[:1]
-    assert lm.complete("the", force=("cat", "#2", "#5"), seed=0).ids == [*ids[:-1], 2]
+    assert free == lm.complete(["the"], prefix=("cat", "#5"), max_tokens=9, seed=0)[0]
+    assert lm.complete("the", prefix=("cat",), max_tokens=1, seed=0).ids == ids[:1]
+    assert lm.complete("the", prefix=("cat", "#2", "#5"), seed=0).ids == [*ids[:-1], 2]
     with pytest.raises(TinyLMError, match="there is no token #9999"):
-        lm.complete("the", force=("#9999",))
+        lm.complete("the", prefix=("#9999",))
 
 
 def test_a_prompt_longer_than_the_model_sees_is_refused_if_asked() -> None:
@@ -89,9 +89,9 @@ def test_a_prompt_longer_than_the_model_sees_is_refused_if_asked() -> None:
         lm.complete("a" * 50, overflow="error")
     with pytest.raises(TinyLMError, match="the prompt has 51 tokens"):
         lm.complete(["a", "a" * 50], overflow="error")
-    whole = lm.complete("a" * 20, overflow="error", ban=("#2",))
-    assert (len(whole.ids), whole.stopped_by, whole.forgotten) == (4, "length", 0)
-    assert lm.complete("a" * 50, max_tokens=1).forgotten > 0
+    whole = lm.complete("a" * 20, overflow="error", banned_tokens=("#2",))
+    assert (len(whole.ids), whole.stopped_by, whole.n_dropped) == (4, "length", 0)
+    assert lm.complete("a" * 50, max_tokens=1).n_dropped > 0
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from tests import family
+from tests import model_strategies
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
 
@@ -20,14 +20,14 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def randomise() -> Callable[..., None]:
-    return family.randomise
+    return model_strategies.randomise
 
 
 @pytest.fixture(scope="session")
 def make_model() -> Callable[..., TinyLM]:
-    return family.make_model
+    return model_strategies.make_model
 
 
 @pytest.fixture(scope="session")
 def make_ids() -> Callable[..., torch.Tensor]:
-    return family.make_ids
+    return model_strategies.make_ids

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinylm.planning import forecast
 from tinylm.runs.prepare import plan
-from tinylm.system.memory import peak_so_far
+from tinylm.system.memory import peak_memory_bytes
 
 SMALL = {"vocab_size": 300, "context_length": 64, "d_model": 32, "n_layers": 2, "n_heads": 2}
 CONFIGURATIONS = {
@@ -19,7 +19,7 @@ CONFIGURATIONS = {
     "a large vocabulary": ({**SMALL, "vocab_size": 10_000}, {"batch_size": 8}),
     "many rows": ({**SMALL, "mlp": "relu"}, {"batch_size": 192}),
     "dropout and a long context": ({**SMALL, "dropout": 0.1, "context_length": 256}, {"batch_size": 8}),
-    "accumulation": ({**SMALL, "vocab_size": 8_000}, {"batch_size": 32, "accumulation": 2}),
+    "accumulation": ({**SMALL, "vocab_size": 8_000}, {"batch_size": 32, "gradient_accumulation": 2}),
     "wide, Muon": ({**SMALL, "d_model": 384, "n_layers": 3}, {"batch_size": 1}),
     "wide, AdamW": ({**SMALL, "d_model": 384, "n_layers": 3}, {"batch_size": 1, "optimizer": "adamw"}),
     "GPT-2": ({**SMALL, "d_model": 64, "n_layers": 3, "mlp": "gelu", "norm": "layernorm", "positions": "learned",
@@ -34,27 +34,27 @@ import psutil, torch
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import Backward, choose_compute, loss_of
+from tinylm.training.backend import TrainingBackend, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.optimizer import make_optimizers
-from tinylm.planning.throughput import smallest, warm_up
+from tinylm.planning.throughput import smallest_model, warm_up
 from tinylm.training.step import train_step
 
 JUDGED = 1024
 
 def work(model, train):
-    warm_up(smallest({}), torch.device("cpu"))
+    warm_up(smallest_model({}), torch.device("cpu"))
     cpu, config, settings = torch.device("cpu"), ModelConfig(**model), TrainConfig(**train)
     foretold = psutil.Process().memory_info().rss + needed_bytes(config, settings, JUDGED, cpu)
     compute = choose_compute(config, cpu, flops=1e12, precision=settings.precision)
     torch.set_num_threads(1)
     network = TinyLM(config)
     optimizers = make_optimizers(network, settings, compute)
-    path, judging = Backward(network, compute), loss_of(network, compute)
+    path, judging = TrainingBackend(network, compute), loss_of(network, compute)
     shape = (train["batch_size"], model["context_length"])
     for step in range(2):
-        batches = [(torch.zeros(shape, dtype=torch.int64),) * 2 for _ in range(train.get("accumulation", 1))]
-        train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backward=path)
+        batches = [(torch.zeros(shape, dtype=torch.int64),) * 2 for _ in range(train.get("gradient_accumulation", 1))]
+        train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backend=path)
         best = [parameter.detach().clone() for parameter in network.parameters()]
         rows = torch.zeros((JUDGED // shape[1], shape[1]), dtype=torch.int64).numpy()
         evaluate(network, [(rows, rows)], loss_of=judging)
@@ -82,7 +82,7 @@ def test_a_plan_of_minutes_fills_the_minutes():
     foretold = plan("hello", size="0.1M", minutes=1)["forecast"]
     assert foretold["seconds"] == 60
     assert foretold["tokens"] > foretold["steps"] > 1
-    assert foretold["peak_memory_bytes"] >= peak_so_far() / 2
+    assert foretold["peak_memory_bytes"] >= peak_memory_bytes() / 2
 
 
 def test_a_plan_of_more_steps_takes_longer():

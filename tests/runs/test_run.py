@@ -7,14 +7,14 @@ import time
 import pytest
 
 import tinylm
-from tinylm.config.overrides import choices
+from tinylm.config.overrides import merge_overrides
 from tinylm.errors import TinyLMError
 
 SMALL = {"model": {"context_length": 32}}
 
 
 def test_later_choices_win_and_one_horizon_replaces_another():
-    chosen = choices(preset_name="notebook", layers=({"train": {"epochs": 3}}, {"model": {"d_model": 8}}), steps=5)
+    chosen = merge_overrides(preset_name="notebook", layers=({"train": {"epochs": 3}}, {"model": {"d_model": 8}}), steps=5)
     assert chosen["train"]["steps"] == 5
     assert "epochs" not in chosen["train"]
     assert chosen["model"]["d_model"] == 8
@@ -57,7 +57,7 @@ def test_minutes_are_kept(book, tmp_path):
 
 
 def test_training_stops_at_a_loss(book, tmp_path):
-    lm = tinylm.train(book, size="0.1M", tokenizer="char", steps=200, until=3.9, out=tmp_path / "run", quiet=True,
+    lm = tinylm.train(book, size="0.1M", tokenizer="char", steps=200, target_loss=3.9, out=tmp_path / "run", quiet=True,
                       config={**SMALL, "train": {"evaluate_every": 2}})
     finished = json.loads((lm.folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert finished["reason"] == "until"
@@ -69,7 +69,7 @@ def test_documents_are_packed_and_their_ends_learned(tmp_path):
     path.write_text("\n".join(f"{a}{b}" for a in "abcdefgh" for b in ("nna", "rno", "lex")) + "\n")
     lm = tinylm.train(path, documents="line", tokenizer="char", size="0.1M", steps=60, out=tmp_path / "run", quiet=True,
                       config=SMALL)
-    assert lm.config.data.rows == "packed"
+    assert lm.config.data.packing == "packed"
     completion = lm.complete("ca", greedy=True)
     assert completion.stopped_by == "eos"
 

@@ -54,7 +54,7 @@ def test_what_was_said_counts():
 def test_tokens_are_named_by_text_or_number():
     assert token_id("you", WORDS, "") == WORDS.encode_text("you")[0]
     assert token_id("#2", WORDS, "") == 2
-    bias = bias_of(SampleConfig(ban=("you", "#2"), logit_bias={"fine": 1.5, "#2": 3.0}), WORDS)
+    bias = bias_of(SampleConfig(banned_tokens=("you", "#2"), logit_bias={"fine": 1.5, "#2": 3.0}), WORDS)
     assert bias[2] == bias[WORDS.encode_text("you")[0]] == -np.inf
     assert bias[WORDS.encode_text("fine")[0]] == 1.5
     assert np.count_nonzero(bias) == 3
@@ -65,7 +65,7 @@ def test_tokens_are_named_by_text_or_number():
 ])
 def test_what_is_not_one_token_is_said(token, says):
     with pytest.raises(TinyLMError, match=says):
-        bias_of(SampleConfig(ban=(token,)), WORDS)
+        bias_of(SampleConfig(banned_tokens=(token,)), WORDS)
 
 
 def test_everything_banned_is_said():

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import tinylm
-from tests.family import make_model, randomise
+from tests.model_strategies import make_model, randomise
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.tokenizer import Tokenizer

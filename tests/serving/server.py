@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from .nursery import Child
+from .prefork import Child
 
 PATIENCE = 60.0
 """Seconds for what takes a moment: a bound against hanging."""

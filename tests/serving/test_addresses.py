@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from .nursery import Child
+from .prefork import Child
 from .server import until
 
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2", "127.1", "127.0.1", "2130706433", "0x7f000001",

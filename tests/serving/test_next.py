@@ -50,8 +50,8 @@ def test_what_cannot_be_is_named(server: Server, fields: dict[str, Any], param: 
 
 def test_weights_of_fewer_bits_are_served_if_asked_for(runs: Path) -> None:
     folder = runs / "characters"
-    exact, rough = (tinylm.load(folder, storage=storage).predict("a", top=5) for storage in ("fp32", "int8"))
-    with Server(folder, "--storage", "int8") as server:
+    exact, rough = (tinylm.load(folder, weight_dtype=dtype).predict("a", top=5) for dtype in ("fp32", "int8"))
+    with Server(folder, "--weight-dtype", "int8") as server:
         told = server.ask("/v1/next", {"model": server.model, "prompt": "a", "top": 5}).json["next"]
     probabilities = [each["probability"] for each in told]
     assert probabilities == pytest.approx([each.probability for each in rough], rel=1e-5)

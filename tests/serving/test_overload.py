@@ -124,7 +124,7 @@ def assert_survives(server: Server, seconds: float, most: float) -> None:
 
 
 def test_two_hundred_slow_clients_for_three_seconds(server: Server) -> None:
-    """A bound against hanging: how quick it is, the benchmark says, and the long lane."""
+    """A bound against hanging: how quick it is, the benchmark says, and the slow tests."""
     assert_survives(server, 3, most=10)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.text.near import NearCharacters, NearLineEnds, NearWords, named
+from tinylm.text.near import NearCharacters, NearLineEnds, NearWords, describe_characters
 
 LATIN = "abcdefghijklmnopqrstuvwxyz \n."
 TAKEN = {
@@ -106,4 +106,4 @@ def test_bytes_have_plain_line_ends() -> None:
     ("ａ", "'ａ' (U+FF41)"), ("😀", "'😀'"), ("а", "'а' (U+0430)"), ("how", "'how'"),
 ])
 def test_characters_that_look_alike_are_told_by_their_code_points(text: str, expected: str) -> None:
-    assert named(text) == expected
+    assert describe_characters(text) == expected

@@ -265,9 +265,9 @@ def test_t1_every_unicode_scalar(small: Tokenizers) -> None:
     check_round_trip(Tokenizer.train("char", scalars), "".join(scalars))
 
 
-# ---- T2: time on hostile text
+# ---- T2: time on adversarial text
 
-HOSTILE: dict[str, Callable[[int], str]] = {
+ADVERSARIAL: dict[str, Callable[[int], str]] = {
     "spaces": lambda n: " " * n, "newlines": lambda n: "\n" * n, "tabs": lambda n: "\t" * n,
     "mixed white space": lambda n: " \n\t\r" * (n // 4), "spaces, then a letter": lambda n: " " * n + "a",
     "no-break spaces": lambda n: "\xa0" * n, "wide spaces": lambda n: "\u3000" * n,
@@ -301,19 +301,19 @@ def check_growth(tokenizer: Tokenizer, pattern: str, size: int, doublings: int =
     """Each doubling of the text up to `size` takes at most 2.5 times the time, on average: one of them may be the one
     that no longer fits in a cache. Measured again when the machine was busy with something else."""
     for _ in range(6):
-        small, whole = (seconds(tokenizer, HOSTILE[pattern](n)) for n in (size >> doublings, size))
+        small, whole = (seconds(tokenizer, ADVERSARIAL[pattern](n)) for n in (size >> doublings, size))
         if whole <= 2.5**doublings * small + 0.002:
             return
     raise AssertionError(f"{pattern}: {small:.3f} s, then {whole:.3f} s for {2**doublings} times the text")
 
 
-@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("pattern", ADVERSARIAL)
 def test_t2_time_grows_with_the_text(small: Tokenizers, pattern: str) -> None:
     check_growth(small["bpe"], pattern, 60_000)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("pattern", ADVERSARIAL)
 def test_t2_full(small: Tokenizers, pattern: str) -> None:
     check_growth(small["bpe"], pattern, 1_000_000, doublings=4)
 
@@ -321,7 +321,7 @@ def test_t2_full(small: Tokenizers, pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["one letter", "no spaces", "spaces", "emoji"])
 def test_training_survives_a_text_without_words(pattern: str) -> None:
     """The trainer alone takes ten minutes for these: its time grows with the square of a word's length."""
-    Tokenizer.train("bpe", [HOSTILE[pattern](200_000)], vocab_size=512)
+    Tokenizer.train("bpe", [ADVERSARIAL[pattern](200_000)], vocab_size=512)
 
 
 # ---- T3: one corpus, one file
@@ -361,13 +361,13 @@ def specials_in(tokenizer: Tokenizer, text: str) -> set[int]:
     return {id for id in tokenizer.encode_text(text) if id < 3}
 
 
-HOSTILE_WORDS = st.lists(
+ADVERSARIAL_WORDS = st.lists(
     st.sampled_from([*SPELLINGS, "<", ">", "eos>", "<eos", "eos", "hello", " ", "\n", "\x1c", "a"]), max_size=12,
 ).map("".join)
 
 
 @settings(max_examples=1_000)
-@given(text=HOSTILE_WORDS)
+@given(text=ADVERSARIAL_WORDS)
 def test_t4_text_never_turns_into_a_control_token(hardened: Tokenizers, text: str) -> None:
     for kind in KINDS:
         assert not specials_in(hardened[kind], text), kind
@@ -375,7 +375,7 @@ def test_t4_text_never_turns_into_a_control_token(hardened: Tokenizers, text: st
 
 @pytest.mark.full
 @settings(max_examples=20_000)
-@given(text=st.one_of(HOSTILE_WORDS, AWKWARD))
+@given(text=st.one_of(ADVERSARIAL_WORDS, AWKWARD))
 def test_t4_full(hardened: Tokenizers, text: str) -> None:
     for kind in ("word", "bpe"):
         assert not specials_in(hardened[kind], text), kind

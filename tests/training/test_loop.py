@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
@@ -36,7 +36,7 @@ def part():
 def training(steps=20, validate=None, should_stop=lambda: False, model=MODEL, compute=REFERENCE, **values):
     config = TrainConfig(**{"steps": steps, "batch_size": 8, "warmup_steps": 5, **values})
     net = TinyLM(model, config.seed)
-    rows = Rows(part(), layout="windows", context_length=16, seed=config.seed)
+    rows = Rows(part(), packing="windows", context_length=16, seed=config.seed)
     return Training(net, make_optimizers(net, config, compute), rows, config, StepHorizon(steps), validate, should_stop,
                     compute)
 
@@ -53,7 +53,7 @@ def test_the_golden_curve(optimizer):
 
 @pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 2e-4), (torch.bfloat16, 0.01)], ids=str)
 def test_the_fast_path_goes_along_the_golden_curve(dtype, off):
-    compute = Compute(torch.device("cpu"), dtype, Workers(2), fast=True)
+    compute = Compute(torch.device("cpu"), dtype, ThreadPool(2), fast=True)
     losses = [event.loss for event in training(compute=compute).events() if isinstance(event, Stepped)]
     assert losses == pytest.approx(json.loads(GOLDEN.read_text())["muon"], abs=off)
 
@@ -98,7 +98,7 @@ def test_the_best_weights_are_kept():
 
 def test_a_run_stops_at_the_loss_that_was_asked_for():
     losses = iter([3.0, 1.0, 0.5])
-    *_, last = training(100, lambda: next(losses), evaluate_every=2, until=1.2).events()
+    *_, last = training(100, lambda: next(losses), evaluate_every=2, target_loss=1.2).events()
     assert (last.step, last.reason) == (4, "until")
 
 
@@ -131,7 +131,7 @@ def test_numbers_that_are_not_finite_end_the_run_and_the_best_weights_stay():
 
 
 def test_accumulation_reads_other_rows_and_counts_all_tokens():
-    *_, last = training(3, accumulation=2).events()
+    *_, last = training(3, gradient_accumulation=2).events()
     assert last.tokens_seen == 3 * 2 * 8 * 16
 
 

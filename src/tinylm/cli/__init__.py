@@ -18,7 +18,7 @@ from typing import NoReturn  # noqa: E402
 
 from tinylm.errors import TinyLMError, did_you_mean  # noqa: E402
 from tinylm.system.signals import interruptible  # noqa: E402
-from tinylm.system.standard_streams import any_encoding, forget  # noqa: E402
+from tinylm.system.standard_streams import ascii_fallback, redirect_to_null  # noqa: E402
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
@@ -84,27 +84,27 @@ def _exit_process(code: int) -> NoReturn:
 
 def _run_guarded(given: list[str]) -> int:
     """Runs one command, and prints its error. Returns the exit code."""
-    with any_encoding():
+    with ascii_fallback():
         try:
             with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed
                 code = _dispatch(given)
             sys.stdout.flush()  # while it can still be told that it failed
             return code
         except TinyLMError as error:
-            from tinylm.system.untrusted import visible  # most programs end without it
+            from tinylm.system.untrusted import escape_control_codes  # most programs end without it
 
-            print(f"tinylm: {visible(error)}", file=sys.stderr)
+            print(f"tinylm: {escape_control_codes(error)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("\ntinylm: stopped", file=sys.stderr)
             return 130
         except BrokenPipeError:  # the reader has seen enough, as in `tinylm inspect RUN | head`
-            forget(sys.stdout)
+            redirect_to_null(sys.stdout)
             return 0
         except OSError as error:
             if error.filename is not None:  # a file that should have been asked for with more care: show where
                 raise
-            forget(sys.stdout)
+            redirect_to_null(sys.stdout)
             print(f"tinylm: the output could not be written ({error.strerror})", file=sys.stderr)
             return 2
 

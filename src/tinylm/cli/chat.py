@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.output import print_note
 from tinylm.cli.prompts import read_line
-from tinylm.cli.sampling import add_sampling_options, add_storage, sampling_options
+from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
 from tinylm.cli.typed import read_settings, read_typed
 from tinylm.reports.table import columns
 
@@ -35,13 +35,13 @@ PROMPT = "> "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     add_sampling_options(parser)
-    add_storage(parser)
+    add_weight_dtype(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
-    chat = Chat(tinylm.load(arguments.run, storage=arguments.storage), sampling_options(arguments))
+    chat = Chat(tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments)), sampling_options(arguments))
     with suppress(ImportError):
         import readline  # noqa: F401 - lines can be edited, and earlier ones come back; they are kept nowhere else
     with _exit_on_sigterm():
@@ -98,20 +98,20 @@ class Chat:
         return name not in ("quit", "exit")
 
     def _continue(self, line: str) -> None:
-        from tinylm.system.untrusted import harmless
+        from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.tasks(ids, **self.settings)
+        task, = self.lm.requests(ids, **self.settings)
         try:
-            for piece in self.lm.write(task):
-                print(harmless(piece), end="", flush=True)
+            for piece in self.lm.stream_request(task):
+                print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
-            self._keep(ids, task.writer.ids, task.writer.text if task.writer.stopped else None)
+            self._keep(ids, task.builder.ids, task.builder.text if task.builder.stopped else None)
         print()
         if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
             self.reset()
             print_note("(end of text: the next line begins another one)")
-        elif task.writer.forgotten and not self._has_warned:
+        elif task.builder.n_dropped and not self._has_warned:
             self._has_warned = True
             print_note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the "
                        "first)")
@@ -140,16 +140,18 @@ class Chat:
         print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
 
     def _change_setting(self, name: str, value: str) -> None:
-        from tinylm.config.overrides import typed
+        from tinylm.config.aliases import standard_names
+        from tinylm.config.overrides import parse_value
         from tinylm.config.schema import SampleConfig
         from tinylm.errors import TinyLMError, did_you_mean
 
         now = self._checked(self.settings)
+        name, = standard_names({name: value}, now)
         if name not in now:
             known = ["help", "settings", "reset", "quit", *SampleConfig.model_fields]
             raise TinyLMError(f"there is no /{name}", remedy=did_you_mean(name, known))
         if value:
-            changed = {**self.settings, name: typed(value)}
+            changed = {**self.settings, name: parse_value(value)}
             if name == "temperature":
                 changed["greedy"] = False
             self.settings = read_settings(self.lm, changed)

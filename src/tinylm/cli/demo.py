@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.system.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 EXAMPLE = "tinylm demo"
 
@@ -16,5 +16,5 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> int:
     from tinylm.lesson.demo import run_demo
 
-    run_demo(patient_console(on_failure=forget))
+    run_demo(tolerant_console(on_failure=redirect_to_null))
     return 0

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinylm.errors import TinyLMError
+
+
+def given_flags(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """The values of the flags of these settings, by standard and by old names; None for a flag that was not given."""
+    from tinylm.config.aliases import ALIASES
+
+    standard = set(names)
+    both = [*standard, *(old for old, name in ALIASES.items() if name in standard)]
+    return {name: getattr(arguments, name, None) for name in both}
 
 
 def checked_flags(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -14,12 +24,14 @@ def checked_flags(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TinyLMError: naming flag and field, a value that cannot be.
     """
-    from tinylm.config.overrides import checked
+    from tinylm.config.aliases import standard_names
+    from tinylm.config.overrides import check_overrides
+    from tinylm.config.schema import SECTIONS
 
     found: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in standard_names(given, SECTIONS[section].model_fields, section).items():
         try:
-            found |= checked({section: {name: value}})[section] if value is not None else {}
+            found |= check_overrides({section: {name: value}})[section] if value is not None else {}
         except TinyLMError as error:
             flag = f"--{name.replace('_', '-')} ({error.where})"
             raise TinyLMError(error.what, where=flag, remedy=error.remedy) from None

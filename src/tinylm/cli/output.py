@@ -24,14 +24,14 @@ def print_json(value: Any) -> None:
 
 def print_note(text: str) -> None:
     """Prints a remark on standard error: it is no part of the output."""
-    from tinylm.system.untrusted import visible
+    from tinylm.system.untrusted import escape_control_codes
 
-    print(visible(text), file=sys.stderr)
+    print(escape_control_codes(text), file=sys.stderr)
 
 
 def print_unfinished(run: str) -> None:
     """Prints how to go on with a run that has no weights yet, in commands that need no weights."""
-    from tinylm.model_folder import unfinished
+    from tinylm.model_folder import unfinished_error
 
-    if error := unfinished(run):
+    if error := unfinished_error(run):
         print_note(f"note: {error}")

@@ -104,11 +104,11 @@ class Parser(argparse.ArgumentParser):
 
 def _as_setting(argument: str) -> str:
     """The words for --set in the place of an option with a setting's name; empty: no setting has the name."""
-    from tinylm.config.overrides import home_of  # takes pydantic, which no --help needs
+    from tinylm.config.overrides import section_of  # takes pydantic, which no --help needs
 
     option, _, value = argument.removeprefix("--").partition("=")
     name = option.replace("-", "_")
-    home = home_of(name) if argument.startswith("--") else ""
+    home = section_of(name) if argument.startswith("--") else ""
     return f"{home}.{name}={shell([value]) if value else 'VALUE'}" if home else ""
 
 

@@ -17,13 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
-    from tinylm.runs.prepare import prepare
-    from tinylm.system.untrusted import visible
+    from tinylm.runs.prepare import plan_run
+    from tinylm.system.untrusted import escape_control_codes
 
-    prepared = prepare(arguments.source, config_overrides(arguments), started=STARTED,
-                       tell=print_note)
+    prepared = plan_run(arguments.source, config_overrides(arguments), started=STARTED, log=print_note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:
-        print("\n".join(map(visible, prepared.notes)))
+        print("\n".join(map(escape_control_codes, prepared.notes)))
     return 0

@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm import __version__
     from tinylm.reports.html_page import write_page
-    from tinylm.system.untrusted import visible
+    from tinylm.system.untrusted import escape_control_codes
 
     path = write_page(arguments.run, arguments.out, version=__version__)
     print_unfinished(arguments.run)
     if arguments.json:
         print_json({"page": str(path)})
     else:
-        print(f"{visible(path)}  (open it in a browser)")
+        print(f"{escape_control_codes(path)}  (open it in a browser)")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tinylm.cli.flags import checked_flags
+from tinylm.cli.flags import checked_flags, given_flags
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
@@ -13,8 +13,9 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-tokens", metavar="N", help="the text does not end before so many")
     parser.add_argument("--overflow", metavar="slide|error",
                         help="longer than the model sees: forget the front (slide, the default), or refuse")
-    parser.add_argument("--force", action="append", metavar="TEXT",
+    parser.add_argument("--prefix", action="append", metavar="TEXT",
                         help="the text begins with this: a text, or a token as #id (may be repeated)")
+    parser.add_argument("--force", action="append", help=argparse.SUPPRESS)
     parser.add_argument("--greedy", action="store_true", default=None, help="always the most likely token")
     parser.add_argument("--temperature", metavar="X", help="below 1 safer, above 1 wilder")
     parser.add_argument("--top-k", metavar="K", help="only the K most likely tokens")
@@ -26,8 +27,9 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frequency-penalty", metavar="X",
                         help="above 0: less with each time it was there")
     parser.add_argument("--presence-penalty", metavar="X", help="above 0: less once it was there")
-    parser.add_argument("--ban", action="append", metavar="TOKEN",
+    parser.add_argument("--banned-tokens", action="append", metavar="TOKEN",
                         help="never this token: its text, or #id (may be repeated)")
+    parser.add_argument("--ban", action="append", help=argparse.SUPPRESS)
     parser.add_argument("--logit-bias", action="append", metavar="TOKEN=X",
                         help="likelier by e to the X against all others, or less if negative (may be repeated)")
     parser.add_argument("--beams", metavar="N", help="above 1: search for the likeliest text, with N beams")
@@ -40,9 +42,17 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", help="the same seed gives the same text")
 
 
-def add_storage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--storage", metavar="fp32|bf16|int8", default="fp32",
+def add_weight_dtype(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weight-dtype", metavar="fp32|bf16|int8",
                         help="bits of each weight while it writes; fewer are quicker and a little off (default: fp32)")
+    parser.add_argument("--storage", help=argparse.SUPPRESS)
+
+
+def weight_dtype_of(arguments: argparse.Namespace) -> Any:
+    """The weight dtype that was asked for, else "fp32". Raises: TinyLMError: it is given by its old name, too."""
+    from tinylm.config.aliases import either_name
+
+    return either_name("weight_dtype", arguments.weight_dtype, arguments.storage) or "fp32"
 
 
 def sampling_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -54,5 +64,4 @@ def sampling_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     from tinylm.config.schema import SampleConfig
 
-    given = {name: getattr(arguments, name, None) for name in SampleConfig.model_fields}
-    return {"seed": None, **checked_flags("sample", given)}
+    return {"seed": None, **checked_flags("sample", given_flags(arguments, SampleConfig.model_fields))}

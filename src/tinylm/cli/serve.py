@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tinylm.cli.output import add_json, print_json, print_note
-from tinylm.cli.sampling import add_storage
+from tinylm.cli.sampling import add_weight_dtype, weight_dtype_of
 
 EXAMPLE = "tinylm serve runs/book --port 8000"
 KEY = "TINYLM_API_KEY"
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="one more name of this server, or NAME:PORT (may be repeated)")
     parser.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN",
                         help="a web site whose pages may ask, such as https://example.org (may be repeated)")
-    add_storage(parser)
+    add_weight_dtype(parser)
     for name, kind, unit, about in _LIMITS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=unit, help=about)
     add_json(parser)
@@ -64,33 +64,33 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _greet(url, models, key is not None)
 
-    return serve(arguments.run, options, Limits(**given), ready, arguments.storage)
+    return serve(arguments.run, options, Limits(**given), ready, weight_dtype_of(arguments))
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
     from tinylm.system.standard_streams import is_encodable
-    from tinylm.system.untrusted import visible
+    from tinylm.system.untrusted import escape_control_codes
 
     for_whom = "whoever has the key" if asks_for_key else "this machine alone"
     asked = as_curl(f"{url}/v1/completions", models[0], asks_for_key, windows=os.name == "nt",
-                    in_ascii=not is_encodable(models[0], sys.stdout.encoding))
+                    to_ascii=not is_encodable(models[0], sys.stdout.encoding))
     print(f"serving    {url}/v1   for {for_whom}; Ctrl-C stops\n"
-          f"models     {', '.join(map(visible, models))}\n"
+          f"models     {', '.join(map(escape_control_codes, models))}\n"
           f"try        {asked}", flush=True)
 
 
-def as_curl(url: str, model: str, asks_for_key: bool, *, windows: bool, in_ascii: bool = False) -> str:
+def as_curl(url: str, model: str, asks_for_key: bool, *, windows: bool, to_ascii: bool = False) -> str:
     """A curl command that requests a text, quoted for a POSIX shell or for cmd.exe. It reads the key from the
     environment.
 
     Args:
-        in_ascii: writes characters as \\u escapes, where the output has no others.
+        to_ascii: writes characters as \\u escapes, where the output has no others.
     """
     import json
     import shlex
     from subprocess import list2cmdline
 
-    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50}, ensure_ascii=in_ascii)
+    body = json.dumps({"model": model, "prompt": "", "max_tokens": 50}, ensure_ascii=to_ascii)
     if windows:
         key = ["-H", f"Authorization: Bearer %{KEY}%"] if asks_for_key else []
         return list2cmdline(["curl.exe", url, "-H", "Content-Type: application/json", *key, "-d", body])

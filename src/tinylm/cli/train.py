@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.flags import checked_flags
+from tinylm.cli.flags import checked_flags, given_flags
 from tinylm.cli.output import add_json, print_json
 from tinylm.cli.reading import add_reading_options
 from tinylm.errors import TinyLMError
-from tinylm.system.standard_streams import forget, patient_console
+from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED_PRESETS = ("tinylm", "llama", "qwen3")
@@ -41,7 +41,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     length.add_argument("--minutes", metavar="M", help="train for so long, start-up included (default: 5)")
     length.add_argument("--steps", metavar="N", help="train for so many updates")
     length.add_argument("--epochs", metavar="N", help="train on the text so many times")
-    parser.add_argument("--until", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--target-loss", metavar="LOSS", help="stop once the validation loss is that low")
+    parser.add_argument("--until", help=argparse.SUPPRESS)
     parser.add_argument("--seed", metavar="N", help="of first weights, order and dropout (default: 0)")
     parser.add_argument("--device", metavar="auto|cpu|cuda|mps", help="(default: auto)")
     parser.add_argument("--config", metavar="FILE.toml", help="settings by section")
@@ -50,14 +51,14 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
 
 def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The settings of the command line, by section of the config. Raises: TinyLMError: one that cannot be."""
-    from tinylm.config.overrides import HOMES, choices, parse_setting
+    from tinylm.config.overrides import FLAG_SECTIONS, merge_overrides, parse_setting
 
     layers = [arguments.config] if arguments.config is not None else []
     layers += [parse_setting(setting) for setting in arguments.set]
     flags: dict[str, object] = {}
-    for name, home in HOMES.items():
-        flags |= checked_flags(home, {name: getattr(arguments, name)})
-    return choices(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
+    for name, home in FLAG_SECTIONS.items():
+        flags |= checked_flags(home, given_flags(arguments, [name]))
+    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,15 +70,15 @@ def run(arguments: argparse.Namespace) -> int:
         precompile.start()
     from tinylm.runs.run import resume_run, train_run
 
-    console = patient_console(stderr=arguments.json, on_failure=forget)
+    console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
-        outcome = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
+        result = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
                              started=STARTED)
     elif arguments.source is None:
         raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
     else:
-        outcome = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
+        result = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
                             console=console, started=STARTED)
     if arguments.json:
-        print_json(outcome.to_dict())
-    return 130 if outcome.finished.reason == "interrupted" else 0
+        print_json(result.to_dict())
+    return 130 if result.finished.reason == "interrupted" else 0

@@ -23,7 +23,7 @@ def read_settings(lm: LanguageModel, settings: dict[str, Any]) -> dict[str, Any]
     config, read = typed_settings(lm.sample_config(**settings), lm.tokenizer)
     for each in read:
         _noted(each)
-    texts = settings.keys() & {"force", "ban", "logit_bias", "stop"}
+    texts = settings.keys() & {"prefix", "banned_tokens", "logit_bias", "stop"}
     return settings | {name: getattr(config, name) for name in texts}
 
 

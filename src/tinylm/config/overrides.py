@@ -16,24 +16,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, Partial, known_section, preset, size
+from tinylm.config.aliases import ALIASES, standard_names
+from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, PartialConfig, known_section, preset, size
 from tinylm.config.section import checked_value
-from tinylm.config.spelling import shown
+from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.system.paths import given_path
 
 HORIZONS = ("steps", "epochs", "minutes")
 """Each says how long a run is; one of them is chosen."""
-HOMES = {"tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
-         "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
-         "until": "train", "seed": "train", "device": "train"}
+FLAG_SECTIONS = {
+    "tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
+    "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
+    "target_loss": "train", "seed": "train", "device": "train"}
 """The section of each setting that has a flag of its own."""
-MOST_TOML = 1 << 20
+MAX_TOML_BYTES = 1 << 20
 """Bytes of a file of settings."""
 
 
-def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
-            layers: tuple[Partial | str | Path, ...] = (), **flags: Any) -> dict[str, dict[str, Any]]:
+def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None,
+                    layers: tuple[PartialConfig | str | Path, ...] = (), **flags: Any) -> dict[str, dict[str, Any]]:
     """A person's choices by section: a preset, over it a size, files and settings in order, and single flags.
 
     Args:
@@ -43,16 +45,16 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
         TinyLMError: a choice that cannot stand, whatever the text.
     """
     given: dict[str, dict[str, Any]] = {}
-    for name, value in flags.items():
-        if name not in HOMES:
-            home = home_of(name)
+    for name, value in standard_names(flags, FLAG_SECTIONS).items():
+        if name not in FLAG_SECTIONS:
+            home = section_of(name)
             raise TypeError(f"train() has no argument {name!r}" + (
                 f'; it is a setting: config={{"{home}": {{"{name}": ...}}}}' if home else ""))
         if value is not None:
-            given.setdefault(HOMES[name], {})[name] = value
+            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
     for layer in (*layers, given):
-        layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else checked(layer)
+        layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else check_overrides(layer)
         if any(layer.get("train", {}).get(name) is not None for name in HORIZONS):
             for name in HORIZONS:  # a later horizon replaces an earlier one
                 merged["train"].pop(name, None)
@@ -64,8 +66,8 @@ def choices(*, preset_name: str = "tinylm", size_name: str | None = None,
     return merged
 
 
-def merge(*layers: Partial) -> dict[str, dict[str, Any]]:
-    """Partial configs laid over each other; later ones win, field by field."""
+def merge(*layers: PartialConfig) -> dict[str, dict[str, Any]]:
+    """PartialConfig configs laid over each other; later ones win, field by field."""
     merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for layer in layers:
         for section, values in layer.items():
@@ -73,7 +75,7 @@ def merge(*layers: Partial) -> dict[str, dict[str, Any]]:
     return merged
 
 
-def checked(chosen: Partial) -> dict[str, dict[str, Any]]:
+def check_overrides(chosen: PartialConfig) -> dict[str, dict[str, Any]]:
     """The same choices as they would stand in a config: "4" as 4, one text as a list of one. What is None counts as not
     chosen, unless its field may be none.
 
@@ -91,26 +93,27 @@ def _checked_section(section: str, values: Any) -> dict[str, Any]:
         raise _no_section(section)
     found: dict[str, Any] = {}
     kind = SECTIONS[known_section(section)]
-    for name, value in values.items():
+    for name, value in standard_names(values, kind.model_fields, section).items():
         where = f"{section}.{name}"
         if where in FOLLOWS_FROM_TEXT:
             raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
         if name in kind.model_fields and value is None and kind.model_fields[name].default is not None:
             continue
-        if name not in kind.model_fields and (home := home_of(name)):
-            raise TinyLMError("there is no such setting", where=where, remedy=f"It is {home}.{name}")
+        if name not in kind.model_fields and (home := section_of(name)):
+            raise TinyLMError("there is no such setting", where=where, remedy=f"It is {home}.{ALIASES.get(name, name)}")
         found[name] = checked_value(kind, name, value, where)
     return found
 
 
-def home_of(name: str) -> str:
-    """The section that has a setting of this name; empty: none has."""
+def section_of(name: str) -> str:
+    """The section that has a setting of this name, an old one or the standard one; empty: none has."""
+    name = ALIASES.get(name, name)
     return next((section for section, kind in SECTIONS.items() if name in kind.model_fields), "")
 
 
 def _no_section(name: str) -> TinyLMError:
     """The error for a value that stands where a section should."""
-    home = home_of(name)
+    home = section_of(name)
     if home:
         return TinyLMError("stands outside of any section", where=str(name), remedy=f"Put it into the section {home}: "
                            f"[{home}] in a file, {home}.{name} as a setting")
@@ -124,18 +127,18 @@ def _no_section(name: str) -> TinyLMError:
 
 
 def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
-    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Raises: TinyLMError: as `checked`."""
+    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Raises: TinyLMError: as `check_overrides`."""
     key, equals, value = setting.partition("=")
     section, dot, field = key.strip().replace("-", "_").partition(".")
     if not equals or not dot:
-        home = "" if dot else home_of(section)
-        raise TinyLMError(f"{shown(setting)} is not of the form section.key=value", where="--set",
+        home = "" if dot else section_of(section)
+        raise TinyLMError(f"{quote_value(setting)} is not of the form section.key=value", where="--set",
                           remedy=f"Write it as --set {home}.{section}={value.strip() or 'VALUE'}" if home else
                           "For example --set train.learning_rate=0.001")
-    return checked({section: {field: typed(value)}})
+    return check_overrides({section: {field: parse_value(value)}})
 
 
-def typed(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """The value that a person typed for a setting. A list, an object or a text in quotes is read as JSON; other text
     stands for itself, and the field decides what it means."""
     if text.strip()[:1] in ('"', "[", "{"):
@@ -166,7 +169,7 @@ def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
     except RecursionError:
         raise _not_toml(path, "it is nested too deeply") from None
     try:
-        return checked(chosen)
+        return check_overrides(chosen)
     except TinyLMError as error:
         raise TinyLMError(error.what, where=": ".join(filter(None, (str(path), error.where))),
                            remedy=error.remedy) from None
@@ -175,11 +178,11 @@ def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
 def _text_of(path: Path) -> str:
     try:
         with open(path, "rb") as file:
-            data = file.read(MOST_TOML + 1)
+            data = file.read(MAX_TOML_BYTES + 1)
     except OSError as error:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    if len(data) > MOST_TOML:
-        raise TinyLMError(f"has more than {MOST_TOML:,} bytes, and is no file of settings", where=str(path))
+    if len(data) > MAX_TOML_BYTES:
+        raise TinyLMError(f"has more than {MAX_TOML_BYTES:,} bytes, and is no file of settings", where=str(path))
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)

@@ -16,21 +16,21 @@ import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
 from tinylm.config.section import Section
-from tinylm.config.spelling import Expected, named
+from tinylm.config.spelling import ExpectedValues, match_name
 from tinylm.errors import TinyLMError, command, did_you_mean
 from tinylm.system.paths import IN_MEMORY
 
-Partial = Mapping[str, Mapping[str, Any]]
+PartialConfig = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
 
-LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1
+MAX_INT32, MAX_SEED = 2**31 - 1, 2**63 - 1
 """Of any size of a model, and of any seed: what the libraries below can count."""
-LONGEST = 1e7
+MAX_MINUTES = 1e7
 """Minutes of a run: 19 years."""
 
-MOST_HEADS = 1024
+MAX_SUGGESTED_HEADS = 1024
 """That a remedy suggests."""
-Storage = Literal["fp32", "bf16", "int8"]
+WeightDtype = Literal["fp32", "bf16", "int8"]
 """How the compiled engine keeps the matrices of a model that it writes with: as numbers of 32 bits, of 16, or of 8 with
 a scale for each output."""
 
@@ -44,16 +44,16 @@ def default_d_mlp(mlp: str, d_model: int) -> int:
 class ModelConfig(Section):
     """The shape of a transformer. Required: `vocab_size`; the defaults are the shape of Qwen3, at the size 0.8M."""
 
-    vocab_size: int = Field(ge=1, le=LARGEST)
-    context_length: int = Field(256, ge=1, le=LARGEST, description="the longest sequence it is trained on, in tokens")
-    d_model: int = Field(128, ge=1, le=LARGEST, description="width of the residual stream")
+    vocab_size: int = Field(ge=1, le=MAX_INT32)
+    context_length: int = Field(256, ge=1, le=MAX_INT32, description="the longest sequence it is trained on, in tokens")
+    d_model: int = Field(128, ge=1, le=MAX_INT32, description="width of the residual stream")
     n_layers: int = Field(4, ge=0, le=1000)
-    n_heads: int = Field(4, ge=1, le=LARGEST)
-    n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=LARGEST,
+    n_heads: int = Field(4, ge=1, le=MAX_INT32)
+    n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=MAX_INT32,
                             description="key/value heads; fewer than n_heads is grouped-query attention")
     mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = "swiglu"
     d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
-                       ge=1, le=LARGEST, description="width of the MLP's hidden layer")
+                       ge=1, le=MAX_INT32, description="width of the MLP's hidden layer")
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     norm_position: Literal["pre", "post"] = "pre"
     norm_eps: float = Field(1e-6, gt=0, le=1)
@@ -105,7 +105,7 @@ def _unfitting(what: str, *ways: str) -> TinyLMError:
 
 def _divisor(number: int, wanted: int, also: int = 1) -> int:
     """The greatest divisor of `number / also` that is at most `wanted`."""
-    return next(each for each in range(min(wanted, MOST_HEADS), 0, -1) if number % (each * also) == 0)
+    return next(each for each in range(min(wanted, MAX_SUGGESTED_HEADS), 0, -1) if number % (each * also) == 0)
 
 
 def _heads(d_model: int, n_heads: int, turned: bool) -> str:
@@ -117,7 +117,7 @@ def _width(d_model: int, n_heads: int, turned: bool) -> str:
     """The least width from `d_model` on that suits the heads."""
     step = n_heads * (2 if turned else 1)
     width = -(-d_model // step) * step
-    return f"d_model {width}" if width <= LARGEST else ""
+    return f"d_model {width}" if width <= MAX_INT32 else ""
 
 
 def _share_or_path(validation: float | str) -> float | str:
@@ -146,27 +146,28 @@ class DataConfig(Section):
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
     tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
     vocab_size: int | None = Field(
-        None, ge=1, le=LARGEST, description="most entries of a trained vocabulary; none: no limit")
+        None, ge=1, le=MAX_INT32, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
-    validation: Annotated[float | str, AfterValidator(_share_or_path), Expected(
+    validation: Annotated[float | str, AfterValidator(_share_or_path), ExpectedValues(
         "a share of 0 (nothing is held out) or more and below 1, or a path")] = Field(
         0.1, description="share of the text held out at its end, or another file")
     validation_fingerprint: str = Field("", description="sha256 of that file's documents, likewise")
-    rows: Literal["windows", "packed", "padded"] = Field(
+    packing: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
 
 
 class TrainConfig(Section):
     """How the loss goes down. Exactly one of `steps`, `epochs`, `minutes` fixes the horizon of the schedule."""
 
-    steps: int | None = Field(None, ge=1, le=LARGEST)
-    epochs: float | None = Field(None, gt=0, le=LARGEST)
-    minutes: float | None = Field(None, gt=0, le=LONGEST)
-    most_epochs: float | None = Field(
-        None, gt=0, le=LARGEST, description="a run of minutes ends after so many, if they come first")
-    until: float | None = Field(None, description="stop early once the validation loss is at most this")
-    batch_size: int = Field(32, ge=1, le=LARGEST, description="sequences in a batch")
-    accumulation: int = Field(1, ge=1, le=LARGEST, description="batches whose gradients are added up in one step")
+    steps: int | None = Field(None, ge=1, le=MAX_INT32)
+    epochs: float | None = Field(None, gt=0, le=MAX_INT32)
+    minutes: float | None = Field(None, gt=0, le=MAX_MINUTES)
+    max_epochs: float | None = Field(
+        None, gt=0, le=MAX_INT32, description="a run of minutes ends after so many, if they come first")
+    target_loss: float | None = Field(None, description="stop early once the validation loss is at most this")
+    batch_size: int = Field(32, ge=1, le=MAX_INT32, description="sequences in a batch")
+    gradient_accumulation: int = Field(
+        1, ge=1, le=MAX_INT32, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = "muon"
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
                                  gt=0, le=1e37, description="under muon: of embeddings, head, norms and biases")
@@ -175,14 +176,14 @@ class TrainConfig(Section):
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
-    warmup_steps: int = Field(100, ge=0, le=LARGEST)
+    warmup_steps: int = Field(100, ge=0, le=MAX_INT32)
     decay: Literal["constant", "linear", "cosine"] = "linear"
     final_learning_rate: float = Field(0.0, ge=0, le=1, description="share of the learning rate left at the end")
     grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
     loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
     evaluate_every: int | None = Field(
-        None, ge=1, le=LARGEST, description="steps between validations; none: about 20 in a run")
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+        None, ge=1, le=MAX_INT32, description="steps between validations; none: about 20 in a run")
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products; auto: bfloat16 where the processor multiplies it")
@@ -199,20 +200,20 @@ class TrainConfig(Section):
 class SampleConfig(Section):
     """How the next id is chosen. The filters apply in the order of the fields (sampling/filters.py)."""
 
-    max_tokens: int = Field(100, ge=0, le=LARGEST)
-    min_tokens: int = Field(0, ge=0, le=LARGEST, description="<eos> is not chosen before so many")
+    max_tokens: int = Field(100, ge=0, le=MAX_INT32)
+    min_tokens: int = Field(0, ge=0, le=MAX_INT32, description="<eos> is not chosen before so many")
     overflow: Literal["slide", "error"] = Field(
         "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
-    force: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
+    prefix: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
     greedy: bool = False
-    ban: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
+    banned_tokens: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
     logit_bias: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
         {}, description="numbers added to the logits of tokens, by text or #id")
     repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
     frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
     presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
     temperature: float = Field(0.8, ge=0, description="0: always the likeliest, as greedy")
-    top_k: int = Field(0, ge=0, le=LARGEST, description="0: all")
+    top_k: int = Field(0, ge=0, le=MAX_INT32, description="0: all")
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, lt=1)
     typical_p: float = Field(1.0, gt=0, le=1)
@@ -223,7 +224,7 @@ class SampleConfig(Section):
         False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
     stop: Annotated[tuple[str, ...], AfterValidator(lambda texts: tuple(filter(None, texts)))] = Field(
         (), description="texts that end the generation and are left out of it; empty ones end nothing")
-    seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="none: another one each time")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="none: another one each time")
 
     @property
     def is_greedy(self) -> bool:
@@ -322,24 +323,24 @@ FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there i
                      "data.validation_fingerprint": "Name the text to validate on with --validation"}
 
 
-def preset(name: str) -> Partial:
+def preset(name: str) -> PartialConfig:
     """The partial config of a preset. Raises TinyLMError for an unknown name."""
-    known = named(str(name), PRESETS)
+    known = match_name(str(name), PRESETS)
     if known is None:
         raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(str(name), PRESETS))
     return PRESETS[known]
 
 
-def size(name: str) -> Partial:
+def size(name: str) -> PartialConfig:
     """The partial config of a size. Raises TinyLMError for an unknown name."""
-    known = named(str(name), SIZES)
+    known = match_name(str(name), SIZES)
     if known is None:
         raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(str(name), SIZES))
     n_layers, d_model, n_heads = SIZES[known]
     return {"model": {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads}}
 
 
-PRESETS: dict[str, Partial] = {
+PRESETS: dict[str, PartialConfig] = {
     # The default: Qwen3's shape, which Hugging Face and llama.cpp hold exactly.
     "tinylm": {},
     # The teaching notebook, corners included: no positions, padding counted in the loss, no unknown words.
@@ -348,7 +349,7 @@ PRESETS: dict[str, Partial] = {
                   "norm": "layernorm", "norm_position": "post", "norm_eps": 1e-5, "positions": "none",
                   "qk_norm": False, "bias": True, "head_bias": True, "dropout": 0.1, "init": "torch"},
         "data": {"documents": "line", "tokenizer": "word", "unknown_token": False, "validation": 0.0,
-                 "rows": "padded"},
+                 "packing": "padded"},
         "train": {"epochs": 200, "batch_size": "full", "optimizer": "adam", "learning_rate": 1e-3, "beta2": 0.999,
                   "weight_decay": 0.0, "warmup_steps": 0, "decay": "constant", "grad_clip": 0.0,
                   "loss_on_padding": True},

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from tinylm.config.spelling import alternatives, as_number, expected, plain, shown
+from tinylm.config.aliases import standard_names
+from tinylm.config.spelling import alternatives, as_number, expected, parse_spelling, quote_value
 from tinylm.errors import TinyLMError, did_you_mean
 
 
@@ -22,6 +23,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
+        values = standard_names(values, type(self).model_fields, _section_name(type(self)))
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -37,9 +39,9 @@ class Section(BaseModel):
         if name not in cls.model_fields:
             return value
         try:
-            return plain(cls.model_fields[name].annotation, value)
+            return parse_spelling(cls.model_fields[name].annotation, value)
         except ValueError:
-            raise refused(cls.model_fields[name], value, _where(cls, name)) from None
+            raise value_error(cls.model_fields[name], value, _where(cls, name)) from None
 
 
 def _readable(error: ValidationError, section: type[Section], values: Mapping[str, Any]) -> TinyLMError:
@@ -56,18 +58,22 @@ def _readable(error: ValidationError, section: type[Section], values: Mapping[st
         return TinyLMError("this setting is required", where=where)
     if name not in section.model_fields:
         return TinyLMError(problem["msg"], where=where)
-    return refused(section.model_fields[name], values.get(name), where)
+    return value_error(section.model_fields[name], values.get(name), where)
 
 
 FAR = 1_000_000
 """An upper bound from here on is named only to who has gone beyond it."""
 
 
+def _section_name(section: type[Section]) -> str:
+    return section.__name__.removesuffix("Config").lower()
+
+
 def _where(section: type[Section], name: str) -> str:
-    return f"{section.__name__.removesuffix('Config').lower()}.{name}".rstrip(".")
+    return f"{_section_name(section)}.{name}".rstrip(".")
 
 
-def refused(field: FieldInfo, value: Any, where: str) -> TinyLMError:
+def value_error(field: FieldInfo, value: Any, where: str) -> TinyLMError:
     """The error for a value that a field cannot hold: what it may hold, and what it was given."""
     kinds, number = alternatives(field.annotation), as_number(value)
     is_far = number is None or number <= FAR  # from bounds that stand for what the libraries below can count
@@ -79,7 +85,7 @@ def refused(field: FieldInfo, value: Any, where: str) -> TinyLMError:
         remedy = did_you_mean(value.casefold(), known)
     elif isinstance(value, str) and number is None and (int in kinds or float in kinds):
         remedy = _as_a_number(value, whole=float not in kinds)
-    return TinyLMError(f"must be {may_be}, but it is {shown(value)}", where=where, remedy=remedy)
+    return TinyLMError(f"must be {may_be}, but it is {quote_value(value)}", where=where, remedy=remedy)
 
 
 def _as_a_number(text: str, *, whole: bool) -> str:
@@ -104,9 +110,9 @@ def checked_value(section: type[Section], name: str, value: Any, where: str) -> 
         raise TinyLMError("there is no such setting", where=where, remedy=did_you_mean(str(name), section.model_fields))
     field = section.model_fields[name]
     try:
-        return _validator(section, name).validate_python(plain(field.annotation, value))
+        return _validator(section, name).validate_python(parse_spelling(field.annotation, value))
     except ValueError:  # pydantic's is one
-        raise refused(field, value, where) from None
+        raise value_error(field, value, where) from None
 
 
 @cache
@@ -120,8 +126,8 @@ def _validator(section: type[Section], name: str) -> TypeAdapter[Any]:
 def whole_number(value: Any, where: str, least: int) -> int:
     """A count as people spell it. Raises: TinyLMError: it is no whole number of at least `least`."""
     with suppress(ValueError):
-        found = plain(int, value)
+        found = parse_spelling(int, value)
         if isinstance(found, int) and found >= least:
             return found
-    raise TinyLMError(f"there cannot be {shown(value)} of them", where=where,
+    raise TinyLMError(f"there cannot be {quote_value(value)} of them", where=where,
                       remedy=f"Ask for a whole number of at least {least}")

@@ -21,7 +21,7 @@ MOST_SHOWN = 60
 """Characters of a value that an error quotes."""
 
 
-def plain(kind: Any, value: Any) -> Any:
+def parse_spelling(kind: Any, value: Any) -> Any:
     """The plain value of a field of type `kind`; what is no spelling of one comes back as it is.
 
     Raises:
@@ -35,7 +35,7 @@ def plain(kind: Any, value: Any) -> Any:
         if found is not _NOT_ONE:
             return found
     if isinstance(value, bool):
-        raise ValueError(f"is {shown(value)}")
+        raise ValueError(f"is {quote_value(value)}")
     return value
 
 
@@ -45,7 +45,7 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
     return tuple(sorted(kinds, key=lambda each: each is not NoneType))
 
 
-def named(name: str, known: Iterable[Name]) -> Name | None:
+def match_name(name: str, known: Iterable[Name]) -> Name | None:
     """The known name that is written so, whatever its case, hyphens and underscores; None where there is none."""
     return {_letters(each): each for each in known}.get(_letters(name))
 
@@ -89,7 +89,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _literal(value: Any, known: Collection[str]) -> Any:
-    found = named(value, known) if isinstance(value, str) else None
+    found = match_name(value, known) if isinstance(value, str) else None
     return _NOT_ONE if found is None else found
 
 
@@ -129,7 +129,7 @@ def _whole_of(number: Any) -> Any:
 def _text(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
-    return _NOT_ONE if isinstance(value, bool) or not isinstance(value, int) else shown(value)
+    return _NOT_ONE if isinstance(value, bool) or not isinstance(value, int) else quote_value(value)
 
 
 def _texts(value: Any) -> Any:
@@ -164,7 +164,7 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
 # ---- words
 
 
-class Expected(NamedTuple):
+class ExpectedValues(NamedTuple):
     """Metadata of a field: what it may hold in words, where its type does not say it well."""
 
     words: str
@@ -172,7 +172,7 @@ class Expected(NamedTuple):
 
 def expected(kind: Any, bounds: Collection[Any] = ()) -> str:
     """The values that a field may hold, in words: "a whole number of at least 1, or none"."""
-    if said := [each.words for each in bounds if isinstance(each, Expected)]:
+    if said := [each.words for each in bounds if isinstance(each, ExpectedValues)]:
         return said[0]
     words = [_words(each, bounds) for each in alternatives(kind)]
     return ", or ".join(sorted(words, key=lambda each: each == "none"))
@@ -195,7 +195,7 @@ def _within(bounds: Collection[Any]) -> str:
     return f" {' and '.join(found)}" if found else ""
 
 
-def shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A value for an error: short, and as people write it in a file of settings."""
     try:
         text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tinylm.config.schema import ModelConfig
     from tinylm.lm import LanguageModel
-    from tinylm.runs.prepare import Prepared
+    from tinylm.runs.prepare import RunPlan
     from tinylm.text.rows import Batch
 
 WIDTH = 92
@@ -63,7 +63,7 @@ class Story:
     """
 
     console: Console
-    prepared: Prepared
+    prepared: RunPlan
     lm: LanguageModel
     sentences: list[str]
     chapters: int = 0
@@ -102,13 +102,13 @@ NEXT = (
 
 
 def _begin(console: Console) -> Story:
-    from tinylm.config.overrides import choices
+    from tinylm.config.overrides import merge_overrides
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
-    from tinylm.runs.prepare import prepare
+    from tinylm.runs.prepare import plan_run
     from tinylm.text.reading.built_in import HELLO
 
-    prepared = prepare("hello", choices(preset_name="notebook"))
+    prepared = plan_run("hello", merge_overrides(preset_name="notebook"))
     model = TinyLM(prepared.config.model, prepared.config.train.seed)
     lm = LanguageModel(prepared.config, prepared.tokenizer, model)
     return Story(console, prepared, lm, list(HELLO))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.sampling.filters import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
+from tinylm.sampling.filters import NOT_FINITE, NOTHING_LEFT, Logits, SamplingParams, choose
 from tinylm.text.tokenizer import Tokenizer
 
 _ALL = 2**64 - 1
@@ -32,17 +32,17 @@ class Sampler:
 
     Attributes:
         bias: (V,), of the next id: that of `bias_of`, and -inf for `<eos>` while there are fewer than `min_tokens`.
-        place: how many ids it has chosen.
+        n_accepted: how many ids it has chosen.
         counts: (V,), how often each id has occurred.
     """
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
                  forced: Sequence[int] = ()) -> None:
-        chosen = {name: getattr(config, name) for name in Settings._fields}
-        self.settings = Settings(**{**chosen, "greedy": config.is_greedy})
-        self.bias, self._bias, self._seed, self.forced, self.place = bias, bias, seed, forced, 0
-        self._least = config.min_tokens
-        if self._least:
+        chosen = {name: getattr(config, name) for name in SamplingParams._fields}
+        self.params = SamplingParams(**{**chosen, "greedy": config.is_greedy})
+        self.bias, self._bias, self._seed, self.forced, self.n_accepted = bias, bias, seed, forced, 0
+        self._min_tokens = config.min_tokens
+        if self._min_tokens:
             self.bias = bias.copy()
             self.bias[Tokenizer.eos_id] = -np.inf
         self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
@@ -54,33 +54,33 @@ class Sampler:
         Raises:
             TinyLMError: every id is banned, or a penalty leaves no finite number.
         """
-        if self.place < len(self.forced):
-            id = self.forced[self.place]
+        if self.n_accepted < len(self.forced):
+            id = self.forced[self.n_accepted]
         else:
-            id = int(choose(logits, self.bias, self.counts, self.settings, uniform(self._seed, self.place)))
-        self.took(id)
+            id = int(choose(logits, self.bias, self.counts, self.params, uniform(self._seed, self.n_accepted)))
+        self.accept(id)
         self.counts[id] += 1
         return id
 
-    def ahead(self, most: int) -> int:
+    def same_bias_steps(self, most: int) -> int:
         """The number of next ids that share a bias, at least one and at most `most`."""
-        return min(most, self._least - self.place) if self.place < self._least else most
+        return min(most, self._min_tokens - self.n_accepted) if self.n_accepted < self._min_tokens else most
 
     def uniforms(self, count: int) -> NDArray[np.float64]:
         """The numbers (count,) that decide the next ids, for whoever chooses them all in one call."""
-        return uniform(self._seed, np.arange(self.place, self.place + count, dtype=np.uint64))
+        return uniform(self._seed, np.arange(self.n_accepted, self.n_accepted + count, dtype=np.uint64))
 
-    def took(self, *ids: int) -> int:
+    def accept(self, *ids: int) -> int:
         """Notes that these were the next ids, and counted by whoever chose them. Returns the last, which may be no id.
         Raises: TinyLMError: as `next`."""
         id = ids[-1]
         if id == NOTHING_LEFT:
-            raise TinyLMError("every token is banned", where="sample.ban", remedy="Ban fewer")
+            raise TinyLMError("every token is banned", where="sample.banned_tokens", remedy="Ban fewer")
         if id == NOT_FINITE:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
-        self.place += len(ids)
-        if self.place >= self._least:
+        self.n_accepted += len(ids)
+        if self.n_accepted >= self._min_tokens:
             self.bias = self._bias
         return id
 
@@ -111,20 +111,20 @@ def bias_of(config: SampleConfig, tokenizer: Tokenizer) -> Logits:
     bias = np.zeros(tokenizer.vocab_size, np.float32)
     for token, number in config.logit_bias.items():
         bias[token_id(token, tokenizer, "sample.logit_bias")] += np.float32(number)
-    for token in config.ban:
-        bias[token_id(token, tokenizer, "sample.ban")] = -np.inf
+    for token in config.banned_tokens:
+        bias[token_id(token, tokenizer, "sample.banned_tokens")] = -np.inf
     return bias
 
 
 def forced_ids(config: SampleConfig, tokenizer: Tokenizer) -> list[int]:
-    """What a text has to begin with: the ids of the texts in `force`, and of what is written as `#id` there.
+    """What a text has to begin with: the ids of the texts in `prefix`, and of what is written as `#id` there.
 
     Raises:
         TinyLMError: a text that the tokenizer does not know, or a number that is no id.
     """
     ids: list[int] = []
-    for text in config.force:
-        number = _number(text, tokenizer, "sample.force")
+    for text in config.prefix:
+        number = _number(text, tokenizer, "sample.prefix")
         ids += tokenizer.encode_typed(text) if number is None else [number]
     return ids
 

@@ -13,16 +13,17 @@ def typed_settings(config: SampleConfig, tokenizer: Tokenizer) -> tuple[SampleCo
     """The settings with near forms in the place of what the tokenizer does not know, and how each text was read.
 
     Raises:
-        TinyLMError: a text to force, ban or weigh that the tokenizer does not know. A stop text that can never come is
-            none: programs name some by default.
+        TinyLMError: a text of prefix, banned_tokens or logit_bias that the tokenizer does not know. A stop text that
+            can never come is none: programs name some by default.
     """
-    force, ban, weighed = (_typed(texts, tokenizer) for texts in (config.force, config.ban, config.logit_bias))
+    prefix, banned, weighed = (_typed(texts, tokenizer)
+                               for texts in (config.prefix, config.banned_tokens, config.logit_bias))
     stop = [_stop(text, tokenizer) for text in config.stop]
-    read = [*force, *ban, *weighed, *stop]
+    read = [*prefix, *banned, *weighed, *stop]
     if not any(each.replaced for each in read):
         return config, read
     return config.model_copy(update={
-        "force": _texts(force), "ban": _texts(ban), "stop": _texts(stop),
+        "prefix": _texts(prefix), "banned_tokens": _texts(banned), "stop": _texts(stop),
         "logit_bias": dict(zip(_texts(weighed), config.logit_bias.values(), strict=True))}), read
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
-from tinylm.generation.completion import Task
+from tinylm.generation.completion import GenerationRequest
 from tinylm.http.errors import ApiError
 
 REST_RATIO, MAX_REST_SECONDS = 20, 0.1
@@ -44,7 +44,7 @@ class GenerationJob:
         streams: True: updates of every token; False: updates of texts that have ended.
     """
 
-    def __init__(self, tasks: Sequence[Task], streams: bool) -> None:
+    def __init__(self, tasks: Sequence[GenerationRequest], streams: bool) -> None:
         self.tasks, self.streams = tasks, streams
         self.waiting = deque(enumerate(tasks))
         self.unfinished = len(tasks)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, NamedTuple
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.completion import Task, TokenLogprobs
+from tinylm.generation.completion import GenerationRequest, TokenLogprobs
 from tinylm.http.errors import ApiError
 from tinylm.http.responses import event
 from tinylm.lm import LanguageModel
@@ -40,7 +40,7 @@ class PreparedPrompt(NamedTuple):
     given: list[int]
     ids: list[int]
     text: str
-    tasks: list[Task]
+    tasks: list[GenerationRequest]
     warnings: list[str]
 
 
@@ -80,14 +80,14 @@ def _prepared(lm: LanguageModel, prompt: str | list[int], field: str, request: C
            settings: dict[str, Any]) -> PreparedPrompt:
     encoded = encode_prompt(lm.tokenizer, prompt, field)
     try:
-        tasks = lm.tasks(encoded.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
+        tasks = lm.requests(encoded.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
     except TinyLMError as error:
         raise invalid_setting(error, param=field) from None
     return PreparedPrompt(encoded.given, encoded.ids, encoded.text, tasks, encoded.warnings)
 
 
 def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> dict[str, Any]:
-    """The settings of the request as `LanguageModel.tasks` takes them."""
+    """The settings of the request as `LanguageModel.requests` takes them."""
     if (request.max_tokens or 0) > limits.max_tokens:
         raise invalid_field("max_tokens", f"this server writes {limits.max_tokens:,} tokens at most")
     settings = {name: value for name in _PASSED_THROUGH if (value := getattr(request, name)) is not None}
@@ -106,7 +106,7 @@ def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> 
         settings["logit_bias"] = {f"#{id}": number for id, number in request.logit_bias.items()}
         _check_ids(lm, request.logit_bias)
     if request.ignore_eos:
-        settings["ban"] = (*lm.config.sample.ban, f"#{lm.tokenizer.eos_id}")
+        settings["banned_tokens"] = (*lm.config.sample.banned_tokens, f"#{lm.tokenizer.eos_id}")
     if request.stop is not None:
         stops = [request.stop] if isinstance(request.stop, str) else request.stop
         settings["stop"] = tuple(stop for stop in stops if stop)
@@ -211,7 +211,7 @@ class CompletionStream:
         index, is_whole = update.choice, not self._request.stream
         before, self._tokens[index] = self._tokens[index], update.tokens
         self._pending -= update.ended is not None
-        writer = self._tasks[index].writer
+        writer = self._tasks[index].builder
         text = writer.text if is_whole else update.text
         logprobs = None
         if self._request.logprobs is not None:

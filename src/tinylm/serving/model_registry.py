@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinylm import model_folder
-from tinylm.config.schema import Storage
+from tinylm.config.schema import WeightDtype
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.http.errors import ApiError, unavailable
 from tinylm.lm import LanguageModel
@@ -81,17 +81,17 @@ class ModelRegistry:
         folder: a model folder, or a folder of model folders. A model's id is the name of its folder.
         limits: how many models are kept, and what their schedulers take.
         log: takes a line for the operator.
-        storage: how the weights are kept (`LanguageModel.load`).
+        weight_dtype: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: there is no model.
     """
 
     def __init__(self, folder: str | Path, limits: Limits, log: Callable[[str], None],
-                 storage: Storage = "fp32") -> None:
-        self._root, self._limits, self._log, self._storage = given_path(folder), limits, log, storage
+                 weight_dtype: WeightDtype = "fp32") -> None:
+        self._root, self._limits, self._log, self._weight_dtype = given_path(folder), limits, log, weight_dtype
         self._entries: dict[str, _Entry] = {}  # in the order of their last requests
-        waiting = [error for path in self._all().values() if (error := model_folder.unfinished(path))]
+        waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:
             raise waiting[0]
         for error in waiting:
@@ -182,7 +182,7 @@ class ModelRegistry:
         folder = self._folder(id)
         now = fingerprint(folder)
         try:
-            lm = await asyncio.to_thread(_read, folder, self._storage)
+            lm = await asyncio.to_thread(_read, folder, self._weight_dtype)
         except Exception as error:
             what = quoted(error.what) if isinstance(error, TinyLMError) else "it could not be loaded"
             entry.failed = now, time.monotonic(), what
@@ -216,8 +216,8 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
 
 
-def _read(folder: Path, storage: Storage) -> LanguageModel:
-    lm = LanguageModel.load(folder, storage=storage)
+def _read(folder: Path, weight_dtype: WeightDtype) -> LanguageModel:
+    lm = LanguageModel.load(folder, weight_dtype=weight_dtype)
     lm.batch()  # lays the weights out
     return lm
 

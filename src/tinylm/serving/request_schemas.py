@@ -17,12 +17,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tinylm.config.schema import LARGEST, LARGEST_SEED
+from tinylm.config.schema import MAX_INT32, MAX_SEED
 from tinylm.serving.field_errors import PATH_KEY, json_type, wrong_type
 
 MAX_PROMPTS, MAX_CHOICES, MAX_STOPS, MAX_LOGPROBS, MAX_TOP = 64, 16, 4, 5, 1000
 MAX_STOP_LENGTH = 500
-LARGEST_ID = LARGEST - 1
+LARGEST_ID = MAX_INT32 - 1
 """An upper bound that no other field has: the document of a single model replaces it by the size of its vocabulary."""
 _PROMPTS = "a string, an array of strings, an array of ids, or an array of such arrays"
 Mistake = tuple[list[int], str]
@@ -133,7 +133,7 @@ class CompletionRequest(_StrictModel):
                                                     "and an <eos> at their end left out")
     max_tokens: Annotated[int, Field(ge=-1)] | None = Field(None, description="of each text, at most; -1: as many as "
                                                                               "the server allows")
-    min_tokens: Annotated[int, Field(ge=0, le=LARGEST)] | None = Field(None, description="<eos> comes no sooner")
+    min_tokens: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="<eos> comes no sooner")
     ignore_eos: bool | None = Field(None, description="<eos> never comes")
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="texts for each prompt; text i "
                                                                                      "has the seed + i")
@@ -144,7 +144,7 @@ class CompletionRequest(_StrictModel):
     echo: bool | None = Field(None, description="the prompt comes before the text")
     logprobs: Logprobs = Field(None, description="how likely each token was, and so many of the likeliest in its place")
     stop: Stop | None = Field(None, description="texts that end the text and are left out of it; an empty one is none")
-    seed: Annotated[int, Field(ge=-1, le=LARGEST_SEED)] | None = Field(None, description="the same gives the same "
+    seed: Annotated[int, Field(ge=-1, le=MAX_SEED)] | None = Field(None, description="the same gives the same "
                                                                                          "text; -1: another each time")
     do_sample: bool | None = Field(None, description="false: always the likeliest")
     temperature: Annotated[float, Field(ge=0, le=100)] | None = Field(None, description="0: always the likeliest")
@@ -153,7 +153,7 @@ class CompletionRequest(_StrictModel):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[IdAsText, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
         None, description="added to logits, by id")
-    top_k: Annotated[int, Field(ge=-1, le=LARGEST)] | None = Field(None, description="0 or -1: all")
+    top_k: Annotated[int, Field(ge=-1, le=MAX_INT32)] | None = Field(None, description="0 or -1: all")
     min_p: Annotated[float, Field(ge=0, lt=1)] | None = None
     typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = Field(None, description="1: none")

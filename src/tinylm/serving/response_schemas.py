@@ -7,7 +7,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from tinylm.generation.completion import TokenLogprobs
-from tinylm.generation.detokenizer import TextStream
+from tinylm.generation.detokenizer import Detokenizer
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -99,7 +99,7 @@ class LogprobsBuilder:
     """
 
     def __init__(self, tokenizer: Tokenizer, offset: int) -> None:
-        self._stream, self._offset, self._n_sent = TextStream(tokenizer), offset, offset
+        self._stream, self._offset, self._n_sent = Detokenizer(tokenizer), offset, offset
         self._held: list[tuple[int, TokenLogprobs | None, str]] = []
 
     def take(self, scored: list[TokenLogprobs], text: str) -> Logprobs:

@@ -23,9 +23,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.batch import Batch, Text, Written
-from tinylm.generation.completion import Task
-from tinylm.generation.generator import Writing
+from tinylm.generation.batch import Batch, NewTokens, TokenSequence
+from tinylm.generation.completion import GenerationRequest
+from tinylm.generation.generator import TextGenerator
 from tinylm.http.errors import ApiError, overloaded, server_error
 from tinylm.serving.channel import EventLoopNotifier, GenerationJob, Update
 from tinylm.serving.field_errors import invalid_setting
@@ -54,11 +54,11 @@ class Scheduler:
         limits: how many texts are written at once, and how many may wait.
     """
 
-    def __init__(self, lm: Writing, limits: Limits) -> None:
+    def __init__(self, lm: TextGenerator, limits: Limits) -> None:
         self._lm, self._limits, self._loop = lm, limits, asyncio.get_running_loop()
-        self._max_running = lm.most_together(limits.texts)
+        self._max_running = lm.max_parallel(limits.texts)
         self._batch: Batch = lm.batch()
-        self._admitted: dict[Text, tuple[GenerationJob, int]] = {}
+        self._admitted: dict[TokenSequence, tuple[GenerationJob, int]] = {}
         self._jobs: deque[GenerationJob] = deque()
         self._interleaved: deque[_Interleaved] = deque()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -81,7 +81,7 @@ class Scheduler:
         """Number of texts that wait to be written."""
         return max(0, self._n_submitted - self._n_finished - self.running)
 
-    def submit(self, tasks: Sequence[Task], *, streams: bool) -> GenerationJob:
+    def submit(self, tasks: Sequence[GenerationRequest], *, streams: bool) -> GenerationJob:
         """Queues a job for the texts of one request.
 
         Raises:
@@ -178,7 +178,7 @@ class Scheduler:
                 continue
             self._admitted[text] = job, index
             if text.stopped_by:  # it may have no tokens at all
-                self._publish(Written(text, [], NO_LOGITS))
+                self._publish(NewTokens(text, [], NO_LOGITS))
 
     def _step(self) -> None:
         """Writes some ids of each text: as many as take about `TARGET_CALL_SECONDS`."""
@@ -190,17 +190,17 @@ class Scheduler:
         done = max((len(each.ids) for each in written), default=1)
         self._n_steps = max(1, min(MAX_STEPS, 2 * self._n_steps, int(max(1, done) * TARGET_CALL_SECONDS / took)))
         for each in written:
-            if each.text in self._admitted:  # its job may have failed with another text of this very call
+            if each.sequence in self._admitted:  # its job may have failed with another text of this very call
                 self._publish(each)
 
-    def _publish(self, written: Written) -> None:
+    def _publish(self, written: NewTokens) -> None:
         """Sends the new ids of a text to its job, and removes a text that has ended."""
-        text = written.text
+        text = written.sequence
         job, index = self._admitted[text]
         if text.error:
             self._fail(job, invalid_setting(text.error))
             return
-        writer = job.tasks[index].writer
+        writer = job.tasks[index].builder
         is_first = not writer.ids
         piece = writer.take(written.ids, written.logits)
         ended: Literal["stop", "length"] | None = None
@@ -212,7 +212,7 @@ class Scheduler:
             job.push(Update(index, piece, len(writer.ids), ended))
             self._notifier.notify(job, is_urgent=bool(ended) or is_first)
 
-    def _remove(self, text: Text) -> None:
+    def _remove(self, text: TokenSequence) -> None:
         self._batch.remove(text)
         job, _ = self._admitted.pop(text)
         job.unfinished -= 1

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tinylm.config.schema import Storage
+from tinylm.config.schema import WeightDtype
 from tinylm.errors import TinyLMError
 from tinylm.http.log import Log
 from tinylm.http.server import BindOptions, Server, url_of
@@ -18,7 +18,7 @@ from tinylm.serving.model_registry import ModelRegistry
 
 
 def serve(run: str, options: BindOptions, limits: Limits, ready: Callable[[str, Sequence[str]], None],
-          storage: Storage = "fp32") -> int:
+          weight_dtype: WeightDtype = "fp32") -> int:
     """Serves models until a signal stops the server. Returns the exit code: 130 after Ctrl-C, else 0.
 
     Args:
@@ -26,23 +26,23 @@ def serve(run: str, options: BindOptions, limits: Limits, ready: Callable[[str, 
         options: where to listen, and who may ask.
         limits: what a request may ask for.
         ready: called with the address and the ids of the models, when the server accepts requests.
-        storage: how the weights are kept (`LanguageModel.load`).
+        weight_dtype: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: no model, no such address, a port that is taken, or a key that is missing or too short.
     """
     sockets = options.listen()
     try:
-        return asyncio.run(_serve(run, options, limits, storage, sockets, ready))
+        return asyncio.run(_serve(run, options, limits, weight_dtype, sockets, ready))
     finally:
         for bound in sockets:
             bound.close()
 
 
-async def _serve(run: str, options: BindOptions, limits: Limits, storage: Storage, sockets: list[socket.socket],
-                 ready: Callable[[str, Sequence[str]], None]) -> int:
+async def _serve(run: str, options: BindOptions, limits: Limits, weight_dtype: WeightDtype,
+                 sockets: list[socket.socket], ready: Callable[[str, Sequence[str]], None]) -> int:
     log = Log()
-    registry = ModelRegistry(run, limits, log, storage)
+    registry = ModelRegistry(run, limits, log, weight_dtype)
     await _warm_up(registry)
     app = build_app(registry, limits, options.access(sockets), log, lambda: server.n_connections)
     server = Server(app, limits, log, on_start=partial(ready, url_of(sockets), registry.ids()),
@@ -63,7 +63,7 @@ async def _warm_up(registry: ModelRegistry) -> None:
     for id in newest:
         try:
             served = await registry.get(id)
-            job = served.scheduler.submit(served.lm.tasks("", max_tokens=1, beams=1), streams=False)
+            job = served.scheduler.submit(served.lm.requests("", max_tokens=1, beams=1), streams=False)
             await job.updates()
             served.release()
             return

@@ -20,21 +20,21 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
-def put_in_place(temporary: Path, path: Path) -> None:
+def replace_atomically(temporary: Path, path: Path) -> None:
     """A finished file takes the place of another of its name: at every moment one of them is there, whole."""
     flush(temporary)
     os.replace(temporary, path)
     flush(path.parent)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Writes a text file (UTF-8) beside its place, then puts it there. Raises: OSError; what was there then stays."""
     if path.is_dir():  # also . and /, which have no name to write a file beside
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_text(text, encoding="utf-8")
-        put_in_place(temporary, path)
+        replace_atomically(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

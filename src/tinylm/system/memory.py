@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 
-def peak_so_far() -> int:
+def peak_memory_bytes() -> int:
     """The most memory that this process has held, in bytes."""
     if sys.platform == "win32":
         import psutil
@@ -20,7 +20,7 @@ def peak_so_far() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """To the system, what was freed. glibc keeps it otherwise, hundreds of megabytes of it after some work."""
     import psutil
 
@@ -28,7 +28,7 @@ def give_back() -> None:
         psutil.heap_trim()
 
 
-def forget_pages(array: NDArray[Any]) -> None:
+def release_pages(array: NDArray[Any]) -> None:
     """Those of a memory-mapped array that this process has read: they count as its own until then. They stay in the
     system's cache as long as there is room, so reading them again costs little. Any other array is left alone."""
     mapped: Any = getattr(array, "_mmap", None)

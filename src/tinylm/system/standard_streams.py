@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from rich.console import Console
 
-IN_ASCII = "tinylm.in_ascii"
+IN_ASCII = "tinylm.to_ascii"
 """The name of the codecs error handler for characters that an encoding lacks."""
 _ONE_FOR_ONE = {"█▉▊▋▌▍▎▏▓▒░■": "#", "│┃║╎╏├┣┤┫╞╡╟╢": "|", "─━═╌╍–—‐‑‒―−╴╸╶╺": "-", "┌┐└┘┬┴┼╭╮╰╯╔╗╚╝╦╩╬": "+",
                 "↵·•": "/.*",
@@ -23,7 +23,7 @@ _DRAWN = _LONGER | {character: signs[min(place, len(signs) - 1)] for characters,
                     for place, character in enumerate(characters)}
 
 
-def in_ascii(text: str) -> str:
+def to_ascii(text: str) -> str:
     """Text drawn in ASCII: the marks, bars and quotes of this product by signs that look like them, the rest as `?`."""
     return "".join(character if character.isascii() else _DRAWN.get(character, "?") for character in text)
 
@@ -31,7 +31,7 @@ def in_ascii(text: str) -> str:
 def _draw(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return in_ascii(error.object[error.start:error.end]), error.end
+    return to_ascii(error.object[error.start:error.end]), error.end
 
 
 codecs.register_error(IN_ASCII, _draw)
@@ -50,7 +50,7 @@ def is_encodable(text: str, encoding: str | None) -> bool:
 
 
 @contextmanager
-def any_encoding() -> Iterator[None]:
+def ascii_fallback() -> Iterator[None]:
     """Within the block, standard output and standard error draw in ASCII what their encodings lack, whatever
     PYTHONIOENCODING or the system asked for."""
     before = [(stream, stream.errors) for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
@@ -65,7 +65,7 @@ def any_encoding() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-class Patient:
+class TolerantStream:
     """A stream that shows everything as well as its encoding can, and goes silent when it fails or is closed.
 
     Args:
@@ -96,17 +96,17 @@ class Patient:
             self._on_failure(failed)
 
 
-def patient_console(*, stderr: bool = False, quiet: bool = False,
+def tolerant_console(*, stderr: bool = False, quiet: bool = False,
                     on_failure: Callable[[IO[str]], None] = lambda _: None) -> Console:
-    """A console that reads no markup, and that loses no run: see `Patient`. Styles are given as such, or by
+    """A console that reads no markup, and that loses no run: see `TolerantStream`. Styles are given as such, or by
     `rich.text.Text`; no name, text or setting can become one."""
     from rich.console import Console
 
-    stream = Patient(sys.stderr if stderr else sys.stdout, on_failure)
+    stream = TolerantStream(sys.stderr if stderr else sys.stdout, on_failure)
     return Console(file=cast(IO[str], stream), markup=False, emoji=False, highlight=False, quiet=quiet)
 
 
-def forget(stream: IO[str]) -> None:
+def redirect_to_null(stream: IO[str]) -> None:
     """Sends a stream nowhere from now on, with what still waits in it: else Python fails on that when it ends."""
     with suppress(OSError, ValueError):  # a stream of no file, or a closed one
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -30,7 +30,7 @@ def read_whole(path: Path, most: int) -> bytes:
         TinyLMError: it is missing, too long, no plain file (a pipe or a device may never end), or changes meanwhile.
     """
     try:
-        with open(path, "rb", opener=open_without_waiting) as file:
+        with open(path, "rb", opener=open_nonblocking) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise TinyLMError("is not a plain file", where=str(path))
@@ -50,7 +50,7 @@ def read_whole(path: Path, most: int) -> bytes:
     return data
 
 
-def open_without_waiting(path: str, flags: int) -> int:
+def open_nonblocking(path: str, flags: int) -> int:
     """Opening a pipe would otherwise wait for somebody to write into it."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
@@ -73,7 +73,7 @@ def quoted(text: object) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
 
 
-def harmless(text: str) -> str:
+def replace_control_codes(text: str) -> str:
     """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD.
 
     What a text may rightly hold stays as it is: tabs, every kind of line end, joiners, variation selectors, soft
@@ -83,7 +83,7 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-def visible(text: object) -> str:
+def escape_control_codes(text: object) -> str:
     """A name or a message on one line, safe to print: control codes, line ends and tabs are escapes such as \\n; bytes
     of a file's name that are no text look like \\xe9."""
     return _ON_ONE_LINE.sub(lambda found: "".join(map(_escape, found[0])), str(text))

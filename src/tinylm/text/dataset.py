@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
 from tinylm.text.split import Slice, Split
@@ -126,25 +126,25 @@ def _key(split: Split, tokenizer: Encoding) -> str:
 def _encode_into(folder: Path | None, split: Split, tokenizer: Encoding) -> Dataset:
     """Writes beside the place and renames, so that a folder of this name is always whole. Where there is no place, or
     none that can be written: into a temporary folder, which goes when the dataset does."""
-    temporary, place = _writable_beside(folder), None
+    temporary, target = _writable_beside(folder), None
     try:
         meta = _write_parts(temporary, split, tokenizer)
-        give_back()
+        trim_heap()
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
-        place = _move(temporary, folder)
+        target = _move(temporary, folder)
     except OSError as error:
         raise TinyLMError(f"the ids cannot be written ({error.strerror})", where=str(temporary),
                           remedy="Make room there, or set TINYLM_CACHE to another folder") from None
     finally:
-        if place != temporary:
+        if target != temporary:
             shutil.rmtree(temporary, ignore_errors=True)
-    dataset = _open_folder(place)
-    assert dataset is not None, place
-    if place == temporary:
+    dataset = _open_folder(target)
+    assert dataset is not None, target
+    if target == temporary:
         where = f"{folder.parent} cannot be written" if folder else "there is no home"
         dataset = replace(dataset, note=f"the ids are not kept for the next time, since {where}; set TINYLM_CACHE to a "
                                         "folder of yours to keep them")
-        weakref.finalize(dataset, shutil.rmtree, place, ignore_errors=True)
+        weakref.finalize(dataset, shutil.rmtree, target, ignore_errors=True)
     return dataset
 
 
@@ -221,16 +221,16 @@ def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator
                 return [*found, error]
         return found
 
-    cores, place = min(MOST_CORES, os.cpu_count() or 1), 0
+    cores, position = min(MOST_CORES, os.cpu_count() or 1), 0
     with ThreadPoolExecutor(cores) as pool:
         for pieces, found in _begun_ahead(pool, encode, _together(part.pieces()), cores + 1):
             for piece, ids in zip(pieces, found.result(), strict=False):
                 if isinstance(ids, TinyLMError):
-                    where = f"{part.corpus.name}, after its character {place:,}" if place else part.corpus.name
+                    where = f"{part.corpus.name}, after its character {position:,}" if position else part.corpus.name
                     remedy = ids.of_training if isinstance(ids, UnknownText) else ids.remedy
                     raise TinyLMError(ids.what, where=where, remedy=remedy)
                 yield piece, ids
-                place += len(piece.text)
+                position += len(piece.text)
 
 
 def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

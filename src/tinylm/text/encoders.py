@@ -48,11 +48,11 @@ class _Words:
         return np.array([id for id in ids if id is not None], np.uint32)
 
     def _places(self, text: str) -> dict[str, int]:
-        places: dict[str, int] = {}
-        for place, word in enumerate(text.split(), start=1):
+        positions: dict[str, int] = {}
+        for position, word in enumerate(text.split(), start=1):
             if any(part not in self._vocab for part in word_parts(word)):
-                places.setdefault(word, place)
-        return places
+                positions.setdefault(word, position)
+        return positions
 
 
 class _Characters:
@@ -79,11 +79,11 @@ class _Characters:
         return ids
 
     def _places(self, text: str) -> dict[str, int]:
-        places: dict[str, int] = {}
-        for place, character in enumerate(text, start=1):
+        positions: dict[str, int] = {}
+        for position, character in enumerate(text, start=1):
             if character not in self._alphabet:
-                places.setdefault(character, place)
-        return places
+                positions.setdefault(character, position)
+        return positions
 
 
 class _Bytes:

@@ -7,7 +7,7 @@ one:
 1. a canonical equivalent (Unicode's NFC, NFD and what lies between), another line end, no invisible character;
 2. a compatibility form that looks the same: full width, a ligature, an Arabic letter in its joined shape;
 3. the only known one of the quotes, the dashes or the spaces; and where the known ones are a pair of curly quotes, the
-   one that its place asks for.
+   one that its position asks for.
 
 Another case, a letter without its accent and the like are other texts: they are named as near, and never taken.
 """
@@ -77,19 +77,19 @@ class NearCharacters:
         replaced: Counter[tuple[str, str]] = Counter()
         unknown: dict[str, int] = {}
         form_of = lru_cache(maxsize=None)(self._form)
-        place = 0
+        position = 0
         for cluster in self._clusters(text):
-            form, stop = cluster, place + len(cluster)
+            form, stop = cluster, position + len(cluster)
             if not self._known.issuperset(cluster):
-                around = (text[max(0, place - 1):place], text[stop:stop + 1]) if cluster in _GROUP else ("", "")
+                around = (text[max(0, position - 1):position], text[stop:stop + 1]) if cluster in _GROUP else ("", "")
                 form = form_of(cluster, *around)
                 if form != cluster:
                     replaced[cluster, form] += 1
                 for character in form:
                     if character not in self._known:
-                        unknown.setdefault(character, place + cluster.index(character) + 1)
+                        unknown.setdefault(character, position + cluster.index(character) + 1)
             parts.append(form)
-            place = stop
+            position = stop
         return Reading("".join(parts), replaced, unknown)
 
     def near(self, character: str) -> list[str]:
@@ -158,9 +158,9 @@ class NearWords:
             return Reading(text, {}, {})
         replaced = Counter((word, forms[word]) for word in words if forms.get(word, word) != word)
         unknown: dict[str, int] = {}
-        for place, word in enumerate(words, start=1):
+        for position, word in enumerate(words, start=1):
             if forms.get(word) == word:
-                unknown.setdefault(word, place)
+                unknown.setdefault(word, position)
         if replaced:
             text = re.sub(r"\S+", lambda found: forms.get(found[0], found[0]), text)
         return Reading(text, replaced, unknown)
@@ -204,10 +204,10 @@ class NearLineEnds:
 Near = NearCharacters | NearWords | NearLineEnds
 
 
-def named(text: str) -> str:
+def describe_characters(text: str) -> str:
     """A text for people, its characters by their code points where their look does not tell which ones they are.
 
-    >>> named("e\\u0301"), named("\\u2019"), named("é")
+    >>> describe_characters("e\\u0301"), describe_characters("\\u2019"), describe_characters("é")
     ("'e' + U+0301", "'’' (U+2019)", "'é'")
     """
     hidden = [each for each in text if _is_mark(each) or not (each.isascii() or each.isprintable())]

@@ -67,7 +67,7 @@ def _characters(text: str) -> Iterator[str]:
 
 def _first(word: str, belongs: Callable[[str], bool]) -> str:
     """The characters at the beginning of a word that belong."""
-    return word[:next((place for place, character in enumerate(word) if not belongs(character)), len(word))]
+    return word[:next((position for position, character in enumerate(word) if not belongs(character)), len(word))]
 
 
 def _is_plain(character: str) -> bool:

@@ -39,8 +39,8 @@ def prompt_ids(tokenizer: Tokenizer, given: Iterable[int]) -> PromptIds:
     for extreme in (min(ids, default=0), max(ids, default=0)):
         tokenizer.token(extreme)
     front, back = (tokenizer.pad_id, tokenizer.bos_id), (tokenizer.pad_id, tokenizer.eos_id)
-    start = next((place for place, id in enumerate(ids) if id not in front), len(ids))
-    end = next((place for place in range(len(ids), start, -1) if ids[place - 1] not in back), start)
+    start = next((position for position, id in enumerate(ids) if id not in front), len(ids))
+    end = next((position for position in range(len(ids), start, -1) if ids[position - 1] not in back), start)
     before, after = ids[:start], ids[end:]
     begins = [tokenizer.bos_id] if tokenizer.bos_id in before else []
     text = list(ids[start:end])

@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.system.memory import forget_pages
+from tinylm.system.memory import release_pages
 from tinylm.text.dataset import Part
 from tinylm.text.tokenizer import Tokenizer
 
-Layout = Literal["windows", "packed", "padded"]
+Packing = Literal["windows", "packed", "padded"]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Inputs and targets, (B, T) each."""
 
@@ -33,9 +33,9 @@ FORGET_AFTER = 64
 
 
 class Rows:
-    """The rows of one part in one layout, and the batches that training reads.
+    """The rows of one part in one packing, and the batches that training reads.
 
-    Layouts: "windows": the text as one stream in spans of `context_length`, which begin elsewhere in each epoch;
+    Packings: "windows": the text as one stream in spans of `context_length`, which begin elsewhere in each epoch;
     "packed": whole documents, as many to a row as fit; "padded": one document a row, and the batch as wide as its
     longest. A document that is longer than `context_length` is cut in spans.
 
@@ -46,17 +46,17 @@ class Rows:
         target_padding: the target where a row is padded; `pad_id` counts padding in the loss, as the notebook does.
     """
 
-    def __init__(self, part: Part, *, layout: Layout, context_length: int, seed: int = 0,
+    def __init__(self, part: Part, *, packing: Packing, context_length: int, seed: int = 0,
                  bos_id: int = Tokenizer.bos_id, pad_id: int = Tokenizer.pad_id, target_padding: int = IGNORE) -> None:
-        self._ids, self._layout, self._width, self._seed = part.ids, layout, context_length, seed
+        self._ids, self._packing, self._width, self._seed = part.ids, packing, context_length, seed
         self._rows_read = 0
         self._bos_id, self._pad_id, self._target_padding = bos_id, pad_id, target_padding
         self._epoch = functools.lru_cache(maxsize=2)(self._shuffled)
-        if layout == "windows":
+        if packing == "windows":
             self.rows_per_epoch = -(-(part.n_tokens - 1) // context_length) + 1
             return
         self._span_starts, stops = _spans(part.offsets, context_length)
-        firsts = _packed(self._span_starts, stops, context_length) if layout == "packed" else slice(None)
+        firsts = _packed(self._span_starts, stops, context_length) if packing == "packed" else slice(None)
         self._row_starts = self._span_starts[firsts]
         self._row_stops = np.append(self._row_starts[1:], part.n_tokens)
         self.rows_per_epoch = len(self._row_starts)
@@ -71,10 +71,10 @@ class Rows:
         starts: list[NDArray[np.int64]] = []
         stops: list[NDArray[np.int64]] = []
         while first < (step + 1) * batch_size:
-            epoch, place = divmod(first, self.rows_per_epoch)
-            count = min((step + 1) * batch_size - first, self.rows_per_epoch - place)
+            epoch, position = divmod(first, self.rows_per_epoch)
+            count = min((step + 1) * batch_size - first, self.rows_per_epoch - position)
             order, offset = self._epoch(epoch)
-            chosen = np.sort(order[place:place + count])  # a full batch keeps the order of the text
+            chosen = np.sort(order[position:position + count])  # a full batch keeps the order of the text
             for bounds, found in zip((starts, stops), self._bounds(chosen, offset), strict=True):
                 bounds.append(found)
             first += count
@@ -82,7 +82,7 @@ class Rows:
 
     def evaluation(self, batch_size: int) -> Iterator[Batch]:
         """All rows once, in order, in batches of at most `batch_size`. Documents come one a row, short ones first."""
-        if self._layout == "windows":
+        if self._packing == "windows":
             starts = np.arange(0, len(self._ids), self._width)
             stops = np.minimum(starts + self._width, len(self._ids))
         else:
@@ -100,7 +100,7 @@ class Rows:
         return order, int(random.integers(1, self._width + 1))
 
     def _bounds(self, rows: NDArray[np.int64], offset: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        if self._layout != "windows":
+        if self._packing != "windows":
             return self._row_starts[rows], self._row_stops[rows]
         stops = offset + rows * self._width
         starts = np.maximum(stops - self._width, 0)
@@ -110,24 +110,24 @@ class Rows:
         """Rows of ids [start, stop), with `<bos>` in the place before every span."""
         self._rows_read += len(starts)
         if self._rows_read > FORGET_AFTER:
-            forget_pages(self._ids)
+            release_pages(self._ids)
             self._rows_read = 0
         lengths = stops - starts
-        width = int(lengths.max()) if self._layout == "padded" else self._width
+        width = int(lengths.max()) if self._packing == "padded" else self._width
         columns = np.arange(width)
-        places = np.minimum(starts[:, None] + columns, len(self._ids) - 1)
-        targets = self._ids[places].astype(np.int64)
+        positions = np.minimum(starts[:, None] + columns, len(self._ids) - 1)
+        targets = self._ids[positions].astype(np.int64)
         inputs = np.empty_like(targets)
         inputs[:, 0], inputs[:, 1:] = self._bos_id, targets[:, :-1]
-        if self._layout == "packed":
-            inputs[self._starts_span(places)] = self._bos_id
+        if self._packing == "packed":
+            inputs[self._starts_span(positions)] = self._bos_id
         padding = columns >= lengths[:, None]
         inputs[padding], targets[padding] = self._pad_id, self._target_padding
         return inputs, targets
 
-    def _starts_span(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        found = np.searchsorted(self._span_starts, places, side="right") - 1
-        starts: NDArray[np.bool_] = self._span_starts[found] == places
+    def _starts_span(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found = np.searchsorted(self._span_starts, positions, side="right") - 1
+        starts: NDArray[np.bool_] = self._span_starts[found] == positions
         return starts
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from tinylm.errors import TinyLMError
-from tinylm.system.memory import give_back
+from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Piece
 from tinylm.text.tokenizer import Tokenizer
 
@@ -30,23 +30,23 @@ class Slice:
     stop: int
 
     def pieces(self) -> Iterator[Piece]:
-        place = 0
+        position = 0
         for piece in self.corpus.pieces():
             if self.unit == "documents":
-                if self.start <= place < self.stop:
+                if self.start <= position < self.stop:
                     yield piece
-                place += piece.ends_document
+                position += piece.ends_document
             else:
-                yield from self._cut(piece, place)
-                place += len(piece.text)
-            if place >= self.stop:
+                yield from self._cut(piece, position)
+                position += len(piece.text)
+            if position >= self.stop:
                 return
 
-    def _cut(self, piece: Piece, place: int) -> Iterator[Piece]:
-        first = max(0, self.start - place)
-        text = piece.text[first:max(0, self.stop - place)]
+    def _cut(self, piece: Piece, position: int) -> Iterator[Piece]:
+        first = max(0, self.start - position)
+        text = piece.text[first:max(0, self.stop - position)]
         if text:
-            ends = piece.ends_document and place + len(piece.text) <= self.stop
+            ends = piece.ends_document and position + len(piece.text) <= self.stop
             line = piece.line + (0 if piece.in_one_line else piece.text.count("\n", 0, first))
             yield piece._replace(text=text, ends_document=ends, line=line)
 
@@ -141,5 +141,5 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
         # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
         texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
     tokenizer = Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
-    give_back()
+    trim_heap()
     return tokenizer

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
-from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, named
+from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, describe_characters
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
     SPECIALS,
@@ -302,7 +302,8 @@ class Tokenizer:
 
 def _listed(places: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
     """The first few of the unknown, each with its first place in the text."""
-    return [f"{named(text)} ({unit} {place}{more_about(text)})" for text, place in islice(places.items(), _SHOWN)]
+    return [f"{describe_characters(text)} ({unit} {place}{more_about(text)})"
+            for text, place in islice(places.items(), _SHOWN)]
 
 
 def _joined(told: list[str], places: Mapping[str, int]) -> str:
@@ -311,12 +312,13 @@ def _joined(told: list[str], places: Mapping[str, int]) -> str:
 
 
 def _near_to(others: Sequence[str]) -> str:
-    return f", near to {' or '.join(map(named, others))}" if others else ""
+    return f", near to {' or '.join(map(describe_characters, others))}" if others else ""
 
 
 def _replacements(replaced: Mapping[tuple[str, str], int]) -> list[str]:
     """A sentence for each of the first few."""
-    told = [f"{named(typed)} was " + (f"read as {named(read)}" if read else "left out (it is invisible)")
+    told = [f"{describe_characters(typed)} was "
+            + (f"read as {describe_characters(read)}" if read else "left out (it is invisible)")
             + (f", {times:,} times" if times > 1 else "") + ", as the training text has it"
             for (typed, read), times in islice(replaced.items(), _SHOWN)]
     rest = len(replaced) - len(told)

@@ -68,15 +68,15 @@ def _object(text: str, at: int, value: dict[str, Any], field: str,
     """The records of an object: itself if it has the text, else its list of records, else its values."""
     if _has_text(value, field) and not isinstance(value.get(field), list):
         return iter([(1, value)]), f"read as one JSON record, text in {field!r}"
-    lists = {name: place for name, place, inner in fields(text, at) if _may_be_texts(inner, name == field)}
+    lists = {name: position for name, position, inner in fields(text, at) if _may_be_texts(inner, name == field)}
     fitting = [name for name in lists if isinstance(value[name][0], str) or _has_text(value[name][0], field)]
     named = [name for name in (field, *(fitting if len(fitting) == 1 else ()), *lists) if name in lists]
     if len(lists) == 1 or (named and named[0] in fitting and (len(fitting) == 1 or named[0] == field)):
         return (with_lines(text, elements(text, lists[named[0]])),
                 f"read as JSON, a document for each element of {named[0]!r}")
     if len(value) > 1 and all(isinstance(inner, dict) and _has_text(inner, field) for inner in value.values()):
-        places = ((place, inner) for _, place, inner in fields(text, at))
-        return with_lines(text, places), "read as JSON, a document for each of its objects"
+        positions = ((position, inner) for _, position, inner in fields(text, at))
+        return with_lines(text, positions), "read as JSON, a document for each of its objects"
     found = f"several lists in it might be the texts: {', '.join(list(lists)[:10])}" if lists else \
         "no list of texts or records was found in it"
     one = max(lists, key=lambda name: len(json.dumps(value[name][:5])), default="")  # the wordiest

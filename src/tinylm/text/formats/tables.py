@@ -118,8 +118,8 @@ def is_table(head: str, is_whole: bool = False, headed: bool = True) -> bool:
     if not form.has_header:
         return form.delimiter == "\t" and not headed
     spaced = head.count(form.delimiter + " ") > 0.5 * head.count(form.delimiter)
-    places = range(len(form.columns))
-    told_apart = any(_is_text(form, place) or (_is_numbers(form, place) and _cells(form, place)) for place in places)
+    told_apart = any(_is_text(form, column) or (_is_numbers(form, column) and _cells(form, column))
+                     for column in range(len(form.columns)))
     return not spaced and told_apart and all(re.fullmatch(r"[\w .#()/%-]{1,40}", name) for name in form.columns)
 
 
@@ -146,10 +146,10 @@ def column_of_text(table: Table, field: str, where: str) -> str:
         return ",".join(numbers[name] for name in asked)
     if field != "text":
         raise _no_column(f"has no column {field!r}", table, where)
-    texts = [name for place, name in enumerate(table.columns) if _is_text(table, place)]
+    texts = [name for column, name in enumerate(table.columns) if _is_text(table, column)]
     if len(texts) == 1 or (not texts and len(table.columns) == 1 and not _is_numbers(table, 0)):
         return (texts or list(table.columns))[0]
-    if not texts and all(_is_numbers(table, place) for place in range(len(table.columns))):
+    if not texts and all(_is_numbers(table, column) for column in range(len(table.columns))):
         raise Unreadable(f"is a table of numbers: none of its columns holds text (they are: {_listed(table)})",
                          where=where, remedy="--documents text learns the file as it stands")
     what = f"is a table with several columns of text ({', '.join(map(quoted, texts))})" if texts else \
@@ -157,23 +157,23 @@ def column_of_text(table: Table, field: str, where: str) -> str:
     raise _no_column(what, table, where, texts)
 
 
-def _cells(table: Table, place: int) -> list[str]:
-    return [cell for row in table.sample if place < len(row) and (cell := row[place].strip())]
+def _cells(table: Table, column: int) -> list[str]:
+    return [cell for row in table.sample if column < len(row) and (cell := row[column].strip())]
 
 
-def _is_numbers(table: Table, place: int) -> bool:
+def _is_numbers(table: Table, column: int) -> bool:
     """True if four of five cells are numbers, dates or times."""
-    cells = _cells(table, place)
+    cells = _cells(table, column)
     return sum(len(cell) < 60 and _NUMBER.fullmatch(cell) is not None for cell in cells) >= 0.8 * len(cells)
 
 
-def _is_text(table: Table, place: int) -> bool:
+def _is_text(table: Table, column: int) -> bool:
     """True if half of the cells are running text, with few that are the same: three words or more, or six letters of a
     script without spaces."""
-    cells = _cells(table, place)
+    cells = _cells(table, column)
     running = sum(len(cell.split()) >= 3 or len(_UNSPACED.findall(cell)) >= 6 for cell in cells)
     return bool(cells) and running >= 0.5 * len(cells) and len(set(cells)) > 0.3 * min(len(cells), 30) \
-        and not _is_numbers(table, place)
+        and not _is_numbers(table, column)
 
 
 def _listed(table: Table, most: int = 20) -> str:
@@ -181,7 +181,7 @@ def _listed(table: Table, most: int = 20) -> str:
 
 
 def _no_column(what: str, table: Table, where: str, texts: Iterable[str] = ()) -> Unreadable:
-    longest = max(range(len(table.columns)), key=lambda place: sum(map(len, _cells(table, place))))
+    longest = max(range(len(table.columns)), key=lambda column: sum(map(len, _cells(table, column))))
     best = ",".join(texts) or table.columns[longest]
     return Unreadable(f"{what}; its columns are: {_listed(table)}", where=where, remedy=(
         f"Name one, or several with commas: {option(best)}. --documents text learns the file as it stands"))

@@ -32,7 +32,7 @@ class Failure(NamedTuple):
     at_end: bool
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         return f"byte {self.byte} is 0x{self.error.object[self.error.start]:02X}, in line {self.line}"
 
 
@@ -44,17 +44,17 @@ def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: st
     """
     is_wide, survey = failure.encoding in WIDE, _survey(read(), failure.encoding)
     if failure.at_end and failure.error.end == len(failure.error.object):
-        return TinyLMError(f"ends in the middle of a character ({failure.place}, and the file ends there)",
+        return TinyLMError(f"ends in the middle of a character ({failure.position}, and the file ends there)",
                            where=where, remedy=_without_the_end(failure, where, is_certain=is_wide or survey.good > 0))
     if failure.encoding == "utf-8" and _CESU.match(failure.error.object, failure.error.start):
-        return TinyLMError(f"is UTF-8 but for characters in two halves of three bytes (CESU-8): {failure.place}",
+        return TinyLMError(f"is UTF-8 but for characters in two halves of three bytes (CESU-8): {failure.position}",
                            where=where, remedy="Write them as UTF-8" + _by_hand(_JOIN_HALVES, where))
-    what = f"is not {spoken(failure.encoding)}: {failure.place} ({failure.error.reason})"
+    what = f"is not {spoken(failure.encoding)}: {failure.position} ({failure.error.reason})"
     if is_wide:
         return TinyLMError(what, where=where, remedy="Copy it again from where it came: it is damaged")
     if survey.bad * (4 if failure.encoding == "utf-8" else 20) <= survey.good:
         count = "1 byte:" if survey.bad == 1 else f"{survey.bad:,} bytes{survey.part}, of which the first,"
-        return TinyLMError(f"is {spoken(failure.encoding)} but for {count} {failure.place}", where=where,
+        return TinyLMError(f"is {spoken(failure.encoding)} but for {count} {failure.position}", where=where,
                            remedy=_without_bad_bytes(failure.encoding, where))
     return TinyLMError(what, where=where, remedy=_in_another_encoding(survey.sample))
 

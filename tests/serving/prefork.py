@@ -1,6 +1,6 @@
-"""Servers that begin at once: a process that has imported all that a server needs forks one for each order.
+"""Servers that begin at once: a process that has imported all that a server needs forks one for each request.
 
-Run as a script this is that process. It reads orders from its standard input, a line of JSON each, and answers each
+Run as a script this is that process. It reads requests from its standard input, a line of JSON each, and answers each
 with a line. When its input ends, it ends whatever it has started.
 """
 
@@ -34,15 +34,15 @@ def _work() -> None:
     tinylm.load(MODEL).generate(max_tokens=2)
     children: dict[int, int | None] = {}
     while line := sys.stdin.readline():
-        order = json.loads(line)
-        if "ask" in order:
-            pid = order["ask"]
+        request = json.loads(line)
+        if "ask" in request:
+            pid = request["ask"]
             if children[pid] is None:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 children[pid] = os.waitstatus_to_exitcode(status) if ended else None
             answer = children[pid]
         else:
-            answer = _fork(**order)
+            answer = _fork(**request)
             children[answer] = None
         os.write(1, f"{json.dumps(answer)}\n".encode())
     for pid, code in children.items():
@@ -72,16 +72,16 @@ def _fork(arguments: list[str], environment: dict[str, str], output: str, errors
 # ---- for tests
 
 
-class Nursery:
+class Prefork:
     def __init__(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "TINYLM_API_KEY"}
         self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          text=True, env=environment)
 
-    def ask(self, order: Any) -> Any:
+    def ask(self, request: Any) -> Any:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
@@ -90,9 +90,9 @@ class Nursery:
 
 
 @cache
-def nursery() -> Nursery:
+def prefork() -> Prefork:
     """The one of this process, ended with it."""
-    made = Nursery()
+    made = Prefork()
     atexit.register(made.close)
     return made
 
@@ -101,11 +101,11 @@ class Child:
     """A command of tinylm, as subprocess.Popen has it."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], output: Path, errors: Path) -> None:
-        self.pid: int = nursery().ask({"arguments": arguments, "environment": dict(environment), "output": str(output),
+        self.pid: int = prefork().ask({"arguments": arguments, "environment": dict(environment), "output": str(output),
                                        "errors": str(errors)})
 
     def poll(self) -> int | None:
-        code: int | None = nursery().ask({"ask": self.pid})
+        code: int | None = prefork().ask({"ask": self.pid})
         return code
 
     def wait(self, timeout: float) -> int:

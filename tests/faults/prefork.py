@@ -1,7 +1,7 @@
 """Children that begin at once: a process that has imported torch forks one for each piece of work.
 
-Run as a script this is the nursery itself. It reads orders from its standard input, a line of JSON each, and answers
-each with a line.
+Run as a script this is that process. It reads requests from its standard input, a line of JSON each, and answers each
+with a line.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def command(*arguments: str) -> int:
     from tinylm.cli import main
     from tinylm.runs import recorder
 
-    recorder.SHORTEST, recorder.SHARE = SHORTEST, 1.0
+    recorder.MIN_SAVE_INTERVAL, recorder.SAVING_SHARE = SHORTEST, 1.0
     sys.argv[1:] = arguments
     return main()
 
@@ -80,11 +80,10 @@ def save_for_ever(folder: str, size: int) -> int:
 WORK = {work.__name__: work for work in (command, save, save_for_ever)}
 
 
-# ---- the nursery
+# ---- the process that forks
 
 
 def _serve() -> None:
-
     import tinylm.cli.train
     import tinylm.runs.run  # noqa: F401
 
@@ -93,24 +92,24 @@ def _serve() -> None:
     gc.freeze()  # children need not look for garbage here, and copy every page by doing so
     print("ready", flush=True)
     while line := sys.stdin.readline():
-        order = json.loads(line)
-        answer = _first_to_end(order["wait"]) if "wait" in order else _fork(order)
+        request = json.loads(line)
+        answer = _first_to_end(request["wait"]) if "wait" in request else _fork(request)
         os.write(1, f"{json.dumps(answer)}\n".encode())
 
 
-def _fork(order: dict) -> int:
+def _fork(request: dict) -> int:
     if pid := os.fork():
-        if order["stopped"]:
+        if request["stopped"]:
             os.waitpid(pid, os.WUNTRACED)
         return pid
     for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY),
-                                    (1, order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)):
+                                    (1, request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)):
         os.dup2(os.open(path, flags, 0o644), descriptor)
     os.dup2(1, 2)
     signal.alarm(DEADLINE)
-    if order["stopped"]:
+    if request["stopped"]:
         os.kill(os.getpid(), signal.SIGSTOP)
-    sys.exit(WORK[order["work"]](*order["arguments"]))
+    sys.exit(WORK[request["work"]](*request["arguments"]))
 
 
 def _first_to_end(pids: list[int]) -> tuple[int, int]:
@@ -125,15 +124,15 @@ def _first_to_end(pids: list[int]) -> tuple[int, int]:
 class Child:
     """A process that does one piece of work."""
 
-    def __init__(self, nursery: Nursery, pid: int, output: Path) -> None:
-        self.nursery, self.pid, self.output = nursery, pid, output
+    def __init__(self, prefork: Prefork, pid: int, output: Path) -> None:
+        self.prefork, self.pid, self.output = prefork, pid, output
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
     def wait(self) -> int:
         """Its exit code; minus the number of the signal that ended it."""
-        return self.nursery.first_to_end(self)[1]
+        return self.prefork.first_to_end(self)[1]
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
@@ -145,7 +144,7 @@ class Child:
         return self.output.read_text(encoding="utf-8")
 
 
-class Nursery:
+class Prefork:
     """Starts children. A context manager."""
 
     def __init__(self, folder: Path) -> None:
@@ -153,7 +152,7 @@ class Nursery:
         """Where they print to."""
         self._count = itertools.count()
 
-    def __enter__(self) -> Nursery:
+    def __enter__(self) -> Prefork:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          text=True, env=environment, cwd=self.folder)
@@ -184,10 +183,10 @@ class Nursery:
         pid, code = self._ask({"wait": [child.pid for child in children]})
         return next(child for child in children if child.pid == pid), code
 
-    def _ask(self, order: dict) -> object:
+    def _ask(self, request: dict) -> object:
         assert self._process.stdin
         try:
-            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             return json.loads(self._answer())
         except BaseException:  # a test that ran out of time: its answer is not the next one's

@@ -1,6 +1,7 @@
 """Reading a model folder runs no code, opens no connection and writes nothing (promise F1).
 
-The source is searched for what could run code; hostile/folders.py attacks the reader while Python reports what it does.
+The source is searched for what could run code; adversarial/folders.py attacks the reader while Python reports each
+action.
 """
 
 import ast
@@ -28,21 +29,21 @@ CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "t
 
 
 def attack(every: int, folder: Path) -> dict:
-    program = [sys.executable, "-W", "error", str(HERE / "hostile" / "folders.py"), str(every), str(folder)]
+    program = [sys.executable, "-W", "error", str(HERE / "adversarial" / "folders.py"), str(every), str(folder)]
     result = subprocess.run(program, capture_output=True, text=True, timeout=280, check=False,
                             env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout)
 
 
-def test_hostile_folders_do_nothing(tmp_path):
+def test_adversarial_folders_do_nothing(tmp_path):
     report = attack(6, tmp_path)
     assert report["folders"] >= 60
     assert not report["failures"], "\n".join(report["failures"])
 
 
 @pytest.mark.full
-def test_all_hostile_folders_do_nothing(tmp_path):
+def test_all_adversarial_folders_do_nothing(tmp_path):
     report = attack(1, tmp_path)
     assert report["folders"] >= 300
     assert not report["failures"], "\n".join(report["failures"])

@@ -1,4 +1,4 @@
-"""The small sound models that the hostile ones are made from."""
+"""The small sound models that the adversarial ones are made from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def small_model(folder: Path, kind: str) -> Path:
     preset, sizes = SHAPES[kind]
     model = ModelConfig.preset(preset, **{"context_length": 16, "d_model": 8, "n_layers": 1, "n_heads": 2, **sizes,
                                           "vocab_size": tokenizer.vocab_size})
-    config = RunConfig(model=model, data=DataConfig(source="hello", tokenizer=kind, validation=0.0, rows="padded"),
+    config = RunConfig(model=model, data=DataConfig(source="hello", tokenizer=kind, validation=0.0, packing="padded"),
                        train=TrainConfig(steps=1))
     lm = LanguageModel(config, tokenizer, TinyLM(model))
     torch.nn.init.normal_(lm.model.out_head.weight, generator=torch.Generator().manual_seed(1))

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import tinylm
-from tests.family import make_model
+from tests.model_strategies import make_model
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.engine.weights import weights_of
 from tinylm.text.tokenizer import Tokenizer
