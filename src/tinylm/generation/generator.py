@@ -12,7 +12,8 @@ import numpy as np
 
 from tinylm import model_folder
 from tinylm.config.overrides import check_overrides
-from tinylm.config.schema import MAX_SEED, RunConfig, SampleConfig, WeightDtype
+from tinylm.config.sample_settings import MAX_SEED
+from tinylm.config.schema import RunConfig, SampleConfig, WeightDtype
 from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (

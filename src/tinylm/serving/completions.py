@@ -18,12 +18,11 @@ from tinylm.serving.field_errors import invalid_field, invalid_setting
 from tinylm.serving.limits import Limits
 from tinylm.serving.model_registry import ServedModel
 from tinylm.serving.prompts import encode_prompt
-from tinylm.serving.request_schemas import CompletionRequest
+from tinylm.serving.request_schemas import SETTINGS_AS_THEY_ARE, CompletionRequest
 from tinylm.serving.response_schemas import Choice, Logprobs, LogprobsBuilder, usage
 
 MAX_SCORED_TOKENS = 1 << 16
 """Most tokens of a request whose log-probabilities are sent."""
-_PASSED_THROUGH = ("min_tokens", "presence_penalty", "frequency_penalty", "min_p", "typical_p", "repetition_penalty")
 
 
 class PreparedPrompt(NamedTuple):
@@ -90,7 +89,7 @@ def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> 
     """The settings of the request as `LanguageModel.requests` takes them."""
     if (request.max_tokens or 0) > limits.max_tokens:
         raise invalid_field("max_tokens", f"this server writes {limits.max_tokens:,} tokens at most")
-    settings = {name: value for name in _PASSED_THROUGH if (value := getattr(request, name)) is not None}
+    settings = {name: value for name in SETTINGS_AS_THEY_ARE if (value := getattr(request, name)) is not None}
     wanted = lm.config.sample.max_tokens if request.max_tokens is None else request.max_tokens
     settings["max_tokens"] = limits.max_tokens if wanted == -1 else min(wanted, limits.max_tokens)
     if request.top_k is not None:
