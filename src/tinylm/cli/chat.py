@@ -101,17 +101,17 @@ class Chat:
         from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.requests(ids, **self.settings)
+        request, = self.lm.requests(ids, **self.settings)
         try:
-            for piece in self.lm.stream_request(task):
+            for piece in self.lm.stream_request(request):
                 print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
-            self._keep(ids, task.builder.ids, task.builder.text if task.builder.stopped else None)
+            self._keep(ids, request.builder.ids, request.builder.text if request.builder.stopped else None)
         print()
         if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
             self.reset()
             print_note("(end of text: the next line begins another one)")
-        elif task.builder.n_dropped and not self._has_warned:
+        elif request.builder.n_dropped and not self._has_warned:
             self._has_warned = True
             print_note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the "
                        "first)")

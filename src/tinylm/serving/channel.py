@@ -40,14 +40,14 @@ class GenerationJob:
     event loop empties it.
 
     Args:
-        tasks: a task for each text.
+        requests: what to generate, one for each text.
         streams: True: updates of every token; False: updates of texts that have ended.
     """
 
-    def __init__(self, tasks: Sequence[GenerationRequest], streams: bool) -> None:
-        self.tasks, self.streams = tasks, streams
-        self.waiting = deque(enumerate(tasks))
-        self.unfinished = len(tasks)
+    def __init__(self, requests: Sequence[GenerationRequest], streams: bool) -> None:
+        self.requests, self.streams = requests, streams
+        self.waiting = deque(enumerate(requests))
+        self.unfinished = len(requests)
         self.is_cancelled = False
         self._updates: deque[Update | ApiError] = deque()
         self._has_updates = asyncio.Event()

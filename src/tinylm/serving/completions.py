@@ -32,19 +32,19 @@ class PreparedPrompt(NamedTuple):
         given: its ids without a `<bos>` that was put before them.
         ids: its ids as the model reads them.
         text: what the ids say.
-        tasks: a task for each text that is wanted of it.
+        texts: a request for each text that is wanted of it.
         warnings: what was left out of the prompt, in sentences.
     """
 
     given: list[int]
     ids: list[int]
     text: str
-    tasks: list[GenerationRequest]
+    texts: list[GenerationRequest]
     warnings: list[str]
 
 
 def prepare_prompts(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> list[PreparedPrompt]:
-    """Prompts with their tasks, in the order of the request.
+    """Prompts with the texts that they want, in the order of the request.
 
     Raises:
         ApiError: settings that cannot be, or text that the tokenizer does not know; the error names the field.
@@ -61,8 +61,8 @@ def prepare_prompts(lm: LanguageModel, request: CompletionRequest, limits: Limit
 
 def _check_scored(prepared: list[PreparedPrompt], request: CompletionRequest) -> None:
     """Bounds the log-probabilities of a response: an object with very many of them would hold the event loop up."""
-    count = sum(task.config.max_tokens + len(each.given) * bool(request.echo)
-                for each in prepared for task in each.tasks)
+    count = sum(text_request.config.max_tokens + len(each.given) * bool(request.echo)
+                for each in prepared for text_request in each.texts)
     if count > MAX_SCORED_TOKENS:
         raise ApiError(400, f"logprobs: they are told of {MAX_SCORED_TOKENS:,} tokens at most, and these may be "
                             f"{count:,}", param="logprobs", code="invalid_value")
@@ -79,10 +79,10 @@ def _prepared(lm: LanguageModel, prompt: str | list[int], field: str, request: C
            settings: dict[str, Any]) -> PreparedPrompt:
     encoded = encode_prompt(lm.tokenizer, prompt, field)
     try:
-        tasks = lm.requests(encoded.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
+        texts = lm.requests(encoded.ids, samples=request.n or 1, logprobs=request.logprobs, **settings)
     except TinyLMError as error:
         raise invalid_setting(error, param=field) from None
-    return PreparedPrompt(encoded.given, encoded.ids, encoded.text, tasks, encoded.warnings)
+    return PreparedPrompt(encoded.given, encoded.ids, encoded.text, texts, encoded.warnings)
 
 
 def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class CompletionStream:
     Args:
         served: the model.
         request: the request.
-        prepared: its prompts, each with equally many tasks.
+        prepared: its prompts, each with equally many texts.
 
     Attributes:
         prompt_tokens: tokens of the prompts, each prompt counted once.
@@ -136,14 +136,14 @@ class CompletionStream:
 
     def __init__(self, served: ServedModel, request: CompletionRequest, prepared: list[PreparedPrompt]) -> None:
         self._served, self._request, self._prepared = served, request, prepared
-        self._tasks = [task for each in prepared for task in each.tasks]
-        self._per_prompt = len(self._tasks) // len(prepared)
+        self._texts = [text_request for each in prepared for text_request in each.texts]
+        self._per_prompt = len(self._texts) // len(prepared)
         self._head = {"id": f"cmpl-{secrets.token_hex(12)}", "object": "text_completion", "created": int(time.time()),
                       "model": served.id, "system_fingerprint": served.version}
         self.warnings = [*dict.fromkeys(warning for each in prepared for warning in each.warnings)]
         if self.warnings:
             self._head["warnings"] = self.warnings
-        self._tokens, self._pending = [0] * len(self._tasks), len(self._tasks)
+        self._tokens, self._pending = [0] * len(self._texts), len(self._texts)
         self._job: GenerationJob | None = None
         self.prompt_tokens = sum(len(each.given) for each in prepared)
 
@@ -155,11 +155,11 @@ class CompletionStream:
         """Submits the job. Raises: ApiError: too many texts wait already (429)."""
         request, scheduler = self._request, self._served.scheduler
         self._scores = await self._score() if request.echo and request.logprobs is not None else None
-        self._job = scheduler.submit(self._tasks, streams=bool(request.stream))
-        offsets = [len(self._echo(index)) for index in range(len(self._tasks))]
+        self._job = scheduler.submit(self._texts, streams=bool(request.stream))
+        offsets = [len(self._echo(index)) for index in range(len(self._texts))]
         tokenizer = self._served.lm.tokenizer
         self._logprobs = [LogprobsBuilder(tokenizer, offset) for offset in offsets]
-        self._echoed = [not request.echo] * len(self._tasks)
+        self._echoed = [not request.echo] * len(self._texts)
 
     def cancel(self) -> None:
         """Stops the texts that are still being written."""
@@ -210,11 +210,11 @@ class CompletionStream:
         index, is_whole = update.choice, not self._request.stream
         before, self._tokens[index] = self._tokens[index], update.tokens
         self._pending -= update.ended is not None
-        writer = self._tasks[index].builder
-        text = writer.text if is_whole else update.text
+        builder = self._texts[index].builder
+        text = builder.text if is_whole else update.text
         logprobs = None
         if self._request.logprobs is not None:
-            logprobs = self._logprobs[index].take(writer.logprobs[before:update.tokens], text)
+            logprobs = self._logprobs[index].take(builder.logprobs[before:update.tokens], text)
         if not self._echoed[index]:
             self._echoed[index] = True
             text = self._echo(index) + text
@@ -228,7 +228,7 @@ class CompletionStream:
         if not self._request.echo:
             return ""
         text = self._prepared[index // self._per_prompt].text
-        goes_on = self._served.lm.tokenizer.kind == "word" and self._tasks[index].config.max_tokens > 0
+        goes_on = self._served.lm.tokenizer.kind == "word" and self._texts[index].config.max_tokens > 0
         return text + " " if text and goes_on else text
 
     def _echoed_logprobs(self, index: int) -> Logprobs:

@@ -1,6 +1,6 @@
 """Continuous batching: one thread writes the texts of many requests together, and updates the event loop.
 
-    job = scheduler.submit(tasks, streams=True)      in the event loop
+    job = scheduler.submit(requests, streams=True)      in the event loop
     for update in await job.updates():
         ...
 
@@ -81,15 +81,15 @@ class Scheduler:
         """Number of texts that wait to be written."""
         return max(0, self._n_submitted - self._n_finished - self.running)
 
-    def submit(self, tasks: Sequence[GenerationRequest], *, streams: bool) -> GenerationJob:
+    def submit(self, requests: Sequence[GenerationRequest], *, streams: bool) -> GenerationJob:
         """Queues a job for the texts of one request.
 
         Raises:
             ApiError: too many texts wait already (429).
         """
         self._check_capacity()
-        job = GenerationJob(tasks, streams)
-        self._n_submitted += len(tasks)
+        job = GenerationJob(requests, streams)
+        self._n_submitted += len(requests)
         self._commands.put(partial(self._jobs.append, job))
         return job
 
@@ -168,17 +168,18 @@ class Scheduler:
             job = self._jobs.popleft()
             if job.is_cancelled:
                 continue
-            index, task = job.waiting.popleft()
+            index, request = job.waiting.popleft()
             if job.waiting:
                 self._jobs.append(job)
             try:
-                text = self._batch.add(task.ids, task.config, seed=task.seed, bias=task.bias, forced=task.forced)
+                sequence = self._batch.add(request.ids, request.config, seed=request.seed, bias=request.bias,
+                                           forced=request.forced)
             except TinyLMError as error:
                 self._fail(job, invalid_setting(error, param="prompt"))
                 continue
-            self._admitted[text] = job, index
-            if text.stopped_by:  # it may have no tokens at all
-                self._publish(NewTokens(text, [], NO_LOGITS))
+            self._admitted[sequence] = job, index
+            if sequence.stopped_by:  # it may have no tokens at all
+                self._publish(NewTokens(sequence, [], NO_LOGITS))
 
     def _step(self) -> None:
         """Writes some ids of each text: as many as take about `TARGET_CALL_SECONDS`."""
@@ -195,26 +196,26 @@ class Scheduler:
 
     def _publish(self, written: NewTokens) -> None:
         """Sends the new ids of a text to its job, and removes a text that has ended."""
-        text = written.sequence
-        job, index = self._admitted[text]
-        if text.error:
-            self._fail(job, invalid_setting(text.error))
+        sequence = written.sequence
+        job, index = self._admitted[sequence]
+        if sequence.error:
+            self._fail(job, invalid_setting(sequence.error))
             return
-        writer = job.tasks[index].builder
-        is_first = not writer.ids
-        piece = writer.take(written.ids, written.logits)
+        builder = job.requests[index].builder
+        is_first = not builder.ids
+        piece = builder.take(written.ids, written.logits)
         ended: Literal["stop", "length"] | None = None
-        if writer.stopped or text.stopped_by:
-            ended = "length" if text.stopped_by == "length" and not writer.stopped else "stop"
-            piece += writer.finish()
-            self._remove(text)
+        if builder.stopped or sequence.stopped_by:
+            ended = "length" if sequence.stopped_by == "length" and not builder.stopped else "stop"
+            piece += builder.finish()
+            self._remove(sequence)
         if job.streams or ended:
-            job.push(Update(index, piece, len(writer.ids), ended))
+            job.push(Update(index, piece, len(builder.ids), ended))
             self._notifier.notify(job, is_urgent=bool(ended) or is_first)
 
-    def _remove(self, text: TokenSequence) -> None:
-        self._batch.remove(text)
-        job, _ = self._admitted.pop(text)
+    def _remove(self, sequence: TokenSequence) -> None:
+        self._batch.remove(sequence)
+        job, _ = self._admitted.pop(sequence)
         job.unfinished -= 1
         self._n_finished += 1
 
@@ -224,8 +225,8 @@ class Scheduler:
         self._drop(job)
 
     def _drop(self, job: GenerationJob) -> None:
-        for text in [text for text, (other, _) in self._admitted.items() if other is job]:
-            self._remove(text)
+        for sequence in [sequence for sequence, (other, _) in self._admitted.items() if other is job]:
+            self._remove(sequence)
         if not job.is_cancelled:
             job.is_cancelled = True
             self._n_finished += job.unfinished  # texts that were never admitted
