@@ -25,14 +25,14 @@ class Update(NamedTuple):
     Attributes:
         choice: the index of the text among those of the job.
         text: the text that has become certain since the last update.
-        tokens: the number of new tokens so far.
-        ended: why the text has ended; None while it goes on.
+        n_tokens: the number of new tokens so far.
+        finish_reason: why the text has ended; None while it goes on.
     """
 
     choice: int
     text: str
-    tokens: int
-    ended: Literal["stop", "length"] | None
+    n_tokens: int
+    finish_reason: Literal["stop", "length"] | None
 
 
 class GenerationJob:

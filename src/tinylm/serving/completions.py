@@ -208,20 +208,20 @@ class CompletionStream:
     def _choice(self, update: Update) -> Choice | None:
         """The choice that an update makes; None if it holds nothing new yet."""
         index, is_whole = update.choice, not self._request.stream
-        before, self._tokens[index] = self._tokens[index], update.tokens
-        self._pending -= update.ended is not None
+        before, self._tokens[index] = self._tokens[index], update.n_tokens
+        self._pending -= update.finish_reason is not None
         builder = self._texts[index].builder
         text = builder.text if is_whole else update.text
         logprobs = None
         if self._request.logprobs is not None:
-            logprobs = self._logprobs[index].take(builder.logprobs[before:update.tokens], text)
+            logprobs = self._logprobs[index].take(builder.logprobs[before:update.n_tokens], text)
         if not self._echoed[index]:
             self._echoed[index] = True
             text = self._echo(index) + text
             logprobs = logprobs and _joined(self._echoed_logprobs(index), logprobs)
-        if not (text or update.ended or (logprobs and logprobs["tokens"])):
+        if not (text or update.finish_reason or (logprobs and logprobs["tokens"])):
             return None
-        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": update.ended}
+        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": update.finish_reason}
 
     def _echo(self, index: int) -> str:
         """The text of the prompt as it precedes a choice; empty unless the request has `echo`."""

@@ -204,14 +204,14 @@ class Scheduler:
         builder = job.requests[index].builder
         is_first = not builder.ids
         piece = builder.take(written.ids, written.logits)
-        ended: Literal["stop", "length"] | None = None
+        finish_reason: Literal["stop", "length"] | None = None
         if builder.stopped or sequence.stopped_by:
-            ended = "length" if sequence.stopped_by == "length" and not builder.stopped else "stop"
+            finish_reason = "length" if sequence.stopped_by == "length" and not builder.stopped else "stop"
             piece += builder.finish()
             self._remove(sequence)
-        if job.streams or ended:
-            job.push(Update(index, piece, len(builder.ids), ended))
-            self._notifier.notify(job, is_urgent=bool(ended) or is_first)
+        if job.streams or finish_reason:
+            job.push(Update(index, piece, len(builder.ids), finish_reason))
+            self._notifier.notify(job, is_urgent=bool(finish_reason) or is_first)
 
     def _remove(self, sequence: TokenSequence) -> None:
         self._batch.remove(sequence)
