@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json, print_note
+from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.reading import add_reading_options, reading_options
+from tinylm.reports.table import columns
 
 EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 

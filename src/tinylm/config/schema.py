@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
+from tinylm.config.sample_settings import MAX_INT32, MAX_SEED, SampleSettings
 from tinylm.config.section import Section
 from tinylm.config.spelling import ExpectedValues, match_name
 from tinylm.errors import TinyLMError, command, did_you_mean
@@ -23,8 +24,6 @@ from tinylm.system.paths import IN_MEMORY
 PartialConfig = Mapping[str, Mapping[str, Any]]
 """Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
 
-MAX_INT32, MAX_SEED = 2**31 - 1, 2**63 - 1
-"""Of any size of a model, and of any seed: what the libraries below can count."""
 MAX_MINUTES = 1e7
 """Minutes of a run: 19 years."""
 
@@ -203,34 +202,11 @@ class TrainConfig(Section):
         return self
 
 
-class SampleConfig(Section):
-    """How the next id is chosen. The filters apply in the order of the fields (sampling/filters.py)."""
+class SampleConfig(SampleSettings, Section):
+    """How the next id is chosen. `SampleSettings` holds the fields."""
 
-    max_tokens: int = Field(100, ge=0, le=MAX_INT32)
-    min_tokens: int = Field(0, ge=0, le=MAX_INT32, description="<eos> is not chosen before so many")
-    overflow: Literal["slide", "error"] = Field(
-        "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
-    prefix: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
-    greedy: bool = False
-    banned_tokens: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
-    logit_bias: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
-        {}, description="numbers added to the logits of tokens, by text or #id")
-    repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
-    frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
-    presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
-    temperature: float = Field(0.8, ge=0, description="0: always the likeliest, as greedy")
-    top_k: int = Field(0, ge=0, le=MAX_INT32, description="0: all")
-    top_p: float = Field(1.0, gt=0, le=1)
-    min_p: float = Field(0.0, ge=0, lt=1)
-    typical_p: float = Field(1.0, gt=0, le=1)
-    beams: int = Field(1, ge=1, le=1000, description="above 1: beam search for the likeliest text, without any chance")
-    length_penalty: float = Field(
-        1.0, ge=-50, le=50, description="of beams: a sum of log-probabilities is divided by length to this")
-    early_stopping: bool | Literal["never"] = Field(
-        False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
-    stop: Annotated[tuple[str, ...], AfterValidator(lambda texts: tuple(filter(None, texts)))] = Field(
-        (), description="texts that end the generation and are left out of it; empty ones end nothing")
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="none: another one each time")
+    if TYPE_CHECKING:  # the fields come from a class that is no model, where type checkers do not look for them
+        def __init__(self, **values: Any) -> None: ...
 
     @property
     def is_greedy(self) -> bool:
