@@ -75,8 +75,8 @@ def read_json(path: Path, most: int) -> Any:
 def quoted(text: object) -> str:
     """Quotes foreign text for an error: at most `MAX_QUOTED` characters, with escapes for what is not printable.
 
-    >>> quoted("a\x1b[31m")
-    'a\\x1b[31m'
+    >>> quoted("a\\x1b[31m")
+    'a\\\\x1b[31m'
     """
     whole = str(text)
     short = whole if len(whole) <= MAX_QUOTED else f"{whole[:MAX_QUOTED]}…"
@@ -90,8 +90,8 @@ def replace_control_codes(text: str) -> str:
     right-to-left writing stay, since a text may rightly hold them. The two direction overrides are replaced, since a
     text with them looks like another text.
 
-    >>> replace_control_codes("a\x1b[2Jb\tc")
-    'a\ufffd[2Jb\tc'
+    >>> replace_control_codes("a\\x1b[2Jb\\tc")
+    'a\ufffd[2Jb\\tc'
     """
     return _CONTROL.sub("\ufffd", text)
 
