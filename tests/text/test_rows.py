@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.rows import IGNORE, Batch, Rows
+from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.split import split_corpus
 from tinylm.text.tokenizer import Tokenizer
 
 PACKINGS = ("windows", "packed", "padded")
-BOS, EOS, PAD = Tokenizer.bos_id, Tokenizer.eos_id, Tokenizer.pad_id
+PAD, BOS, EOS = SpecialTokens()[:3]
 
 
 def part_of(lengths: list[int]) -> Part:

@@ -60,7 +60,7 @@ class Chat:
         self.reset()
 
     def reset(self) -> None:
-        self.ids, self._told = [self.lm.tokenizer.bos_id], False
+        self.ids, self._told = [self.lm.tokenizer.specials.start], False
 
     def run(self) -> None:
         """Until the end of the input, or /quit. What a person can mend is said, and the prompt stays."""

@@ -41,7 +41,7 @@ def begin(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> Beginnin
             given = tokenizer.encode_text(typed.text)
         except TinyLMError as error:
             raise of_settings(error, param=field) from None
-        return Beginning(given, [tokenizer.bos_id, *given], prompt, [*typed.replaced, *typed.unknown])
+        return Beginning(given, [tokenizer.specials.start, *given], prompt, [*typed.replaced, *typed.unknown])
     unknown = next((place for place, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
     if unknown is not None:
         raise wrong(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "

@@ -10,7 +10,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from tinylm.text.vocabulary import SPECIALS, UNKNOWN, Kind, split_words, word_parts
+from tinylm.text.special_tokens import SpecialTokens
+from tinylm.text.vocabulary import Kind, split_words, word_parts
 from tinylm.text.white_space import WHITESPACE
 
 Ids = NDArray[np.uint32]
@@ -26,16 +27,19 @@ class Encoder(Protocol):
     def known_alone(self, text: str) -> Ids: ...
 
 
-def make_encoder(kind: Kind, library: tokenizers.Tokenizer, vocab: dict[str, int], unknown: Unknown) -> Encoder:
+def make_encoder(kind: Kind, library: tokenizers.Tokenizer, vocab: dict[str, int], specials: SpecialTokens,
+                 unknown: Unknown) -> Encoder:
     """The encoder of a kind."""
     if kind == "bpe":
         return _Bytes(library)
-    return _Words(vocab, unknown) if kind == "word" else _Characters(list(vocab)[len(SPECIALS):], unknown)
+    if kind == "word":
+        return _Words(vocab, specials.unk, unknown)
+    return _Characters({entry: id for entry, id in vocab.items() if id not in specials.hidden}, specials.pad, unknown)
 
 
 class _Words:
-    def __init__(self, vocab: dict[str, int], unknown: Unknown) -> None:
-        self._vocab, self._unk_id, self._unknown = vocab, vocab.get(UNKNOWN), unknown
+    def __init__(self, vocab: dict[str, int], unk_id: int | None, unknown: Unknown) -> None:
+        self._vocab, self._unk_id, self._unknown = vocab, unk_id, unknown
 
     def __call__(self, text: str) -> Ids:
         ids = [self._vocab.get(word, self._unk_id) for word in split_words(text)]
@@ -56,24 +60,24 @@ class _Words:
 
 
 class _Characters:
-    def __init__(self, alphabet: list[str], unknown: Unknown) -> None:
-        self._alphabet, self._unknown = frozenset(alphabet), unknown
-        self._table = np.zeros(max(map(ord, alphabet), default=0) + 2, np.uint32)
-        for id, character in enumerate(alphabet, start=len(SPECIALS)):
+    def __init__(self, alphabet: dict[str, int], pad_id: int, unknown: Unknown) -> None:
+        self._alphabet, self._pad_id, self._unknown = alphabet, pad_id, unknown
+        self._table = np.full(max(map(ord, alphabet), default=0) + 2, pad_id, np.uint32)
+        for character, id in alphabet.items():
             self._table[ord(character)] = id
 
     def __call__(self, text: str) -> Ids:
-        ids = self._ids_or_zero(text)
-        if not ids.all():
+        ids = self._ids_or_pad(text)
+        if (ids == self._pad_id).any():
             raise self._unknown(self._places(text))
         return ids
 
     def known_alone(self, text: str) -> Ids:
-        ids = self._ids_or_zero(text)
-        return ids[ids != 0]
+        ids = self._ids_or_pad(text)
+        return ids[ids != self._pad_id]
 
-    def _ids_or_zero(self, text: str) -> Ids:
-        """An unknown character has the zero of <pad>, which no text makes."""
+    def _ids_or_pad(self, text: str) -> Ids:
+        """The ids of the characters; an unknown one has that of `<pad>`, which no text makes."""
         code_points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         ids: Ids = self._table[np.minimum(code_points, len(self._table) - 1)]
         return ids

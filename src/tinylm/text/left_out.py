@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tinylm.text.encoders import Ids
+from tinylm.text.special_tokens import SPELLED_OUT
 from tinylm.text.split import Slice
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.text.vocabulary import SPELLED_OUT
 
 Form = Literal["", "NFC", "NFD"]
 _GAP = re.compile(r"\s+")
@@ -72,7 +72,7 @@ class KnownAlone:
 
     def __init__(self, tokenizer: Tokenizer, form: Form) -> None:
         self._tokenizer, self._form = tokenizer, form
-        self.vocab_size, self.eos_id = tokenizer.vocab_size, tokenizer.eos_id
+        self.vocab_size, self.specials = tokenizer.vocab_size, tokenizer.specials
         self.fingerprint = f"{tokenizer.fingerprint}, what is known of {form or 'the text'}"
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:

@@ -22,7 +22,8 @@ from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
-from tinylm.text.vocabulary import SPELLED_OUT, word_parts
+from tinylm.text.special_tokens import SPELLED_OUT
+from tinylm.text.vocabulary import word_parts
 
 LINE_ENDS = ("\n", "\r\n", "\r", "\x85", "\u2028", "\u2029")
 _ALIKE = ("'\u2019\u2018\u201b\u02bc\u2032\xb4`", '"\u201c\u201d\u201e\u201f\u2033', "-\u2013\u2014\u2012\u2015\u2212",

@@ -1,8 +1,9 @@
-"""Text <-> ids: words, characters and byte-level BPE behind one class and one `tokenizer.json`.
+"""Tokenizers: text <-> ids by words, characters or byte-level BPE, behind one class and one `tokenizer.json`.
 
 The file is in the Hugging Face tokenizers format and stands alone: `tokenizers` and `transformers` make the same ids
-from it. Every vocabulary starts with <pad>, <bos>, <eos> (and <unk>, for words). They are entries of the vocabulary
-but not "added tokens", which would be searched for in the text: here, a typed `<eos>` is five characters of text.
+from it. A trained vocabulary starts with <pad>, <bos>, <eos> (and <unk>, for words); one from elsewhere may have them
+at other ids, and may lack <bos> (special_tokens.py). They are entries of the vocabulary but not "added tokens", which
+would be searched for in the text: here, a typed `<eos>` is five characters of text.
 """
 
 from __future__ import annotations
@@ -20,17 +21,15 @@ from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
 from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, describe_characters
+from tinylm.text.special_tokens import SPELLED_OUT, special_tokens
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
-    SPECIALS,
-    SPELLED_OUT,
-    UNKNOWN,
     Kind,
     bpe_vocab,
     char_vocab,
     checked_text,
     entry_bytes,
-    file_format,
+    library_tokenizer,
     parse_file,
     word_parts,
     word_vocab,
@@ -107,17 +106,19 @@ class Tokenizer:
     """
 
     line_ends: Literal["normalize", "keep"] = "keep"
-    pad_id, bos_id, eos_id = 0, 1, 2
 
-    def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = (),
+                 control: Sequence[str] = ()) -> None:
         self.kind: Kind = kind
-        self.unk_id = vocab.get(UNKNOWN) if kind == "word" else None
-        library = file_format(kind, vocab, merges)
+        self.specials = special_tokens(vocab, control, has_unknown=kind == "word")
+        self.pad_id, self.bos_id, self.eos_id, self.unk_id, _ = self.specials
+        self._hidden = self.specials.hidden
+        library = library_tokenizer(kind, vocab, merges, control)
         self._json = library.to_str(pretty=True) + "\n"
-        self._bytes = [entry_bytes(kind, entry) for entry in vocab]
+        self._bytes = [entry_bytes(kind, entry, is_special=id in self._hidden) for entry, id in vocab.items()]
         self._library = library
         self._vocab = vocab
-        self._encode = make_encoder(kind, library, vocab, self._unknown)
+        self._encode = make_encoder(kind, library, vocab, self.specials, self._unknown)
 
     @classmethod
     def train(cls, kind: str, texts: Iterable[str], *, vocab_size: int | None = None,
@@ -177,16 +178,21 @@ class Tokenizer:
         return len(self._bytes)
 
     def encode(self, text: str) -> list[int]:
-        """`<bos>` text `<eos>`, as the notebook does it and as `transformers` does it from the same file.
+        """The ids of `<bos>` text `<eos>`, as in the notebook, and as `transformers` makes them from the same file. A
+        vocabulary without `<bos>` gives text `<eos>`.
 
         Raises:
             TinyLMError: words or characters that the vocabulary does not hold, or half a surrogate pair.
+
+        >>> Tokenizer.train("char", ["abc"]).encode("cab")
+        [1, 5, 3, 4, 2]
         """
-        return [self.bos_id, *self.encode_text(text), self.eos_id]
+        return [*([] if self.bos_id is None else [self.bos_id]), *self.encode_text(text), self.eos_id]
 
     def encode_prompt(self, text: str) -> list[int]:
-        """`<bos>` text, for the model to go on from."""
-        return [self.bos_id, *self.encode_text(text)]
+        """The ids of a prompt, for a model to go on from: `<bos>` text, or `<eos>` text without `<bos>` in the
+        vocabulary (`SpecialTokens.start`). Raises: TinyLMError: as `encode`."""
+        return [self.specials.start, *self.encode_text(text)]
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of the text alone."""
@@ -232,7 +238,7 @@ class Tokenizer:
     @cached_property
     def near(self) -> Near:
         """Finds the near forms of what the tokenizer does not know."""
-        entries = list(self._vocab)[len(SPECIALS):]
+        entries = [entry for entry, id in self._vocab.items() if id not in self._hidden]
         if self.kind == "bpe":
             return NearLineEnds()
         return NearWords(self._vocab) if self.kind == "word" else NearCharacters(entries)
@@ -272,7 +278,7 @@ class Tokenizer:
         Raises:
             TinyLMError: an id outside the vocabulary.
         """
-        chosen = [self._bytes[known] for known in map(self._known, ids) if specials or known >= len(SPECIALS)]
+        chosen = [self._bytes[known] for known in map(self._known, ids) if specials or known not in self._hidden]
         return (b" " if self.kind == "word" else b"").join(chosen).decode("utf-8", "replace")
 
     def token(self, id: int) -> str:
@@ -289,7 +295,7 @@ class Tokenizer:
         Raises:
             TinyLMError: an id outside the vocabulary.
         """
-        return b"" if self._known(id) < len(SPECIALS) else self._bytes[id]
+        return b"" if self._known(id) in self._hidden else self._bytes[id]
 
     def _known(self, id: int) -> int:
         if not 0 <= id < len(self._bytes):
