@@ -60,18 +60,18 @@ def _steps(size: str, steps: int) -> Run:
 
     from tinylm.config.schema import TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
-    from tinylm.model.threads import vanishing_is_zero
+    from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
-    from tinylm.training.backend import Backward
+    from tinylm.training.backend import TrainingBackend
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.step import train_step
 
     shape, compute = _shape(size), _compute(size)
     ids = torch.randint(VOCABULARY, (ROWS, CONTEXT), generator=torch.Generator().manual_seed(0))
-    with vanishing_is_zero(), compute.running():
+    with flush_denormals(), compute.running():
         model = TinyLM(shape)
-        optimizers, backward = make_optimizers(model, TrainConfig(steps=1), compute), Backward(model, compute)
-        times = [_timed(lambda: train_step(model, optimizers, [(ids, ids)], grad_clip=1.0, backward=backward))
+        optimizers, backend = make_optimizers(model, TrainConfig(steps=1), compute), TrainingBackend(model, compute)
+        times = [_timed(lambda: train_step(model, optimizers, [(ids, ids)], grad_clip=1.0, backend=backend))
                  for _ in range(1 + steps)]
     seconds = sorted(times[1:])[steps // 2]
     return {"value": round(1e-9 * training_flops_per_token(shape, CONTEXT) * ids.numel() / seconds, 1),

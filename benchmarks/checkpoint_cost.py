@@ -2,7 +2,7 @@
 
     python -m benchmarks checkpoint-cost [SIZE ...] [--minutes M]
 
-Trains each size on the built-in python-reference and adds up the seconds inside `Journal.save`, flushing included.
+Trains each size on the built-in python-reference and adds up the seconds inside `Recorder.save`, flushing included.
 Prints one JSON object last.
 """
 
@@ -15,26 +15,26 @@ import time
 from pathlib import Path
 
 import tinylm
-from tinylm.runs.recorder import Journal
+from tinylm.runs.recorder import Recorder
 
 
 def measure(size: str, minutes: float) -> dict[str, float]:
     """Seconds of the whole run, seconds in saves, and how many there were."""
     spent: list[float] = []
-    save = Journal.save
+    save = Recorder.save
 
-    def timed(journal: Journal, training: object) -> None:
+    def timed(journal: Recorder, training: object) -> None:
         began = time.perf_counter()
         save(journal, training)  # type: ignore[arg-type]
         spent.append(time.perf_counter() - began)
 
-    Journal.save = timed  # type: ignore[method-assign,assignment]
+    Recorder.save = timed  # type: ignore[method-assign,assignment]
     began = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory() as folder:
             tinylm.train("python-reference", size=size, minutes=minutes, out=Path(folder, "run"), quiet=True)
     finally:
-        Journal.save = save  # type: ignore[method-assign]
+        Recorder.save = save  # type: ignore[method-assign]
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "saving": sum(spent), "saves": len(spent), "share": sum(spent) / seconds}
 

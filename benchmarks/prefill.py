@@ -22,7 +22,7 @@ def tinylm_reads(size: str, tokens: int) -> float:
     engine = make_engine(size)
 
     def read() -> None:
-        assert EngineDecoder(engine, _prompt(size, tokens)).forgotten == 0
+        assert EngineDecoder(engine, _prompt(size, tokens)).n_dropped == 0
 
     return min([seconds_of(read) for _ in range(READINGS)][1:])
 

@@ -63,14 +63,14 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
 
 def bits_per_byte(engine: Engine, part: Part) -> float:
     """In windows of the context, each token once."""
-    from tinylm.engine.kv_cache import Stream
+    from tinylm.engine.kv_cache import SequenceCache
     from tinylm.text.rows import IGNORE, Rows
 
     nats = 0.0
     for rows, targets in Rows(part, packing="windows", context_length=engine.config.context_length).evaluation(1):
         counted = targets[0] != IGNORE
         ids = rows[0][counted].tolist()
-        logits = engine.read([Stream(engine.config)] * len(ids), ids, len(ids)).astype(np.float64)
+        logits = engine.read([SequenceCache(engine.config)] * len(ids), ids, len(ids)).astype(np.float64)
         chosen = logits[np.arange(len(ids)), targets[0][counted]]
         highest = logits.max(axis=1)
         nats += float((highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)) - chosen).sum())

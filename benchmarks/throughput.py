@@ -32,9 +32,9 @@ def tinylm_step() -> Iterator[Step]:
 
     from tinylm.config.schema import ModelConfig, TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
-    from tinylm.model.threads import vanishing_is_zero
+    from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
-    from tinylm.training.backend import Backward, choose_compute
+    from tinylm.training.backend import TrainingBackend, choose_compute
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.step import train_step
 
@@ -42,11 +42,11 @@ def tinylm_step() -> Iterator[Step]:
                         d_mlp=4 * WIDTH, mlp="squared_relu")
     train, flops = TrainConfig(steps=UNCOUNTED + TIMED, batch_size=ROWS), training_flops_per_token(shape, CONTEXT)
     compute = choose_compute(shape, torch.device("cpu"), flops=flops * CONTEXT * ROWS, precision=train.precision)
-    with vanishing_is_zero(), compute.running():
+    with flush_denormals(), compute.running():
         model = TinyLM(shape)
-        optimizers, backward = make_optimizers(model, train, compute), Backward(model, compute)
+        optimizers, backend = make_optimizers(model, train, compute), TrainingBackend(model, compute)
         yield lambda inputs, targets: train_step(model, optimizers, [(inputs, targets)], grad_clip=train.grad_clip,
-                                                 backward=backward)
+                                                 backend=backend)
 
 
 @contextmanager

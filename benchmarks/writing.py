@@ -43,14 +43,14 @@ def write_one(engine: Engine, sample: SampleConfig) -> list[int]:
 
 
 def write_several(engine: Engine, sample: SampleConfig, streams: int) -> list[list[int]]:
-    from tinylm.generation.backend import EngineReader
+    from tinylm.generation.backend import EngineBackend
     from tinylm.generation.batch import Batch
-    from tinylm.generation.completion import AHEAD
+    from tinylm.generation.completion import MAX_STEPS
 
-    batch = Batch(EngineReader(engine), engine.config.vocab_size, eos_id=-1)
+    batch = Batch(EngineBackend(engine), engine.config.vocab_size, eos_id=-1)
     texts = [batch.add([1], sample, seed=0) for _ in range(streams)]
     while batch.running:
-        batch.run(AHEAD)
+        batch.run(MAX_STEPS)
     return [text.new for text in texts]
 
 

@@ -56,8 +56,8 @@ def test_a_seed_repeats_a_text_and_no_seed_varies_it(book_lm):
 def test_a_text_longer_than_the_context_goes_on_and_says_what_it_forgot(book_lm):
     completion = book_lm.complete("x" * 50, max_tokens=60, seed=0)
     assert len(completion.ids) == 60
-    assert completion.forgotten > 0
-    assert book_lm.complete("x", max_tokens=5, seed=0).forgotten == 0
+    assert completion.n_dropped > 0
+    assert book_lm.complete("x", max_tokens=5, seed=0).n_dropped == 0
 
 
 def test_a_stop_text_ends_the_text_before_it(book_lm):

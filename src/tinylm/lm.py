@@ -12,7 +12,7 @@ from tinylm.config.aliases import either_name
 from tinylm.config.schema import RunConfig, WeightDtype
 from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
-from tinylm.generation.generator import Writing
+from tinylm.generation.generator import TextGenerator
 from tinylm.inspection import structure
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -20,8 +20,8 @@ from tinylm.text.tokenizer import Tokenizer
 if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredths, and writing text does not need them
     from torch import Tensor
 
-    from tinylm.evaluation.evaluator import Judge
-    from tinylm.evaluation.memorization import Copied, CopyIndex
+    from tinylm.evaluation.evaluator import Evaluator
+    from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
 WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
-class LanguageModel(Writing):
+class LanguageModel(TextGenerator):
     """A trained model. From `tinylm.train(...)` or `tinylm.load(folder)`.
 
     Attributes:
@@ -89,10 +89,10 @@ class LanguageModel(Writing):
     # ---- judging and looking inside
 
     @cached_property
-    def judge(self) -> Judge:
-        from tinylm.evaluation.evaluator import Judge
+    def evaluator(self) -> Evaluator:
+        from tinylm.evaluation.evaluator import Evaluator
 
-        return Judge(self)
+        return Evaluator(self)
 
     def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
@@ -112,24 +112,24 @@ class LanguageModel(Writing):
         """
         from tinylm.text.reading.sources import chosen_source
 
-        return self.judge.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
+        return self.evaluator.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
-    def copied(self, text: str) -> Copied:
+    def copied(self, text: str) -> Overlap:
         """What of a text stands word for word in the training text, and where. The first call reads that, at a second
         or so for each 50 megabytes.
 
         Raises:
             TinyLMError: the training text has moved or changed.
         """
-        return self.judge.copied(text)
+        return self.evaluator.copied(text)
 
-    def copying(self, index: CopyIndex | None = None) -> Copied | None:
+    def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """What of a few texts that it writes stands in the training text; None where that is not there.
 
         Args:
             index: of the training text, where there is one already.
         """
-        return self.judge.copying(index)
+        return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
         """Every parameter tensor with its formula, memory and FLOPs; the shape is that of `tinylm inspect --json`."""

@@ -29,7 +29,7 @@ from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
-from tinylm.model.tensors import Weights, check_room_for_layers, read_tensors
+from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
 from tinylm.system.files import fsync, replace_atomically, write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
@@ -43,7 +43,7 @@ CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
     "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
 LOCK = "checkpoints/.lock"
 STALE_SECONDS = 3600
-MOST_EVENT = 1 << 14
+MAX_EVENT_BYTES = 1 << 14
 """Bytes at the end of a run's records in which its last event is looked for."""
 
 
@@ -65,7 +65,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
     check_free(folder, force=force)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
+        _remove_stale(folder)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
@@ -73,8 +73,8 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
     try:
         yield temporary
         temporary.chmod(0o755)
-        _flush(temporary)
-        _take_place(temporary, folder, force=force, keep_old=keep_old)
+        _flush_all(temporary)
+        _move_into_place(temporary, folder, force=force, keep_old=keep_old)
         fsync(folder.parent)
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
@@ -138,14 +138,14 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _flush(folder: Path) -> None:
+def _flush_all(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         fsync(path)
 
 
-def _take_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
-    """Of several processes that want a place one gets it: a folder cannot be renamed over one that is not empty,
-    and one that is to be replaced is locked until it is gone."""
+def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
+    """Renames the temporary folder to `folder`. One of several processes that want the name gets it: a folder cannot be
+    renamed over one that is not empty, and a folder that is to be replaced is locked until it is gone."""
     old = folder.with_name(f"{folder.name}.old") if keep_old else temporary.with_name(f"{temporary.name}.old")
     moved = False
     with locked(folder):
@@ -167,7 +167,7 @@ def _take_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_stale(folder: Path) -> None:
     """Removes what a process left that was killed while it made this very folder, an hour ago or more."""
     for path in folder.parent.glob(f".{glob.escape(folder.name)}.????????"):
         with suppress(FileNotFoundError):  # another process may be making this folder, and done with it just now
@@ -189,13 +189,13 @@ def _has_finished(folder: Path) -> bool:
     """True if the last event that the run recorded is its end."""
     try:
         with open(folder / METRICS, "rb", opener=open_nonblocking) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_EVENT))
-            return b'"event": "finished"' in file.read(MOST_EVENT)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_EVENT_BYTES))
+            return b'"event": "finished"' in file.read(MAX_EVENT_BYTES)
     except OSError:
         return False
 
 
-def unfinished(folder: str | Path) -> TinyLMError | None:
+def unfinished_error(folder: str | Path) -> TinyLMError | None:
     """The error for a run that has no weights as yet, with the way to go on; None for any other folder."""
     folder = Path(folder)
     if not is_unfinished(folder):
@@ -222,7 +222,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
 
 
 def write_weights(folder: Path, model: TinyLM) -> None:
-    """Every parameter once: a tied output head is the embedding."""
+    """Writes every parameter once: a tied output head is the embedding."""
     from safetensors.torch import save_file
 
     temporary = folder / f".{WEIGHTS}.new"
@@ -245,7 +245,7 @@ def link_weights(folder: Path, weights: Path) -> None:
 
 
 def copy_records(source: Path, target: Path) -> None:
-    """What tells of the training, where there is any."""
+    """Copies the records of the training, as far as they are there."""
     for name in (METRICS, SAMPLES, CARD):
         if (source / name).is_file() and not (source / name).is_symlink():  # which might point anywhere
             shutil.copyfile(source / name, target / name)
@@ -256,7 +256,7 @@ def copy_records(source: Path, target: Path) -> None:
 
 RUNS = Path("runs")
 """Where a run goes that was given no other folder."""
-MOST_CONFIG = 1 << 20
+MAX_CONFIG_BYTES = 1 << 20
 """Bytes that config.json may have."""
 
 
@@ -264,8 +264,8 @@ def read_config(folder: str | Path) -> RunConfig:
     """Raises: TinyLMError: no model folder, or one that is damaged or of a newer format."""
     path = given_path(folder) / CONFIG
     if not path.is_file():
-        raise _no_model(folder, path.parent)
-    values = read_json(path, MOST_CONFIG)
+        raise _no_model_error(folder, path.parent)
+    values = read_json(path, MAX_CONFIG_BYTES)
     _check_format(path, values)
     if isinstance(values.get("data"), dict):  # a folder from before the settings holds a text as it stood
         values["data"].setdefault("line_ends", "keep")
@@ -276,10 +276,10 @@ def read_config(folder: str | Path) -> RunConfig:
         raise TinyLMError(quoted(error.what), where=f"{path}: {quoted(error.where)}",
                           remedy="Use the tinylm that made it, or restore the folder from a copy") from None
     except (ValueError, TypeError, ArithmeticError, RecursionError):
-        raise _damaged(path) from None
+        raise _damaged_error(path) from None
 
 
-def _no_model(given: str | Path, folder: Path) -> TinyLMError:
+def _no_model_error(given: str | Path, folder: Path) -> TinyLMError:
     """The error for a folder without a config. The model that was meant is named, where it is near."""
     what = "is not a model folder: it has no config.json" if folder.is_dir() else "there is no such model folder"
     near = [folder.parent] if folder.is_file() else [RUNS / folder.name]
@@ -294,7 +294,7 @@ def _no_model(given: str | Path, folder: Path) -> TinyLMError:
 def _check_format(path: Path, values: Any) -> None:
     """Takes the number of the format out of the values. What a newer tinylm wrote is named."""
     if not isinstance(values, dict) or not isinstance(number := values.pop("format", None), int) or number < 1:
-        raise _damaged(path)
+        raise _damaged_error(path)
     if number > FORMAT:
         raise TinyLMError(f"has format {quoted(number)}, and this tinylm reads up to {FORMAT}",
                           where=str(path), remedy="Use a newer tinylm")
@@ -306,7 +306,7 @@ def _check_format(path: Path, values: Any) -> None:
                           where=str(path), remedy="Use the tinylm that made it, or a newer one")
 
 
-def _damaged(path: Path) -> TinyLMError:
+def _damaged_error(path: Path) -> TinyLMError:
     return TinyLMError("is damaged: it does not hold a model's settings", where=str(path),
                        remedy="Restore the folder from a copy, or train again")
 
@@ -325,10 +325,10 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     Raises:
         TinyLMError: the file is missing or damaged, or does not hold exactly this model's tensors in finite numbers.
     """
-    if error := unfinished(folder):
+    if error := unfinished_error(folder):
         raise error
     path = given_path(folder) / WEIGHTS
-    check_room_for_layers(path, config.n_layers)
+    check_layers_fit(path, config.n_layers)
     return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
 
 

@@ -124,7 +124,7 @@ def test_without_a_folder_for_temporary_files_nothing_is_kept(monkeypatch: pytes
     monkeypatch.setattr(tempfile, "gettempdir", none)
     cache.private_folder.cache_clear()
     assert cache.private_folder() is None
-    assert "it is not kept. Set NUMBA_CACHE_DIR" in cache.remark(None)
+    assert "it is not kept. Set NUMBA_CACHE_DIR" in cache.folder_note(None)
     cache.private_folder.cache_clear()
 
 
@@ -145,13 +145,13 @@ def test_a_folder_of_ones_own_keeps_it(program: Program, place: Path) -> None:
 def test_a_relative_folder_that_was_named_is_not_said_to_be_unwritable(asked: str,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", asked)
-    assert cache.remark(os.path.join(asked, "engine_0")) == ""
+    assert cache.folder_note(os.path.join(asked, "engine_0")) == ""
 
 
 def test_a_disk_that_is_full_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(cache, "_SAID", set())
+    monkeypatch.setattr(cache, "_PRINTED", set())
     for _ in range(2):
-        cache.say_not_kept("/full", OSError(28, "No space left on device"))
+        cache.warn_not_kept("/full", OSError(28, "No space left on device"))
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "/full (No space left on device)" in said

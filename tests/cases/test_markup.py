@@ -18,15 +18,15 @@ from tests.cli.conftest import Command
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report
-from tinylm.http.limits import Limits
 from tinylm.reports.html_page import make_page
-from tinylm.reports.model_card import as_text, write_card
-from tinylm.reports.terminal import Display, say
+from tinylm.reports.model_card import make_card, markdown_text
+from tinylm.reports.terminal import Display, print_lines
 from tinylm.runs.run import run_folder
-from tinylm.serving.model_registry import Shelf
+from tinylm.serving.limits import Limits
+from tinylm.serving.model_registry import ModelRegistry
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import tolerant_console
-from tinylm.training.diagnostics.doctor import Remark
+from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Finished, Sampled
 from tinylm.training.schedule import StepHorizon
 
@@ -112,8 +112,8 @@ def test_the_console_takes_whatever_it_is_given() -> None:
         console = Console(file=io.StringIO(), width=300, force_terminal=is_terminal)
         display = Display(console, StepHorizon(9), None)
         display(Sampled(1, "", hostile))
-        display.remark(Remark(1, "loss", hostile, hostile))
-        say(console, [hostile])
+        display.remark(Finding(1, "loss", hostile, hostile))
+        print_lines(console, [hostile])
         shown = console.file.getvalue()
         assert shown.count("[red]a[/red] [/] [link=x]b[/link] :smile: ") == 4
         assert "\x1b[31mc" not in shown
@@ -134,14 +134,14 @@ def test_the_console_of_every_command_reads_no_markup(capsys: pytest.CaptureFixt
     ("caf\udce9", "`caf\\xe9`"),
 ])
 def test_a_name_in_markdown(name: str, written: str) -> None:
-    assert as_text(name) == written
+    assert markdown_text(name) == written
 
 
 def test_what_a_card_quotes_is_text() -> None:
     config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt"), train=TrainConfig(steps=3))
-    card = write_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
-                      name="# <b>", folder="runs/<b> `x`", version="1", documents="", samples=["# <b>\n- `x`"],
-                      remarks=["<unk> is in `x` | [y](z) and in train.learning_rate"], prompt="<b>")
+    card = make_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
+                     name="# <b>", folder="runs/<b> `x`", version="1", documents="", samples=["# <b>\n- `x`"],
+                     remarks=["<unk> is in `x` | [y](z) and in train.learning_rate"], prompt="<b>")
     outside = [line for line in card.splitlines() if not line.startswith("    ")]
     assert not any("<b>" in line.replace("`# <b>`", "") for line in outside)
     assert "- \\<unk\\> is in \\`x\\` \\| \\[y\\](z) and in train.learning_rate" in outside
@@ -174,9 +174,10 @@ def test_bytes_that_are_no_text_in_a_files_name(tinylm: Command) -> None:
 def test_a_model_is_served_under_the_name_of_its_folder(hello_run: Path, tmp_path: Path) -> None:
     for name in ("[red]a", "it's", "红楼梦", "a b"):
         package.LanguageModel.load(hello_run).save(tmp_path / "one" / name)
-        assert Shelf(tmp_path / "one" / name, Limits(), print).ids() == [name]
+        assert ModelRegistry(tmp_path / "one" / name, Limits(), print).ids() == [name]
     package.LanguageModel.load(hello_run).save(tmp_path / "a\x1b[31mb")
-    assert Shelf(tmp_path / "a\x1b[31mb", Limits(), print).ids() == ["model"], "an id is text that a client can send"
+    assert ModelRegistry(tmp_path / "a\x1b[31mb", Limits(), print).ids() == ["model"], \
+        "an id is text that a client can send"
 
 
 def test_python_says_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,7 +141,7 @@ def test_evaluate_without_the_text_says_how_to_go_on(trained: Trained, tinylm: C
     assert found.code == 0
     assert "is not there any more" in found.out
     shutil.rmtree(run / "checkpoints")
-    assert_sentences(tinylm("evaluate", run), f"Judge the model on another text: tinylm evaluate {run} SOURCE\n")
+    assert_sentences(tinylm("evaluate", run), f"Evaluate the model on another text: tinylm evaluate {run} SOURCE\n")
     assert_sentences(tinylm("train", "--resume", "--out", run), "no checkpoint to go on from",
                      f"tinylm train {trained.text} --out {run} --force\n")
 

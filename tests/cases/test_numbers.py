@@ -10,7 +10,7 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import QUICK, book
-from tinylm.evaluation.report import Report, cautions, figure, verdict
+from tinylm.evaluation.report import Report, cautions, rounded, verdict
 from tinylm.reports.history import History, read_events
 from tinylm.text.left_out import LeftOut
 
@@ -167,7 +167,7 @@ def test_a_difference_that_does_not_show_is_no_victory() -> None:
 
 
 def test_a_small_loss_is_not_told_as_none() -> None:
-    assert [figure(value, 4) for value in (1.0, 0.00012, 0.00003, 0.0)] == ["1.0000", "0.0001", "3e-05", "0.0000"]
+    assert [rounded(value, 4) for value in (1.0, 0.00012, 0.00003, 0.0)] == ["1.0000", "0.0001", "3e-05", "0.0000"]
 
 
 def test_records_of_an_earlier_tinylm_are_charged_nothing(said, tmp_path) -> None:

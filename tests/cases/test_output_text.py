@@ -14,8 +14,8 @@ from tests.cli.conftest import Command
 from tinylm.cli import main
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.evaluation.report import Report
-from tinylm.reports.html_page import shown
-from tinylm.reports.model_card import write_card
+from tinylm.reports.html_page import escape_html
+from tinylm.reports.model_card import make_card
 from tinylm.reports.terminal import Display, on_one_line
 from tinylm.system.untrusted import replace_control_codes
 from tinylm.text.tokenizer import Tokenizer
@@ -100,14 +100,14 @@ def test_a_sample_is_one_line_on_the_terminal(text: str) -> None:
 @pytest.mark.parametrize("text", (RIGHTLY | WRONGLY).values(), ids=RIGHTLY | WRONGLY)
 def test_page_and_card_show_the_same_text(text: str) -> None:
     config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt"), train=TrainConfig(steps=3))
-    card = write_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
-                      name="a.txt", folder="runs/a", version="1", documents="", samples=[text])
-    for shown_text in (card, shown(text)):
+    card = make_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
+                     name="a.txt", folder="runs/a", version="1", documents="", samples=[text])
+    for shown_text in (card, escape_html(text)):
         assert not set(shown_text) & set("\x1b\x07\b\x7f\x9b\u202e\0\r")
     written = card[card.index("What it writes") + len("What it writes"):card.index("## What it is not")]
     assert written.split() == replace_control_codes(text).split()
-    assert shown(text).split() == replace_control_codes(text).split()
-    assert ("\ufffd" in shown(text) + card) == (text in WRONGLY.values())
+    assert escape_html(text).split() == replace_control_codes(text).split()
+    assert ("\ufffd" in escape_html(text) + card) == (text in WRONGLY.values())
 
 
 def test_case_01_and_case_03_whole(tinylm: Command, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.model_strategies import make_ids, make_model
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.engine.engine import Engine
-from tinylm.engine.kv_cache import Stream
-from tinylm.engine.thread_tuner import Pace
+from tinylm.engine.kv_cache import SequenceCache
+from tinylm.engine.thread_tuner import ThreadTuner
 from tinylm.engine.weights import quantised, weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine_decoder import EngineDecoder
@@ -40,7 +40,7 @@ def engine(model: TinyLM, **choices: object) -> Engine:
 
 def at_once(engine: Engine, ids: list[int]) -> np.ndarray:
     """The logits (T, V) of a text read in one call."""
-    return engine.read([Stream(engine.config)] * len(ids), ids, len(ids)).copy()
+    return engine.read([SequenceCache(engine.config)] * len(ids), ids, len(ids)).copy()
 
 
 def by_torch(model: TinyLM, ids: list[int]) -> np.ndarray:
@@ -69,17 +69,17 @@ def test_greedy_ids_of_every_preset_are_the_modules(preset: str) -> None:
     model = make_model(config)
     decoder, reference = EngineDecoder(engine(model), [1, 5]), None
     for _ in range(STEPS):
-        reference = by_torch(model, decoder.view)[-1]
+        reference = by_torch(model, decoder.visible)[-1]
         assert np.abs(decoder.logits - reference).max() < 1e-4
         assert decoder.logits.argmax() == reference.argmax()
         decoder.append(int(decoder.logits.argmax()))
-    assert decoder.forgotten > 0
+    assert decoder.n_dropped > 0
 
 
 @pytest.fixture
 def on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little there is to do, where an engine may have several."""
-    monkeypatch.setattr(Pace, "cores", lambda pace, *_: pace._most)
+    monkeypatch.setattr(ThreadTuner, "cores", lambda tuner, *_: tuner._most)
 
 
 @pytest.mark.usefixtures("on_all_cores")
@@ -93,7 +93,7 @@ def test_a_digit_does_not_depend_on_what_is_computed_together(values: dict[str, 
     model, ids = make_model(config), make_ids(config, 3, 40).tolist()
     one, several = (engine(model, weight_dtype=weight_dtype, cores=number) for number in (1, cores))
     expected = [at_once(one, row) for row in ids]
-    streams = [Stream(config) for _ in ids]
+    streams = [SequenceCache(config) for _ in ids]
     several.read([streams[0]] * 7, ids[0][:7], 1)
     several.read([streams[1]] * 3, ids[1][:3], 1)
     for step in range(25):

@@ -8,12 +8,12 @@ import pytest
 from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine.engine import Engine
-from tinylm.engine.kv_cache import Stream
-from tinylm.engine.sampling_records import Choices
-from tinylm.engine.thread_tuner import AGAIN, CALL, SHARE, Pace
+from tinylm.engine.kv_cache import SequenceCache
+from tinylm.engine.sampling_records import SamplingRecords
+from tinylm.engine.thread_tuner import MIN_WORK_PER_CALL, MIN_WORK_PER_CORE, RETRIAL_INTERVAL, ThreadTuner
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
-from tinylm.generation.context import Window
+from tinylm.generation.context import Decoder
 from tinylm.generation.engine_decoder import EngineDecoder
 from tinylm.sampling.sampler import Sampler
 
@@ -25,9 +25,9 @@ def sampler(sample: SampleConfig, seed: int = 3, forced: tuple[int, ...] = (5, 6
     return Sampler(sample, [1, 7], np.zeros(CONFIG.vocab_size, np.float32), seed, forced)
 
 
-def seen(window: Window, ids: object) -> list[tuple[object, ...]]:
+def seen(window: Decoder, ids: object) -> list[tuple[object, ...]]:
     """What whoever reads along finds at each new id."""
-    return [(id, window.logits.tolist(), list(window.ids), list(window.view), window.forgotten) for id in ids]
+    return [(id, window.logits.tolist(), list(window.ids), list(window.visible), window.n_dropped) for id in ids]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -36,21 +36,21 @@ def test_a_run_writes_what_single_steps_write(sample: SampleConfig, eos_id: int)
     """Past the end of the context, and up to `eos_id`; two texts in turn on one engine."""
     engine = Engine(CONFIG, weights_of(make_model(CONFIG)))
     windows = [EngineDecoder(engine, [1, 7]) for _ in range(3)]
-    alone = seen(windows[0], Window.write(windows[0], sampler(sample), 150, eos_id))
+    alone = seen(windows[0], Decoder.write(windows[0], sampler(sample), 150, eos_id))
     one, other = (window.write(sampler(sample), 150, eos_id) for window in windows[1:])
     together = [(seen(windows[1], [id]), seen(windows[2], [twin])) for id, twin in zip(one, other, strict=True)]
     assert [each for (each,), _ in together] == [each for _, (each,) in together] == alone
-    assert len(alone) < 150 if eos_id >= 0 else windows[1].forgotten > 0
+    assert len(alone) < 150 if eos_id >= 0 else windows[1].n_dropped > 0
 
 
 def test_several_texts_in_a_run_are_each_as_alone() -> None:
     engine = Engine(CONFIG, weights_of(make_model(CONFIG)), cores=2)
     samplers = [sampler(sample, seed) for seed, sample in enumerate(SAMPLES)]
-    streams = [Stream(CONFIG) for _ in samplers]
-    ids, _ = engine.write(streams, [1, 7, 8], Choices(samplers, -1), 20)
+    streams = [SequenceCache(CONFIG) for _ in samplers]
+    ids, _ = engine.write(streams, [1, 7, 8], SamplingRecords(samplers, -1), 20)
     for column, seed, first in zip(ids.T.tolist(), range(3), [1, 7, 8], strict=True):
         alone = EngineDecoder(engine, [first])
-        assert column == list(Window.write(alone, sampler(SAMPLES[seed], seed), 20, -1))
+        assert column == list(Decoder.write(alone, sampler(SAMPLES[seed], seed), 20, -1))
     assert [stream.length for stream in streams] == [20] * 3
 
 
@@ -67,14 +67,14 @@ def test_what_goes_wrong_in_a_run_is_told_at_its_place() -> None:
 
 
 def test_the_number_of_cores_is_the_quicker_one_and_the_other_is_tried_again() -> None:
-    pace, tried = Pace(4), []
-    assert pace.cores(SHARE, 1, 1000) == pace.cores(CALL - 1, 1, 1) == 1
-    for _ in range(10 * AGAIN):
-        tried.append(pace.cores(2 * CALL, 1, 1))
-        pace.took(tried[-1], 1, 1, {4: 0.003, 1: 0.001}[tried[-1]])
+    tuner, tried = ThreadTuner(4), []
+    assert tuner.cores(MIN_WORK_PER_CORE, 1, 1000) == tuner.cores(MIN_WORK_PER_CALL - 1, 1, 1) == 1
+    for _ in range(10 * RETRIAL_INTERVAL):
+        tried.append(tuner.cores(2 * MIN_WORK_PER_CALL, 1, 1))
+        tuner.record(tried[-1], 1, 1, {4: 0.003, 1: 0.001}[tried[-1]])
     assert tried[:4] == [4, 4, 1, 1]  # two of several cores, then one alone, which turns out quicker
     assert 2 < tried.count(4) < 10
-    for _ in range(10 * AGAIN):
-        tried.append(pace.cores(2 * CALL, 1, 1))
-        pace.took(tried[-1], 1, 1, {4: 0.0005, 1: 0.002}[tried[-1]])
+    for _ in range(10 * RETRIAL_INTERVAL):
+        tried.append(tuner.cores(2 * MIN_WORK_PER_CALL, 1, 1))
+        tuner.record(tried[-1], 1, 1, {4: 0.0005, 1: 0.002}[tried[-1]])
     assert tried[-1] == 4

@@ -18,7 +18,7 @@ from tinylm.engine.engine import Engine
 from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.torch_backend import Decoder
+from tinylm.generation.torch_backend import TorchDecoder
 
 WITHOUT_TORCH = """
 import sys
@@ -113,5 +113,5 @@ def test_a_first_prompt_may_be_longer_than_a_block(length: int) -> None:
     """Its first call asks for no logits at all."""
     model = make_model(ModelConfig(vocab_size=9, d_model=16, n_layers=1, n_heads=2, context_length=400))
     ids = [1, *[4] * length]
-    expected = Decoder(model, ids).logits
+    expected = TorchDecoder(model, ids).logits
     np.testing.assert_allclose(EngineDecoder(Engine(model.config, weights_of(model)), ids).logits, expected, atol=1e-4)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinylm.evaluation import memorization, rolling_hash
-from tinylm.evaluation.memorization import Copied, CopyIndex, Place, together
+from tinylm.evaluation.memorization import CopyIndex, Overlap, TextLocation, combine
 from tinylm.text.corpus import open_corpus
 from tinylm.text.split import split_corpus
 
@@ -70,7 +70,7 @@ def test_a_planted_copy_is_found_in_its_length_and_at_its_line(place, first, len
     text = " ".join(["zzz"] * before + plant + ["yyy"] * after)
     copied = index.measure(text)
     assert (copied.longest, copied.run) == (len(plant), " ".join(plant))
-    assert copied.where == Place(str(place), first // 5 + 1, lines[first // 5])
+    assert copied.where == TextLocation(str(place), first // 5 + 1, lines[first // 5])
     windows = max(0, before + len(plant) + after - 7)
     assert copied.share * windows == pytest.approx(max(0, len(plant) - 7))
 
@@ -90,13 +90,13 @@ def test_chunks_blocks_and_equal_hashes_change_nothing(place, first, length):
                       lambda text: rolling_hash.np.array([len(w) for w in text.split()], "u4"))
         assert index_of(place, "\n".join(NUMBERED)).measure(text) == expected
     assert expected.longest == len(plant)
-    assert expected.where == Place(str(place), first + 1, NUMBERED[first])
+    assert expected.where == TextLocation(str(place), first + 1, NUMBERED[first])
 
 
 @pytest.mark.parametrize("text", ["", " \n", "zzz", "zzz " * 20])
 def test_where_nothing_is_copied_it_says_so(place, text):
     windows = max(0, len(text.split()) - 7)
-    assert index_of(place, "a b c").measure(text) == Copied("words", 0, 0, "", 0.0, 8, windows, None)
+    assert index_of(place, "a b c").measure(text) == Overlap("words", 0, 0, "", 0.0, 8, windows, None)
 
 
 def test_a_text_shorter_than_eight_words_has_a_longest_run(place):
@@ -107,8 +107,8 @@ def test_a_text_shorter_than_eight_words_has_a_longest_run(place):
 def test_nothing_is_copied_across_the_end_of_a_document(place):
     index = index_of(place, "one two\nthree four\n\nfive\n", documents="line")
     assert index.measure("one two three four").longest == 2
-    assert index.measure("three four five").where == Place(str(place), 2, "three four")
-    assert index.measure("five").where == Place(str(place), 4, "five")
+    assert index.measure("three four five").where == TextLocation(str(place), 2, "three four")
+    assert index.measure("five").where == TextLocation(str(place), 4, "five")
     assert index.measure("\ud800").longest == 0
 
 
@@ -121,7 +121,7 @@ def test_file_and_line_in_a_folder_of_many_kinds(tmp_path, monkeypatch):
     for words, file, line, text in (("two three", "a.txt", 1, "one two"), ("four", "a.txt", 2, "three four"),
                                     ("six seven", "b.jsonl", 1, "five six"), ("nine ten", "b.jsonl", 3, "nine ten"),
                                     ("seven", "b.jsonl", 1, "seven"), ("eleven", "c.txt", 3, "eleven twelve")):
-        assert index.measure(words).where == Place(str(tmp_path / file), line, text), words
+        assert index.measure(words).where == TextLocation(str(tmp_path / file), line, text), words
     assert index.measure("four five").longest == 1, "these stand in two files"
 
 
@@ -129,13 +129,13 @@ def test_of_a_long_text_the_beginning_is_searched_and_that_is_said(place, monkey
     monkeypatch.setattr(memorization, "_BLOCK", 40)
     whole = index_of(place, "\n".join(NUMBERED)).measure("w10 w11")
     assert whole.searched is None
-    monkeypatch.setattr(memorization, "MOST_SEARCHED", 500)
+    monkeypatch.setattr(memorization, "MAX_SEARCHED_BYTES", 500)
     index = CopyIndex(split_corpus(open_corpus(place), 0.0).train)
     near, far = index.measure("w10 w11"), index.measure("w290 w291")
     assert (near.longest, far.longest) == (2, 0)
     assert near.searched == far.searched
     assert 500 <= near.searched <= 600
-    monkeypatch.setattr(memorization, "MOST_SEARCHED", place.stat().st_size)
+    monkeypatch.setattr(memorization, "MAX_SEARCHED_BYTES", place.stat().st_size)
     assert CopyIndex(split_corpus(open_corpus(place), 0.0).train).measure("w290 w291") == \
         index_of(place).measure("w290 w291")
 
@@ -156,7 +156,7 @@ def test_scripts_without_spaces_are_counted_in_characters(place, alphabet, ngram
     lines = ["".join(dice.choices(alphabet, k=70)) for _ in range(100)]
     copied = index_of(place, "\n".join(lines)).measure("zz" + lines[50][10:65] + "zz")
     assert (copied.unit, copied.ngram, copied.longest, copied.characters) == ("characters", ngram, 55, 55)
-    assert copied.where == Place(str(place), 51, lines[50])
+    assert copied.where == TextLocation(str(place), 51, lines[50])
     assert copied.share == pytest.approx((56 - ngram) / (60 - ngram))
 
 
@@ -167,13 +167,13 @@ def test_a_long_line_is_shown_around_the_copy(place):
     assert copied.where is not None
     assert copied.where.line == 1
     assert "w30000 w30001 w30002" in copied.where.text
-    assert len(copied.where.text) <= memorization.LINE
+    assert len(copied.where.text) <= memorization.MAX_LINE_CHARACTERS
 
 
 def test_texts_together(place):
     index = index_of(place, " ".join(NUMBERED))
     texts = [" ".join(["zzz"] * 10), " ".join(NUMBERED[5:15]), "w1 w2"]
-    both = together([index.measure(text) for text in texts])
+    both = combine([index.measure(text) for text in texts])
     assert (both.longest, both.run, both.windows, both.share) == (10, texts[1], 6, pytest.approx(0.5))
 
 

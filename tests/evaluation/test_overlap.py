@@ -33,7 +33,7 @@ def test_a_planted_stretch_is_found_in_a_long_text():
 
 def test_equal_hashes_alone_are_no_repeat(monkeypatch):
     monkeypatch.setattr(overlap, "hash_rows", lambda rows: np.zeros(len(rows), np.uint64))
-    monkeypatch.setattr(rolling_hash.Windows, "hashes", lambda *_: np.zeros(10, np.uint64))
+    monkeypatch.setattr(rolling_hash.WindowHashes, "hashes", lambda *_: np.zeros(10, np.uint64))
     assert repeated_share(np.arange(20), np.arange(50, 90), 4) == 0
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tinylm.evaluation import report as report_module
-from tinylm.evaluation.memorization import Copied, Place
-from tinylm.evaluation.report import Report, measure_baselines, say_copied, standings, texts, verdict
+from tinylm.evaluation.memorization import Overlap, TextLocation
+from tinylm.evaluation.report import Report, comparison, describe_overlap, encoded_texts, measure_baselines, verdict
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
 from tinylm.text.split import split_corpus, train_tokenizer
@@ -19,7 +19,7 @@ REPORT = Report("validation", loss=1.0, perplexity=math.e, bits_per_byte=1.2, to
 
 
 def test_the_table_has_both_units_best_first():
-    rows = standings(REPORT)
+    rows = comparison(REPORT)
     assert [row.name for row in rows] == ["this model", "counting 5-grams", "compressing with zstd", "guessing"]
     assert (rows[0].nats_per_token, rows[0].bits_per_byte) == (1.0, 1.2)
     assert rows[1].nats_per_token == pytest.approx(1.39 * 600 * math.log(2) / 500)
@@ -32,19 +32,20 @@ def test_a_sentence_says_where_the_model_stands():
     assert "counting n-grams" in verdict(replace(REPORT, ngram_order=0))
 
 
-COPIED = Copied("words", 3, 9, "one\ntwo x", 0.25, 8, 12, Place("a.txt", 7, "so one"))
+COPIED = Overlap("words", 3, 9, "one\ntwo x", 0.25, 8, 12, TextLocation("a.txt", 7, "so one"))
 
 
 def test_what_is_copied_in_sentences():
-    assert say_copied(COPIED) == ["the longest run copied word for word has 3 words: 'one two x'",
-                                  "it stands in a.txt, line 7: 'so one'",
-                                  "of all runs of 8 words, 25.0% stand in the training text"]
+    assert describe_overlap(COPIED) == ["the longest run copied word for word has 3 words: 'one two x'",
+                                        "it stands in a.txt, line 7: 'so one'",
+                                        "of all runs of 8 words, 25.0% stand in the training text"]
     part = replace(COPIED, searched=134_000_000)
-    assert say_copied(part)[2].endswith("in the first 134 MB of the training text, which are all that was searched")
-    assert "in the first 134 MB of" in say_copied(replace(part, longest=0, where=None))[0]
-    assert "1 word:" in say_copied(replace(COPIED, longest=1))[0]
-    assert len(say_copied(replace(COPIED, windows=0))) == 2
-    assert say_copied(replace(COPIED, longest=0, where=None)) == ["no word of it stands in the training text"]
+    assert describe_overlap(part)[2].endswith(
+        "in the first 134 MB of the training text, which are all that was searched")
+    assert "in the first 134 MB of" in describe_overlap(replace(part, longest=0, where=None))[0]
+    assert "1 word:" in describe_overlap(replace(COPIED, longest=1))[0]
+    assert len(describe_overlap(replace(COPIED, windows=0))) == 2
+    assert describe_overlap(replace(COPIED, longest=0, where=None)) == ["no word of it stands in the training text"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def measured(book):
 
 def test_baselines_of_what_was_held_out(measured):
     split, dataset, vocab_size = measured
-    counted = measure_baselines(*texts(split, dataset), vocab_size)
+    counted = measure_baselines(*encoded_texts(split, dataset), vocab_size)
     assert list(counted.bits_per_byte) == ["uniform", "unigram", "ngram", "zstd"]
     assert counted.bits_per_byte["uniform"] == pytest.approx(
         math.log2(vocab_size) * dataset.validation.n_tokens / dataset.validation.n_bytes)
@@ -67,15 +68,15 @@ def test_baselines_of_what_was_held_out(measured):
 
 def test_nothing_is_judged_by_what_knows_the_text_by_heart(measured):
     split, dataset, vocab_size = measured
-    train, _ = texts(split, dataset)
+    train, _ = encoded_texts(split, dataset)
     counted = measure_baselines(train, train, vocab_size)
     assert (list(counted.bits_per_byte), counted.ngram_order) == (["uniform", "unigram"], 0)
 
 
 def test_of_long_texts_the_compressor_sees_the_end_and_the_beginning(measured, monkeypatch):
     split, _, _ = measured
-    monkeypatch.setattr(report_module, "MOST_TO_READ", 1000)
-    monkeypatch.setattr(report_module, "MOST_TO_COMPRESS", 500)
+    monkeypatch.setattr(report_module, "MAX_DICTIONARY_CHARACTERS", 1000)
+    monkeypatch.setattr(report_module, "MAX_COMPRESSED_CHARACTERS", 500)
     train, validation = ("".join(piece.text for piece in part.pieces()) for part in (split.train, split.validation))
-    assert report_module._end(split.train) == train[-1000:].encode()
-    assert report_module._beginning(split.validation) == validation[:500].encode()
+    assert report_module._last_characters(split.train) == train[-1000:].encode()
+    assert report_module._first_characters(split.validation) == validation[:500].encode()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinylm.evaluation import rolling_hash
-from tinylm.evaluation.rolling_hash import Wanted, Windows, chunks, hash_rows
+from tinylm.evaluation.rolling_hash import HashSet, WindowHashes, chunks, hash_rows
 
 numbers = st.lists(st.integers(0, 3), max_size=30).map(lambda values: np.array(values, np.uint16))
 quick = settings(derandomize=True, deadline=None)
@@ -16,7 +16,7 @@ quick = settings(derandomize=True, deadline=None)
 @quick
 @given(numbers, st.integers(1, 8))
 def test_hashes_are_equal_where_windows_are(values, width):
-    hashes = Windows(values).hashes(width)
+    hashes = WindowHashes(values).hashes(width)
     texts = [tuple(values[i:i + width]) for i in range(len(values) - width + 1)]
     assert len(hashes) == len(texts)
     assert len(set(hashes.tolist())) == len(set(texts))
@@ -27,15 +27,15 @@ def test_hashes_are_equal_where_windows_are(values, width):
 @quick
 @given(numbers, numbers, st.integers(1, 4))
 def test_what_is_wanted_is_found_at_its_places(values, others, width):
-    hashes, wanted = Windows(values).hashes(width), Windows(others).hashes(width)
+    hashes, wanted = WindowHashes(values).hashes(width), WindowHashes(others).hashes(width)
     expected = [(i, value) for i, value in enumerate(hashes.tolist()) if value in set(wanted.tolist())]
-    assert list(Wanted(wanted).find(hashes)) == expected
+    assert list(HashSet(wanted).find(hashes)) == expected
 
 
 def test_chunks_hold_every_window_once_whole(monkeypatch):
     monkeypatch.setattr(rolling_hash, "CHUNK", 8)
     values = np.arange(50, dtype=np.uint32)
-    whole = Windows(values).hashes(5).tolist()
+    whole = WindowHashes(values).hashes(5).tolist()
     for longest in (5, 20):
         found = {begin + i: value for begin, chunk in chunks(values, longest)
                  for i, value in enumerate(chunk.hashes(5).tolist())}

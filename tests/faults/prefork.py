@@ -50,7 +50,7 @@ def command(*arguments: str) -> int:
     from tinylm.cli import main
     from tinylm.runs import recorder
 
-    recorder.SHORTEST, recorder.SHARE = SHORTEST, 1.0
+    recorder.MIN_SAVE_INTERVAL, recorder.SAVING_SHARE = SHORTEST, 1.0
     sys.argv[1:] = arguments
     return main()
 

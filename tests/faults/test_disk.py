@@ -87,8 +87,8 @@ def test_a_save_that_meets_an_error_says_so_and_harms_nothing(prefork: Prefork, 
             where = (call, number, child.said)
             assert code == 0 or (code == 2 and "checkpoint" in child.said), where
             told += code == 2
-            loaded, remarks = Checkpoints(folder).load()
-            assert remarks == [], where
+            loaded, warnings = Checkpoints(folder).load()
+            assert warnings == [], where
             assert loaded.numbers["step"] in ((3,) if code == 0 else (2, 3)), where
             assert same(loaded, state(loaded.numbers["step"])), where
             if call not in ("open", "openat"):  # a file that cannot be opened cannot be told from one that rotted

@@ -22,8 +22,8 @@ pytestmark = needs_fork
 def assert_holds(folder: Path, steps: set[int], next_step: int) -> None:
     """One of these steps, to the bit, and nobody is told of damage; the next save works and tidies up."""
     checkpoints = Checkpoints(folder)
-    loaded, remarks = checkpoints.load()
-    assert remarks == []
+    loaded, warnings = checkpoints.load()
+    assert warnings == []
     assert loaded.numbers["step"] in steps
     assert same(loaded, state(loaded.numbers["step"], loaded.numbers["size"]))
     checkpoints.save(state(next_step))
@@ -71,8 +71,8 @@ def test_a_save_survives_a_kill_at_any_moment(prefork: Prefork, saved: Path, kil
         time.sleep(draw.uniform(0, 0.04))
         child.kill()
         done = [int(line) for line in child.said.split()]
-        loaded, remarks = Checkpoints(saved).load()
-        assert remarks == []
+        loaded, warnings = Checkpoints(saved).load()
+        assert warnings == []
         assert same(loaded, state(loaded.numbers["step"], loaded.numbers["size"]))
         assert not done or loaded.numbers["step"] in (done[-1], done[-1] + 1)
     assert_holds(saved, {loaded.numbers["step"]}, next_step=loaded.numbers["step"] + 1)

@@ -63,8 +63,8 @@ def test_a_save_survives_a_power_cut(prefork: Prefork, memory: Path, tmp_path: P
                 copy = memory / f"{cut}.img"
                 copy.write_bytes(photograph(image, child))
                 with mounted(copy, tmp_path / "copy") as restored:
-                    loaded, remarks = Checkpoints(restored / "checkpoints").load()
-                    assert remarks == []
+                    loaded, warnings = Checkpoints(restored / "checkpoints").load()
+                    assert warnings == []
                     assert same(loaded, state(loaded.numbers["step"], loaded.numbers["size"]))
                     assert loaded.numbers["step"] >= max(done, default=1)
                     seen.add((len(done), loaded.numbers["step"]))

@@ -14,14 +14,14 @@ from tinylm.engine import engine as engines
 from tinylm.engine.engine import Engine
 from tinylm.engine.micro_kernel import ROWS
 from tinylm.engine.weights import weights_of
-from tinylm.engine.workspace import Desk
+from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
 from tinylm.generation import backend
-from tinylm.generation.backend import EngineReader
-from tinylm.generation.batch import Batch, Text
+from tinylm.generation.backend import EngineBackend
+from tinylm.generation.batch import Batch, TokenSequence
 from tinylm.generation.context import generate_ids
 from tinylm.generation.engine_decoder import EngineDecoder
-from tinylm.generation.torch_backend import Decoder, TorchReader
+from tinylm.generation.torch_backend import TorchBackend, TorchDecoder
 
 EOS = 2
 VOCAB = 40
@@ -37,8 +37,8 @@ def shape(**values: object) -> ModelConfig:
 
 MODEL = make_model(shape())
 ENGINE = Engine(MODEL.config, weights_of(MODEL))
-READERS = {"engine": (lambda: EngineReader(ENGINE), lambda ids: EngineDecoder(ENGINE, ids)),
-           "torch": (lambda: TorchReader(MODEL), lambda ids: Decoder(MODEL, ids))}
+BACKENDS = {"engine": (lambda: EngineBackend(ENGINE), lambda ids: EngineDecoder(ENGINE, ids)),
+           "torch": (lambda: TorchBackend(MODEL), lambda ids: TorchDecoder(MODEL, ids))}
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
@@ -46,11 +46,11 @@ def prompt(length: int, seed: int = 0) -> list[int]:
 
 
 def alone(kind: str, ids: list[int], number: int) -> list[int]:
-    window, config = READERS[kind][1](ids), CONFIGS[number % len(CONFIGS)]
+    window, config = BACKENDS[kind][1](ids), CONFIGS[number % len(CONFIGS)]
     return list(generate_ids(window, config, eos_id=EOS, seed=number))
 
 
-def add(batch: Batch, ids: list[int], number: int) -> Text:
+def add(batch: Batch, ids: list[int], number: int) -> TokenSequence:
     return batch.add(ids, CONFIGS[number % len(CONFIGS)], seed=number)
 
 
@@ -64,11 +64,11 @@ def finish(batch: Batch, most: int = 1) -> int:
 
 
 @pytest.mark.parametrize("most", [1, 7, 64])
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", BACKENDS)
 def test_texts_of_any_length_are_what_they_are_alone(kind: str, most: int) -> None:
     """Longer than the context, too: then each slides in a place of its own."""
     prompts = [prompt(length) for length in (0, 1, 5, 60, 23, 24, 25, 3, 200, 0)]
-    batch = Batch(READERS[kind][0](), VOCAB, EOS)
+    batch = Batch(BACKENDS[kind][0](), VOCAB, EOS)
     texts = [add(batch, ids, number) for number, ids in enumerate(prompts)]
     finish(batch, most)
     for number, (text, ids) in enumerate(zip(texts, prompts, strict=True)):
@@ -76,16 +76,16 @@ def test_texts_of_any_length_are_what_they_are_alone(kind: str, most: int) -> No
         assert text.ids[:len(ids)] == ids
         assert text.stopped_by == ("eos" if text.new[-1] == EOS else "length")
     assert {text.stopped_by for text in texts} == {"eos", "length"}
-    assert max(text.forgotten for text in texts) > 170
+    assert max(text.n_dropped for text in texts) > 170
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.data())
 def test_whoever_joins_and_leaves(data: st.DataObject) -> None:
     """At any time, in blocks of any size, removed or not: what is written is how it begins, alone."""
-    reader = EngineReader(ENGINE)
-    reader.block = data.draw(st.integers(1, 60))
-    batch, texts = Batch(reader, VOCAB, EOS), []
+    backend = EngineBackend(ENGINE)
+    backend.block = data.draw(st.integers(1, 60))
+    batch, texts = Batch(backend, VOCAB, EOS), []
     for number in range(data.draw(st.integers(1, 12))):
         ids = prompt(data.draw(st.integers(0, 50)), number)
         texts.append((add(batch, ids, number), ids))
@@ -100,7 +100,7 @@ def test_whoever_joins_and_leaves(data: st.DataObject) -> None:
 
 
 def test_a_step_tells_what_it_chose_and_from_which_logits() -> None:
-    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    batch = Batch(EngineBackend(ENGINE), VOCAB, EOS)
     texts = [add(batch, prompt(3), 0), add(batch, prompt(9), 0)]
     windows = [EngineDecoder(ENGINE, prompt(3)), EngineDecoder(ENGINE, prompt(9))]
     for place in range(5):
@@ -116,7 +116,7 @@ def test_a_step_tells_what_it_chose_and_from_which_logits() -> None:
 def test_a_long_prompt_does_not_keep_others_waiting() -> None:
     """A text that is being written gets an id at every step, and a short prompt gets its first before the long one."""
     model = make_model(shape(context_length=4096, d_model=16, n_layers=1))
-    batch = Batch(EngineReader(Engine(model.config, weights_of(model))), VOCAB, EOS)
+    batch = Batch(EngineBackend(Engine(model.config, weights_of(model))), VOCAB, EOS)
     forever = SampleConfig(max_tokens=1000)
     never_ends = np.zeros(VOCAB, np.float32)
     never_ends[EOS] = -np.inf
@@ -130,15 +130,15 @@ def test_a_long_prompt_does_not_keep_others_waiting() -> None:
         steps += 1
         assert len(first.new) == written + 1
         assert steps > 1 or short.new
-    assert 3000 / backend.BLOCK <= steps <= 3000 / backend.BLOCK + 4
+    assert 3000 / backend.PREFILL_CHUNK <= steps <= 3000 / backend.PREFILL_CHUNK + 4
 
 
-@pytest.mark.parametrize("cached", [0, engines.CACHED])
+@pytest.mark.parametrize("cached", [0, engines.MAX_CACHED_WEIGHTS])
 def test_many_texts_in_a_run_are_each_as_alone(cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a small model in groups, each on one core; of a large one all together, on all cores."""
-    monkeypatch.setattr(engines, "CACHED", cached)
+    monkeypatch.setattr(engines, "MAX_CACHED_WEIGHTS", cached)
     engine = Engine(MODEL.config, weights_of(MODEL), cores=3)
-    batch = Batch(EngineReader(engine), VOCAB, EOS)
+    batch = Batch(EngineBackend(engine), VOCAB, EOS)
     texts = [add(batch, [1, 3 + number], number) for number in range(27)]
     finish(batch, 16)
     for number, text in enumerate(texts):
@@ -151,7 +151,7 @@ def test_groups_hold_everybody_and_give_each_core_something_to_do(count: int, co
     parts = engines.groups(count, cores)
     assert [place for part in parts for place in range(count)[part]] == list(range(count))
     sizes = [part.stop - part.start for part in parts]
-    assert max(sizes) <= engines.GROUP
+    assert max(sizes) <= engines.MAX_GROUP_SIZE
     assert max(sizes) - min(sizes) <= 1
     assert len(parts) >= min(cores, count // ROWS)
 
@@ -161,11 +161,11 @@ def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:
     never_ends[EOS] = -np.inf
 
     class Counted(Engine):
-        def _run(self, desk: Desk, choices: object) -> None:
-            calls.append(int(desk.work[0]["steps"]))
-            super()._run(desk, choices)
+        def _run(self, workspace: Workspace, sampling: object) -> None:
+            calls.append(int(workspace.work[0]["steps"]))
+            super()._run(workspace, sampling)
 
-    batch = Batch(EngineReader(Counted(MODEL.config, weights_of(MODEL))), VOCAB, EOS)
+    batch = Batch(EngineBackend(Counted(MODEL.config, weights_of(MODEL))), VOCAB, EOS)
     texts = [batch.add([1, 7], SampleConfig(max_tokens=most), seed=0, bias=never_ends) for most in (9, 3)]
     prompts = batch.run(5)
     written = batch.run(5)
@@ -181,14 +181,14 @@ def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 9])
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", BACKENDS)
 def test_a_damaged_text_ends_alone(kind: str, most: int) -> None:
     """Only those that meet id 7 meet the damage."""
     model = make_model(shape())
     with torch.no_grad():
         model.embed.weight[7] = float("nan")
     engine = Engine(model.config, weights_of(model))
-    batch = Batch(EngineReader(engine) if kind == "engine" else TorchReader(model), VOCAB, EOS)
+    batch = Batch(EngineBackend(engine) if kind == "engine" else TorchBackend(model), VOCAB, EOS)
     ban = np.zeros(VOCAB, np.float32)
     ban[[EOS, 7]] = -np.inf
     config = SampleConfig(max_tokens=30)
@@ -200,7 +200,7 @@ def test_a_damaged_text_ends_alone(kind: str, most: int) -> None:
             assert (text.new, text.stopped_by) == ([], "error")
             assert "not finite" in str(text.error)
         else:
-            window = EngineDecoder(engine, ids) if kind == "engine" else Decoder(model, ids)
+            window = EngineDecoder(engine, ids) if kind == "engine" else TorchDecoder(model, ids)
             assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=number, bias=ban))
 
 
@@ -210,7 +210,7 @@ def test_a_text_that_meets_damage_in_the_midst_of_a_run_ends_alone() -> None:
     with torch.no_grad():
         model.embed.weight[7] = float("nan")
     engine = Engine(model.config, weights_of(model))
-    batch, ban = Batch(EngineReader(engine), VOCAB, EOS), np.zeros(VOCAB, np.float32)
+    batch, ban = Batch(EngineBackend(engine), VOCAB, EOS), np.zeros(VOCAB, np.float32)
     ban[[EOS, 7]] = -np.inf
     config = SampleConfig(max_tokens=20, greedy=True, frequency_penalty=0.5)
     texts = [batch.add([1, 5], config, seed=0, bias=ban, forced=forced) for forced in ([], [9, 9, 9, 7], [8])]
@@ -223,7 +223,7 @@ def test_a_text_that_meets_damage_in_the_midst_of_a_run_ends_alone() -> None:
 
 @pytest.mark.parametrize("most", [1, 9])
 def test_settings_that_leave_nothing_end_their_text_alone(most: int) -> None:
-    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    batch = Batch(EngineBackend(ENGINE), VOCAB, EOS)
     nothing = np.full(VOCAB, -np.inf, np.float32)
     text = batch.add([1], SampleConfig(), seed=0, bias=nothing, forced=[5, 6])
     other = add(batch, [1], 0)
@@ -234,20 +234,20 @@ def test_settings_that_leave_nothing_end_their_text_alone(most: int) -> None:
 
 
 def test_nothing_to_write_is_written_at_once() -> None:
-    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    batch = Batch(EngineBackend(ENGINE), VOCAB, EOS)
     text = batch.add([1], SampleConfig(max_tokens=0), seed=0)
     assert (text.stopped_by, text.new, batch.running, batch.step()) == ("length", [], [], [])
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", BACKENDS)
 def test_what_is_forced_comes_first_whatever_is_banned(kind: str) -> None:
     config, forced = SampleConfig(max_tokens=12), [9, 9, 30, 7]
     bias = np.zeros(VOCAB, np.float32)
     bias[[9, EOS]] = -np.inf
-    batch = Batch(READERS[kind][0](), VOCAB, EOS)
+    batch = Batch(BACKENDS[kind][0](), VOCAB, EOS)
     text = batch.add(prompt(20), config, seed=3, bias=bias, forced=forced)
     finish(batch)
-    window = READERS[kind][1](prompt(20))
+    window = BACKENDS[kind][1](prompt(20))
     assert text.new == list(generate_ids(window, config, eos_id=EOS, seed=3, bias=bias, forced=forced))
     assert text.new[:4] == forced
     assert len(text.new) == 12
@@ -263,22 +263,22 @@ def test_where_nothing_may_be_forgotten_a_text_ends_with_the_context(length: int
     bias = np.zeros(VOCAB, np.float32)
     bias[EOS] = -np.inf
     config = SampleConfig(max_tokens=9, overflow="error")
-    batch = Batch(EngineReader(ENGINE), VOCAB, EOS)
+    batch = Batch(EngineBackend(ENGINE), VOCAB, EOS)
     text = batch.add(prompt(length), config, seed=0, bias=bias)
     finish(batch)
-    assert (len(text.new), text.stopped_by, text.forgotten) == (24 - length, "length", 0)
+    assert (len(text.new), text.stopped_by, text.n_dropped) == (24 - length, "length", 0)
     assert text.new == list(generate_ids(EngineDecoder(ENGINE, prompt(length)), config, eos_id=EOS, seed=0, bias=bias))
 
 
 def test_where_nothing_may_be_forgotten_a_long_prompt_is_refused() -> None:
     config = SampleConfig(overflow="error")
     with pytest.raises(TinyLMError, match="the prompt has 25 tokens, <bos> counted, and this model sees 24 at once"):
-        Batch(EngineReader(ENGINE), VOCAB, EOS).add(prompt(24), config, seed=0)
+        Batch(EngineBackend(ENGINE), VOCAB, EOS).add(prompt(24), config, seed=0)
     with pytest.raises(TinyLMError, match="the prompt has 25 tokens"):
         next(generate_ids(EngineDecoder(ENGINE, prompt(24)), config, eos_id=EOS, seed=0))
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", BACKENDS)
 def test_no_text_ends_before_min_tokens(kind: str) -> None:
     """Whether it is written in runs or step by step, alone or beside one without a least; and it may end right then."""
     ends = np.zeros(VOCAB, np.float32)
@@ -286,13 +286,13 @@ def test_no_text_ends_before_min_tokens(kind: str) -> None:
     for least in (0, 1, 2, 7, 30):
         config = SampleConfig(max_tokens=40, min_tokens=least, greedy=True)
         for most in (1, 64):
-            batch = Batch(READERS[kind][0](), VOCAB, EOS)
+            batch = Batch(BACKENDS[kind][0](), VOCAB, EOS)
             texts = [batch.add(prompt(5), config, seed=0, bias=ends) for _ in range(2)]
             other = batch.add(prompt(5), SampleConfig(max_tokens=40), seed=0, bias=ends)
             finish(batch, most)
             assert [len(text.new) for text in texts] == [least + 1] * 2
             assert [text.stopped_by for text in texts] == ["eos"] * 2
             assert len(other.new) == 1
-        one = list(generate_ids(READERS[kind][1](prompt(5)), config, eos_id=EOS, seed=0, bias=ends))
+        one = list(generate_ids(BACKENDS[kind][1](prompt(5)), config, eos_id=EOS, seed=0, bias=ends))
         assert one == texts[0].new
     assert ends[EOS] == 50.0

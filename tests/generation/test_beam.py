@@ -10,9 +10,9 @@ import torch
 
 import tinylm
 from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
-from tinylm.generation.torch_backend import TorchReader
+from tinylm.generation.torch_backend import TorchBackend
 from tinylm.model.threads import torch_threads
 
 LONG = {"context_length": 64}
@@ -93,12 +93,12 @@ def test_with_enough_beams_the_likeliest_text_of_all_is_found() -> None:
 def test_the_engine_and_torch_find_the_same_past_the_end_of_the_context(length: int) -> None:
     lm = make_lm("char", 2.0)
     other = tinylm.LanguageModel(lm.config, lm.tokenizer, make_lm("char", 2.0).model)
-    assert isinstance(other._reader(), TorchReader)
+    assert isinstance(other._backend(), TorchBackend)
     values = {"beams": 3, "max_tokens": 40, "banned_tokens": ("#2",)}
     ours, theirs = (each.complete("a" * length, **values) for each in (lm, other))
     assert ours.ids == theirs.ids
     assert ours.score == pytest.approx(theirs.score, abs=1e-4)
-    assert ours.forgotten > 0
+    assert ours.n_dropped > 0
     assert len(ours.ids) == 40
 
 
@@ -132,15 +132,15 @@ def test_a_copy_of_a_stream_goes_on_by_itself() -> None:
     lm = make_lm("char", context_length=1200)
     engine, ids = lm._engine, np.random.default_rng(0).integers(3, 30, 700).tolist()
     for length in (0, 1, 16, 511, 512, 513, 700):
-        stream = Stream(engine.config)
+        stream = SequenceCache(engine.config)
         if length:
             engine.read([stream] * length, ids[:length], 0)
         twin = stream.copy()
         engine.read([twin] * 3, [5, 6, 7], 1)
         expected = engine.read([stream] * 3, [8, 9, 4], 3).copy()
-        fresh = Stream(engine.config)
+        fresh = SequenceCache(engine.config)
         assert np.array_equal(engine.read([fresh] * (length + 3), [*ids[:length], 8, 9, 4], 3), expected)
-        again = Stream(engine.config)
+        again = SequenceCache(engine.config)
         engine.read([again] * (length + 3), [*ids[:length], 5, 6, 7], 1)
         assert np.array_equal(engine.read([twin], [8], 1).copy(), engine.read([again], [8], 1))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
 from tinylm.errors import TinyLMError
-from tinylm.generation.completion import likeliest
+from tinylm.generation.completion import top_ids
 
 MODELS = {kind: make_lm(kind) for kind in TOKENIZERS}
 PROMPTS = ["", "the cat", "the cat sat on the mat , the cat sat again . how are you ? " * 3, "how", "the dog is fine"]
@@ -21,7 +21,7 @@ SETTINGS = [{"greedy": True}, {"temperature": 1.3, "seed": 5}, {"top_k": 7, "rep
 @given(st.lists(st.sampled_from([-1.5, 0.0, 0.25, 7.0]), min_size=1, max_size=30), st.integers(0, 40))
 def test_the_likeliest_are_the_first_of_all_in_order(values: list[float], count: int) -> None:
     in_order = sorted(range(len(values)), key=lambda id: (-values[id], id))
-    assert likeliest(np.array(values, np.float32), count) == in_order[:count]
+    assert top_ids(np.array(values, np.float32), count) == in_order[:count]
 
 
 @pytest.mark.parametrize("values", SETTINGS, ids=str)
@@ -32,7 +32,7 @@ def test_a_list_of_prompts_is_written_as_one_by_one(kind: str, values: dict) -> 
     together = lm.complete(PROMPTS, max_tokens=30, **{"seed": 0, **values})
     assert together == [lm.complete(prompt, max_tokens=30, **{"seed": 0, **values}) for prompt in PROMPTS]
     assert lm.generate(PROMPTS, max_tokens=30, **{"seed": 0, **values}) == [each.text for each in together]
-    assert max(each.forgotten for each in together) > 0
+    assert max(each.n_dropped for each in together) > 0
 
 
 def test_samples_have_the_next_seeds_and_come_prompt_after_prompt() -> None:
@@ -47,7 +47,7 @@ def test_samples_have_the_next_seeds_and_come_prompt_after_prompt() -> None:
 def test_more_texts_than_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     lm = MODELS["char"]
     expected = lm.complete("the", samples=10, seed=0, max_tokens=12)
-    monkeypatch.setattr("tinylm.generation.generator.MOST_TEXTS", 3)
+    monkeypatch.setattr("tinylm.generation.generator.MAX_TEXTS", 3)
     assert lm.complete("the", samples=10, seed=0, max_tokens=12) == expected
 
 

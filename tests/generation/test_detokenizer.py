@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.generation.detokenizer import TextStream
+from tinylm.generation.detokenizer import Detokenizer
 from tinylm.text.tokenizer import Tokenizer
 
 TEXT = "the cat sat on the mat, naïve café, 日本語 🙂 the cat sat again"
@@ -15,7 +15,7 @@ CHAR = Tokenizer.train("char", [TEXT])
 
 
 def streamed(tokenizer, ids, stop=()):
-    stream = TextStream(tokenizer, stop)
+    stream = Detokenizer(tokenizer, stop)
     pieces = []
     for id in ids:
         pieces.append(stream.push(id))

@@ -90,8 +90,8 @@ def test_a_prompt_longer_than_the_model_sees_is_refused_if_asked() -> None:
     with pytest.raises(TinyLMError, match="the prompt has 51 tokens"):
         lm.complete(["a", "a" * 50], overflow="error")
     whole = lm.complete("a" * 20, overflow="error", banned_tokens=("#2",))
-    assert (len(whole.ids), whole.stopped_by, whole.forgotten) == (4, "length", 0)
-    assert lm.complete("a" * 50, max_tokens=1).forgotten > 0
+    assert (len(whole.ids), whole.stopped_by, whole.n_dropped) == (4, "length", 0)
+    assert lm.complete("a" * 50, max_tokens=1).n_dropped > 0
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)

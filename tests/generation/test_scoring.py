@@ -11,19 +11,19 @@ import pytest
 from tests.generation.hf_reference import make_lm
 from tinylm.errors import TinyLMError
 from tinylm.generation import scoring
-from tinylm.generation.backend import EngineReader, Piece
+from tinylm.generation.backend import Chunk, EngineBackend
 from tinylm.generation.completion import TokenLogprobs
 from tinylm.lm import LanguageModel
 
-Found = TypeVar("Found")
+Hypothesis = TypeVar("Hypothesis")
 
 
-def result(steps: Generator[None, None, Found]) -> Found:
+def result(steps: Generator[None, None, Hypothesis]) -> Hypothesis:
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            found: Found = end.value
+            found: Hypothesis = end.value
             return found
 
 
@@ -33,9 +33,9 @@ def ids_of(lm: LanguageModel, count: int) -> list[int]:
 
 def forced(lm: LanguageModel, ids: list[int], top: int) -> list[TokenLogprobs]:
     """What is noted while these very ids are written."""
-    task, = lm.tasks(ids[:1], logprobs=top, max_tokens=len(ids) - 1, prefix=tuple(f"#{id}" for id in ids[1:]))
-    list(lm.write(task))
-    return task.writer.logprobs
+    request, = lm.requests(ids[:1], logprobs=top, max_tokens=len(ids) - 1, prefix=tuple(f"#{id}" for id in ids[1:]))
+    list(lm.stream_request(request))
+    return request.builder.logprobs
 
 
 @pytest.mark.parametrize("kind", ["char", "bpe"])
@@ -54,7 +54,7 @@ def test_pieces_of_any_size_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
     ids = ids_of(lm, 60)
     whole = result(lm.score_stepwise(ids, 1)), result(lm.predict_stepwise(ids, 3))
     for size in (1, 2, 7):
-        monkeypatch.setattr(scoring, "LONGEST", size)
+        monkeypatch.setattr(scoring, "MAX_CHUNK", size)
         assert (result(lm.score_stepwise(ids, 1)), result(lm.predict_stepwise(ids, 3))) == whole
 
 
@@ -85,19 +85,19 @@ def test_a_damaged_model_is_an_error() -> None:
 
 
 def test_one_bad_number_spoils_no_other_text_of_a_call() -> None:
-    """Several ids of one past in a call, all of which ask, beside one that is damaged."""
+    """Several ids of one cache in a call, all of which ask, beside one that is damaged."""
     lm = make_lm("char", positions="learned")
     sound = result(lm.score_stepwise([1, 6, 7, 8], 1))
-    reader = lm._reader()
-    assert isinstance(reader, EngineReader)
+    backend = lm._backend()
+    assert isinstance(backend, EngineBackend)
     assert lm._weights is not None
     bad = make_lm("char", positions="learned")
     assert bad._weights is not None
     bad._weights["embed.weight"][5] = np.nan
-    reader = bad._reader()
-    past, other = reader.begin(), reader.begin()
-    pieces = [Piece(past, [1], True), Piece(other, [5], True), Piece(past, [6], True), Piece(past, [7], True)]
-    found = reader.read(pieces)
+    backend = bad._backend()
+    cache, other = backend.new_cache(), backend.new_cache()
+    chunks = [Chunk(cache, [1], True), Chunk(other, [5], True), Chunk(cache, [6], True), Chunk(cache, [7], True)]
+    found = backend.forward(chunks)
     assert isinstance(found[1], TinyLMError)
     rows = [each for each in found if isinstance(each, np.ndarray)]
     assert [float(_log_softmax(row)[id]) for row, id in zip(rows, (6, 7, 8), strict=True)] == [

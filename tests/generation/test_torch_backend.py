@@ -5,7 +5,7 @@ import torch
 
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.generation.context import generate_ids
-from tinylm.generation.torch_backend import Decoder
+from tinylm.generation.torch_backend import TorchDecoder
 from tinylm.model.transformer import TinyLM
 
 
@@ -19,7 +19,7 @@ def make(**values):
 
 def ids_of(model, prompt, use_cache=True, eos_id=-1, seed=0, **values):
     config = SampleConfig(**{"max_tokens": 24, "greedy": True, **values})
-    return list(generate_ids(Decoder(model, prompt, use_cache=use_cache), config, eos_id=eos_id, seed=seed))
+    return list(generate_ids(TorchDecoder(model, prompt, use_cache=use_cache), config, eos_id=eos_id, seed=seed))
 
 
 FAMILY = [{}, {"positions": "learned"}, {"positions": "none"}, {"n_heads": 4, "n_kv_heads": 2},
@@ -41,7 +41,7 @@ def test_cached_equals_uncached_when_the_text_slides():
 
 def test_without_the_causal_mask_the_past_is_computed_anew():
     model = make(causal=False)
-    decoder = Decoder(model, [1, 4])
+    decoder = TorchDecoder(model, [1, 4])
     decoder.append(7)
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(decoder.logits), model(torch.tensor([[1, 4, 7]]))[0, -1])
@@ -61,8 +61,8 @@ def test_it_ends_at_max_tokens():
 
 def test_a_long_prompt_keeps_its_first_id_and_its_end():
     model = make(context_length=8)
-    decoder = Decoder(model, [1, *range(2, 20)])
-    assert decoder.forgotten == 19 - 4
+    decoder = TorchDecoder(model, [1, *range(2, 20)])
+    assert decoder.n_dropped == 19 - 4
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(decoder.logits), model(torch.tensor([[1, 17, 18, 19]]))[0, -1])
 

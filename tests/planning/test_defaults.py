@@ -10,8 +10,8 @@ SPEED = 75e9
 
 
 def filled(n_bytes, **train):
-    return defaults.fill_in({"model": {}, "train": train}, n_bytes=n_bytes, n_tokens=n_bytes, vocab_size=68,
-                            speed=SPEED)
+    return defaults.fill_defaults({"model": {}, "train": train}, n_bytes=n_bytes, n_tokens=n_bytes, vocab_size=68,
+                                  speed=SPEED)
 
 
 BUDGETS = {"seconds": st.floats(10, 1e6), "n_bytes": st.integers(1_000, 10**10), "speed": st.floats(1e9, 1e15)}
@@ -59,7 +59,7 @@ def test_a_run_of_minutes_ends_where_reading_on_would_be_learning_by_heart():
 
 
 def test_a_size_that_was_chosen_has_all_its_minutes():
-    result = defaults.fill_in({"model": {"d_model": 64}, "train": {"minutes": 5}}, n_bytes=5000, n_tokens=5000,
+    result = defaults.fill_defaults({"model": {"d_model": 64}, "train": {"minutes": 5}}, n_bytes=5000, n_tokens=5000,
                           vocab_size=68, speed=SPEED)
     assert "max_epochs" not in result["train"]
 
@@ -68,23 +68,23 @@ def test_a_size_that_was_chosen_has_all_its_minutes():
 def test_short_runs_and_short_texts_take_small_batches(tokens, more, n_tokens):
     batch = defaults.choose_batch(tokens, n_tokens)
     of_more = defaults.choose_batch(tokens * more, n_tokens)
-    assert defaults.SMALLEST_BATCH_TOKENS <= batch <= of_more <= defaults.BATCH_TOKENS
-    assert batch == defaults.SMALLEST_BATCH_TOKENS or tokens / batch >= defaults.FEW_STEPS
+    assert defaults.MIN_BATCH_TOKENS <= batch <= of_more <= defaults.BATCH_TOKENS
+    assert batch == defaults.MIN_BATCH_TOKENS or tokens / batch >= defaults.MIN_STEPS
 
 
 @given(minutes=st.floats(0.1, 1000), n_bytes=st.integers(1_000, 10**9), speed=st.floats(1e9, 1e15))
 def test_every_budget_gives_a_config(minutes, n_bytes, speed):
-    result = defaults.fill_in({"model": {}, "train": {"minutes": minutes}}, n_bytes=n_bytes, n_tokens=n_bytes,
+    result = defaults.fill_defaults({"model": {}, "train": {"minutes": minutes}}, n_bytes=n_bytes, n_tokens=n_bytes,
                           vocab_size=68, speed=speed)
     train = TrainConfig(**result["train"])
     assert ModelConfig(**result["model"]).context_length * train.batch_size <= defaults.BATCH_TOKENS
-    assert 0 <= train.warmup_steps <= defaults.LONGEST_WARMUP
+    assert 0 <= train.warmup_steps <= defaults.MAX_WARMUP_STEPS
 
 
 def test_what_was_chosen_stays():
     chosen = {"model": {"d_model": 64, "n_layers": 1, "n_heads": 1, "dropout": 0.3, "context_length": 32},
               "train": {"steps": 7, "batch_size": 3}}
-    result = defaults.fill_in(chosen, n_bytes=1000, n_tokens=1000, vocab_size=68, speed=SPEED)
+    result = defaults.fill_defaults(chosen, n_bytes=1000, n_tokens=1000, vocab_size=68, speed=SPEED)
     assert chosen["model"].items() <= result["model"].items()
     assert chosen["train"].items() <= result["train"].items()
     assert "minutes" not in result["train"]
@@ -104,8 +104,8 @@ def test_epochs_become_steps():
 
 def test_counted_runs_do_not_depend_on_the_machine():
     def at(speed, **train):
-        return defaults.fill_in({"model": {}, "train": train}, n_bytes=10**6, n_tokens=10**6, vocab_size=68,
-                                speed=speed)
+        return defaults.fill_defaults({"model": {}, "train": train}, n_bytes=10**6, n_tokens=10**6, vocab_size=68,
+                                      speed=speed)
 
     assert at(1e9, steps=500) == at(1e13, steps=500)
     assert at(1e9, epochs=2) == at(1e13, epochs=2)

@@ -34,27 +34,27 @@ import psutil, torch
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import Backward, choose_compute, loss_of
+from tinylm.training.backend import TrainingBackend, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.optimizer import make_optimizers
-from tinylm.planning.throughput import smallest, warm_up
+from tinylm.planning.throughput import smallest_model, warm_up
 from tinylm.training.step import train_step
 
 JUDGED = 1024
 
 def work(model, train):
-    warm_up(smallest({}), torch.device("cpu"))
+    warm_up(smallest_model({}), torch.device("cpu"))
     cpu, config, settings = torch.device("cpu"), ModelConfig(**model), TrainConfig(**train)
     foretold = psutil.Process().memory_info().rss + needed_bytes(config, settings, JUDGED, cpu)
     compute = choose_compute(config, cpu, flops=1e12, precision=settings.precision)
     torch.set_num_threads(1)
     network = TinyLM(config)
     optimizers = make_optimizers(network, settings, compute)
-    path, judging = Backward(network, compute), loss_of(network, compute)
+    path, judging = TrainingBackend(network, compute), loss_of(network, compute)
     shape = (train["batch_size"], model["context_length"])
     for step in range(2):
         batches = [(torch.zeros(shape, dtype=torch.int64),) * 2 for _ in range(train.get("gradient_accumulation", 1))]
-        train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backward=path)
+        train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backend=path)
         best = [parameter.detach().clone() for parameter in network.parameters()]
         rows = torch.zeros((JUDGED // shape[1], shape[1]), dtype=torch.int64).numpy()
         evaluate(network, [(rows, rows)], loss_of=judging)

@@ -27,11 +27,11 @@ def test_the_largest_size_that_fits_is_named():
     sizes = memory_check.fitting_sizes(config("0.1M"), training, 8192, available, CPU)
     assert 0 < len(sizes) < len(SIZES)
     with pytest.raises(TinyLMError, match=rf"--size {sizes[-1]}") as refusal:
-        memory_check.refuse_what_will_not_fit(config("125M"), training, 8192, available, CPU)
+        memory_check.check_fits(config("125M"), training, 8192, available, CPU)
     assert "1.0 GB are free" in str(refusal.value)
-    memory_check.refuse_what_will_not_fit(config(sizes[-1]), training, 8192, available, CPU)
+    memory_check.check_fits(config(sizes[-1]), training, 8192, available, CPU)
     with pytest.raises(TinyLMError):
-        memory_check.refuse_what_will_not_fit(config(list(SIZES)[len(sizes)]), training, 8192, available, CPU)
+        memory_check.check_fits(config(list(SIZES)[len(sizes)]), training, 8192, available, CPU)
 
 
 def test_a_batch_that_fits_is_named_and_does_fit():
@@ -39,17 +39,17 @@ def test_a_batch_that_fits_is_named_and_does_fit():
     model = config("0.8M", norm="layernorm")
     training = TrainConfig(steps=1, batch_size=4096)
     with pytest.raises(TinyLMError, match=r"--set train\.batch_size=") as refusal:
-        memory_check.refuse_what_will_not_fit(model, training, 8192, 2 * GIGABYTE, CPU)
+        memory_check.check_fits(model, training, 8192, 2 * GIGABYTE, CPU)
     rows, accumulation = (int(word.partition("=")[2].rstrip(".")) for word in str(refusal.value).split() if "=" in word)
     assert rows * accumulation == 4096
     smaller = TrainConfig(steps=1, batch_size=rows, gradient_accumulation=accumulation)
-    memory_check.refuse_what_will_not_fit(model, smaller, 8192, 2 * GIGABYTE, CPU)
-    memory_check.refuse_what_will_not_fit(config("0.8M"), training, 8192, 2 * GIGABYTE, CPU)
+    memory_check.check_fits(model, smaller, 8192, 2 * GIGABYTE, CPU)
+    memory_check.check_fits(config("0.8M"), training, 8192, 2 * GIGABYTE, CPU)
 
 
 def test_where_nothing_fits_no_size_is_promised():
     with pytest.raises(TinyLMError, match="smaller") as refusal:
-        memory_check.refuse_what_will_not_fit(config("0.1M"), TrainConfig(steps=1), 8192, 1000, CPU)
+        memory_check.check_fits(config("0.1M"), TrainConfig(steps=1), 8192, 1000, CPU)
     assert "--size" not in str(refusal.value)
 
 

@@ -37,13 +37,13 @@ def kept(config):
 ], ids=str)
 def test_what_is_kept_for_the_backward_pass_is_counted_exactly(changed):
     config = ModelConfig(**SHAPE, mlp=changed.get("mlp", "swiglu"), **{k: v for k, v in changed.items() if k != "mlp"})
-    counted = ROWS * LENGTH * memory_model.BYTES * memory_model.kept_per_token(config, LENGTH)
+    counted = ROWS * LENGTH * memory_model.BYTES * memory_model.saved_per_token(config, LENGTH)
     assert counted == pytest.approx(kept(config), rel=0.015)
 
 
 def test_weights_are_counted_by_their_kind():
     config = ModelConfig(**SHAPE)
-    weights = memory_model.weights_of(config)
+    weights = memory_model.count_weights(config)
     model = TinyLM(config)
     assert weights.total == sum(p.numel() for p in model.parameters())
     assert weights.matrices == sum(p.numel() for name, p in model.named_parameters()
@@ -54,6 +54,6 @@ def test_weights_are_counted_by_their_kind():
 @pytest.mark.parametrize("more", [{"batch_size": 64}, {"gradient_accumulation": 2}])
 def test_more_work_needs_more_memory(more):
     config = ModelConfig(**SHAPE)
-    few = memory_model.training_peak(config, TrainConfig(steps=1), judged_at_once=8192)
-    assert memory_model.training_peak(config, TrainConfig(steps=1, **more), judged_at_once=8192) > few
-    assert memory_model.training_peak(config, TrainConfig(steps=1), judged_at_once=0) < few
+    few = memory_model.training_peak(config, TrainConfig(steps=1), validation_batch_tokens=8192)
+    assert memory_model.training_peak(config, TrainConfig(steps=1, **more), validation_batch_tokens=8192) > few
+    assert memory_model.training_peak(config, TrainConfig(steps=1), validation_batch_tokens=0) < few

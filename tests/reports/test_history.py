@@ -87,7 +87,7 @@ def test_a_rollback_takes_back_what_it_undid() -> None:
               RolledBack(5, 2, "embed", 0.5), step(3), step(4), Validated(4, 2.6, False)]
     history = History.of(events)
     assert history.steps == [step(1), step(2), step(3), step(4)]
-    assert history.taken_back == [undone]
+    assert history.rolled_back == [undone]
     assert [each.loss for each in history.validations] == [2.5, 2.6]
     assert history.best == Validated(2, 2.5, True)
 
@@ -105,10 +105,10 @@ def test_a_validation_that_is_not_finite_is_never_the_best() -> None:
 
 
 def test_bits_a_nat_are_those_of_the_text_that_is_judged() -> None:
-    assert History.of([BEGAN]).bits_a_nat == pytest.approx(100 / 200 / math.log(2))
+    assert History.of([BEGAN]).bits_per_byte_per_nat == pytest.approx(100 / 200 / math.log(2))
     nothing_held_out = Began(1000, 50, 16, 900, 1800, 0, 0, {}, 0.0, 0.0)
-    assert History.of([nothing_held_out]).bits_a_nat == pytest.approx(900 / 1800 / math.log(2))
-    assert History.of([]).bits_a_nat is None
+    assert History.of([nothing_held_out]).bits_per_byte_per_nat == pytest.approx(900 / 1800 / math.log(2))
+    assert History.of([]).bits_per_byte_per_nat is None
 
 
 def test_bits_for_what_tokens_leave_out_are_those_of_the_text_that_is_judged() -> None:

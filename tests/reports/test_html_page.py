@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.reports.html_page import make_page, shown, write_page
+from tinylm.reports.html_page import escape_html, make_page, write_page
 from tinylm.training.events import Began, Event, Finished, RolledBack, Sampled, Stepped, Validated, to_json_line
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -279,7 +279,7 @@ def test_foreign_text_is_text(hostile: Path, tmp_path: Path) -> None:
         assert page.text.count(payload) >= 4, "in the heading, the facts, the prompt and the text"
     assert "\ufffd" in page.text
     assert not re.search(r"[\ud800-\udfff\x1b]", page.text)
-    assert shown("<&\"'\x00") == "&lt;&amp;&quot;&#x27;\ufffd"
+    assert escape_html("<&\"'\x00") == "&lt;&amp;&quot;&#x27;\ufffd"
 
 
 def test_it_asks_no_other_host_for_anything(tmp_path: Path) -> None:

@@ -7,21 +7,21 @@ import math
 import pytest
 
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
-from tinylm.evaluation.memorization import Copied, Place
+from tinylm.evaluation.memorization import Overlap, TextLocation
 from tinylm.evaluation.report import Report
-from tinylm.reports.model_card import write_card
+from tinylm.reports.model_card import make_card
 from tinylm.training.events import Finished
 
 CONFIG = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="/home/ann/book.txt", fingerprint="f00d"),
                    train=TrainConfig(minutes=3, batch_size=8), sample=SampleConfig())
 REPORT = Report("validation", 1.0, math.e, 1.2, 500, 600, {"uniform": 5.0, "ngram": 1.39}, ngram_order=5)
 FINISHED = Finished(1200, "finished", 1000, 1.0, 34_000)
-COPIED = Copied("words", 3, 9, "one two x", 0.25, 8, 12, Place("/home/ann/secret/book.txt", 7, "so one two x"))
+COPIED = Overlap("words", 3, 9, "one two x", 0.25, 8, 12, TextLocation("/home/ann/secret/book.txt", 7, "so one two x"))
 
 
 def card(**more) -> str:
-    return write_card(CONFIG, REPORT, FINISHED, name="book.txt", folder="runs/book", version="1.2",
-                      documents="99 characters in 1 document", **more)
+    return make_card(CONFIG, REPORT, FINISHED, name="book.txt", folder="runs/book", version="1.2",
+                     documents="99 characters in 1 document", **more)
 
 
 @pytest.mark.parametrize("fact", [

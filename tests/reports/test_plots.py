@@ -11,15 +11,15 @@ import pytest
 
 from tinylm.reports.history import History
 from tinylm.reports.plots import (
-    COLUMNS,
-    POINTS,
-    columns,
+    MAX_COLUMNS,
+    MAX_POINTS,
+    bin_maxima,
+    downsample,
     gradient_map,
     label,
     learning_rate_curve,
     loss_curve,
     smoothed,
-    thin,
 )
 from tinylm.training.events import Began, Event, RolledBack, Stepped, Validated
 
@@ -130,21 +130,21 @@ def test_the_learning_rate() -> None:
 def test_thinning_keeps_extremes_and_ends() -> None:
     values = np.random.default_rng(0).normal(size=100_000)
     values[54_321], values[77_777] = 50.0, -50.0
-    kept = thin(values)
-    assert len(kept) <= POINTS
+    kept = downsample(values)
+    assert len(kept) <= MAX_POINTS
     assert {0, 54_321, 77_777, 99_999} <= set(kept.tolist())
     assert (np.diff(kept) > 0).all()
     for most in (4, 5, 7, 100):
-        assert len(thin(values, most)) <= most
-    assert thin(values[:10]).tolist() == list(range(10))
+        assert len(downsample(values, most)) <= most
+    assert downsample(values[:10]).tolist() == list(range(10))
 
 
 def test_columns_keep_the_largest_and_know_their_steps() -> None:
     values = np.array([[1.0, 5.0, 2.0, math.nan, 3.0, 0.5]])
-    edges, largest = columns(np.array([1, 2, 3, 4, 5, 6]), values, most=3)
+    edges, largest = bin_maxima(np.array([1, 2, 3, 4, 5, 6]), values, most=3)
     assert edges.tolist() == [0.5, 2.5, 4.5, 6.5]
     assert largest.tolist() == [[5.0, 2.0, 3.0]]
-    edges, largest = columns(np.array([7, 8]), values[:, :2])
+    edges, largest = bin_maxima(np.array([7, 8]), values[:, :2])
     assert (edges.tolist(), largest.tolist()) == ([6.5, 7.5, 8.5], [[1.0, 5.0]])
 
 
@@ -152,7 +152,7 @@ def test_a_long_run_makes_small_figures() -> None:
     layers = {f"layers.{i}": 0.123 for i in range(12)}
     history = History.of([BEGAN, *(step(i, 2 + math.sin(i), **layers) for i in range(1, 100_001))])
     for figure in (loss_curve(history, []), learning_rate_curve(history), gradient_map(history)):
-        assert all(len(trace.x) <= max(POINTS, COLUMNS + 1) for trace in figure.data)
+        assert all(len(trace.x) <= max(MAX_POINTS, MAX_COLUMNS + 1) for trace in figure.data)
         assert len(figure.to_json()) < 300_000
 
 

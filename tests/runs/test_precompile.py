@@ -1,4 +1,4 @@
-"""What is compiled beforehand is what a run calls."""
+"""Compiled kernels before a run are those that the run calls."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ from numba import float32, typeof
 
 from tinylm.runs import precompile
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import Backward, Compute, loss_of
+from tinylm.training.backend import Compute, TrainingBackend, loss_of
 from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.precision import choose_precision
 
@@ -28,31 +28,31 @@ def called(monkeypatch):
             return kernel(*arrays)
         return call
 
-    for room in (kernels, attention):
-        for name, kernel in list(vars(room).items()):
-            ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
+    for module in (kernels, attention):
+        for name, kernel in list(vars(module).items()):
+            ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == module.__name__
             if ours and not name.startswith("_"):
-                monkeypatch.setattr(room, name, recording(kernel))
-    monkeypatch.setattr(network, "BENDS", {name: tuple(map(recording, pair)) for name, pair in network.BENDS.items()})
+                monkeypatch.setattr(module, name, recording(kernel))
+    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(recording, pair)) for name, pair in network.ACTIVATIONS.items()})
     return seen
 
 
 @pytest.fixture
-def wanted():
-    stored = precompile.stored_as()
+def signatures():
+    stored = precompile.activation_dtype()
     kernels = [*precompile.forward(stored), *precompile.forward(float32), *precompile.backward(stored)]
     return {kernel.py_func.__name__: {types for other, types in kernels if other is kernel} for kernel, _ in kernels}
 
 
 @pytest.mark.parametrize("changed", [{}, {"n_kv_heads": 2, "qk_norm": False, "tied_embeddings": True}], ids=str)
-def test_kernels_are_compiled_for_the_types_they_are_called_with(wanted, called, changed):
+def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, called, changed):
     cpu = torch.device("cpu")
-    compute = Compute(cpu, choose_precision("auto", cpu), Workers(), fast=True)
+    compute = Compute(cpu, choose_precision("auto", cpu), ThreadPool(), fast=True)
     model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
     ids = torch.ones((2, 8), dtype=torch.int64)
-    Backward(model, compute)(ids, ids, 16, 0)
+    TrainingBackend(model, compute)(ids, ids, 16, 0)
     loss_of(model, compute)(ids.numpy(), ids.numpy())
-    assert called == wanted
+    assert called == signatures
 
 
 RUN = """

@@ -18,5 +18,5 @@ def test_a_long_text_is_announced_before_it_is_read(tmp_path: Path, monkeypatch:
     file, lines = tmp_path / "text.txt", list[str]()
     file.write_text(TEXT)
     monkeypatch.setattr(prepare, "LONG_TEXT", len(TEXT) + (not is_long))
-    prepare.prepare(file, merge_overrides(size_name="0.1M", steps=1), tell=lines.append)
+    prepare.plan_run(file, merge_overrides(size_name="0.1M", steps=1), log=lines.append)
     assert [line for line in lines if not line.startswith("compiling")] == told

@@ -18,7 +18,7 @@ import tinylm
 from tinylm import model_folder
 from tinylm.runs import run
 from tinylm.errors import TinyLMError
-from tinylm.runs.recorder import Journal
+from tinylm.runs.recorder import Recorder
 
 SMALL = {"model": {"context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2, "dropout": 0.1},
          "train": {"evaluate_every": 3, "batch_size": 8}}
@@ -49,7 +49,7 @@ def undisturbed(book, tmp_path_factory):
 def stop_at(monkeypatch):
     """Presses Ctrl-C as soon as an event of this kind and step has been recorded."""
     def stop(kind, step):
-        write = Journal.write
+        write = Recorder.write
 
         def write_and_stop(journal, event):
             write(journal, event)
@@ -57,7 +57,7 @@ def stop_at(monkeypatch):
                 monkeypatch.undo()
                 signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(Journal, "write", write_and_stop)
+        monkeypatch.setattr(Recorder, "write", write_and_stop)
     return stop
 
 
@@ -152,16 +152,16 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(undisturbed, tmp_path, cap
 
 def test_while_it_trains_the_best_weights_so_far_can_be_asked(book, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("tinylm.runs.recorder.SHORTEST", 0.0)
-    monkeypatch.setattr("tinylm.runs.recorder.SHARE", 1e9)
-    save = Journal.save
+    monkeypatch.setattr("tinylm.runs.recorder.MIN_SAVE_INTERVAL", 0.0)
+    monkeypatch.setattr("tinylm.runs.recorder.SAVING_SHARE", 1e9)
+    save = Recorder.save
 
     def save_and_ask(journal, training):
         save(journal, training)
         if training.best_loss is not None:
             asked.append(tinylm.load(journal.folder).predict("a")[0].probability)
 
-    monkeypatch.setattr(Journal, "save", save_and_ask)
+    monkeypatch.setattr(Recorder, "save", save_and_ask)
     lm = small(book, tmp_path / "run")
     assert asked[-1] == pytest.approx(lm.predict("a")[0].probability, rel=1e-4)  # one by the engine, one by PyTorch
     assert len(set(asked)) > 1

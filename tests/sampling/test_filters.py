@@ -19,15 +19,15 @@ from transformers import (
 from tinylm.sampling.filters import (
     NOT_FINITE,
     NOTHING_LEFT,
-    Settings,
+    SamplingParams,
+    apply_filters,
+    apply_penalties,
+    apply_temperature,
     choose,
-    filtered,
-    heat,
     keep_min_p,
     keep_top_k,
     keep_top_p,
     keep_typical,
-    penalise,
     softmax,
     threshold,
 )
@@ -70,24 +70,24 @@ def theirs(logits, chosen):
 def test_filters_leave_the_distribution_that_transformers_leave(seed, temperature, top_k, top_p, min_p, typical_p,
                                                                 penalty):
     logits = 3 * torch.randn(V, generator=torch.Generator().manual_seed(seed))
-    chosen = Settings(penalty, 0.0, 0.0, temperature, top_k, top_p, min_p, typical_p)
-    ours = softmax(filtered(penalise(logits.numpy(), COUNTS, penalty, 0.0, 0.0), chosen))
+    chosen = SamplingParams(penalty, 0.0, 0.0, temperature, top_k, top_p, min_p, typical_p)
+    ours = softmax(apply_filters(apply_penalties(logits.numpy(), COUNTS, penalty, 0.0, 0.0), chosen))
     torch.testing.assert_close(torch.from_numpy(ours), theirs(logits, chosen), rtol=1e-4, atol=1e-6)
 
 
 def test_frequency_is_taken_off_for_each_time_and_presence_once():
-    penalised = penalise(np.ones(V, np.float32), COUNTS, 1.0, 0.5, 0.25)
+    penalised = apply_penalties(np.ones(V, np.float32), COUNTS, 1.0, 0.5, 0.25)
     assert penalised[[2, 3, 5]].tolist() == [1.0, 0.25, -0.25]
 
 
-@pytest.mark.parametrize("chosen", [Settings(temperature=1.3), Settings(temperature=0.7, top_k=6),
-                                    Settings(top_p=0.8), Settings(1.2, 0.3, 0.2, 0.9, 0, 1.0, 0.1, 0.9)])
+@pytest.mark.parametrize("chosen", [SamplingParams(temperature=1.3), SamplingParams(temperature=0.7, top_k=6),
+                                    SamplingParams(top_p=0.8), SamplingParams(1.2, 0.3, 0.2, 0.9, 0, 1.0, 0.1, 0.9)])
 def test_draws_follow_the_distribution(chosen):
     """Chi-squared over 100,000 draws; its bound is passed in one of ten thousand honest cases (Wilson and Hilferty)."""
     logits = np.linspace(-1, 1.5, V, dtype=np.float32)
     numbers = np.random.default_rng(0).random(100_000)
     draws = [choose(logits, NO_BIAS, COUNTS, chosen, number) for number in numbers]
-    expected = 100_000 * softmax(filtered(penalise(logits, COUNTS, *chosen[:3]), chosen)).astype(np.float64)
+    expected = 100_000 * softmax(apply_filters(apply_penalties(logits, COUNTS, *chosen[:3]), chosen)).astype(np.float64)
     seen, possible = np.bincount(draws, minlength=V), expected > 0
     free = possible.sum() - 1
     bound = free * (1 - 2 / (9 * free) + 3.719 * math.sqrt(2 / (9 * free))) ** 3
@@ -122,7 +122,7 @@ def test_filters_by_rank_and_ratio_change_nothing_the_second_time(keep, amount, 
 @given(logits=any_logits, temperature=st.floats(1e-40, 1e30), top_k=st.integers(0, 60), top_p=st.floats(1e-9, 1),
        min_p=st.floats(0, 0.999), typical_p=st.floats(1e-9, 1))
 def test_probabilities_are_finite_and_add_up_to_one(logits, temperature, top_k, top_p, min_p, typical_p):
-    probs = softmax(filtered(logits, Settings(1.0, 0.0, 0.0, temperature, top_k, top_p, min_p, typical_p)))
+    probs = softmax(apply_filters(logits, SamplingParams(1.0, 0.0, 0.0, temperature, top_k, top_p, min_p, typical_p)))
     assert np.isfinite(probs).all()
     assert probs.min() >= 0
     assert probs.sum() == pytest.approx(1, abs=1e-5)
@@ -140,16 +140,16 @@ def test_a_threshold_is_what_sorting_finds(values, enough):
 def test_greedy_takes_the_likeliest_that_is_not_banned():
     logits = np.float32([0.1, 2.0, 1.0])
     seen = np.zeros(3, np.int32)
-    assert choose(logits, np.zeros(3, np.float32), seen, Settings(greedy=True), 0.9) == 1
-    assert choose(logits, np.float32([0, -np.inf, 0]), seen, Settings(greedy=True), 0.9) == 2
-    assert choose(logits, np.float32([5, 0, 0]), seen, Settings(greedy=True), 0.9) == 0
+    assert choose(logits, np.zeros(3, np.float32), seen, SamplingParams(greedy=True), 0.9) == 1
+    assert choose(logits, np.float32([0, -np.inf, 0]), seen, SamplingParams(greedy=True), 0.9) == 2
+    assert choose(logits, np.float32([5, 0, 0]), seen, SamplingParams(greedy=True), 0.9) == 0
 
 
 def test_the_banned_are_never_drawn_and_something_has_to_be_left():
     bias = np.full(V, -np.inf, np.float32)
-    assert choose(NO_BIAS, bias, NONE_SEEN, Settings(), 0.5) == NOTHING_LEFT
+    assert choose(NO_BIAS, bias, NONE_SEEN, SamplingParams(), 0.5) == NOTHING_LEFT
     bias[9] = 0
-    assert {choose(NO_BIAS, bias, NONE_SEEN, Settings(), u) for u in (0.0, 0.5, 1 - 2**-53)} == {9}
+    assert {choose(NO_BIAS, bias, NONE_SEEN, SamplingParams(), u) for u in (0.0, 0.5, 1 - 2**-53)} == {9}
 
 
 @pytest.mark.parametrize("greedy", [True, False])
@@ -157,7 +157,7 @@ def test_the_banned_are_never_drawn_and_something_has_to_be_left():
 def test_a_penalty_beyond_all_numbers_is_noticed(penalty, greedy):
     logits = np.zeros(V, np.float32)
     logits[3] = 1e10 if penalty < 1 else 0
-    assert choose(logits, NO_BIAS, COUNTS, Settings(repetition_penalty=penalty, greedy=greedy), 0.5) == NOT_FINITE
+    assert choose(logits, NO_BIAS, COUNTS, SamplingParams(repetition_penalty=penalty, greedy=greedy), 0.5) == NOT_FINITE
 
 
 def test_top_k_keeps_ties():
@@ -165,4 +165,4 @@ def test_top_k_keeps_ties():
 
 
 def test_the_lowest_temperature_is_greedy():
-    assert softmax(heat(np.float32([1.0, 3.0, 2.0]), 1e-300)).tolist() == [0, 1, 0]
+    assert softmax(apply_temperature(np.float32([1.0, 3.0, 2.0]), 1e-300)).tolist() == [0, 1, 0]

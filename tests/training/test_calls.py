@@ -11,16 +11,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import REFERENCE, Backward, Compute
+from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
 from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
 CONFIG = ModelConfig(vocab_size=68, context_length=64)
 """The default shape, 0.8M."""
-FAST = Compute(torch.device("cpu"), torch.float32, Workers(), fast=True)
+FAST = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=True)
 CALLS = {"reference": 1240, "fast": 270}
 """Of a step after the first: operators of torch, kernels of ours."""
 
@@ -51,7 +51,8 @@ def kernel_calls(monkeypatch):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
             if ours and not name.startswith("_"):  # those are parts, compiled into the others
                 monkeypatch.setattr(room, name, counting(kernel))
-    monkeypatch.setattr(network, "BENDS", {name: tuple(map(counting, bend)) for name, bend in network.BENDS.items()})
+    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(counting, pair))
+                                                 for name, pair in network.ACTIVATIONS.items()})
     return counted
 
 
@@ -59,11 +60,11 @@ def kernel_calls(monkeypatch):
 def test_a_step_calls_no_more_than_it_did(name, compute, kernel_calls):
     model = TinyLM(CONFIG)
     optimizers = make_optimizers(model, TrainConfig(steps=1), compute)
-    backward, batch = Backward(model, compute), (torch.ones((4, 64), dtype=torch.int64),) * 2
-    train_step(model, optimizers, [batch], grad_clip=1.0, backward=backward)
+    backend, batch = TrainingBackend(model, compute), (torch.ones((4, 64), dtype=torch.int64),) * 2
+    train_step(model, optimizers, [batch], grad_clip=1.0, backend=backend)
     kernel_calls.clear()
     with Operators() as operators:
-        train_step(model, optimizers, [batch], grad_clip=1.0, backward=backward)
+        train_step(model, optimizers, [batch], grad_clip=1.0, backend=backend)
     calls = operators.count + len(kernel_calls)
     assert 0.8 * CALLS[name] <= calls <= 1.1 * CALLS[name], f"{calls} calls, and {CALLS[name]} are known"
     assert bool(kernel_calls) == compute.fast

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from tinylm.errors import TinyLMError
 from tinylm.system.files import sha256
-from tinylm.training.checkpoint import KEPT, Checkpoints, State
+from tinylm.training.checkpoint import KEPT_CHECKPOINTS, Checkpoints, State
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where flushing costs nothing."""
@@ -44,9 +44,9 @@ def same(one, other):
 def test_what_is_saved_is_loaded(tmp_path, best):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     checkpoints.save(state(7, best=best))
-    loaded, remarks = checkpoints.load()
+    loaded, warnings = checkpoints.load()
     assert same(loaded, state(7, best=best))
-    assert remarks == []
+    assert warnings == []
 
 
 def test_before_the_first_step_there_are_no_moments(tmp_path):
@@ -84,12 +84,12 @@ def test_rot_is_noticed_said_and_the_one_before_is_used(tmp_path, seeds):
         draw = random.Random(seed)
         name = draw.choice(names)
         damage(folder / newest.name / name, draw)
-        loaded, remarks = Checkpoints(folder).load()
+        loaded, warnings = Checkpoints(folder).load()
         if loaded.numbers["step"] == 2:  # a flip in the manifest's white space changes nothing
             assert (name, same(loaded, state(2))) == ("manifest.json", True), seed
         else:
             assert same(loaded, state(1)), seed
-            assert newest.name in remarks[0], seed
+            assert newest.name in warnings[0], seed
             assert [path.name for path in folder.iterdir()] == ["000001-step-1"], seed
         shutil.rmtree(folder)
 
@@ -136,7 +136,7 @@ class Retention(RuleBasedStateMachine):
     def save(self, steps):
         self.step += steps
         self.checkpoints.save(state(self.step))
-        self.good = [*self.good, self.step][-KEPT:]
+        self.good = [*self.good, self.step][-KEPT_CHECKPOINTS:]
 
     @rule()
     def crash_while_saving(self):

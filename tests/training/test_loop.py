@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
@@ -53,7 +53,7 @@ def test_the_golden_curve(optimizer):
 
 @pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 2e-4), (torch.bfloat16, 0.01)], ids=str)
 def test_the_fast_path_goes_along_the_golden_curve(dtype, off):
-    compute = Compute(torch.device("cpu"), dtype, Workers(2), fast=True)
+    compute = Compute(torch.device("cpu"), dtype, ThreadPool(2), fast=True)
     losses = [event.loss for event in training(compute=compute).events() if isinstance(event, Stepped)]
     assert losses == pytest.approx(json.loads(GOLDEN.read_text())["muon"], abs=off)
 

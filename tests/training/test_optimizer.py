@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import Compute
 from tinylm.training.optimizer import (
     Muon,
-    fair_shares,
     make_optimizers,
-    orthogonalise,
+    newton_schulz,
+    newton_schulz_cost,
     parameter_groups,
+    partition_by_cost,
     scale_learning_rate,
-    work_of,
 )
 
 
@@ -46,7 +46,7 @@ def test_norms_and_biases_are_never_decayed():
 def test_orthogonalised_matrices_have_singular_values_near_one():
     generator = torch.Generator().manual_seed(0)
     for shape in ((3, 16, 16), (2, 40, 12), (2, 12, 40)):
-        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=generator)))
+        values = torch.linalg.svdvals(newton_schulz(torch.randn(shape, generator=generator)))
         assert values.min() > 0.6
         assert values.max() < 1.3
 
@@ -73,7 +73,7 @@ def test_muon_batched_by_shape_equals_muon_one_by_one():
 def test_muon_shared_out_among_cores_equals_muon_on_one():
     moved = []
     for cores in (1, 2, 3):
-        compute = Compute(torch.device("cpu"), torch.float32, Workers(cores), fast=True)
+        compute = Compute(torch.device("cpu"), torch.float32, ThreadPool(cores), fast=True)
         model = small_model()
         [_, muon] = make_optimizers(model, TrainConfig(steps=1), compute)
         generator = torch.Generator().manual_seed(3)
@@ -91,11 +91,11 @@ def test_muon_shared_out_among_cores_equals_muon_on_one():
 @given(shapes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=12), cores=st.integers(1, 4))
 def test_each_matrix_is_one_cores_and_no_core_has_much_more(shapes, cores):
     matrices = [torch.empty(shape) for shape in shapes]
-    shares = fair_shares(matrices, cores)
+    shares = partition_by_cost(matrices, cores)
     assert len(shares) == cores
     assert sorted(map(id, matrices)) == sorted(id(matrix) for share in shares for matrix in share)
-    work = [sum(work_of(matrix) for matrix in share) for share in shares]
-    assert max(work) - min(work) <= max(map(work_of, matrices), default=0)
+    work = [sum(newton_schulz_cost(matrix) for matrix in share) for share in shares]
+    assert max(work) - min(work) <= max(map(newton_schulz_cost, matrices), default=0)
 
 
 def test_muon_follows_its_definition():
@@ -105,7 +105,7 @@ def test_muon_follows_its_definition():
     Muon([parameter], 0.1, momentum=0.9, weight_decay=0.5).step()
     momentum = 0.1 * gradient
     ahead = 0.1 * gradient + 0.9 * momentum
-    expected = torch.ones(8, 4) * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * orthogonalise(ahead[None])[0]
+    expected = torch.ones(8, 4) * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * newton_schulz(ahead[None])[0]
     torch.testing.assert_close(parameter.detach(), expected)
 
 

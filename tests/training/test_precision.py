@@ -29,6 +29,6 @@ def test_products_that_were_interrupted_are_tried_again(seconds_of_bfloat16):
 
 
 def test_products_that_are_always_slow_are_emulated(seconds_of_bfloat16, monkeypatch):
-    monkeypatch.setattr(precision, "PATIENCE", 0.01)
+    monkeypatch.setattr(precision, "MAX_PROBE_SECONDS", 0.01)
     seconds_of_bfloat16(itertools.repeat(0.04))
     assert not precision.cpu_multiplies_bfloat16.__wrapped__()

@@ -21,8 +21,8 @@ from tinylm.text.rows import Rows
 from tinylm.training.checkpoint import Checkpoints
 from tinylm.training.evaluate import evaluate
 from tinylm.training.events import Finished, RolledBack, Stepped, Validated, to_json_line
-from tinylm.training.loop import STEPS_TO_RECOVER, Training
-from tinylm.training.optimizer import make_optimizers, moments
+from tinylm.training.loop import STEPS_BETWEEN_ROLLBACKS, Training
+from tinylm.training.optimizer import make_optimizers, optimizer_state
 from tinylm.training.schedule import StepHorizon
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,7 +46,7 @@ def part(tokens=2000):
     return Part(ids, np.array([0, len(ids)], np.int64), len(ids))
 
 
-def training(tokens=2000, dropout=0.0, recall=None, **values):
+def training(tokens=2000, dropout=0.0, load_last_good=None, **values):
     config = TrainConfig(**{"steps": STEPS, "batch_size": 8, "warmup_steps": 3, "evaluate_every": 5, **values})
     model = TinyLM(MODEL.model_copy(update={"dropout": dropout}), config.seed)
     rows = Rows(part(tokens), packing="windows", context_length=8, seed=config.seed)
@@ -57,12 +57,12 @@ def training(tokens=2000, dropout=0.0, recall=None, **values):
         return nats / count
 
     return Training(model, make_optimizers(model, config), rows, config, StepHorizon(config.steps), validate,
-                    recall=recall)
+                    load_last_good=load_last_good)
 
 
 def everything(run):
     """All bytes of a run's tensors."""
-    named = {**dict(run.model.named_parameters()), **moments(run.model, run.optimizers)}
+    named = {**dict(run.model.named_parameters()), **optimizer_state(run.model, run.optimizers)}
     return {name: tensor.detach().numpy().tobytes() for name, tensor in named.items()}
 
 
@@ -234,7 +234,7 @@ class Poison:
 
 def poisoned(tmp_path, what, step, *, always):
     checkpoints = Checkpoints(tmp_path)
-    run = training(recall=lambda: checkpoints.load()[0], steps=14)
+    run = training(load_last_good=lambda: checkpoints.load()[0], steps=14)
     poison = Poison(run, what, step, always)
     checkpoints.save(run.state())
     events = []
@@ -272,17 +272,17 @@ class TestNumbersThatAreNotFinite:
         assert isinstance(events[-1], Finished)
         assert events[-1].reason == "not finite"
         assert where in events[-1].where
-        state, remarks = Checkpoints(tmp_path).load()
-        assert remarks == []
+        state, warnings = Checkpoints(tmp_path).load()
+        assert warnings == []
         assert all(t.isfinite().all() for tensors in state.tensors.values() for t in tensors.values())
         if events[-1].best_loss is not None:
             assert all(parameter.isfinite().all() for parameter in run.model.parameters())
 
 
 def test_long_after_the_first_time_it_may_happen_again():
-    run = training(recall=lambda: state, steps=14)
+    run = training(load_last_good=lambda: state, steps=14)
     state = run.state()
     run._numbers.failed_step = 1
-    run._numbers.step = STEPS_TO_RECOVER + 1
+    run._numbers.step = STEPS_BETWEEN_ROLLBACKS + 1
     run.model.embed.weight.register_hook(lambda gradient: gradient * float("nan"))
     assert isinstance(next(run._stepped()), RolledBack)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tinylm.config.schema import ModelConfig
     from tinylm.lm import LanguageModel
-    from tinylm.runs.prepare import Prepared
+    from tinylm.runs.prepare import RunPlan
     from tinylm.text.rows import Batch
 
 EXAMPLE = "tinylm demo"
@@ -59,7 +59,7 @@ class Story:
     """Who tells, and whom it is about. `sentences` is the corpus."""
 
     console: Console
-    prepared: Prepared
+    prepared: RunPlan
     lm: LanguageModel
     sentences: list[str]
     chapters: int = 0
@@ -101,10 +101,10 @@ def _begin(console: Console) -> Story:
     from tinylm.config.overrides import merge_overrides
     from tinylm.lm import LanguageModel
     from tinylm.model.transformer import TinyLM
-    from tinylm.runs.prepare import prepare
+    from tinylm.runs.prepare import plan_run
     from tinylm.text.reading.built_in import HELLO
 
-    prepared = prepare("hello", merge_overrides(preset_name="notebook"))
+    prepared = plan_run("hello", merge_overrides(preset_name="notebook"))
     model = TinyLM(prepared.config.model, prepared.config.train.seed)
     lm = LanguageModel(prepared.config, prepared.tokenizer, model)
     return Story(console, prepared, lm, list(HELLO))

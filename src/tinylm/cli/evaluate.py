@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, note, print_json
-from tinylm.cli.reading import add_reading, reading
+from tinylm.cli.output import add_json, columns, print_json, print_note
+from tinylm.cli.reading import add_reading_options, reading_options
 
 EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 
@@ -13,33 +13,33 @@ EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="a text (default: what training held out)")
-    add_reading(parser)
+    add_reading_options(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.evaluation.report import cautions, figure, say_copied, standings, verdict
+    from tinylm.evaluation.report import cautions, comparison, describe_overlap, rounded, verdict
     from tinylm.system.untrusted import escape_control_codes
 
-    report = tinylm.load(arguments.run).evaluate(arguments.source, **reading(arguments))
+    report = tinylm.load(arguments.run).evaluate(arguments.source, **reading_options(arguments))
     for sentence in report.notes:
-        note(f"note: {sentence}")
+        print_note(f"note: {sentence}")
     if arguments.json:
         print_json(report.to_dict())
         return 0
     print(f"On the {escape_control_codes(report.split)} text ({report.tokens:,} tokens, {report.bytes:,} bytes):")
     print("".join(f"  {caution}\n" for caution in cautions(report)), end="")
-    print(f"  loss {figure(report.loss, 4)} nats a token, perplexity {report.perplexity:.2f}, "
-          f"{figure(report.bits_per_byte, 3)} bits a byte")
+    print(f"  loss {rounded(report.loss, 4)} nats a token, perplexity {report.perplexity:.2f}, "
+          f"{rounded(report.bits_per_byte, 3)} bits a byte")
     print("\n".join(f"  {line}" for line in columns(
         [("", "nats a token", "bits a byte")]
-        + [(row.name, figure(row.nats_per_token, 4), figure(row.bits_per_byte, 3)) for row in standings(report)],
+        + [(row.name, rounded(row.nats_per_token, 4), rounded(row.bits_per_byte, 3)) for row in comparison(report)],
         right=[1, 2])))
     print(f"The model is {verdict(report)}.")
     if report.copying is None:
         print("What it copies is not known: the text that it was trained on is not there any more.")
     else:
         print("Of a few texts that it wrote:")
-        print("\n".join(f"  {escape_control_codes(line)}" for line in say_copied(report.copying)))
+        print("\n".join(f"  {escape_control_codes(line)}" for line in describe_overlap(report.copying)))
     return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, note, print_json
-from tinylm.cli.train import add_run_arguments, chosen
+from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.cli.train import add_run_arguments, config_overrides
 
 EXAMPLE = "tinylm plan book.txt --minutes 5"
 
@@ -17,11 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
-    from tinylm.runs.prepare import prepare
+    from tinylm.runs.prepare import plan_run
     from tinylm.system.untrusted import escape_control_codes
 
-    prepared = prepare(arguments.source, chosen(arguments), started=STARTED,
-                       tell=note)
+    prepared = plan_run(arguments.source, config_overrides(arguments), started=STARTED, log=print_note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:

@@ -18,42 +18,42 @@ from numba.extending import intrinsic
 
 from tinylm.jit.compile import part
 
-PATIENCE = 2000
+MAX_SPINS = 2000
 """How often it looks before it gives its core away: some 20 microseconds."""
-LINE = 128
+LINE_BYTES = 128
 """Bytes from one worker's line to the next one's: processors fetch lines in pairs."""
 
 
-def give_way() -> int:
+def sched_yield() -> int:
     """The address of the system's function by which a thread lets others have its core; 0 where there is none."""
     return binding.address_of_symbol("sched_yield") or 0
 
 
 @intrinsic
-def _tell(_context: Any, _place: Any, _number: Any) -> Any:
+def _store_release(_context: Any, _address: Any, _number: Any) -> Any:
     """Writes a number to an address, after all that this thread has written."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        builder.store_atomic(args[1], place, "release", 8)
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        builder.store_atomic(args[1], pointer, "release", 8)
         return ir.Constant(ir.IntType(8).as_pointer(), None)
 
     return types.void(types.int64, types.int64), code
 
 
 @intrinsic
-def _look(_context: Any, _place: Any) -> Any:
+def _load_acquire(_context: Any, _address: Any) -> Any:
     """The number at an address, before all that this thread reads from now on."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.load_atomic(place, "acquire", 8)
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
 
     return types.int64(types.int64), code
 
 
 @intrinsic
-def _call(_context: Any, _function: Any) -> Any:
+def _call_address(_context: Any, _function: Any) -> Any:
     """Calls the function at an address."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
@@ -64,14 +64,14 @@ def _call(_context: Any, _function: Any) -> Any:
 
 
 @part
-def meet(work: Any, worker: Any, met: Any) -> Any:
-    """Waits until all workers have met once more than `met` times; returns how often that is."""
+def barrier_wait(work: Any, worker: Any, phase: Any) -> Any:
+    """Waits until all workers have met once more than `phase` times; returns how often that is."""
     if work.workers > 1:
-        _tell(work.arrived + LINE * worker, met + 1)
-        looked = 0
+        _store_release(work.arrivals + LINE_BYTES * worker, phase + 1)
+        spins = 0
         for other in range(work.workers):
-            while _look(work.arrived + LINE * other) <= met:
-                looked += 1
-                if looked > PATIENCE and work.give_way != 0:
-                    _call(work.give_way)
-    return met + 1
+            while _load_acquire(work.arrivals + LINE_BYTES * other) <= phase:
+                spins += 1
+                if spins > MAX_SPINS and work.sched_yield != 0:
+                    _call_address(work.sched_yield)
+    return phase + 1

@@ -16,118 +16,119 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.engine.attention import attend, have_own_heads, product_of_own_heads, split_heads
-from tinylm.engine.barrier import meet
-from tinylm.engine.matmul import lead_back, panels_of, product, share
+from tinylm.engine.attention import attend, heads_divide_evenly, project_own_heads, rotate_and_cache
+from tinylm.engine.barrier import barrier_wait
+from tinylm.engine.matmul import matmul, panel_range, project_to_residual, share
 from tinylm.engine.micro_kernel import LANES
 from tinylm.engine.records import MLPS, counts, doubles, floats, integers
 from tinylm.jit.bfloat16 import sigmoid
-from tinylm.jit.compile import SHARED, digest, kernel, part
+from tinylm.jit.compile import SHARED_DIGEST, digest, kernel, part
 from tinylm.sampling import filters
 from tinylm.sampling.filters import choose
 
 ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
 GELU_CUBIC, GELU_SCALE = np.float32(0.044715), np.float32(math.sqrt(2 / math.pi))
-PARTS = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + SHARED
+SOURCES_DIGEST = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + SHARED_DIGEST
 """Names the compiled pass: numba sees when this file changes, and not when one does that it takes its parts from."""
 
 
-@partial(kernel, shared=PARTS)
-def forward(models: Any, layers: Any, works: Any, choices: Any, worker: Any) -> None:
-    """From ids to logits, as one of the workers; and on to the next ids, step after step, if there are `choices`, one
+@partial(kernel, shared=SOURCES_DIGEST)
+def forward(models: Any, layers: Any, works: Any, sampling: Any, worker: Any) -> None:
+    """From ids to logits, as one of the workers; and on to the next ids, step after step, if there are `sampling`, one
     for each row of logits. The records: memory.py."""
-    model, work, met = models[0], works[0], 0
+    model, work, phase = models[0], works[0], 0
     for step in range(work.steps):
-        if step > 0 or not work.given:
-            met = one_pass(model, layers, work, step, worker, met)
-        if len(choices) > 0:
-            choose_next(model, work, choices, step, worker)
-            met = meet(work, worker, met)
+        if step > 0 or not work.logits_given:
+            phase = forward_pass(model, layers, work, step, worker, phase)
+        if len(sampling) > 0:
+            sample_next(model, work, sampling, step, worker)
+            phase = barrier_wait(work, worker, phase)
             if integers(work.ended, 1)[0] != 0:
                 break
 
 
 @part
-def choose_next(model: Any, work: Any, choices: Any, step: Any, worker: Any) -> None:
+def sample_next(model: Any, work: Any, sampling: Any, step: Any, worker: Any) -> None:
     """The worker's share of the next ids: noted, and put where the next pass finds them. A text that ends, or what
     is no id but says what is wrong, ends the run with this step, which is told at `ended`."""
-    chosen = integers(work.chosen + 8 * step * len(choices), len(choices))
-    ids, places = integers(work.ids, work.rows), integers(work.places, work.rows)
+    chosen = integers(work.chosen + 8 * step * len(sampling), len(sampling))
+    ids, positions = integers(work.ids, work.rows), integers(work.positions, work.rows)
     sound = integers(work.finite, 1)[0] != 0
-    for n in range(len(choices) * worker // work.workers, len(choices) * (worker + 1) // work.workers):
-        choice = choices[n]
-        seen = counts(choice.counts, model.vocab_size)
-        logits = floats(logits_at(work, step) + 4 * n * work.logits_width, 1, model.vocab_size)[0]
-        bias = floats(choice.bias, 1, model.vocab_size)[0]
-        if step < choice.n_forced:
-            id = integers(choice.forced, choice.n_forced)[step]
+    for n in range(len(sampling) * worker // work.workers, len(sampling) * (worker + 1) // work.workers):
+        sample = sampling[n]
+        seen = counts(sample.counts, model.vocab_size)
+        logits = floats(logits_address(work, step) + 4 * n * work.logits_width, 1, model.vocab_size)[0]
+        bias = floats(sample.bias, 1, model.vocab_size)[0]
+        if step < sample.n_forced:
+            id = integers(sample.forced, sample.n_forced)[step]
         else:
-            id = choose(logits, bias, seen, choice, doubles(choice.uniforms, work.steps)[step])
+            id = choose(logits, bias, seen, sample, doubles(sample.uniforms, work.steps)[step])
         chosen[n] = id
-        if id < 0 or id == choice.eos or not sound:
+        if id < 0 or id == sample.eos or not sound:
             integers(work.ended, 1)[0] = step + 1
         if id >= 0 and sound:
             seen[id] += 1
         if step + 1 < work.steps:
             ids[n] = max(id, 0)
-            places[n] += step > 0 or not work.given
+            positions[n] += step > 0 or not work.logits_given
 
 
 @part
-def logits_at(work: Any, step: Any) -> Any:
+def logits_address(work: Any, step: Any) -> Any:
     """The address of the logits of a step."""
-    return work.logits + 4 * step * (work.rows - work.first_out) * work.logits_width
+    return work.logits + 4 * step * (work.rows - work.first_output) * work.logits_width
 
 
 @part
-def one_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, met: Any) -> Any:
+def forward_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, phase: Any) -> Any:
     """From ids to logits. Returns how often the workers have met."""
-    x_at, normed_at = work.x + worker * work.private, work.normed + worker * work.private
+    x_at, normed_at = work.x + worker * work.worker_stride, work.normed + worker * work.worker_stride
     x, normed = floats(x_at, work.rows, work.width), floats(normed_at, work.rows, work.width)
-    source, own_heads = x_at if model.post else normed_at, have_own_heads(model, work.workers)
-    halves, taken_in, thought = own_heads and work.workers == 2, work.branch, work.branch + 8 * work.rows * work.width
+    source, own_heads = x_at if model.post else normed_at, heads_divide_evenly(model, work.workers)
+    halves, attn_out, mlp_out = own_heads and work.workers == 2, work.branch, work.branch + 8 * work.rows * work.width
     embed(model, work, x)
     for number in range(model.n_layers):
         layer = layers[number]
         if not model.post:
             normalise(model, x, normed, layer.norm1, layer.norm1_bias)
         if own_heads:
-            product_of_own_heads(model, layer, work, worker, source)
-            split_heads(model, layer, work, number, worker)
+            project_own_heads(model, layer, work, worker, source)
+            rotate_and_cache(model, layer, work, number, worker)
         else:
-            product(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
-            met = meet(work, worker, met)
-            split_heads(model, layer, work, number, worker)
-            met = meet(work, worker, met)
+            matmul(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
+            phase = barrier_wait(work, worker, phase)
+            rotate_and_cache(model, layer, work, number, worker)
+            phase = barrier_wait(work, worker, phase)
         attend(model, work, number, worker)
-        met = lead_back(layer.o, work, worker, met, halves, work.z, model.n_heads * model.d_head, taken_in)
-        add(model, work, x, taken_in, layer.o_bias)
+        phase = project_to_residual(layer.o, work, worker, phase, halves, work.z, model.n_heads * model.d_head,
+                                    attn_out)
+        add_residual(model, work, x, attn_out, layer.o_bias)
         if model.post:
             normalise(model, x, x, layer.norm1, layer.norm1_bias)
         else:
             normalise(model, x, normed, layer.norm2, layer.norm2_bias)
-        think(model, layer, work, worker, source)
-        met = lead_back(layer.down, work, worker, met, halves and layer.up.panels >= 4, work.hidden, work.hidden_width,
-                        thought)
-        add(model, work, x, thought, layer.down_bias)
+        mlp(model, layer, work, worker, source)
+        phase = project_to_residual(layer.down, work, worker, phase, halves and layer.up.panels >= 4, work.hidden,
+                                    work.hidden_width, mlp_out)
+        add_residual(model, work, x, mlp_out, layer.down_bias)
         if model.post:
             normalise(model, x, x, layer.norm2, layer.norm2_bias)
     normalise(model, x, normed, model.ln_f, model.ln_f_bias)
-    read_out(model, work, step, worker, normed_at)
-    return meet(work, worker, met)
+    output_head(model, work, step, worker, normed_at)
+    return barrier_wait(work, worker, phase)
 
 
 @part
 def embed(model: Any, work: Any, x: Any) -> None:
     """The vectors of the ids, and of their places where those are learned."""
-    ids, places = integers(work.ids, work.rows), integers(work.places, work.rows)
+    ids, positions = integers(work.ids, work.rows), integers(work.positions, work.rows)
     for n in range(work.rows):
         vector = floats(model.embed + 4 * ids[n] * model.d_model, 1, model.d_model)[0]
         for d in range(model.d_model):
             x[n, d] = vector[d]
         if model.positions != 0:
-            position = floats(model.positions + 4 * places[n] * model.d_model, 1, model.d_model)[0]
+            position = floats(model.positions + 4 * positions[n] * model.d_model, 1, model.d_model)[0]
             for d in range(model.d_model):
                 x[n, d] += position[d]
 
@@ -155,7 +156,7 @@ def normalise(model: Any, x: Any, out: Any, weight_at: Any, bias_at: Any) -> Non
 
 
 @part
-def add(model: Any, work: Any, x: Any, branch: Any, bias_at: Any) -> None:
+def add_residual(model: Any, work: Any, x: Any, branch: Any, bias_at: Any) -> None:
     """x (N, D) += both halves of a branch (2, N, D), and the bias that the branch has yet to get."""
     width = model.d_model
     first = floats(branch, work.rows, work.width)
@@ -170,12 +171,12 @@ def add(model: Any, work: Any, x: Any, branch: Any, bias_at: Any) -> None:
 
 
 @part
-def think(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
+def mlp(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
     """The worker's share of the hidden units (N, F), bent."""
-    product(layer.up, work, worker, source, work.width, work.hidden, work.hidden_width)
+    matmul(layer.up, work, worker, source, work.width, work.hidden, work.hidden_width)
     if model.mlp == SWIGLU:
-        product(layer.gate, work, worker, source, work.width, work.gate, work.hidden_width)
-    first, last = panels_of(worker, layer.up, work)
+        matmul(layer.gate, work, worker, source, work.width, work.gate, work.hidden_width)
+    first, last = panel_range(worker, layer.up, work)
     first, last = first * LANES, min(last * LANES, model.d_mlp)
     for n in range(work.rows):
         offset = 4 * (n * work.hidden_width + first)
@@ -207,11 +208,11 @@ def _add_bias(x: Any, bias: Any) -> None:
 
 
 @part
-def read_out(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> None:
+def output_head(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> None:
     """The worker's share of the logits (N - first_out, V). What is not finite is told at `finite`."""
-    rows, head = work.rows - work.first_out, model.head
-    first, last = panels_of(worker, head, work)
-    found, source = logits_at(work, step), normed + 4 * work.first_out * work.width
+    rows, head = work.rows - work.first_output, model.head
+    first, last = panel_range(worker, head, work)
+    found, source = logits_address(work, step), normed + 4 * work.first_output * work.width
     share(head, 0, head.inputs, rows, first, last, source, work.width, found, work.logits_width)
     first, count = first * LANES, max(0, min(last * LANES, model.vocab_size) - first * LANES)
     for n in range(rows):

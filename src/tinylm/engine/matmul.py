@@ -9,32 +9,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinylm.engine.barrier import meet
-from tinylm.engine.micro_kernel import ALONE, BFLOAT16, FLOAT32, KINDS, LANES, PANELS, ROWS, SIZE, TOGETHER, tile
+from tinylm.engine.barrier import barrier_wait
+from tinylm.engine.micro_kernel import (
+    BFLOAT16,
+    BYTES,
+    FLOAT32,
+    INTERLEAVE,
+    KINDS,
+    LANES,
+    PANELS,
+    ROWS,
+    SINGLE_ROW_PANELS,
+    micro_kernel,
+)
 from tinylm.engine.records import floats
 from tinylm.jit.compile import part
 
-_several_float32, _several_bfloat16, _several_int8 = (tile(kind, ROWS, PANELS) for kind in KINDS)
-_one_float32, _one_bfloat16, _one_int8 = (tile(kind, 1, ALONE) for kind in KINDS)
+_several_float32, _several_bfloat16, _several_int8 = (micro_kernel(kind, ROWS, PANELS) for kind in KINDS)
+_one_float32, _one_bfloat16, _one_int8 = (micro_kernel(kind, 1, SINGLE_ROW_PANELS) for kind in KINDS)
 
 
 @part
-def panels_of(worker: Any, matrix: Any, work: Any) -> Any:
+def panel_range(worker: Any, matrix: Any, work: Any) -> Any:
     """Where a worker's share of a matrix's panels begins and ends. Pairs stay together."""
-    together = TOGETHER[matrix.kind]
+    together = INTERLEAVE[matrix.kind]
     count = matrix.panels // together
     return count * worker // work.workers * together, count * (worker + 1) // work.workers * together
 
 
 @part
-def product(matrix: Any, work: Any, worker: Any, x: Any, x_step: Any, out: Any, out_step: Any) -> None:
+def matmul(matrix: Any, work: Any, worker: Any, x: Any, x_step: Any, out: Any, out_step: Any) -> None:
     """The worker's share of out (rows, outputs) = x (rows, inputs) @ matrix. `x`, `out`: addresses."""
-    first, last = panels_of(worker, matrix, work)
+    first, last = panel_range(worker, matrix, work)
     share(matrix, 0, matrix.inputs, work.rows, first, last, x, x_step, out, out_step)
 
 
 @part
-def lead_back(matrix: Any, work: Any, worker: Any, met: Any, has_half: Any, x: Any, x_step: Any, out: Any) -> Any:
+def project_to_residual(matrix: Any, work: Any, worker: Any, phase: Any, has_half: Any, x: Any, x_step: Any,
+                        out: Any) -> Any:
     """out (2, N, D) = what either half of x (N, inputs) brings. Returns how often the workers have met.
 
     Args:
@@ -43,11 +55,11 @@ def lead_back(matrix: Any, work: Any, worker: Any, met: Any, has_half: Any, x: A
     if has_half:
         _half(matrix, work, worker, 0, matrix.panels, x, x_step, out)
     else:
-        met = meet(work, worker, met)
-        first, last = panels_of(worker, matrix, work)
+        phase = barrier_wait(work, worker, phase)
+        first, last = panel_range(worker, matrix, work)
         for number in range(2):
             _half(matrix, work, number, first, last, x, x_step, out)
-    return meet(work, worker, met)
+    return barrier_wait(work, worker, phase)
 
 
 @part
@@ -71,12 +83,12 @@ def share(matrix: Any, start: Any, inputs: Any, rows: Any, first: Any, last: Any
     cache while all rows pass by."""
     if last <= first:
         return
-    most = PANELS if rows >= ROWS else ALONE
+    most = PANELS if rows >= ROWS else SINGLE_ROW_PANELS
     blocks, pairs = (last - first + most - 1) // most, (last - first + 1) // 2
     for block in range(blocks):
         begin = first + pairs * block // blocks * 2
         end = min(first + pairs * (block + 1) // blocks * 2, last)
-        w = matrix.weights + (begin * matrix.inputs + start * TOGETHER[matrix.kind]) * LANES * SIZE[matrix.kind]
+        w = matrix.weights + (begin * matrix.inputs + start * INTERLEAVE[matrix.kind]) * LANES * BYTES[matrix.kind]
         scales = matrix.scales + 4 * begin * LANES
         row = 0
         while row < rows:

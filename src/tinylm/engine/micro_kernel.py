@@ -24,13 +24,13 @@ from numba.extending import intrinsic
 LANES = 16
 FLOAT32, BFLOAT16, INT8 = KINDS = range(3)
 """How a matrix stores its numbers, ..."""
-TOGETHER = (1, 2, 1)
+INTERLEAVE = (1, 2, 1)
 """... of how many panels side by side, ..."""
-SIZE = (4, 2, 1)
+BYTES = (4, 2, 1)
 """... in how many bytes each."""
-WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
+HAS_AVX512 = bool(binding.get_host_cpu_features().get("avx512f"))
 """Whether there are 32 registers of 16 numbers: with fewer, fewer sums fit."""
-ROWS, PANELS, ALONE = (4, 4, 8) if WIDE else (2, 2, 4)
+ROWS, PANELS, SINGLE_ROW_PANELS = (4, 4, 8) if HAS_AVX512 else (2, 2, 4)
 """Of a tile: the rows of one that has several, its most panels, and the most panels of one that has one row."""
 CHAINS = 4
 """Sums of one output that grow side by side where there are few outputs: each step of a sum must wait for the last."""
@@ -71,7 +71,7 @@ def _weights(builder: ir.IRBuilder, kind: int, address: ir.Value) -> list[ir.Val
 def _emit(builder: ir.IRBuilder, kind: int, rows: int, panels: int, chains: int, args: list[ir.Value]) -> None:
     """One loop over the inputs, in which rows * panels sums grow."""
     out, out_step, w, w_step, scales, x, x_step, inputs = args
-    together, bytes_each = TOGETHER[kind], TOGETHER[kind] * SIZE[kind]
+    together, bytes_each = INTERLEAVE[kind], INTERLEAVE[kind] * BYTES[kind]
     fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3),
                                          f"llvm.fma.v{LANES}f32")
     before, loop, after = builder.block, builder.append_basic_block("inputs"), builder.append_basic_block("sums")
@@ -102,11 +102,11 @@ def _emit(builder: ir.IRBuilder, kind: int, rows: int, panels: int, chains: int,
             total = builder.fadd(total, grown[c * rows * panels + n])
         if kind == INT8:
             total = builder.fmul(total, load(builder, _FLOATS, at(builder, scales, _I64(p * LANES), 4)))
-        place = at(builder, out, builder.add(builder.mul(_I64(t), out_step), _I64(p * LANES)), 4)
-        builder.store(total, builder.inttoptr(place, _FLOATS.as_pointer()), align=4)
+        target = at(builder, out, builder.add(builder.mul(_I64(t), out_step), _I64(p * LANES)), 4)
+        builder.store(total, builder.inttoptr(target, _FLOATS.as_pointer()), align=4)
 
 
-def tile(kind: int, rows: int, most: int, chains: int = 1) -> Callable[..., None]:
+def micro_kernel(kind: int, rows: int, most: int, chains: int = 1) -> Callable[..., None]:
     """A function (panels, out, out_step, w, w_step, scales, x, x_step, inputs) for kernels: out = x @ w for `rows` rows
     and 1 to `most` panels. Steps lead to the next row, or panel or pair of panels, and count in numbers. `scales` is
     looked at where the kind has some.
@@ -114,10 +114,10 @@ def tile(kind: int, rows: int, most: int, chains: int = 1) -> Callable[..., None
     Args:
         chains: divides `inputs`.
     """
-    counts = range(TOGETHER[kind], most + 1, TOGETHER[kind])
+    counts = range(INTERLEAVE[kind], most + 1, INTERLEAVE[kind])
 
     @intrinsic
-    def product(_context: Any, panels: Any, out: Any, out_step: Any, w: Any, w_step: Any, scales: Any, x: Any,
+    def kernel(_context: Any, panels: Any, out: Any, out_step: Any, w: Any, w_step: Any, scales: Any, x: Any,
                 x_step: Any, inputs: Any) -> Any:
         def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
             end = builder.append_basic_block("end")
@@ -133,4 +133,4 @@ def tile(kind: int, rows: int, most: int, chains: int = 1) -> Callable[..., None
 
         return types.void(*[types.int64] * 9), code
 
-    return product
+    return kernel

@@ -17,14 +17,14 @@ from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
 from tinylm.jit.compile import part
-from tinylm.sampling.filters import Settings
+from tinylm.sampling.filters import SamplingParams
 
 ALIGNED = 4096
 """Bytes of a page. A vector needs 64; but with matrices that begin in the midst of a page, two cores took 22 to 28
 microseconds for a token of a model of 0.8M, as chance would have it, and with these 22 to 24."""
 
 
-def room(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+def aligned_zeros(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
     """Zeros that begin with a page of memory. Pages that nobody writes take no memory."""
     size = math.prod(shape) * np.dtype(kind).itemsize
     raw = np.zeros(size + ALIGNED, np.uint8)
@@ -32,12 +32,12 @@ def room(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
     return raw[start:start + size].view(kind).reshape(shape)
 
 
-def up(count: int, step: int) -> int:
+def round_up(count: int, step: int) -> int:
     """To the next multiple."""
     return -(-count // step) * step
 
 
-def address(array: NDArray[Any] | None) -> int:
+def address_of(array: NDArray[Any] | None) -> int:
     """0 for none."""
     return 0 if array is None else array.ctypes.data
 
@@ -59,23 +59,24 @@ MODEL = _record(d_model=int, n_layers=int, n_heads=int, n_kv_heads=int, d_head=i
                 ln_f=int, ln_f_bias=int, head=MATRIX, head_bias=int)
 """`mlp`: an index into MLPS. `embed`, `positions`: addresses of rows."""
 MLPS = ("relu", "gelu", "squared_relu", "swiglu")
-CHOICE = _record(bias=int, counts=int, uniforms=int, forced=int, n_forced=int, eos=int,
-                 **{name: np.dtype(type(default)) for name, default in Settings._field_defaults.items()})
+SAMPLING = _record(bias=int, counts=int, uniforms=int, forced=int, n_forced=int, eos=int,
+                 **{name: np.dtype(type(default)) for name, default in SamplingParams._field_defaults.items()})
 """How the ids of one text are chosen: the addresses of `bias` and `counts` (V,) and of `uniforms`, a number a step; the
 ids that are forced in the first steps; the id that ends it; and the settings (sampling/filters.py)."""
-WORK = _record(rows=int, first_out=int, steps=int, given=int, workers=int, arrived=int, give_way=int, finite=int,
-               ended=int, chosen=int, ids=int, places=int, keys=int, values=int, rooms=int, cos=int, sin=int,
-               x=int, normed=int, qkv=int, z=int, branch=int, gate=int, hidden=int, scores=int, logits=int,
-               width=int, hidden_width=int, qkv_width=int, logits_width=int,
-               private=int, scores_room=int)
+WORK = _record(rows=int, first_output=int, steps=int, logits_given=int, workers=int, arrivals=int, sched_yield=int,
+               finite=int, ended=int, chosen=int, ids=int, positions=int, keys=int, values=int, capacities=int,
+               cos=int, sin=int, x=int, normed=int, qkv=int, z=int, branch=int, gate=int, hidden=int, scores=int,
+               logits=int, width=int, hidden_width=int, qkv_width=int, logits_width=int, worker_stride=int,
+               scores_width=int)
 """`rows` positions, of any streams, whose ids, places in their streams, and caches (keys, values, and how many
 positions have room in them) stand at these addresses; then the buffers, each of so many rows of some width. Of `steps`
-the first needs no pass if its logits are `given`. `private` is the step from one worker's rows to the next one's."""
+the first needs no pass if its logits are given. `worker_stride` is the step from one worker's rows to the
+next one's."""
 
 
 def _pointer_to(kind: Any) -> Any:
     @intrinsic
-    def pointer(_context: Any, _place: Any) -> Any:
+    def pointer(_context: Any, _address: Any) -> Any:
         def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
@@ -89,24 +90,24 @@ _integers, _counts = _pointer_to(types.int64), _pointer_to(types.int32)
 
 
 @part
-def floats(place: Any, rows: Any, columns: Any) -> Any:
+def floats(address: Any, rows: Any, columns: Any) -> Any:
     """(rows, columns) float32 at an address."""
-    return carray(_floats(place), (rows, columns))
+    return carray(_floats(address), (rows, columns))
 
 
 @part
-def integers(place: Any, count: Any) -> Any:
+def integers(address: Any, count: Any) -> Any:
     """(count,) int64 at an address."""
-    return carray(_integers(place), (count,))
+    return carray(_integers(address), (count,))
 
 
 @part
-def counts(place: Any, count: Any) -> Any:
+def counts(address: Any, count: Any) -> Any:
     """(count,) int32 at an address."""
-    return carray(_counts(place), (count,))
+    return carray(_counts(address), (count,))
 
 
 @part
-def doubles(place: Any, count: Any) -> Any:
+def doubles(address: Any, count: Any) -> Any:
     """(count,) float64 at an address."""
-    return carray(_doubles(place), (count,))
+    return carray(_doubles(address), (count,))

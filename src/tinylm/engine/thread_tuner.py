@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 from collections import deque
 
-SHARE = 200_000
+MIN_WORK_PER_CORE = 200_000
 """Weights times rows of a pass that each core should have: with fewer, waiting for each other costs more than it
 saves."""
-CALL = 10_000_000
+MIN_WORK_PER_CALL = 10_000_000
 """The same of a whole call: for less no other core is woken."""
-TRIES = 2
+N_TRIALS = 2
 """The last so many calls of a kind count, and of these the quickest, since any may be interrupted. Of several cores so
 many are tried at first, since the first of all waits for a thread to be made; of one core one."""
-AGAIN = 32
+RETRIAL_INTERVAL = 32
 """Calls until the slower way is tried once more, and as many times longer as it was slower: it costs some 3%."""
 
 
@@ -25,7 +25,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Pace:
+class ThreadTuner:
     """
     Args:
         cores: the most there are.
@@ -37,22 +37,22 @@ class Pace:
 
     def cores(self, weights: int, rows: int, passes: int) -> int:
         """For a call of so many passes of so many rows."""
-        most = min(self._most, weights * rows // SHARE)
-        if most < 2 or weights * rows * passes < CALL:
+        most = min(self._most, weights * rows // MIN_WORK_PER_CORE)
+        if most < 2 or weights * rows * passes < MIN_WORK_PER_CALL:
             return 1
         tried = {cores: self._seconds.get(self._kind(rows, cores), ()) for cores in (most, 1)}
-        seconds = {cores: min(few) if len(few) >= min(TRIES, cores) else 0.0 for cores, few in tried.items()}
+        seconds = {cores: min(few) if len(few) >= min(N_TRIALS, cores) else 0.0 for cores, few in tried.items()}
         better, worse = sorted(seconds, key=lambda cores: seconds[cores])
         self._since += 1
-        if seconds[better] and self._since * seconds[better] > AGAIN * seconds[worse]:
+        if seconds[better] and self._since * seconds[better] > RETRIAL_INTERVAL * seconds[worse]:
             self._since = 0
             return worse
         return better
 
-    def took(self, cores: int, rows: int, passes: int, seconds: float) -> None:
+    def record(self, cores: int, rows: int, passes: int, seconds: float) -> None:
         """What came of it."""
         if passes > 0:
-            few = self._seconds.setdefault(self._kind(rows, cores), deque(maxlen=TRIES))
+            few = self._seconds.setdefault(self._kind(rows, cores), deque(maxlen=N_TRIALS))
             few.append(seconds / (rows * passes))
 
     def _kind(self, rows: int, cores: int) -> tuple[int, int]:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig, WeightDtype
-from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, LANES, TOGETHER
-from tinylm.engine.records import LAYER, MLPS, MODEL, address, room, up
+from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, INTERLEAVE, LANES
+from tinylm.engine.records import LAYER, MLPS, MODEL, address_of, aligned_zeros, round_up
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
@@ -30,7 +30,7 @@ def weights_of(model: Any) -> Weights:
     return {name: parameter.detach().float().cpu().contiguous().numpy() for name, parameter in model.named_parameters()}
 
 
-class Layout:
+class PackedWeights:
     """The records of a model, and all memory that their addresses lie in.
 
     Attributes:
@@ -39,8 +39,8 @@ class Layout:
     """
 
     def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32") -> None:
-        self._weights, self._kind, self._kept = weights, KINDS[weight_dtype], list[NDArray[Any]]()
-        self.numbers = 0
+        self._weights, self._kind, self._buffers = weights, KINDS[weight_dtype], list[NDArray[Any]]()
+        self.n_weights = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
         with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it
             self._fill_model(self.model[0], config)
@@ -58,20 +58,20 @@ class Layout:
         model["ln_f_bias"], model["head_bias"] = self._vector("ln_f.bias"), self._vector("out_head.bias")
         self._matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
 
-    def _fill_layer(self, layer: Any, config: ModelConfig, place: str) -> None:
+    def _fill_layer(self, layer: Any, config: ModelConfig, prefix: str) -> None:
         for name in ("norm1", "norm2"):
-            layer[name], layer[f"{name}_bias"] = (self._vector(f"{place}{name}.{part}") for part in ("weight", "bias"))
+            layer[name], layer[f"{name}_bias"] = (self._vector(f"{prefix}{name}.{part}") for part in ("weight", "bias"))
         for name in ("q_norm", "k_norm"):
-            layer[name] = self._vector(f"{place}attn.{name}.weight")
+            layer[name] = self._vector(f"{prefix}attn.{name}.weight")
         for name, parts in {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",),
                             "up": ("mlp.up_proj",), "gate": ("mlp.gate_proj",), "down": ("mlp.down_proj",)}.items():
-            if f"{place}{parts[0]}.weight" in self._weights:
-                self._matrix(layer[name], *(f"{place}{part}.weight" for part in parts))
-                layer[f"{name}_bias"] = self._vector(*(f"{place}{part}.bias" for part in parts))
+            if f"{prefix}{parts[0]}.weight" in self._weights:
+                self._matrix(layer[name], *(f"{prefix}{part}.weight" for part in parts))
+                layer[f"{name}_bias"] = self._vector(*(f"{prefix}{part}.bias" for part in parts))
         # A half is what one of two workers makes by itself, where that can be: heads, and pairs of panels
         heads = config.n_kv_heads // 2 * (config.n_heads // config.n_kv_heads)
         layer["o"]["cut"] = heads * config.d_head or layer["o"]["inputs"] // 2
-        together = TOGETHER[self._kind]
+        together = INTERLEAVE[self._kind]
         layer["down"]["cut"] = layer["up"]["panels"] // together // 2 * together * LANES or layer["down"]["inputs"] // 2
 
     def _vector(self, *names: str) -> int:
@@ -89,14 +89,14 @@ class Layout:
             whole, scales = quantised(whole)
             record["scales"] = self._keep(padded(scales, LANES))
         panels = in_panels(whole, kind)
-        self.numbers += whole.size
+        self.n_weights += whole.size
         record["weights"], record["kind"] = self._keep(panels), kind
-        record["inputs"], record["panels"] = whole.shape[1], len(panels) * TOGETHER[kind]
+        record["inputs"], record["panels"] = whole.shape[1], len(panels) * INTERLEAVE[kind]
 
     def _keep(self, array: NDArray[Any]) -> int:
         """Its address, which is good as long as this layout."""
-        self._kept.append(array)
-        return address(array)
+        self._buffers.append(array)
+        return address_of(array)
 
 
 def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
@@ -104,11 +104,11 @@ def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
     inputs = matrix.shape[1]
     if kind == BFLOAT16:
         low, high = padded(rounded(matrix), 2 * LANES).reshape(-1, 2, LANES, inputs).transpose(1, 0, 3, 2)
-        pairs = room((len(low), inputs, LANES), np.uint32)
+        pairs = aligned_zeros((len(low), inputs, LANES), np.uint32)
         np.bitwise_or(low, high << 16, out=pairs)
         return pairs
     outputs, whole = len(matrix), len(matrix) // LANES
-    laid = room((up(outputs, LANES) // LANES, inputs, LANES), matrix.dtype)
+    laid = aligned_zeros((round_up(outputs, LANES) // LANES, inputs, LANES), matrix.dtype)
     laid[:whole] = matrix[:whole * LANES].reshape(whole, LANES, inputs).transpose(0, 2, 1)
     if whole < len(laid):
         laid[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
@@ -117,7 +117,7 @@ def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
 
 def padded(array: NDArray[Any], step: int) -> NDArray[Any]:
     """With rows of zeros up to a multiple of `step`."""
-    wide = room((up(len(array), step), *array.shape[1:]), array.dtype)
+    wide = aligned_zeros((round_up(len(array), step), *array.shape[1:]), array.dtype)
     wide[:len(array)] = array
     return wide
 

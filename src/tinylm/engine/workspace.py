@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig
-from tinylm.engine.barrier import LINE, give_way
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.barrier import LINE_BYTES, sched_yield
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.micro_kernel import LANES, ROWS
-from tinylm.engine.records import WORK, address, room, up
+from tinylm.engine.records import WORK, address_of, aligned_zeros, round_up
 from tinylm.sampling.finite import not_finite
 
 Floats = NDArray[np.float32]
 
 
-class Desk:
+class Workspace:
     """
     Attributes:
         work: the record (memory.py).
@@ -28,52 +28,54 @@ class Desk:
         self._config, self.cores = config, cores
         self.work = np.zeros(1, WORK)
         # Lines: how often each worker has met the others; whether all is finite; where a text ended
-        self._told = room((cores + 2, LINE // 8), np.int64)
-        self._kept: dict[str, NDArray[np.float32]] = {}
-        self._table, self._chosen = room((5, 0), np.int64), room((0,), np.int64)
+        self._signals = aligned_zeros((cores + 2, LINE_BYTES // 8), np.int64)
+        self._buffers: dict[str, NDArray[np.float32]] = {}
+        self._table, self._chosen = aligned_zeros((5, 0), np.int64), aligned_zeros((0,), np.int64)
         self._rows = self._length = 0
         self._outputs = -1  # there are calls that ask for none
         widths = {"": config.d_model, "hidden_": config.d_mlp, "logits_": config.vocab_size,
                   "qkv_": (config.n_heads + 2 * config.n_kv_heads) * config.d_head}
-        self._widths = {name: up(width, 2 * LANES) for name, width in widths.items()}
+        self._widths = {name: round_up(width, 2 * LANES) for name, width in widths.items()}
         work = self.work[0]
         for name, width in self._widths.items():
             work[f"{name}width"] = width
-        work["give_way"] = give_way()
-        work["arrived"], work["finite"], work["ended"] = (address(self._told[line]) for line in (0, -2, -1))
+        work["sched_yield"] = sched_yield()
+        work["arrivals"], work["finite"], work["ended"] = (address_of(self._signals[line]) for line in (0, -2, -1))
 
-    def lay_out(self, streams: Sequence[Stream], start: Sequence[int] | Floats, outputs: int, steps: int = 1) -> None:
+    def prepare(self, caches: Sequence[SequenceCache], start: Sequence[int] | Floats, outputs: int,
+                steps: int = 1) -> None:
         """Makes `work` say what is to be done, and makes room for it.
 
         Args:
             start: ids, one for each stream, which may come several times; or the logits that the first step finds.
             outputs: for so many of the last rows there are logits.
         """
-        rows, given = len(streams), isinstance(start, np.ndarray)
+        rows, logits_given = len(caches), isinstance(start, np.ndarray)
         if rows > self._rows:
             self._make_rows(rows)
         if outputs * steps > self._outputs:
             self._make_outputs(outputs * steps)
-        ids, places, keys, values, rooms = self._table
-        for row, stream in enumerate(streams):
-            places[row] = stream.length
-            stream.length += not given
-        for row, stream in enumerate(streams):
-            stream.make_room(stream.length + steps - 1)
-            keys[row], values[row], rooms[row] = address(stream.keys), address(stream.values), stream.room
+        ids, positions, keys, values, capacities = self._table
+        for row, cache in enumerate(caches):
+            positions[row] = cache.length
+            cache.length += not logits_given
+        for row, cache in enumerate(caches):
+            cache.ensure_capacity(cache.length + steps - 1)
+            keys[row], values[row], capacities[row] = address_of(cache.keys), address_of(cache.values), cache.capacity
         if isinstance(start, np.ndarray):
-            self._kept["logits"][:rows, :self._config.vocab_size] = start
+            self._buffers["logits"][:rows, :self._config.vocab_size] = start
         else:
             ids[:rows] = start
-        self._make_length(max(stream.length for stream in streams) + steps - 1)
-        self._told[:, 0] = 0
-        self._told[-2, 0] = 1
+        self._make_length(max(cache.length for cache in caches) + steps - 1)
+        self._signals[:, 0] = 0
+        self._signals[-2, 0] = 1
         work = self.work[0]
-        work["rows"], work["first_out"], work["steps"], work["given"] = rows, rows - outputs, steps, given
+        work["rows"], work["first_output"], work["steps"] = rows, rows - outputs, steps
+        work["logits_given"] = logits_given
 
     def steps(self) -> int:
         """Of the last call: those whose logits are finite. Raises: TinyLMError: there is none."""
-        finite, ended = self._told[-2:, 0].tolist()
+        finite, ended = self._signals[-2:, 0].tolist()
         sound = (ended or int(self.work[0]["steps"])) - (not finite)
         if sound == 0:
             raise not_finite()
@@ -86,20 +88,20 @@ class Desk:
     def logits(self, steps: int, outputs: int) -> Floats:
         """(steps, outputs, V) of the last call."""
         width = self._config.vocab_size
-        return self._kept["logits"][:steps * outputs, :width].reshape(steps, outputs, width)
+        return self._buffers["logits"][:steps * outputs, :width].reshape(steps, outputs, width)
 
     def _make(self, name: str, *shape: int) -> None:
-        self._kept[name] = room(shape, np.float32)
-        self.work[0][name] = address(self._kept[name])
+        self._buffers[name] = aligned_zeros(shape, np.float32)
+        self.work[0][name] = address_of(self._buffers[name])
 
     def _make_rows(self, rows: int) -> None:
         self._rows, config, width = rows, self._config, self._widths[""]
-        self._table = room((5, rows), np.int64)
-        for name, line in zip(("ids", "places", "keys", "values", "rooms"), self._table, strict=True):
-            self.work[0][name] = address(line)
+        self._table = aligned_zeros((5, rows), np.int64)
+        for name, line in zip(("ids", "positions", "keys", "values", "capacities"), self._table, strict=True):
+            self.work[0][name] = address_of(line)
         for name in ("x", "normed"):
             self._make(name, self.cores, rows, width)
-        self.work[0]["private"] = 4 * rows * width
+        self.work[0]["worker_stride"] = 4 * rows * width
         self._make("branch", 2, 2, rows, width)
         self._make("z", rows, config.d_model)
         self._make("qkv", rows, self._widths["qkv_"])
@@ -109,17 +111,17 @@ class Desk:
     def _make_outputs(self, outputs: int) -> None:
         self._outputs = outputs
         self._make("logits", outputs, self._widths["logits_"])
-        self._chosen = room((outputs,), np.int64)
-        self.work[0]["chosen"] = address(self._chosen)
+        self._chosen = aligned_zeros((outputs,), np.int64)
+        self.work[0]["chosen"] = address_of(self._chosen)
 
     def _make_length(self, length: int) -> None:
         """For streams of so many positions: scores, and the angles of rotary positions."""
         if length <= self._length:
             return
-        self._length = max(up(length, LANES), 2 * self._length)
+        self._length = max(round_up(length, LANES), 2 * self._length)
         width = self._config.d_head
-        self._make("scores", self.cores, ROWS, self._length + up(width, LANES) + 1)
-        self.work[0]["scores_room"] = self._length
+        self._make("scores", self.cores, ROWS, self._length + round_up(width, LANES) + 1)
+        self.work[0]["scores_width"] = self._length
         if self._config.positions == "rotary":
             pair = np.arange(0, width, 2, dtype=np.float32)
             with np.errstate(over="ignore", invalid="ignore"):
@@ -127,4 +129,4 @@ class Desk:
                 angle = np.outer(np.arange(self._length, dtype=np.float32), speed)
             for name, values in (("cos", np.cos(angle)), ("sin", np.sin(angle))):
                 self._make(name, *values.shape)
-                self._kept[name][:] = values
+                self._buffers[name][:] = values

@@ -1,5 +1,5 @@
-"""What plain counting achieves on the same text: three predictors that a trained model must beat to have learned more,
-and a compressor.
+"""Baselines on the same text, without a model: three predictors that count, which a trained model must beat to have
+learned more, and a compressor.
 
 Ids are any sequence of integers from 0 up to vocab_size, an array on disk included. The results of counting are sums of
 -ln(probability) over all the validation ids, in nats: divide by their number for the loss a token, or by ln 2 and the
@@ -26,27 +26,36 @@ _Numbers = NDArray[np.int32]
 _Array = NDArray[np.integer]
 _Floats = NDArray[np.float64]
 
-LONGEST = 12
+MAX_ORDER = 12
 """The longest n-gram that is tried when the order is chosen."""
 
-PATIENCE = 3
+MAX_ORDERS_WITHOUT_GAIN = 3
 """Orders tried in vain before that: what two tokens back does not tell, three back may."""
 
 
 def uniform(vocab_size: int, n_tokens: int) -> float:
-    """Every token equally likely: the loss of a model that has learned nothing. In nats, over `n_tokens`."""
+    """Loss in nats of the uniform distribution over `n_tokens`: that of a model that has learned nothing.
+
+    >>> round(uniform(vocab_size=256, n_tokens=10), 2)
+    55.45
+    """
     return n_tokens * math.log(vocab_size)
 
 
 def unigram(train_ids: Ids, validation_ids: Ids, vocab_size: int) -> float:
-    """Each token as likely as it is frequent, with one added to every count so that none is impossible. In nats."""
+    """Loss in nats of the unigram model: the probability of a token is its share of the training ids, with one added to
+    every count (Laplace smoothing), so that none is impossible.
+
+    >>> round(unigram([0, 0, 1], [0, 1], vocab_size=2), 3)  # -ln(3/5) - ln(2/5)
+    1.427
+    """
     counts = np.bincount(_array(train_ids), minlength=vocab_size) + 1.0
     losses = np.log(counts.sum()) - np.log(counts)
     return float(losses[_array(validation_ids)].sum())
 
 
 def ngram(train_ids: Ids, validation_ids: Ids, vocab_size: int, order: int | None = None) -> float:
-    """An interpolated n-gram: each token from the `order - 1` before it. In nats.
+    """Loss in nats of an interpolated n-gram, which predicts each token from the `order - 1` before it.
 
     The share of what followed a context is mixed with the prediction from the context one shorter, down to the uniform
     distribution, with Witten and Bell's weights (1991, "The zero-frequency problem"): a context that was followed by
@@ -65,16 +74,16 @@ def best_order(train_ids: Ids, vocab_size: int) -> int:
     ids = _array(train_ids)
     cut = len(ids) - len(ids) // 10
     best, least = 1, math.inf
-    for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), LONGEST), start=1):
+    for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), MAX_ORDER), start=1):
         if loss < least:
             best, least = order, loss
-        elif order - best == PATIENCE:  # longer contexts only become rarer
+        elif order - best == MAX_ORDERS_WITHOUT_GAIN:  # longer contexts only become rarer
             break
     return best
 
 
 def compressor(train: bytes, validation: bytes) -> float:
-    """What zstd at level 19 makes of the validation text after it has read the training text. In bits a byte.
+    """Size in bits a byte of the validation text, compressed by zstd at level 19 after it has read the training text.
 
     The training text is its dictionary, as raw content: any earlier passage can be referred to. xz, which can refer as
     far, is smaller by 1% and takes five times as long. Time: a second for a megabyte, and it grows a little faster than
@@ -88,11 +97,11 @@ def compressor(train: bytes, validation: bytes) -> float:
 
 
 def _losses_by_order(train: _Array, validation: _Array, vocab_size: int) -> Iterator[float]:
-    """The nats of the 1-gram, the 2-gram, ...: each order is one more refinement of the same probabilities.
+    """Yields the nats of the 1-gram, the 2-gram, ...: each order is one more refinement of the same probabilities.
 
     n-grams of one length are numbered by their rank among those of the training text, so two have the same number
-    exactly where they are the same: there are no hashes and no collisions. -1 is the number of all others. One that is
-    an id longer is (number, id), so numbers grow by sorting numbers.
+    exactly where they are the same: there are no hashes and no collisions. -1 is the number of all others. An n-gram
+    that is an id longer is (number, id), so longer n-grams are numbered by sorting pairs of numbers.
     """
     probs: _Floats = np.full(len(validation), 1 / vocab_size)
     contexts = _Contexts(np.zeros(len(train), np.int32), np.zeros(len(validation), np.int32), 1)
@@ -102,8 +111,8 @@ def _losses_by_order(train: _Array, validation: _Array, vocab_size: int) -> Iter
 
 
 class _Contexts(NamedTuple):
-    """The numbers of the n-grams that end just before each id, in both texts, and how many of them there are. The empty
-    one, number 0, ends everywhere."""
+    """Numbers of the n-grams that end just before each id, in both texts, and the count of different ones. The empty
+    n-gram, number 0, ends everywhere."""
 
     train: _Numbers
     validation: _Numbers
@@ -127,10 +136,10 @@ def _lengthened(contexts: _Numbers, ids: _Array, vocab_size: int) -> _Ints:
 
 
 def _ranked(keys: _Ints) -> tuple[_Ints, _Numbers, _Ints]:
-    """The distinct ones in order, the rank of each key among them, and how often each of them is there.
+    """Returns the distinct keys in order, the rank of each key among them, and the count of each distinct key.
 
-    Keys are sorted together with their places, as numbers of 64 bits, which is quicker than to sort places by keys.
-    They are overwritten: five million of them take 40 MB.
+    Each key is sorted together with its position, as one number of 64 bits, which is quicker than an argsort. The
+    array of keys is overwritten: five million of them take 40 MB.
     """
     bits = len(keys).bit_length()
     if not len(keys) or int(keys.max()) >> 63 - bits:
@@ -166,14 +175,14 @@ def _interpolate(probs: _Floats, contexts: _Contexts, found: _Numbers, context_o
     Args:
         context_of, counts: of each n-gram of the training text.
     """
-    room = contexts.n_different + 1  # the last place is that of -1
-    total = np.bincount(context_of, weights=counts, minlength=room)[contexts.validation]
-    kinds = np.maximum(np.bincount(context_of, minlength=room), 1)[contexts.validation]
+    n_slots = contexts.n_different + 1  # the last place is that of -1
+    total = np.bincount(context_of, weights=counts, minlength=n_slots)[contexts.validation]
+    kinds = np.maximum(np.bincount(context_of, minlength=n_slots), 1)[contexts.validation]
     probs *= kinds
     probs += np.append(counts, 0)[found]
     probs /= total + kinds
 
 
 def _array(ids: Ids) -> _Array:
-    """Of any whole numbers, also where there are none."""
+    """Array of any sequence of whole numbers, the empty one included."""
     return np.asarray(ids) if len(ids) else np.zeros(0, np.int64)

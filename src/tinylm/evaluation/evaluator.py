@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
-from tinylm.evaluation.memorization import Copied, CopyIndex, together
+from tinylm.evaluation.memorization import CopyIndex, Overlap, combine
 from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, open_corpus
@@ -18,8 +18,8 @@ from tinylm.text.reading.sources import Given, Options, Texts
 from tinylm.text.split import Split, split_corpus
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
-    from tinylm.evaluation.report import Baselines, Report, Text
-    from tinylm.generation.generator import Writing
+    from tinylm.evaluation.report import Baselines, EncodedText, Report
+    from tinylm.generation.generator import TextGenerator
     from tinylm.text.left_out import LeftOut
 
 SAMPLES, SAMPLE_TOKENS = 3, 200
@@ -28,14 +28,14 @@ _OWN_TEXT = ("this is the text that the model was trained on, so the figures say
              "well it reads anything else")
 
 
-class Judge:
+class Evaluator:
     """Judges one model.
 
     Attributes:
         training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
     """
 
-    def __init__(self, lm: Writing) -> None:
+    def __init__(self, lm: TextGenerator) -> None:
         self.lm = lm
         self.training_corpus: Corpus | None = None
         self._copy_index: CopyIndex | None = None
@@ -51,66 +51,66 @@ class Judge:
             split = self._training_split()
             dataset = build_dataset(split, self.lm.tokenizer)
             name = "validation" if dataset.validation else "train"
-            report = self._judge(dataset.validation or dataset.train, name,
-                                 baselines_of_run(split, dataset, self.lm.tokenizer))
+            report = self._make_report(dataset.validation or dataset.train, name,
+                                       baselines_of_run(split, dataset, self.lm.tokenizer))
         else:
             corpus = open_corpus(source, Options.of(self.lm.config.data), **read_as)
             split = split_corpus(corpus, 0.0)
-            report = self._judge_other(split, corpus.name)
+            report = self._report_on_other_text(split, corpus.name)
         own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
         return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
 
-    def _judge_other(self, split: Split, name: str) -> Report:
+    def _report_on_other_text(self, split: Split, name: str) -> Report:
         """The report on a text that the tokenizer may not know the whole of."""
-        from tinylm.evaluation.report import Text, measure_baselines
+        from tinylm.evaluation.report import EncodedText, measure_baselines
         from tinylm.text.left_out import KnownAlone, best_form, measure
 
         form = best_form(split.train, self.lm.tokenizer)
         part = build_dataset(split, KnownAlone(self.lm.tokenizer, form), least=1).train
         left_out = measure(split.train, self.lm.tokenizer, form)
-        judged = Text(part, split.train)
+        other = EncodedText(part, split.train)
         if self._is_training_text(split):  # counting and compressing would know it by heart, too
-            counted = measure_baselines(judged, judged, self.lm.tokenizer.vocab_size, left_out)
+            counted = measure_baselines(other, other, self.lm.tokenizer.vocab_size, left_out)
         else:
-            counted = self._baselines_of_training(judged, left_out)
-        return self._judge(part, name, counted)
+            counted = self._baselines_of_training(other, left_out)
+        return self._make_report(part, name, counted)
 
     def _is_training_text(self, split: Split) -> bool:
         return split.train.corpus.stats().fingerprint == self.lm.config.data.fingerprint
 
-    def _judge(self, part: Part, split: str, counted: Baselines) -> Report:
-        from tinylm.evaluation.report import judge
+    def _make_report(self, part: Part, split: str, baselines: Baselines) -> Report:
+        from tinylm.evaluation.report import make_report
 
-        report = judge(self.lm.model, part, packing=self.lm.config.data.packing, split=split, counted=counted)
+        report = make_report(self.lm.model, part, packing=self.lm.config.data.packing, split=split, baselines=baselines)
         if not math.isfinite(report.loss):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")
         return report
 
-    def _baselines_of_training(self, other: Text, left_out: LeftOut) -> Baselines:
+    def _baselines_of_training(self, other: EncodedText, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
-        from tinylm.evaluation.report import Baselines, Text, measure_baselines
+        from tinylm.evaluation.report import Baselines, EncodedText, measure_baselines
 
         try:
             split = self._training_split()
-            train = Text(build_dataset(split, self.lm.tokenizer).train, split.train)
+            train = EncodedText(build_dataset(split, self.lm.tokenizer).train, split.train)
         except TinyLMError:
             counted = measure_baselines(other, other, self.lm.tokenizer.vocab_size, left_out)
             return Baselines({"uniform": counted.bits_per_byte["uniform"]}, left_out=left_out)
         return measure_baselines(train, other, self.lm.tokenizer.vocab_size, left_out)
 
-    def copied(self, text: str) -> Copied:
+    def copied(self, text: str) -> Overlap:
         """See `LanguageModel.copied`."""
         if self._copy_index is None:
             self._copy_index = CopyIndex(self._training_split().train)
         return self._copy_index.measure(text)
 
-    def copying(self, index: CopyIndex | None = None) -> Copied | None:
+    def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """See `LanguageModel.copying`."""
         self._copy_index = index or self._copy_index
         written = self.lm.generate(samples=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=0)
         try:
-            return together([self.copied(text) for text in written])
+            return combine([self.copied(text) for text in written])
         except TinyLMError:
             return None
 
@@ -118,17 +118,17 @@ class Judge:
         data, folder = self.lm.config.data, self.lm.folder or Path("RUN")
         if self.training_corpus:
             return split_corpus(self.training_corpus, data.validation)
-        judge = command("evaluate", folder, "SOURCE")
+        evaluate = command("evaluate", folder, "SOURCE")
         if data.source == IN_MEMORY:
             raise TinyLMError("it was trained on texts in memory, which have to be given again",
                               where=str(self.lm.folder or "model"),
-                              remedy=f"In Python: lm.evaluate(texts=...); or name a text to evaluate on: {judge}")
+                              remedy=f"In Python: lm.evaluate(texts=...); or name a text to evaluate on: {evaluate}")
 
         def elsewhere(*words: str) -> str:
             if not model_folder.has_checkpoints(folder):
-                return f"Judge the model on another text: {judge}"
+                return f"Evaluate the model on another text: {evaluate}"
             again = command("train", *words, "--resume", "--out", folder)
-            return f"Judge the model on another text ({judge}), or say where this one is now: {again}"
+            return f"Evaluate the model on another text ({evaluate}), or say where this one is now: {again}"
 
         if not data.source or data.source == "-":
             raise TinyLMError("the text that it was trained on is not known", where=str(self.lm.folder or "model"),

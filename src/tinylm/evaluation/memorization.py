@@ -1,4 +1,4 @@
-"""How much of what a model wrote is copied from the text it was trained on, and from where.
+"""Memorization: the share of a generated text that is copied from the training text, and from where in it.
 
 Copying is counted in words: what lies between white space, whatever white space that is, so a line broken elsewhere is
 still a copy. In a text whose "words" have over 20 characters on average (Chinese, Japanese, Thai, DNA) it is counted in
@@ -6,7 +6,7 @@ characters instead, white space included. Nothing is copied across the end of a 
 
     training text -> blocks of UTF-8, and a number for each word -> hashes of windows (windows.py)
 
-The index holds the text, packed, and 4 bytes for each word (2 for each character). A question hashes the windows of one
+The index holds the text, packed, and 4 bytes for each word (2 for each character). A query hashes the windows of one
 width along the whole text, twice, and a few more times where a longer run than before is found: linear in the text.
 Each hit is compared with the text itself, so hashes that are equal by chance never count.
 """
@@ -24,7 +24,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from tinylm.evaluation.rolling_hash import Numbers, Wanted, Windows, chunks
+from tinylm.evaluation.rolling_hash import HashSet, Numbers, WindowHashes, chunks
 from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Piece
 from tinylm.text.split import Slice
@@ -36,11 +36,11 @@ NGRAM = 8
 NGRAM_BYTES = 40
 """Where characters are counted, a window has this many bytes of UTF-8, about what 8 words have: 40 characters of DNA,
 13 of Chinese."""
-LONG_WORD = 20
+MAX_WORD_CHARACTERS = 20
 """Longer words than that on average, in characters, are none."""
-MOST_SEARCHED = 1 << 27
+MAX_SEARCHED_BYTES = 1 << 27
 """Bytes. Of a longer training text the first so many are searched, to bound memory."""
-LINE = 200
+MAX_LINE_CHARACTERS = 200
 """At most so many characters of a line are shown."""
 
 _BLOCK = 1 << 16
@@ -50,8 +50,8 @@ _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something stands in the training text. `text` is that line, or what is around it in a very long one."""
+class TextLocation:
+    """A position in the training text. `text` is its line, or the neighbourhood of the position in a very long line."""
 
     file: str
     line: int
@@ -59,8 +59,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Copied:
-    """What of a text stands word for word in the training text.
+class Overlap:
+    """Overlap of a text with the training text, word for word.
 
     Attributes:
         unit: what is counted.
@@ -83,12 +83,12 @@ class Copied:
     share: float
     ngram: int
     windows: int
-    where: Place | None
+    where: TextLocation | None
     searched: int | None = None
 
 
-def together(measured: Sequence[Copied]) -> Copied:
-    """Several texts as one: the longest of their runs, and the share of all their windows."""
+def combine(measured: Sequence[Overlap]) -> Overlap:
+    """Overlap of several texts as if they were one: the longest of their runs, and the share of all their windows."""
     windows = sum(each.windows for each in measured)
     share = sum(each.share * each.windows for each in measured) / max(1, windows)
     return replace(max(measured, key=lambda each: each.longest), share=share, windows=windows)
@@ -97,8 +97,8 @@ def together(measured: Sequence[Copied]) -> Copied:
 # ---- what is counted
 
 
-class _Counted(NamedTuple):
-    """Words or characters.
+class _Unit(NamedTuple):
+    """Unit of counting: words or characters.
 
     Attributes:
         split: a text into its units.
@@ -107,7 +107,7 @@ class _Counted(NamedTuple):
         gap: what keeps the end of a document apart.
     """
 
-    unit: Unit
+    name: Unit
     ngram: int
     split: Callable[[str], Sequence[str]]
     starts: Callable[[str], Sequence[int]]
@@ -124,26 +124,26 @@ def _character_numbers(text: str) -> NDArray[np.uint16]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint16)
 
 
-def _words() -> _Counted:
-    return _Counted("words", NGRAM, str.split, lambda text: [word.start() for word in _WORD.finditer(text)],
-                    _word_numbers, f" {_END} ")
+def _words() -> _Unit:
+    return _Unit("words", NGRAM, str.split, lambda text: [word.start() for word in _WORD.finditer(text)],
+                 _word_numbers, f" {_END} ")
 
 
-def _characters(bytes_per_character: float) -> _Counted:
-    return _Counted("characters", max(NGRAM, round(NGRAM_BYTES / bytes_per_character)), lambda text: text,
-                    lambda text: range(len(text)), _character_numbers, _END)
+def _characters(bytes_per_character: float) -> _Unit:
+    return _Unit("characters", max(NGRAM, round(NGRAM_BYTES / bytes_per_character)), lambda text: text,
+                 lambda text: range(len(text)), _character_numbers, _END)
 
 
-def _choose(text: Slice) -> _Counted:
+def _choose_unit(text: Slice) -> _Unit:
     beginning = _beginning(text)
     words = beginning.split()
-    if sum(map(len, words)) <= LONG_WORD * len(words):
+    if sum(map(len, words)) <= MAX_WORD_CHARACTERS * len(words):
         return _words()
     return _characters(len(beginning.encode()) / len(beginning))
 
 
 def _beginning(text: Slice) -> str:
-    """A million characters or so."""
+    """First million characters or so of a text."""
     pieces: list[str] = []
     size = 0
     for piece in text.pieces():
@@ -158,7 +158,7 @@ def _beginning(text: Slice) -> str:
 
 
 class _Block(NamedTuple):
-    """A stretch of a file's text, of some 64 thousand characters, with `_END` where a document begins.
+    """Block of a file's text, of some 64 thousand characters, with `_END` where a document begins.
 
     `lines` has the number of the line in which the block begins, and of each line in which a document begins in it.
     """
@@ -167,18 +167,18 @@ class _Block(NamedTuple):
     lines: array[int]
     in_one_line: bool
 
-    def place(self, text: str, at: int) -> Place:
-        """Of the character number `at` in its text."""
+    def place(self, text: str, at: int) -> TextLocation:
+        """Location of the character number `at` in the text of the block."""
         start = text.rfind(_END, 0, at) + 1
         line = self.lines[text.count(_END, 0, at)] + (0 if self.in_one_line else text.count("\n", start, at))
-        start = max(start, text.rfind("\n", 0, at) + 1, at - LINE // 2)
-        shown = re.split(rf"[\n{_END}]", text[start:start + LINE], maxsplit=1)[0]
-        return Place(self.file, line, shown.strip())
+        start = max(start, text.rfind("\n", 0, at) + 1, at - MAX_LINE_CHARACTERS // 2)
+        shown = re.split(rf"[\n{_END}]", text[start:start + MAX_LINE_CHARACTERS], maxsplit=1)[0]
+        return TextLocation(self.file, line, shown.strip())
 
 
-class _Texts:
-    """Texts, packed by zstd to a third of their size. They lie in one piece of memory: between many small ones gaps as
-    large as they are would stay free for nothing."""
+class _CompressedTexts:
+    """Texts compressed by zstd to a third of their size, in one buffer: many small buffers would leave gaps in the heap
+    as large as themselves."""
 
     def __init__(self) -> None:
         self._packed, self._begin, self.n_bytes = bytearray(), [0], 0
@@ -194,8 +194,8 @@ class _Texts:
         return zstandard.decompress(packed).decode("utf-8", "surrogatepass")
 
 
-class _Blocks:
-    """Makes blocks of pieces."""
+class _BlockBuilder:
+    """Cuts the pieces of a text into blocks."""
 
     def __init__(self, gap: str) -> None:
         self._gap = gap
@@ -250,37 +250,37 @@ _SPACE = re.compile(r"\S*\s")
 
 
 def _cut_after(text: str, at: int) -> int:
-    """The end of the line there, or of the word where the line is long."""
+    """End of the line that holds `at`, or of the word where the line is long."""
     found = _LINE_END.match(text, at, at + _BLOCK) or _SPACE.match(text, at)
     return found.end() if found else len(text)
 
 
-# ---- the question
+# ---- the query
 
 
-class _Wanted(NamedTuple):
-    """Windows of a question: their hashes, and where in it the windows of each hash begin."""
+class _QueryWindows(NamedTuple):
+    """Windows of a query: their hashes, and the positions in the query where the windows of each hash begin."""
 
-    hashes: Wanted
+    hashes: HashSet
     starts: dict[int, list[int]]
 
 
-class _Question:
-    """A text that may have been copied."""
+class _Query:
+    """Text that may have been copied, as units and hashes of their windows."""
 
-    def __init__(self, text: str, counted: _Counted) -> None:
+    def __init__(self, text: str, unit: _Unit) -> None:
         self.text = text.replace(_END, "\ufffd")  # half a surrogate pair, which only a program could have put there
-        self.units, self.starts = counted.split(self.text), counted.starts(self.text)
-        self._windows = Windows(counted.numbers(self.text))
-        self._wanted: dict[int, _Wanted] = {}
+        self.units, self.starts = unit.split(self.text), unit.starts(self.text)
+        self._windows = WindowHashes(unit.numbers(self.text))
+        self._wanted: dict[int, _QueryWindows] = {}
 
-    def wanted(self, width: int) -> _Wanted:
-        """All windows of that width."""
+    def wanted(self, width: int) -> _QueryWindows:
+        """Windows of that width, all of them."""
         if width not in self._wanted:
             hashes, starts = self._windows.hashes(width), dict[int, list[int]]()
             for start, value in enumerate(hashes.tolist()):
                 starts.setdefault(value, []).append(start)
-            self._wanted[width] = _Wanted(Wanted(hashes), starts)
+            self._wanted[width] = _QueryWindows(HashSet(hashes), starts)
         return self._wanted[width]
 
     def run(self, start: int, length: int) -> str:
@@ -291,7 +291,7 @@ class _Question:
 
 
 class _Run(NamedTuple):
-    """The same `length` units from `place` in the training text and from `start` in the question."""
+    """Run of `length` units that stands both at `place` in the training text and at `start` in the query."""
 
     length: int
     place: int
@@ -299,7 +299,7 @@ class _Run(NamedTuple):
 
 
 class CopyIndex:
-    """A training text, ready to be asked what was copied from it.
+    """Index of a training text, in which copied runs are looked for.
 
     Args:
         text: as `Split.train`.
@@ -309,16 +309,16 @@ class CopyIndex:
     """
 
     def __init__(self, text: Slice) -> None:
-        self._counted = _choose(text)
-        self._blocks, self._texts = list[_Block](), _Texts()
-        numbers, dtype, begin = bytearray(), self._counted.numbers("").dtype, [0]
-        blocks = _Blocks(self._counted.gap).of(text)
+        self._unit = _choose_unit(text)
+        self._blocks, self._texts = list[_Block](), _CompressedTexts()
+        numbers, dtype, begin = bytearray(), self._unit.numbers("").dtype, [0]
+        blocks = _BlockBuilder(self._unit.gap).of(text)
         for block, text_of_block in blocks:
             self._blocks.append(block)
             self._texts.append(text_of_block)
-            numbers += self._counted.numbers(text_of_block).tobytes()
+            numbers += self._unit.numbers(text_of_block).tobytes()
             begin.append(len(numbers) // dtype.itemsize)
-            if self._texts.n_bytes >= MOST_SEARCHED:
+            if self._texts.n_bytes >= MAX_SEARCHED_BYTES:
                 break
         self._searched = self._texts.n_bytes if next(blocks, None) else None
         self._numbers: Numbers = np.frombuffer(numbers, dtype)
@@ -328,42 +328,42 @@ class CopyIndex:
         self._open: tuple[int, Sequence[str]] = -1, ()
         """The block that was read last, and its units."""
 
-    def measure(self, text: str) -> Copied:
-        """What of `text` is copied."""
-        counted, question = self._counted, _Question(text, self._counted)
-        windows = max(0, len(question.units) - counted.ngram + 1)
-        missing = {value: list(starts) for value, starts in question.wanted(counted.ngram).starts.items()}
+    def measure(self, text: str) -> Overlap:
+        """Overlap of `text` with the training text. Linear in the training text."""
+        unit, query = self._unit, _Query(text, self._unit)
+        windows = max(0, len(query.units) - unit.ngram + 1)
+        missing = {value: list(starts) for value, starts in query.wanted(unit.ngram).starts.items()}
         longest = _Run(0, 0, 0)
-        for begin, hashed in chunks(self._numbers, len(question.units)):
-            self._strike(missing, question, hashed, begin)
-            while better := self._longer(longest.length + 1, question, hashed, begin):
+        for begin, hashed in chunks(self._numbers, len(query.units)):
+            self._remove_found(missing, query, hashed, begin)
+            while better := self._find_longer_run(longest.length + 1, query, hashed, begin):
                 longest = better
         share = 1 - sum(map(len, missing.values())) / windows if windows else 0.0
-        run = question.run(longest.start, longest.length)
+        run = query.run(longest.start, longest.length)
         where = self._place(longest.place) if run else None
-        return Copied(counted.unit, longest.length, len(run), run, share, counted.ngram, windows, where,
-                      self._searched)
+        return Overlap(unit.name, longest.length, len(run), run, share, unit.ngram, windows, where,
+                       self._searched)
 
-    def _strike(self, missing: dict[int, list[int]], question: _Question, chunk: Windows, begin: int) -> None:
+    def _remove_found(self, missing: dict[int, list[int]], query: _Query, chunk: WindowHashes, begin: int) -> None:
         """Takes the n-grams that stand in this chunk out of those that are missing."""
-        ngram = self._counted.ngram
-        for place, value in question.wanted(ngram).hashes.find(chunk.hashes(ngram)):
+        ngram = self._unit.ngram
+        for place, value in query.wanted(ngram).hashes.find(chunk.hashes(ngram)):
             if missing[value]:
                 missing[value] = [start for start in missing[value]
-                                  if self._common(begin + place, question.units[start:start + ngram]) < ngram]
+                                  if self._common(begin + place, query.units[start:start + ngram]) < ngram]
 
-    def _longer(self, length: int, question: _Question, chunk: Windows, begin: int) -> _Run | None:
+    def _find_longer_run(self, length: int, query: _Query, chunk: WindowHashes, begin: int) -> _Run | None:
         """The first run of at least `length` that begins in this chunk, as far as it goes."""
-        wanted = question.wanted(length)
+        wanted = query.wanted(length)
         for place, value in wanted.hashes.find(chunk.hashes(length)):
             for start in wanted.starts[value]:
-                common = self._common(begin + place, question.units[start:])
+                common = self._common(begin + place, query.units[start:])
                 if common >= length:
                     return _Run(common, begin + place, start)
         return None
 
     def _common(self, place: int, units: Sequence[str]) -> int:
-        """How many of `units`, from the first on, stand in the text from `place` on."""
+        """Length of the common prefix of `units` and of the training text from `place` on."""
         common = 0
         while common < len(units) and place + common < self._begin[-1]:
             block, at = self._find(place + common)
@@ -380,10 +380,10 @@ class CopyIndex:
 
     def _units(self, block: int) -> Sequence[str]:
         if self._open[0] != block:
-            self._open = block, self._counted.split(self._texts[block])
+            self._open = block, self._unit.split(self._texts[block])
         return self._open[1]
 
-    def _place(self, unit: int) -> Place:
+    def _place(self, unit: int) -> TextLocation:
         block, at = self._find(unit)
         text = self._texts[block]
-        return self._blocks[block].place(text, self._counted.starts(text)[at])
+        return self._blocks[block].place(text, self._unit.starts(text)[at])

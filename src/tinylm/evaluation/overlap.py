@@ -1,24 +1,28 @@
-"""Whether a validation text is fit to judge by: how much of it stands in the training text already, and how much of it
-the tokenizer cannot tell."""
+"""Fitness of a validation text: the share of it that the training text contains already, and the share that is unknown
+to the tokenizer."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.evaluation.rolling_hash import Numbers, Wanted, chunks, hash_rows
+from tinylm.evaluation.rolling_hash import HashSet, Numbers, chunks, hash_rows
 
 STRETCH_BYTES = 64
 """Shorter stretches occur twice in most texts."""
-LEAST_TOKENS = 8
+MIN_STRETCH_TOKENS = 8
 """Of long tokens, so many make a stretch even if they are fewer bytes than they look on average."""
-MOST_WINDOWS = 1 << 13
+MAX_WINDOWS = 1 << 13
 """Of a longer validation text so many windows are looked for, evenly spaced."""
 
 
 def stretch_tokens(n_tokens: int, n_bytes: int) -> int:
-    """How many tokens have some 64 bytes, in a text of `n_tokens` and `n_bytes`."""
-    return max(LEAST_TOKENS, round(STRETCH_BYTES * n_tokens / max(1, n_bytes)))
+    """Number of tokens that have some 64 bytes, in a text of `n_tokens` and `n_bytes`.
+
+    >>> stretch_tokens(n_tokens=1000, n_bytes=4000)
+    16
+    """
+    return max(MIN_STRETCH_TOKENS, round(STRETCH_BYTES * n_tokens / max(1, n_bytes)))
 
 
 def repeated_share(train_ids: Numbers, validation_ids: Numbers, width: int) -> float:
@@ -30,17 +34,17 @@ def repeated_share(train_ids: Numbers, validation_ids: Numbers, width: int) -> f
     n_windows = len(validation_ids) - width + 1
     if n_windows < 1:
         return 0.0
-    starts = np.arange(0, n_windows, -(-n_windows // MOST_WINDOWS))
+    starts = np.arange(0, n_windows, -(-n_windows // MAX_WINDOWS))
     windows = np.asarray(validation_ids)[starts[:, None] + np.arange(width)]
     repeated = starts[_stand_in(train_ids, windows)]
     return _covered(repeated, width, len(validation_ids)) / _covered(starts, width, len(validation_ids))
 
 
 def _stand_in(ids: Numbers, windows: Numbers) -> NDArray[np.bool_]:
-    """Which of the windows (N, width) stand somewhere in the ids."""
+    """Mask (N,) of the windows (N, width) that stand somewhere in the ids."""
     width = windows.shape[1]
     hashes = hash_rows(windows)
-    wanted, stretches = Wanted(hashes), dict[int, Numbers]()
+    wanted, stretches = HashSet(hashes), dict[int, Numbers]()
     for begin, chunk in chunks(ids, width):
         for place, value in wanted.find(chunk.hashes(width)):
             if value not in stretches:
@@ -52,7 +56,7 @@ def _stand_in(ids: Numbers, windows: Numbers) -> NDArray[np.bool_]:
 
 
 def _covered(starts: NDArray[np.intp], width: int, length: int) -> int:
-    """How many of `length` positions lie in one of the windows that begin at `starts`."""
+    """Number of positions, of `length`, that lie in one of the windows that begin at `starts`."""
     edges = np.zeros(length + width + 1, np.int64)
     edges[starts] += 1
     edges[starts + width] -= 1

@@ -1,4 +1,4 @@
-"""Hashes of all windows of a sequence of numbers, and where some of them stand in a long one.
+"""Rolling hashes: of all windows of a sequence of numbers, and their positions in a long sequence.
 
 The hash of a window is a polynomial of its numbers, modulo 2^64 (Karp and Rabin 1987, "Efficient randomized
 pattern-matching algorithms"). Sums of numbers times powers of an odd base give the hash of every window of every width
@@ -26,11 +26,11 @@ _BASE = 0x9E3779B97F4A7C15
 _FILTER_BITS = 20
 
 
-class Windows:
+class WindowHashes:
     """The hashes of all windows of some numbers."""
 
     def __init__(self, numbers: Numbers) -> None:
-        powers, self._inverses = _powers(_room(len(numbers)))
+        powers, self._inverses = _powers(_power_of_two(len(numbers)))
         self._sums = np.zeros(len(numbers) + 1, np.uint64)
         np.multiply(numbers, powers[:len(numbers)], out=self._sums[1:], dtype=np.uint64, casting="unsafe")
         np.cumsum(self._sums, out=self._sums)
@@ -43,13 +43,13 @@ class Windows:
 
 
 def hash_rows(rows: Numbers) -> Hashes:
-    """The same hash of each row of a matrix (windows, width)."""
-    powers, _ = _powers(_room(rows.shape[1]))
+    """Hash of each row of a matrix (windows, width), the same as that of a window."""
+    powers, _ = _powers(_power_of_two(rows.shape[1]))
     hashes: Hashes = (rows * powers[:rows.shape[1]]).sum(axis=1)
     return hashes
 
 
-def _room(length: int) -> int:
+def _power_of_two(length: int) -> int:
     """Lengths are rounded up to a power of two, to compute few tables of powers."""
     return 1 << max(0, length - 1).bit_length()
 
@@ -63,17 +63,17 @@ def _powers(length: int) -> tuple[Hashes, Hashes]:
     return powers[0], powers[1]
 
 
-def chunks(numbers: Numbers, longest: int) -> Iterator[tuple[int, Windows]]:
+def chunks(numbers: Numbers, longest: int) -> Iterator[tuple[int, WindowHashes]]:
     """A long sequence in chunks (where each begins, its windows): a window of up to `longest` numbers lies whole in the
     chunk in which it begins."""
     step = max(CHUNK, longest)
     for begin in range(0, len(numbers), step):
-        yield begin, Windows(numbers[begin:begin + step + longest - 1])
+        yield begin, WindowHashes(numbers[begin:begin + step + longest - 1])
         release_pages(numbers)
 
 
-class Wanted:
-    """A set of hashes to look for."""
+class HashSet:
+    """Set of hashes to look for."""
 
     def __init__(self, hashes: Hashes) -> None:
         self._sorted = np.sort(hashes)

@@ -1,4 +1,4 @@
-"""The text that a model was trained on: opened again for a run that goes on and for judging, where it may have moved or
+"""The training text of a model, opened again for a run that resumes and for an evaluation: the text may have moved or
 changed meanwhile."""
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Elsewhere = Callable[..., str]
 """Words of a command that name a text, as `SOURCE`, into a remedy for a text that is not where it was."""
 
 
-def lasting(source: Given) -> str:
+def absolute_source(source: Given) -> str:
     """A path that still holds from another working folder; built-in names and `-` stay as they are."""
     if isinstance(source, Texts):
         return IN_MEMORY
     return str(source) if str(source) in ("-", *BUILT_IN) else os.path.abspath(given_path(source))
 
 
-def lasting_validation(validation: Any) -> Any:
-    """The same for a text to validate on; a share stays a share."""
-    return lasting(validation) if isinstance(validation, str) else validation
+def absolute_validation(validation: Any) -> Any:
+    """Path of a validation text that holds from another working folder; a share stays a share."""
+    return absolute_source(validation) if isinstance(validation, str) else validation
 
 
 def validation_fingerprint(split: Split, validation: Any) -> str:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from tinylm.engine.engine import BLOCK, Engine, Run
-from tinylm.engine.kv_cache import Stream
+from tinylm.engine.engine import PREFILL_CHUNK, Engine, GeneratedIds
+from tinylm.engine.kv_cache import SequenceCache
 from tinylm.errors import TinyLMError
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 
 
-class Piece(NamedTuple):
-    """Ids to read after what `past` holds, and whether it is asked what follows them."""
+class Chunk(NamedTuple):
+    """Ids to read after what `cache` holds, and whether it is asked what follows them."""
 
-    past: Any
+    cache: Any
     ids: list[int]
-    asks: bool
+    wants_logits: bool
 
 
-class Reader(Protocol):
+class Backend(Protocol):
     """A model that reads several texts side by side. What it says of one does not depend on the others.
 
     Attributes:
@@ -31,58 +31,58 @@ class Reader(Protocol):
     limit: int
     block: int
 
-    def begin(self) -> Any:
-        """The past of a text of which nothing has been read."""
+    def new_cache(self) -> Any:
+        """The cache of a text of which nothing has been read."""
 
-    def copy(self, past: Any) -> Any:
-        """The same past once more, to go on from in another way."""
+    def copy_cache(self, cache: Any) -> Any:
+        """The same cache once more, to go on from in another way."""
 
-    def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
-        """Reads the pieces; those of one past in their order, and all of these or none ask. For each that asks there is
-        what follows it, (V,), which the next call may overwrite; or what is wrong with it: a number that is not
+    def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
+        """Reads the chunks; those of one cache in their order, and all of these or none ask. For each that asks there
+        is what follows it, (V,), which the next call may overwrite; or what is wrong with it: a number that is not
         finite."""
 
-    def write(self, pasts: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[Run | None]:
+    def decode(self, caches: Sequence[Any], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
         """Reads an id of each text, chooses the next, reads that, and so on, at most so many of each (`Engine.
         write_together`). None for a text with which nothing was done: it is to be read."""
 
 
-class EngineReader:
-    """By the compiled engine: all pieces in one call."""
+class EngineBackend:
+    """By the compiled engine: all chunks in one call."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.limit, self.block = engine, engine.config.context_length, BLOCK
+        self.engine, self.limit, self.block = engine, engine.config.context_length, PREFILL_CHUNK
 
-    def begin(self) -> Stream:
-        return Stream(self.engine.config)
+    def new_cache(self) -> SequenceCache:
+        return SequenceCache(self.engine.config)
 
-    def copy(self, past: Stream) -> Stream:
-        return past.copy()
+    def copy_cache(self, cache: SequenceCache) -> SequenceCache:
+        return cache.copy()
 
-    def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
-        lengths = [piece.past.length for piece in pieces]
+    def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
+        lengths = [chunk.cache.length for chunk in chunks]
         try:
-            return self._read(pieces)
+            return self._forward(chunks)
         except TinyLMError as error:  # the engine does not say whose number it was, so each is asked alone
-            if len(pieces) == 1:
+            if len(chunks) == 1:
                 return [error]
-        for piece, length in zip(pieces, lengths, strict=True):
-            piece.past.length = length
+        for chunk, length in zip(chunks, lengths, strict=True):
+            chunk.cache.length = length
         alone: list[Logits | TinyLMError | None] = []
-        for piece in pieces:
-            found, = self.read([piece])
+        for chunk in chunks:
+            found, = self.forward([chunk])
             alone.append(found if found is None or isinstance(found, TinyLMError) else found.copy())
         return alone
 
-    def write(self, pasts: Sequence[Stream], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
-              steps: Sequence[int]) -> Sequence[Run | None]:
-        return self.engine.write_together(pasts, ids, samplers, eos_id, steps)
+    def decode(self, caches: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler], eos_id: int,
+              steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
+        return self.engine.write_together(caches, ids, samplers, eos_id, steps)
 
-    def _read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
+    def _forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
         """The engine gives what follows the last rows of a call: there stand the last ids of those that ask."""
-        early = [(past, id) for past, ids, asks in pieces for id in (ids[:-1] if asks else ids)]
-        last = [(past, ids[-1]) for past, ids, asks in pieces if asks]
+        early = [(cache, id) for cache, ids, wants_logits in chunks for id in (ids[:-1] if wants_logits else ids)]
+        last = [(cache, ids[-1]) for cache, ids, wants_logits in chunks if wants_logits]
         streams, ids = zip(*early, *last, strict=True)
         logits = iter(self.engine.read(streams, ids, len(last)))
-        return [next(logits) if piece.asks else None for piece in pieces]
+        return [next(logits) if chunk.wants_logits else None for chunk in chunks]

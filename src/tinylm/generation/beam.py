@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.generation.backend import Piece, Reader
+from tinylm.generation.backend import Backend, Chunk
 from tinylm.generation.completion import log_softmax
-from tinylm.generation.context import View, most_tokens
+from tinylm.generation.context import ContextWindow, max_new_tokens
 from tinylm.sampling.filters import Logits
 
 NO_PENALTY = {"repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}
 
 
-class Found(NamedTuple):
+class Hypothesis(NamedTuple):
     """A text that has ended, and its score."""
 
     ids: list[int]
@@ -34,14 +34,14 @@ class Found(NamedTuple):
 
 
 class Beam:
-    """A beginning. `score`: the sum of the log-probabilities of its new ids. `unread`: ids that `past` has yet to get.
+    """A beginning. `score`: the sum of the log-probabilities of its new ids. `unread`: ids that `cache` has yet to get.
     """
 
-    def __init__(self, view: View, past: Any, new: list[int], score: float, unread: list[int]) -> None:
-        self.view, self.past, self.new, self.score, self.unread = view, past, new, score, unread
+    def __init__(self, context: ContextWindow, cache: Any, new: list[int], score: float, unread: list[int]) -> None:
+        self.context, self.cache, self.new, self.score, self.unread = context, cache, new, score, unread
 
 
-class Next(NamedTuple):
+class Candidate(NamedTuple):
     """How a beginning may go on."""
 
     score: float
@@ -49,8 +49,8 @@ class Next(NamedTuple):
     id: int
 
 
-def beam_search(reader: Reader, ids: Sequence[int], config: SampleConfig, *, eos_id: int, bias: Logits,
-                forced: Sequence[int] = ()) -> list[Found]:
+def beam_search(backend: Backend, ids: Sequence[int], config: SampleConfig, *, eos_id: int, bias: Logits,
+                forced: Sequence[int] = ()) -> list[Hypothesis]:
     """The texts that follow a prompt, best first; at most `config.beams` of them.
 
     Args:
@@ -66,33 +66,33 @@ def beam_search(reader: Reader, ids: Sequence[int], config: SampleConfig, *, eos
         if getattr(config, name) != nothing:
             raise TinyLMError("a beam search has no penalties", where=f"sample.{name}",
                               remedy="Leave it out, or write without beams")
-    most = most_tokens(config, ids, reader.limit)
+    most = max_new_tokens(config, ids, backend.limit)
     if most == 0:
-        return [Found([], 0.0)]
+        return [Hypothesis([], 0.0)]
     ends_not_yet = bias.copy()
     ends_not_yet[eos_id] = -np.inf
-    view = View(ids, reader.limit)
-    running, ended = [Beam(view, reader.begin(), [], 0.0, list(view.view))], list[Found]()
+    context = ContextWindow(ids, backend.limit)
+    running, ended = [Beam(context, backend.new_cache(), [], 0.0, list(context.visible))], list[Hypothesis]()
     for length in range(1, most + 1):
         allowed = ends_not_yet if length <= config.min_tokens else bias
-        scores = [_scores(logits, length, allowed, forced) for logits in _read(reader, running)]
-        going_on: list[Next] = []
+        scores = [_scores(logits, length, allowed, forced) for logits in _read(backend, running)]
+        going_on: list[Candidate] = []
         for rank, each in enumerate(_best(running, scores, 2 * config.beams)):
             if each.id != eos_id and length < most:
                 going_on.append(each)
             elif rank < config.beams:  # one that ends counts only if it would have gone on
-                ended.append(Found([*each.beam.new, each.id], each.score / length**config.length_penalty))
+                ended.append(Hypothesis([*each.beam.new, each.id], each.score / length**config.length_penalty))
         going_on = going_on[:config.beams]
         ended = sorted(ended, key=lambda found: -found.score)[:config.beams]
         if not going_on or _is_decided(going_on[0].score, ended, length, most, config):
             break
-        running = _go_on(reader, going_on)
+        running = _go_on(backend, going_on)
     if not ended:
         raise TinyLMError("every token is banned", where="sample.banned_tokens", remedy="Ban fewer")
     return ended
 
 
-def _is_decided(best: float, ended: Sequence[Found], length: int, most: int, config: SampleConfig) -> bool:
+def _is_decided(best: float, ended: Sequence[Hypothesis], length: int, most: int, config: SampleConfig) -> bool:
     """Whether as many texts have ended as there are beams, and none that goes on is expected to be better: where
     `early_stopping` is False, judged as if it ended here, and where it is "never", as if it ended where it is best."""
     if len(ended) < config.beams or config.early_stopping is True:
@@ -102,15 +102,15 @@ def _is_decided(best: float, ended: Sequence[Found], length: int, most: int, con
     return best / length**config.length_penalty <= ended[-1].score
 
 
-def _read(reader: Reader, beams: Sequence[Beam]) -> list[Logits]:
+def _read(backend: Backend, beams: Sequence[Beam]) -> list[Logits]:
     """What follows each; one that has slid, and the prompt, are read in blocks first."""
     for beam in beams:
         while len(beam.unread) > 1:
-            some = beam.unread[:-1][:reader.block]
-            reader.read([Piece(beam.past, some, False)])
+            some = beam.unread[:-1][:backend.block]
+            backend.forward([Chunk(beam.cache, some, False)])
             beam.unread = beam.unread[len(some):]
     logits = []
-    for found in reader.read([Piece(beam.past, beam.unread, True) for beam in beams]):
+    for found in backend.forward([Chunk(beam.cache, beam.unread, True) for beam in beams]):
         if isinstance(found, TinyLMError):
             raise found
         assert found is not None
@@ -128,25 +128,25 @@ def _scores(logits: Logits, length: int, bias: Logits, forced: Sequence[int]) ->
     return only
 
 
-def _best(beams: Sequence[Beam], scores: Sequence[NDArray[np.float64]], count: int) -> list[Next]:
+def _best(beams: Sequence[Beam], scores: Sequence[NDArray[np.float64]], count: int) -> list[Candidate]:
     """The likeliest ways to go on, best first; of equals the one of the better beam, and of the lower id."""
     sums = np.concatenate([beam.score + some for beam, some in zip(beams, scores, strict=True)])
     count = min(count, len(sums))
     places = np.sort(np.argpartition(-sums, count - 1)[:count])
     places = places[np.argsort(-sums[places], kind="stable")]
     size = len(scores[0])
-    return [Next(float(sums[place]), beams[place // size], int(place % size)) for place in places
+    return [Candidate(float(sums[place]), beams[place // size], int(place % size)) for place in places
             if sums[place] > -np.inf]
 
 
-def _go_on(reader: Reader, chosen: Sequence[Next]) -> list[Beam]:
-    """The beams of the next place. The first child of a beam takes over its past, each further one a copy."""
-    copies = [reader.copy(each.beam.past) if any(each.beam is other.beam for other in chosen[:number])
-              else each.beam.past for number, each in enumerate(chosen)]
+def _go_on(backend: Backend, chosen: Sequence[Candidate]) -> list[Beam]:
+    """The beams of the next place. The first child of a beam takes over its cache, each further one a copy."""
+    copies = [backend.copy_cache(each.beam.cache) if any(each.beam is other.beam for other in chosen[:number])
+              else each.beam.cache for number, each in enumerate(chosen)]
     beams = []
-    for each, past in zip(chosen, copies, strict=True):
-        view = each.beam.view.copy()
-        slid = view.extend(each.id)
-        beams.append(Beam(view, reader.begin() if slid else past, [*each.beam.new, each.id], each.score,
-                          list(view.view) if slid else [each.id]))
+    for each, cache in zip(chosen, copies, strict=True):
+        context = each.beam.context.copy()
+        slid = context.extend(each.id)
+        beams.append(Beam(context, backend.new_cache() if slid else cache, [*each.beam.new, each.id], each.score,
+                          list(context.visible) if slid else [each.id]))
     return beams

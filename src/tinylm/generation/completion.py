@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
-from tinylm.generation.detokenizer import TextStream
+from tinylm.generation.detokenizer import Detokenizer
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from tinylm.generation.batch import Batch
     from tinylm.sampling.filters import Logits
 
-AHEAD = 64
+MAX_STEPS = 64
 """Steps of a call at most, where nobody reads along."""
 
 
@@ -49,15 +49,20 @@ class Completion:
     ids: list[int]
     stopped_by: Literal["eos", "length", "stop"]
     seed: int
-    forgotten: int = 0
+    n_dropped: int = 0
     """Tokens at the front that had to be dropped because the model sees no further back than `context_length`."""
     logprobs: list[TokenLogprobs] | None = None
     """One for each of `ids`, if they were asked for."""
     score: float | None = None
     """Of a beam search (beam.py)."""
 
+    @property
+    def forgotten(self) -> int:
+        """`n_dropped` by its older name."""
+        return self.n_dropped
 
-class Writer:
+
+class CompletionBuilder:
     """Takes the ids of one text and gives the text that is certain by then.
 
     Args:
@@ -68,7 +73,7 @@ class Writer:
     Attributes:
         text: all that has been given so far.
         ids: those that have come.
-        forgotten: how many ids in front the model no longer sees.
+        n_dropped: how many ids in front the model no longer sees.
         stopped: a stop text has come.
         logprobs: one for each of `ids`, if they were asked for.
     """
@@ -77,9 +82,9 @@ class Writer:
                  logprobs: int | None = None, score: float | None = None) -> None:
         self._score = score
         self.prompt, self._tokenizer, self._seed, self._top = prompt, tokenizer, seed, logprobs
-        self._stream = TextStream(tokenizer, config.stop)
+        self._stream = Detokenizer(tokenizer, config.stop)
         self.ids: list[int] = []
-        self.forgotten = 0
+        self.n_dropped = 0
         self._pieces: list[str] = []
         self.logprobs: list[TokenLogprobs] = []
 
@@ -118,7 +123,7 @@ class Writer:
         """All of it, after `finish`."""
         ended = bool(self.ids) and self.ids[-1] == self._tokenizer.eos_id
         return Completion(self.prompt, self.text, self.ids,
-                          "stop" if self.stopped else "eos" if ended else "length", self._seed, self.forgotten,
+                          "stop" if self.stopped else "eos" if ended else "length", self._seed, self.n_dropped,
                           None if self._top is None else self.logprobs, self._score)
 
     def _take(self, piece: str) -> str:
@@ -126,7 +131,7 @@ class Writer:
         return piece
 
 
-class Task(NamedTuple):
+class GenerationRequest(NamedTuple):
     """A text to write: the prompt's ids, how new ones are chosen, and who turns them into text."""
 
     ids: list[int]
@@ -134,10 +139,10 @@ class Task(NamedTuple):
     seed: int
     bias: Logits
     forced: list[int]
-    writer: Writer
+    builder: CompletionBuilder
 
 
-def write_together(batch: Batch, tasks: Sequence[Task], most: int) -> list[Completion]:
+def write_together(batch: Batch, requests: Sequence[GenerationRequest], most: int) -> list[Completion]:
     """All texts through a batch, where each that ends makes room for the next.
 
     Args:
@@ -147,22 +152,22 @@ def write_together(batch: Batch, tasks: Sequence[Task], most: int) -> list[Compl
         TinyLMError: what is wrong with the first text that ends in an error.
     """
     texts = {}
-    waiting = list(reversed(tasks))
+    waiting = list(reversed(requests))
     while waiting or batch.running:
         while waiting and len(batch.running) < most:
-            task = waiting.pop()
-            text = batch.add(task.ids, task.config, seed=task.seed, bias=task.bias, forced=task.forced)
-            texts[text] = task.writer
-        for text, ids, logits in batch.run(AHEAD):
+            request = waiting.pop()
+            text = batch.add(request.ids, request.config, seed=request.seed, bias=request.bias, forced=request.forced)
+            texts[text] = request.builder
+        for text, ids, logits in batch.run(MAX_STEPS):
             if text.error:
                 raise text.error
             texts[text].take(ids, logits)
             if texts[text].stopped:
                 batch.remove(text)
-    for text, writer in texts.items():
-        writer.finish()
-        writer.forgotten = text.forgotten
-    return [writer.completion() for writer in texts.values()]
+    for text, builder in texts.items():
+        builder.finish()
+        builder.n_dropped = text.n_dropped
+    return [builder.completion() for builder in texts.values()]
 
 
 def log_softmax(logits: Logits) -> NDArray[np.float64]:
@@ -173,7 +178,7 @@ def log_softmax(logits: Logits) -> NDArray[np.float64]:
     return found
 
 
-def likeliest(logits: Logits, count: int) -> list[int]:
+def top_ids(logits: Logits, count: int) -> list[int]:
     """So many ids, best first; of equals the lowest."""
     if count == 0:
         return []
@@ -186,5 +191,5 @@ def likeliest(logits: Logits, count: int) -> list[int]:
 def logprobs_of(logits: Logits, id: int, top: int, tokenizer: Tokenizer) -> TokenLogprobs:
     """Of the chosen id and of the `top` likeliest."""
     shares = log_softmax(logits)
-    best = [Logprob(other, tokenizer.token(other), float(shares[other])) for other in likeliest(logits, top)]
+    best = [Logprob(other, tokenizer.token(other), float(shares[other])) for other in top_ids(logits, top)]
     return TokenLogprobs(id, tokenizer.token(id), float(shares[id]), best)

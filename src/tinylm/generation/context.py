@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tinylm.sampling.sampler import Sampler
 
 
-class View:
+class ContextWindow:
     """The ids of a text, and those of them that its model sees.
 
     One that outgrows the context slides: its first id (`<bos>`) and its later half stay in view, the rest is
@@ -29,41 +29,41 @@ class View:
         limit: the most ids in view.
 
     Attributes:
-        view: the ids in view.
-        forgotten: how many ids are no longer in view.
+        visible: the ids in view.
+        n_dropped: how many ids are no longer in view.
     """
 
     def __init__(self, ids: Sequence[int], limit: int) -> None:
         assert ids, "a prompt has at least <bos>"
-        self.ids, self.limit, self.forgotten = list(ids), limit, 0
-        self.view: list[int] = []
-        self._look_at(self.ids)
+        self.ids, self.limit, self.n_dropped = list(ids), limit, 0
+        self.visible: list[int] = []
+        self._show(self.ids)
 
     def extend(self, next_id: int) -> bool:
         """Adds an id. Returns whether the view has slid: it then has to be read from its first id on."""
         self.ids.append(next_id)
-        slides = len(self.view) >= self.limit
+        slides = len(self.visible) >= self.limit
         if slides:
-            self._look_at([*self.view, next_id])
+            self._show([*self.visible, next_id])
         else:
-            self.view.append(next_id)
+            self.visible.append(next_id)
         return slides
 
-    def copy(self) -> View:
+    def copy(self) -> ContextWindow:
         """The same text once more, to go on in another way."""
         twin = copy(self)
-        twin.ids, twin.view = list(self.ids), list(self.view)
+        twin.ids, twin.visible = list(self.ids), list(self.visible)
         return twin
 
-    def _look_at(self, ids: Sequence[int]) -> None:
-        self.view = list(ids)
+    def _show(self, ids: Sequence[int]) -> None:
+        self.visible = list(ids)
         if len(ids) > self.limit:
             keep = max(1, self.limit // 2)
-            self.view = [ids[0], *ids[-(keep - 1):]] if keep > 1 else [ids[-1]]
-            self.forgotten += len(ids) - keep
+            self.visible = [ids[0], *ids[-(keep - 1):]] if keep > 1 else [ids[-1]]
+            self.n_dropped += len(ids) - keep
 
 
-class Window(View, ABC):
+class Decoder(ContextWindow, ABC):
     """A text that is written alone, and what a model expects next.
 
     Attributes:
@@ -74,11 +74,11 @@ class Window(View, ABC):
 
     def __init__(self, ids: Sequence[int], limit: int) -> None:
         super().__init__(ids, limit)
-        self.logits = self.read(self.view)
+        self.logits = self.read(self.visible)
 
     def append(self, next_id: int) -> None:
         """Adds an id; `logits` is then what follows it."""
-        self.logits = self.read(self.view) if self.extend(next_id) else self.read_more(next_id)
+        self.logits = self.read(self.visible) if self.extend(next_id) else self.read_more(next_id)
 
     def write(self, sampler: Sampler, most: int, eos_id: int) -> Iterator[int]:
         """New ids, one by one, until `eos_id` or so many. `logits` is then what the id was chosen from."""
@@ -103,7 +103,7 @@ def fresh_seed() -> int:
     return secrets.randbits(32)
 
 
-def most_tokens(config: SampleConfig, ids: Sequence[int], limit: int) -> int:
+def max_new_tokens(config: SampleConfig, ids: Sequence[int], limit: int) -> int:
     """How many new ids a prompt may get: `max_tokens`, and no more than fit where nothing may be forgotten.
 
     Raises:
@@ -117,7 +117,7 @@ def most_tokens(config: SampleConfig, ids: Sequence[int], limit: int) -> int:
     return min(config.max_tokens, limit - len(ids) + 1)  # the last id is never read
 
 
-def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int, bias: Logits | None = None,
+def generate_ids(window: Decoder, config: SampleConfig, *, eos_id: int, seed: int, bias: Logits | None = None,
                  forced: Sequence[int] = ()) -> Iterator[int]:
     """New ids, one by one, until `<eos>` (which is the last one yielded) or `max_tokens`.
 
@@ -131,5 +131,5 @@ def generate_ids(window: Window, config: SampleConfig, *, eos_id: int, seed: int
     from tinylm.sampling.sampler import Sampler  # with the compiler, which the reading of a model does not need
 
     bias = np.zeros_like(window.logits) if bias is None else bias
-    sampler = Sampler(config, window.ids, bias, seed, forced)
-    yield from window.write(sampler, most_tokens(config, window.ids, window.limit), eos_id)
+    sampler = Sampler(config, window.ids, bias, seed, forced, eos_id=eos_id)
+    yield from window.write(sampler, max_new_tokens(config, window.ids, window.limit), eos_id)

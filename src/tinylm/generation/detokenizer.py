@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tinylm.text.tokenizer import Tokenizer
 
 
-class TextStream:
+class Detokenizer:
     """Takes ids one by one and gives the text that is certain by then. All of it joined is what `decode` says.
 
     Args:

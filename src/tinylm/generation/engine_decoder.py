@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from tinylm.engine.engine import BLOCK, Engine
-from tinylm.engine.kv_cache import Stream
-from tinylm.engine.sampling_records import Choices
-from tinylm.generation.context import Window
+from tinylm.engine.engine import PREFILL_CHUNK, Engine
+from tinylm.engine.kv_cache import SequenceCache
+from tinylm.engine.sampling_records import SamplingRecords
+from tinylm.generation.context import Decoder
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 
-MOST_STEPS = 256
+MAX_STEPS = 256
 """Ids of a run, ..."""
-PATIENCE = 0.01
+MAX_RUN_SECONDS = 0.01
 """... which should take no longer than so many seconds: whoever reads along is not to see it halt."""
 
 
-class EngineDecoder(Window):
+class EngineDecoder(Decoder):
     """Args:
         ids: the prompt, at least one id.
 
@@ -27,18 +27,18 @@ class EngineDecoder(Window):
     """
 
     def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
-        self.engine, self._stream, self._steps = engine, Stream(engine.config), 1
+        self.engine, self._stream, self._steps = engine, SequenceCache(engine.config), 1
         super().__init__(ids, engine.config.context_length)
 
     def read(self, ids: list[int]) -> Logits:
         self._stream.length = 0
-        for start in range(0, len(ids), BLOCK):
-            some, is_last = ids[start:start + BLOCK], start + BLOCK >= len(ids)
+        for start in range(0, len(ids), PREFILL_CHUNK):
+            some, is_last = ids[start:start + PREFILL_CHUNK], start + PREFILL_CHUNK >= len(ids)
             logits = self.engine.read([self._stream] * len(some), some, outputs=int(is_last))
         return logits[0].copy()
 
     def read_more(self, next_id: int) -> Logits:
-        self._stream.length = len(self.view) - 1
+        self._stream.length = len(self.visible) - 1
         return self.engine.read([self._stream], [next_id], outputs=1)[0].copy()
 
     def write(self, sampler: Sampler, most: int, eos_id: int) -> Iterator[int]:
@@ -46,23 +46,23 @@ class EngineDecoder(Window):
         unread = list[int]()
         while most > 0:
             if unread and self.extend(unread[0]):
-                self.logits, unread = self.read(self.view), []
-            steps = min(sampler.ahead(most), self._steps, self.limit - len(self.view) + 1)
-            ids, logits = self._run(Choices([sampler], eos_id), unread, steps)
+                self.logits, unread = self.read(self.visible), []
+            steps = min(sampler.same_bias_steps(most), self._steps, self.limit - len(self.visible) + 1)
+            ids, logits = self._run(SamplingRecords([sampler], eos_id), unread, steps)
             for step, id in enumerate(ids):
                 if step > 0:
                     self.extend(ids[step - 1])
                 self.logits = logits[step]
-                yield sampler.took(id)
+                yield sampler.accept(id)
                 if id == eos_id:
                     return
             unread, most = ids[-1:], most - len(ids)
 
-    def _run(self, choices: Choices, unread: list[int], steps: int) -> tuple[list[int], Logits]:
+    def _run(self, choices: SamplingRecords, unread: list[int], steps: int) -> tuple[list[int], Logits]:
         """Some ids, of which the last is still to be read, and the logits (steps, V) that they were chosen from."""
-        self._stream.length = len(self.view) - len(unread)
+        self._stream.length = len(self.visible) - len(unread)
         began = time.perf_counter()
         ids, logits = self.engine.write([self._stream], unread or self.logits[None], choices, steps)
-        quick_enough = int(steps * PATIENCE / (time.perf_counter() - began))
-        self._steps = max(1, min(MOST_STEPS, 4 * steps, quick_enough))
+        quick_enough = int(steps * MAX_RUN_SECONDS / (time.perf_counter() - began))
+        self._steps = max(1, min(MAX_STEPS, 4 * steps, quick_enough))
         return ids[:, 0].tolist(), logits[:, 0].copy()

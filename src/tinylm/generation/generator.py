@@ -17,30 +17,30 @@ from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (
     Completion,
-    Task,
+    CompletionBuilder,
+    GenerationRequest,
     TokenLogprobs,
-    Writer,
-    likeliest,
     log_softmax,
+    top_ids,
     write_together,
 )
-from tinylm.generation.context import Window, fresh_seed, generate_ids
+from tinylm.generation.context import Decoder, fresh_seed, generate_ids
 from tinylm.inspection import structure
 from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
     from tinylm.engine.engine import Engine
-    from tinylm.generation.backend import Reader
+    from tinylm.generation.backend import Backend
     from tinylm.generation.batch import Batch
-    from tinylm.generation.beam import Found
+    from tinylm.generation.beam import Hypothesis
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.sampling.filters import Logits
 
 Prompts = str | list[int] | Sequence[str] | Sequence[list[int]]
 """A text, ids, or a list of either."""
-MOST_TEXTS, MOST_CACHE = 64, 1 << 30
+MAX_TEXTS, MAX_CACHE_BYTES = 64, 1 << 30
 """Texts that are written side by side, and the bytes that their keys and values may have: more texts gain little."""
 
 
@@ -61,7 +61,7 @@ def is_one(prompt: Prompts) -> TypeGuard[str | list[int]]:
     return isinstance(prompt, str) or is_ids(prompt) or not isinstance(prompt, Iterable)
 
 
-class Writing:
+class TextGenerator:
     """A model with its tokenizer, as far as it predicts and writes. Attributes: as `LanguageModel`."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, model: TinyLM | None, weights: Weights | None,
@@ -102,7 +102,7 @@ class Writing:
         """
         from tinylm.generation.scoring import logits_stepwise
 
-        logits = yield from logits_stepwise(self._reader(), ids)
+        logits = yield from logits_stepwise(self._backend(), ids)
         return self._predictions(logits, top)
 
     def score_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[TokenLogprobs]]:
@@ -113,11 +113,11 @@ class Writing:
         """
         from tinylm.generation.scoring import logprobs_stepwise
 
-        return (yield from logprobs_stepwise(self._reader(), ids, top, self.tokenizer))
+        return (yield from logprobs_stepwise(self._backend(), ids, top, self.tokenizer))
 
     def _predictions(self, logits: Logits, top: int) -> list[Prediction]:
         shares = np.exp(log_softmax(logits))
-        return [Prediction(id, self.tokenizer.token(id), float(shares[id])) for id in likeliest(logits, top)]
+        return [Prediction(id, self.tokenizer.token(id), float(shares[id])) for id in top_ids(logits, top)]
 
     @overload
     def generate(self, prompt: str | list[int] = "", *, samples: None = None, **settings: Any) -> str: ...
@@ -168,7 +168,8 @@ class Writing:
         if not is_one(prompt) or samples is not None:
             prompts: Any = [prompt] if is_one(prompt) else prompt
             self._warn_of(settings)
-            return self._complete_together(self._tasks(prompts, 1 if samples is None else samples, logprobs, settings))
+            return self._complete_together(self._requests(prompts, 1 if samples is None else samples, logprobs,
+                                                          settings))
         steps = self.complete_stepwise(prompt, logprobs=logprobs, **settings)
         while True:
             try:
@@ -181,19 +182,19 @@ class Writing:
                           **settings: Any) -> Generator[str, None, Completion]:
         """A generator of pieces of text that returns the `Completion`."""
         self._warn_of(settings)
-        task, = self.tasks(prompt, logprobs=logprobs, **settings)
-        yield from self.write(task)
-        return task.writer.completion()
+        request, = self.requests(prompt, logprobs=logprobs, **settings)
+        yield from self.stream_request(request)
+        return request.builder.completion()
 
-    def tasks(self, prompt: str | list[int] = "", *, samples: int = 1, logprobs: int | None = None,
-              **settings: Any) -> list[Task]:
-        """Texts to write, for `write`: the `writer` of a task knows at any time what has been written. Arguments and
-        errors: as `complete`."""
-        return self._tasks([prompt], samples, logprobs, settings)
+    def requests(self, prompt: str | list[int] = "", *, samples: int = 1, logprobs: int | None = None,
+              **settings: Any) -> list[GenerationRequest]:
+        """Texts to write, for `stream_request`: the `builder` of a request knows at any time what has been written.
+        Arguments and errors: as `complete`."""
+        return self._requests([prompt], samples, logprobs, settings)
 
     def _warn_of(self, settings: dict[str, Any]) -> None:
-        """Warns of texts in settings that are read in another spelling; who calls `tasks` says it in a way of its own.
-        """
+        """Warns of texts in settings that are read in another spelling; who calls `requests` does so in a way of
+        its own."""
         from tinylm.sampling.typed import typed_settings
 
         for each in typed_settings(self.sample_config(**settings), self.tokenizer)[1]:
@@ -211,27 +212,27 @@ class Writing:
             given.setdefault("greedy", False)
         return SampleConfig(**{**self.config.sample.model_dump(), **given})
 
-    def write(self, task: Task) -> Iterator[str]:
+    def stream_request(self, request: GenerationRequest) -> Iterator[str]:
         """The text piece by piece, as it comes."""
-        window, writer = self.read(task.ids), task.writer
-        for id in generate_ids(window, task.config, eos_id=self.tokenizer.eos_id, seed=task.seed, bias=task.bias,
-                               forced=task.forced):
-            writer.forgotten = window.forgotten
-            yield writer.push(id, window.logits)
-            if writer.stopped:
+        window, builder = self.read(request.ids), request.builder
+        for id in generate_ids(window, request.config, eos_id=self.tokenizer.eos_id, seed=request.seed,
+                               bias=request.bias, forced=request.forced):
+            builder.n_dropped = window.n_dropped
+            yield builder.push(id, window.logits)
+            if builder.stopped:
                 break
-        yield writer.finish()
+        yield builder.finish()
 
-    def _complete_together(self, tasks: list[Task]) -> list[Completion]:
-        return write_together(self.batch(), tasks, self.most_together(MOST_TEXTS))
+    def _complete_together(self, requests: list[GenerationRequest]) -> list[Completion]:
+        return write_together(self.batch(), requests, self.max_parallel(MAX_TEXTS))
 
-    def most_together(self, most: int) -> int:
+    def max_parallel(self, most: int) -> int:
         """How many texts are written side by side: at most so many, and no more than the memory should hold."""
         cache = structure.kv_cache_bytes(self.config.model, self.config.model.context_length)
-        return max(1, min(most, MOST_CACHE // max(1, cache)))
+        return max(1, min(most, MAX_CACHE_BYTES // max(1, cache)))
 
-    def _tasks(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
-               settings: dict[str, Any]) -> list[Task]:
+    def _requests(self, prompts: Sequence[str | list[int]], samples: int, logprobs: int | None,
+               settings: dict[str, Any]) -> list[GenerationRequest]:
         from tinylm.jit.cache import announce  # with the compiler: reading does without
         from tinylm.sampling.filters import COMPILING, choose
         from tinylm.sampling.sampler import bias_of, forced_ids
@@ -243,20 +244,21 @@ class Writing:
         logprobs = None if logprobs is None else whole_number(logprobs, "logprobs", 0)
         config, _ = typed_settings(self.sample_config(**settings), self.tokenizer)
         bias, forced = bias_of(config, self.tokenizer), forced_ids(config, self.tokenizer)
-        return [task for prompt in prompts for task in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
+        return [request for prompt in prompts
+                for request in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
 
     def _of_prompt(self, prompt: str | list[int], samples: int, logprobs: int | None, config: SampleConfig,
-                   bias: Logits, forced: list[int]) -> Iterator[Task]:
+                   bias: Logits, forced: list[int]) -> Iterator[GenerationRequest]:
         """What a beam search has found is written as if it were forced."""
         ids = self._ids_of(prompt)
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
         founds = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, found in enumerate(founds):
             seed = fresh_seed() if config.seed is None else (config.seed + number) % (MAX_SEED + 1)
-            writer = Writer(shown, self.tokenizer, config, seed, logprobs, found and found.score)
+            builder = CompletionBuilder(shown, self.tokenizer, config, seed, logprobs, found and found.score)
             if found:
                 config, forced = config.model_copy(update={"max_tokens": len(found.ids)}), found.ids
-            yield Task(ids, config, seed, bias, forced, writer)
+            yield GenerationRequest(ids, config, seed, bias, forced, builder)
 
     def _ids_of(self, prompt: str | Sequence[int]) -> list[int]:
         """The ids to go on from. Raises: TinyLMError: as `complete`."""
@@ -265,45 +267,45 @@ class Writing:
         return prompt_ids(self.tokenizer, prompt).ids
 
     def _search(self, ids: list[int], count: int, config: SampleConfig, bias: Logits,
-                forced: list[int]) -> list[Found]:
+                forced: list[int]) -> list[Hypothesis]:
         from tinylm.generation.beam import beam_search
 
         if count > config.beams:
             raise TinyLMError(f"a search with {config.beams} beams finds no {count} texts", where="samples",
                               remedy="Ask for fewer texts, or search with more beams")
-        return beam_search(self._reader(), ids, config, eos_id=self.tokenizer.eos_id, bias=bias, forced=forced)[:count]
+        return beam_search(self._backend(), ids, config, eos_id=self.tokenizer.eos_id, bias=bias, forced=forced)[:count]
 
-    def read(self, ids: list[int]) -> Window:
+    def read(self, ids: list[int]) -> Decoder:
         """A text that begins with these ids: what the model expects next, and how to go on. By the compiled engine
         where it serves (`served_by`), else by torch."""
         if self._engine_serves():
             from tinylm.generation.engine_decoder import EngineDecoder
 
             return EngineDecoder(self._engine, ids)
-        from tinylm.generation.torch_backend import Decoder
+        from tinylm.generation.torch_backend import TorchDecoder
 
-        return Decoder(self.model, ids, cores=self._torch_cores())
+        return TorchDecoder(self.model, ids, cores=self._torch_cores())
 
     def batch(self) -> Batch:
         """A place where texts are written together, none as yet: `add` takes ids, `step` gives new ones. By the engine
         in one call for all; one after another where torch serves."""
         from tinylm.generation.batch import Batch
 
-        return Batch(self._reader(), self.tokenizer.vocab_size, self.tokenizer.eos_id)
+        return Batch(self._backend(), self.tokenizer.vocab_size, self.tokenizer.eos_id)
 
-    def _reader(self) -> Reader:
+    def _backend(self) -> Backend:
         if self._engine_serves():
-            from tinylm.generation.backend import EngineReader
+            from tinylm.generation.backend import EngineBackend
 
-            return EngineReader(self._engine)
-        from tinylm.generation.torch_backend import TorchReader
+            return EngineBackend(self._engine)
+        from tinylm.generation.torch_backend import TorchBackend
 
-        return TorchReader(self.model, cores=self._torch_cores())
+        return TorchBackend(self.model, cores=self._torch_cores())
 
     def _torch_cores(self) -> int:
-        from tinylm.model.threads import cores_for
+        from tinylm.model.threads import threads_for
 
-        return cores_for(structure.flops_per_token(self.config.model, self.config.model.context_length))
+        return threads_for(structure.flops_per_token(self.config.model, self.config.model.context_length))
 
     @property
     def served_by(self) -> Literal["engine", "torch"]:
@@ -329,7 +331,7 @@ class Writing:
         from tinylm.engine.weights import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
-        if self.model.switchboard.listener is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
+        if self.model.taps.hook is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
             return False
         now = weights_of(self.model)
         return all(np.array_equal(now[name], array) for name, array in (self._weights or {}).items())

@@ -1,9 +1,9 @@
 """What a model says of a text that is there already, a little at a time: whoever asks may do other things in between.
 
-    steps = logits_stepwise(reader, ids)          what follows, as `Window.logits`
-    steps = logprobs_stepwise(reader, ids, ...)   how likely each id was held
+    steps = logits_stepwise(backend, ids)          what follows, as `Decoder.logits`
+    steps = logprobs_stepwise(backend, ids, ...)   how likely each id was held
 
-Both are generators that yield nothing after each piece of work, and return what they found.
+Both are generators that yield nothing after each chunk of work, and return what they found.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.backend import Piece, Reader
+from tinylm.generation.backend import Backend, Chunk
 from tinylm.generation.completion import TokenLogprobs, logprobs_of
-from tinylm.generation.context import View
+from tinylm.generation.context import ContextWindow
 from tinylm.sampling.filters import Logits
 from tinylm.text.tokenizer import Tokenizer
 
-LONGEST = 128
-"""Positions of a piece of work, where the reader could do more at once."""
-FEW = 16
+MAX_CHUNK = 128
+"""Positions of a chunk of work, where the backend could do more at once."""
+SCORES_PER_YIELD = 16
 """Logits looked at between two breaks."""
 
 
-def logits_stepwise(reader: Reader, ids: Sequence[int]) -> Generator[None, None, Logits]:
+def logits_stepwise(backend: Backend, ids: Sequence[int]) -> Generator[None, None, Logits]:
     """The logits (V,) after these ids, of which a model sees as many as it can.
 
     Raises:
         TinyLMError: the model is damaged: a logit is not finite.
     """
-    view, past, size = View(ids, reader.limit).view, reader.begin(), min(LONGEST, reader.block)
-    for start in range(0, len(view), size):
-        found = _found(reader, [Piece(past, view[start:start + size], start + size >= len(view))])
+    visible, cache, size = ContextWindow(ids, backend.limit).visible, backend.new_cache(), min(MAX_CHUNK, backend.block)
+    for start in range(0, len(visible), size):
+        found = _found(backend, [Chunk(cache, visible[start:start + size], start + size >= len(visible))])
         last = [row.copy() for row in found]
         yield
     return last[0]
 
 
-def logprobs_stepwise(reader: Reader, ids: Sequence[int], top: int,
+def logprobs_stepwise(backend: Backend, ids: Sequence[int], top: int,
                       tokenizer: Tokenizer) -> Generator[None, None, list[TokenLogprobs]]:
     """How likely the model held each of the ids after the first, and the `top` likeliest in its place, with as much in
     view as if it had written them itself.
@@ -45,32 +45,32 @@ def logprobs_stepwise(reader: Reader, ids: Sequence[int], top: int,
     Raises:
         TinyLMError: the model is damaged: a logit is not finite.
     """
-    text, size = View(ids[:1], reader.limit), min(LONGEST, reader.block)
+    text, size = ContextWindow(ids[:1], backend.limit), min(MAX_CHUNK, backend.block)
     scored: list[TokenLogprobs] = []
     while len(text.ids) < len(ids):
-        past, seen = reader.begin(), text.view[:-1]
+        cache, seen = backend.new_cache(), text.visible[:-1]
         for start in range(0, len(seen), size):
-            _found(reader, [Piece(past, seen[start:start + size], False)])
+            _found(backend, [Chunk(cache, seen[start:start + size], False)])
             yield
         slides = False
         while not slides and len(text.ids) < len(ids):
-            room = min(size, reader.limit - len(text.view) + 1)
+            room = min(size, backend.limit - len(text.visible) + 1)
             targets = ids[len(text.ids):len(text.ids) + room]
             inputs = [text.ids[-1], *targets[:-1]]
-            rows = [row.copy() for row in _found(reader, [Piece(past, [id], True) for id in inputs])]
+            rows = [row.copy() for row in _found(backend, [Chunk(cache, [id], True) for id in inputs])]
             yield
             for row, id in zip(rows, targets, strict=True):
                 scored.append(logprobs_of(row, id, top, tokenizer))
                 slides = text.extend(id)
-                if len(scored) % FEW == 0:
+                if len(scored) % SCORES_PER_YIELD == 0:
                     yield
     return scored
 
 
-def _found(reader: Reader, pieces: list[Piece]) -> list[Logits]:
-    """What follows the pieces that ask."""
+def _found(backend: Backend, chunks: list[Chunk]) -> list[Logits]:
+    """What follows the chunks that ask."""
     found: list[Logits] = []
-    for each in reader.read(pieces):
+    for each in backend.forward(chunks):
         if isinstance(each, TinyLMError):
             raise each
         if each is not None:

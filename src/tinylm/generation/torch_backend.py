@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.backend import Piece
-from tinylm.generation.context import Window
+from tinylm.generation.backend import Chunk
+from tinylm.generation.context import Decoder
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
@@ -20,7 +20,7 @@ from tinylm.sampling.filters import Logits
 from tinylm.sampling.finite import finite
 
 
-class Past:
+class TorchCache:
     """What torch has read of one text.
 
     Args:
@@ -34,9 +34,9 @@ class Past:
         self._use_cache = use_cache and model.config.causal  # without the mask, the past changes with the future
         self.restart()
 
-    def copy(self) -> Past:
+    def copy(self) -> TorchCache:
         """The same once more, to go on in another way."""
-        twin = Past(self.model, cores=self._cores, use_cache=self._use_cache)
+        twin = TorchCache(self.model, cores=self._cores, use_cache=self._use_cache)
         twin._ids, twin._cache = self._ids, deepcopy(self._cache)
         return twin
 
@@ -62,23 +62,23 @@ class Past:
         return KVCache(self.model.config, 1, self.model.config.context_length, device=weight.device, dtype=weight.dtype)
 
 
-class Decoder(Window):
-    """A text in progress. Arguments and errors: as `Past`, and `ids`: the prompt, at least one id."""
+class TorchDecoder(Decoder):
+    """A text in progress. Arguments and errors: as `TorchCache`, and `ids`: the prompt, at least one id."""
 
     def __init__(self, model: TinyLM, ids: Sequence[int], *, cores: int | None = None,
                  use_cache: bool = True) -> None:
-        self._past = Past(model, cores=cores, use_cache=use_cache)
+        self._cache = TorchCache(model, cores=cores, use_cache=use_cache)
         super().__init__(ids, model.config.context_length)
 
     def read(self, ids: list[int]) -> Logits:
-        self._past.restart()
-        return self._past.read(ids)
+        self._cache.restart()
+        return self._cache.read(ids)
 
     def read_more(self, next_id: int) -> Logits:
-        return self._past.read([next_id])
+        return self._cache.read([next_id])
 
 
-class TorchReader:
+class TorchBackend:
     """Reads the texts of a batch one after another, each prompt whole: what torch computes depends, in its last digits,
     on what it computes together."""
 
@@ -87,21 +87,21 @@ class TorchReader:
     def __init__(self, model: TinyLM, *, cores: int | None = None) -> None:
         self.model, self.limit, self._cores = model, model.config.context_length, cores
 
-    def begin(self) -> Past:
-        return Past(self.model, cores=self._cores)
+    def new_cache(self) -> TorchCache:
+        return TorchCache(self.model, cores=self._cores)
 
-    def copy(self, past: Past) -> Past:
-        return past.copy()
+    def copy_cache(self, cache: TorchCache) -> TorchCache:
+        return cache.copy()
 
-    def read(self, pieces: Sequence[Piece]) -> list[Logits | TinyLMError | None]:
-        return [self._ask(piece) for piece in pieces]
+    def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
+        return [self._ask(chunk) for chunk in chunks]
 
-    def write(self, pasts: Sequence[Past], *_: Any) -> list[None]:
+    def decode(self, caches: Sequence[TorchCache], *_: Any) -> list[None]:
         """It chooses no ids."""
-        return [None] * len(pasts)
+        return [None] * len(caches)
 
-    def _ask(self, piece: Piece) -> Logits | TinyLMError:
+    def _ask(self, chunk: Chunk) -> Logits | TinyLMError:
         try:
-            return piece.past.read(piece.ids)
+            return chunk.cache.read(chunk.ids)
         except TinyLMError as error:
             return error

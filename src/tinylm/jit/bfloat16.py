@@ -20,7 +20,7 @@ _I16, _I32, _F32 = ir.IntType(16), ir.IntType(32), ir.FloatType()
 
 
 @intrinsic
-def read(_context: Any, number: Any) -> Any:
+def to_float32(_context: Any, number: Any) -> Any:
     """A stored number as float32."""
 
     def code(_context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -32,7 +32,7 @@ def read(_context: Any, number: Any) -> Any:
 
 
 @intrinsic
-def stored(_context: Any, array: Any, _number: Any) -> Any:
+def cast_like(_context: Any, array: Any, _number: Any) -> Any:
     """A float32 as `array` stores its numbers: as bfloat16 the nearest, halves to even."""
 
     def code(_context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -47,7 +47,7 @@ def stored(_context: Any, array: Any, _number: Any) -> Any:
 
 
 @intrinsic
-def _nearest(_context: Any, number: Any) -> Any:
+def _rint(_context: Any, number: Any) -> Any:
     """float32 -> the nearest whole number, as float32."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
@@ -57,7 +57,7 @@ def _nearest(_context: Any, number: Any) -> Any:
 
 
 @intrinsic
-def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:
+def _fma(_context: Any, x: Any, y: Any, z: Any) -> Any:
     """x * y + z with one rounding, which no licence to reorder sums takes apart."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
@@ -79,7 +79,7 @@ def greater(_context: Any, x: Any, y: Any) -> Any:
 
 
 @intrinsic
-def _power_of_two(_context: Any, number: Any) -> Any:
+def _exp2(_context: Any, number: Any) -> Any:
     """2 to a whole number between -126 and 127: it is put where a float keeps its exponent."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
@@ -90,7 +90,7 @@ def _power_of_two(_context: Any, number: Any) -> Any:
 
 
 @intrinsic
-def hashed(_context: Any, index: Any, key: Any) -> Any:
+def hash32(_context: Any, index: Any, key: Any) -> Any:
     """32 random-looking bits that follow from an index and a key alone: two rounds of multiply and shift."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
@@ -116,10 +116,10 @@ _ONE = np.float32(1.0)
 def exp(x: Any) -> Any:
     """e to the x in 32 bits, off by less than 4e-7 of itself: 2 to a whole number times a Taylor series of the rest."""
     x = min(max(x, _LOWEST), _HIGHEST)
-    whole = _nearest(x * _LOG2_E)
-    rest = _fused(whole, _MINUS_LN2_LOW, _fused(whole, _MINUS_LN2_HIGH, x))  # |rest| <= ln(2)/2
+    whole = _rint(x * _LOG2_E)
+    rest = _fma(whole, _MINUS_LN2_LOW, _fma(whole, _MINUS_LN2_HIGH, x))  # |rest| <= ln(2)/2
     series = _C2 + rest * (_C3 + rest * (_C4 + rest * (_C5 + rest * _C6)))
-    return (_ONE + rest + rest * rest * series) * _power_of_two(whole)
+    return (_ONE + rest + rest * rest * series) * _exp2(whole)
 
 
 @_helper

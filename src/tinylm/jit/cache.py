@@ -27,7 +27,7 @@ CACHE_DIR = "NUMBA_CACHE_DIR"
 ADVICE = f"Set {CACHE_DIR} to a folder of yours, and it is kept there"
 
 
-class _InHome(UserWideCacheLocator):
+class _HomeLocator(UserWideCacheLocator):
     """The user's cache folder; a relative one, as where there is no home, would be below the working folder."""
 
     def ensure_cache_path(self) -> None:
@@ -38,7 +38,7 @@ class _InHome(UserWideCacheLocator):
             raise OSError("it belongs to somebody else")
 
 
-class _Temporary(UserWideCacheLocator):
+class _TemporaryLocator(UserWideCacheLocator):
     """The temporary folder of `private_folder`."""
 
     def __init__(self, function: Any, file: str) -> None:
@@ -51,10 +51,11 @@ class _Temporary(UserWideCacheLocator):
         return super().from_function(function, file) if private_folder() else None
 
 
-class Places(CompileResultCacheImpl):
+class CacheLocators(CompileResultCacheImpl):
     """The places in which numba may keep a kernel, the first that can be written."""
 
-    _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _InHome, IPythonCacheLocator, _Temporary)
+    _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _HomeLocator, IPythonCacheLocator,
+                        _TemporaryLocator)
 
 
 @cache
@@ -89,34 +90,34 @@ def _is_owned(found: os.stat_result, others_may_not: int = 0o077) -> bool:
 # ---- in words
 
 
-def is_lasting(place: str | None) -> bool:
-    """True if what is kept at `place` is there for the next program, and the one after a restart."""
-    return place is not None and not _is_temporary(place)
+def is_permanent(folder: str | None) -> bool:
+    """True if what is kept at `folder` is there for the next program, and the one after a restart."""
+    return folder is not None and not _is_temporary(folder)
 
 
-def _is_temporary(place: str) -> bool:
+def _is_temporary(folder: str) -> bool:
     try:
-        return Path(place).is_relative_to(_temporary_path())
+        return Path(folder).is_relative_to(_temporary_path())
     except OSError:
         return False
 
 
-def remark(place: str | None) -> str:
+def folder_note(folder: str | None) -> str:
     """A sentence for a person on the place; empty where all is as they would expect.
 
     Args:
         place: where a kernel is kept; None: nowhere.
     """
     asked = os.environ.get(CACHE_DIR, "")
-    refused = bool(asked) and (place is None or not Path(os.path.abspath(place)).is_relative_to(
+    refused = bool(asked) and (folder is None or not Path(os.path.abspath(folder)).is_relative_to(
         os.path.abspath(asked)))
     cannot = f"{CACHE_DIR}, {asked}, cannot be written" if refused else ""
-    if place is None:
+    if folder is None:
         return f"{cannot or 'no folder for compiled code can be written'}: it is not kept. {ADVICE}"
-    if _is_temporary(place):
+    if _is_temporary(folder):
         reason = cannot or "neither the program's own folder nor a cache folder at home can be written"
         return f"{reason}: compiled code is kept in {private_folder()} for now. {ADVICE}"
-    return f"{cannot}: compiled code is kept in {place} instead" if cannot else ""
+    return f"{cannot}: compiled code is kept in {folder} instead" if cannot else ""
 
 
 def is_compiled(compiled: Any) -> bool:
@@ -138,12 +139,12 @@ def announcement(compiled: Any, what: str, takes: str) -> list[str]:
         what: is compiled.
         takes: how long.
     """
-    place, is_new = compiled._cache.cache_path, not is_compiled(compiled)
-    lines = [f"note       {told}"] if (told := remark(place)) and (is_new or CACHE_DIR in os.environ) else []
+    folder, is_new = compiled._cache.cache_path, not is_compiled(compiled)
+    lines = [f"note       {note}"] if (note := folder_note(folder)) and (is_new or CACHE_DIR in os.environ) else []
     if is_new:
-        often = ", once" if is_lasting(place) else "" if is_kept(compiled) else ", each time anew"
+        often = ", once" if is_permanent(folder) else "" if is_kept(compiled) else ", each time anew"
         lines.append(f"compiling  {what}{often}: {takes}")
-    return list(filter(_is_first, lines))
+    return list(filter(_is_new_line, lines))
 
 
 def announce(compiled: Any, what: str, takes: str) -> None:
@@ -152,17 +153,17 @@ def announce(compiled: Any, what: str, takes: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-_SAID = set[str]()
+_PRINTED = set[str]()
 
 
-def _is_first(line: str) -> bool:
-    is_first = line not in _SAID
-    _SAID.add(line)
+def _is_new_line(line: str) -> bool:
+    is_first = line not in _PRINTED
+    _PRINTED.add(line)
     return is_first
 
 
-def say_not_kept(place: str, error: OSError) -> None:
+def warn_not_kept(folder: str, error: OSError) -> None:
     """Says that a kernel could not be written; once for a place."""
-    line = f"note       compiled code could not be kept in {place} ({error.strerror}). {ADVICE}"
-    if _is_first(line):
+    line = f"note       compiled code could not be kept in {folder} ({error.strerror}). {ADVICE}"
+    if _is_new_line(line):
         print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a run does where nobody said otherwise: a few rules, in one place, with their reasons.
+"""Defaults of a run: the values that nobody chose follow from a few rules, which stand here with their reasons.
 
 | choice          | rule                                              | reason                                        |
 |-----------------|---------------------------------------------------|-----------------------------------------------|
@@ -6,7 +6,7 @@
 |                 | each weight in its layers, or the text as often   | but a machine gets through fewer; with too    |
 |                 | as is of use; with at most 10 such weights for    | many weights it learns the text by heart      |
 |                 | each byte of text                                 |                                               |
-| max_epochs     | as many as are of use, however much time is left, | what is read more often is learned by heart,  |
+| max_epochs      | as many as are of use, however much time is left, | what is read more often is learned by heart,  |
 |                 | where there is more than a weight for each byte   | and the learning rate should be down by then  |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
@@ -34,27 +34,28 @@ from tinylm.config.schema import SIZES, PartialConfig, TrainConfig, size
 DEFAULT_MINUTES = 5.0
 TOKENS_PER_WEIGHT = 2.0
 WEIGHTS_PER_BYTE = 10.0
-FEWEST_USEFUL_EPOCHS = 4.0
-NEARLY = 0.8
-"""The share of the useful epochs that a size must reach to be chosen."""
-BATCH_TOKENS, SMALLEST_BATCH_TOKENS = 4096, 1024
-FEW_STEPS, FEW_STEPS_AN_EPOCH = 300, 8
+MIN_USEFUL_EPOCHS = 4.0
+MIN_SHARE_OF_USEFUL_EPOCHS = 0.8
+"""A size is chosen only if the run reads the text this share of the useful epochs, at least."""
+BATCH_TOKENS, MIN_BATCH_TOKENS = 4096, 1024
+MIN_STEPS, MIN_STEPS_PER_EPOCH = 300, 8
 REGULARISATION = ((100, 6.0, 0.2), (50, 3.0, 0.1), (8, 1.0, 0.1), (1, 1.0, 0.0), (0, 0.5, 0.0))
 """(epochs from which on, weight decay, dropout). One epoch is the border between fresh text and repeated text."""
-LONGEST_WARMUP = 100
+MAX_WARMUP_STEPS = 100
 REFERENCE_SPEED = 75e9
 """Stands for the machine's speed where steps or epochs are counted: such a run is the same on every machine."""
 
 
 def training_flops(n_layers: int, d_model: int, vocab_size: int) -> float:
-    """Of one token, nearly: 2 operations forward and 4 backward for each weight in a product. Muon's products come on
-    top: for each matrix some 15 of its own width, shared by the tokens of a batch (optimizer.py, `orthogonalise`)."""
+    """FLOPs of training on one token, nearly: 2 forward and 4 backward for each weight in a product. Muon's products
+    come on top: for each matrix some 15 of its own width, shared by the tokens of a batch (optimizer.py,
+    `newton_schulz`)."""
     layers = 12 * n_layers * d_model**2
     return 6 * (layers * (1 + 5 * d_model / BATCH_TOKENS) + vocab_size * d_model)
 
 
 def width_factor(d_model: int) -> float:
-    """Wider models keep a machine busier: the FLOP/s that it reaches at a width, in terms of those at 128.
+    """FLOP/s that a machine reaches at a width, in terms of those at 128: wider models keep it busier.
     Measured on a CPU: 0.6 to 0.7 at 64, 1.07 at 192, 1.24 at 256, 1.38 at 384."""
     return math.pow(d_model / 128, 0.3)
 
@@ -65,9 +66,13 @@ def tokens_per_second(n_layers: int, d_model: int, vocab_size: int, speed: float
 
 
 def useful_epochs(n_bytes: int) -> float:
-    """How often it pays to read a text, with the size and the weight decay that the other rules give: 230 times for
-    5 KB, 28 for 100 KB, 6 for a megabyte."""
-    return max(FEWEST_USEFUL_EPOCHS, 90_000 / max(1, n_bytes) ** 0.7)
+    """Number of epochs that pay, with the size and the weight decay that the other rules give: 230 for 5 KB, 28 for
+    100 KB, 6 for a megabyte.
+
+    >>> [round(useful_epochs(n_bytes)) for n_bytes in (5_000, 100_000, 1_000_000)]
+    [232, 28, 6]
+    """
+    return max(MIN_USEFUL_EPOCHS, 90_000 / max(1, n_bytes) ** 0.7)
 
 
 def choose_size(n_bytes: int, n_tokens: int, vocab_size: int, seconds: float, speed: float,
@@ -83,7 +88,7 @@ def choose_size(n_bytes: int, n_tokens: int, vocab_size: int, seconds: float, sp
         n_layers, d_model, _ = SIZES[name]
         weights = 12 * n_layers * d_model**2
         in_time = tokens_per_second(n_layers, d_model, vocab_size, speed) * seconds
-        enough = min(TOKENS_PER_WEIGHT * weights, NEARLY * useful_epochs(n_bytes) * n_tokens)
+        enough = min(TOKENS_PER_WEIGHT * weights, MIN_SHARE_OF_USEFUL_EPOCHS * useful_epochs(n_bytes) * n_tokens)
         if in_time >= enough and weights <= WEIGHTS_PER_BYTE * n_bytes:
             best = name
     return best
@@ -97,13 +102,13 @@ def choose_regularisation(epochs: float) -> tuple[float, float]:
 def choose_batch(tokens: float, n_tokens: int) -> int:
     """Tokens of a batch, for a run that reads so many from a text of `n_tokens`."""
     batch = BATCH_TOKENS
-    while batch > SMALLEST_BATCH_TOKENS and (tokens / batch < FEW_STEPS or n_tokens / batch < FEW_STEPS_AN_EPOCH):
+    while batch > MIN_BATCH_TOKENS and (tokens / batch < MIN_STEPS or n_tokens / batch < MIN_STEPS_PER_EPOCH):
         batch //= 2
     return batch
 
 
-def fill_in(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
-            fitting: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+def fill_defaults(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
+                  fitting: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """The model and train sections that the rules give where `chosen` says nothing.
 
     Args:
@@ -118,28 +123,28 @@ def fill_in(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_size: i
         speed = REFERENCE_SPEED
     seconds = 60 * (train.get("minutes") or DEFAULT_MINUTES)
     model: dict[str, Any] = {"vocab_size": vocab_size}
-    if not has_shape(given):
+    if not has_size(given):
         model |= size(choose_size(n_bytes, n_tokens, vocab_size, seconds, speed, fitting))["model"]
     shape = {"n_layers": 4, "d_model": 128, **model, **given}
     weights = 12 * shape["n_layers"] * shape["d_model"] ** 2
     model["context_length"] = 128 if weights < 1_500_000 else 256
     context_length = given.get("context_length", model["context_length"])
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
-    if train.get("minutes") and not has_shape(given) and weights > n_bytes:
+    if train.get("minutes") and not has_size(given) and weights > n_bytes:
         train.setdefault("max_epochs", round(useful_epochs(n_bytes), 1))
     tokens = _tokens_to_read(train, n_tokens, in_time)
     weight_decay, model["dropout"] = choose_regularisation(tokens / max(1, n_tokens))
     batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
     steps = train.get("steps") or tokens / batch_tokens
     filled = {"batch_size": max(1, round(batch_tokens / context_length)),
-              "warmup_steps": min(LONGEST_WARMUP, int(steps / 10)), **train}
+              "warmup_steps": min(MAX_WARMUP_STEPS, int(steps / 10)), **train}
     if train.get("optimizer") != "adam":  # whose decay is part of the gradient, and another thing
         filled.setdefault("weight_decay", weight_decay)
     return {"model": {**model, **given}, "train": filled}
 
 
-def has_shape(model: Mapping[str, Any]) -> bool:
-    """Whether a size, or part of one, was chosen."""
+def has_size(model: Mapping[str, Any]) -> bool:
+    """True if a size, or part of one, was chosen."""
     return any(name in model for name in ("d_model", "n_layers", "n_heads"))
 
 
@@ -152,7 +157,7 @@ def _tokens_to_read(train: Mapping[str, Any], n_tokens: int, in_time: float) -> 
 
 
 def count_steps(config: TrainConfig, rows_per_epoch: int) -> int | None:
-    """How many steps a run has, or has at most; None where the clock alone ends it."""
+    """Number of steps of a run; of a run of minutes the most it may have, and None where the clock alone ends it."""
     epochs = config.epochs or config.max_epochs
     if config.steps is None and epochs is not None:
         return max(1, math.ceil(epochs * rows_per_epoch / (config.batch_size * config.gradient_accumulation)))

@@ -1,4 +1,4 @@
-"""What a run will take, and whether the machine has it: seconds, steps, memory, and the bits a byte to expect."""
+"""Forecast of a run, before it begins: seconds, steps, memory, and the bits a byte to expect."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from tinylm.config.schema import RunConfig
-from tinylm.evaluation.memorization import MOST_SEARCHED
+from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
 from tinylm.evaluation.report import Baselines
 from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.memory_check import needed_bytes
-from tinylm.planning.throughput import Pace
+from tinylm.planning.throughput import StepTimes
 from tinylm.system.memory import peak_memory_bytes
 from tinylm.text.dataset import Dataset
 from tinylm.training.loop import VALIDATION_SHARE
@@ -23,16 +23,16 @@ SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
 LEAVING_SECONDS = 0.1
 """For the last checkpoint, the folder, and the end of the process."""
 SAVING_SHARE = 0.01
-KEPT_BYTES = 40_000_000
+LIBRARY_BYTES = 40_000_000
 """What torch's libraries prepare for the shapes of a run and keep, and the gaps between. Measured on Linux: 20 to 70 MB
 for models of 0.1M to 10M (benchmarks/forecast.py)."""
-COPY_INDEX_BYTES = 1
+COPY_INDEX_BYTES_PER_BYTE = 1
 """Memory for each byte of the training text where copies are looked for."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take.
+    """Forecast of a run.
 
     Attributes:
         seconds: of the whole process, from its start to its end.
@@ -54,51 +54,53 @@ class Forecast:
 
 
 def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
-                  pace: Pace, elapsed: float, counted: Baselines, held_bytes: int, device: torch.device) -> Forecast:
-    """What a run will take.
+                  times: StepTimes, elapsed: float, baselines: Baselines, held_bytes: int,
+                  device: torch.device) -> Forecast:
+    """Forecast of a run.
 
     Args:
         steps: how many; of a run of minutes, at most (None: the clock alone ends it).
         validations: the most, on the way.
         tokens_per_row: of the text, on average; short documents leave rows partly empty.
-        pace: of this run's steps on this machine.
+        times: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
-        counted: what counting reaches on the validation text, if there is one.
-        held_bytes: memory that the process held before the pace was measured, with all code loaded.
+        baselines: what counting reaches on the validation text, if there is one.
+        held_bytes: memory that the process held before the times were measured, with all code loaded.
     """
-    train, judged = config.train, dataset.validation.n_tokens if dataset.validation else 0
-    validation = judged * pace.judged_token + SAMPLE_TOKENS * pace.new_token
-    closing = LEAVING_SECONDS + TOKENS_AT_THE_END * pace.new_token
-    around = elapsed + pace.building + closing
-    step = pace.step * (1 + SAVING_SHARE)
+    train, validation_tokens = config.train, dataset.validation.n_tokens if dataset.validation else 0
+    validation = validation_tokens * times.validated_token + SAMPLE_TOKENS * times.generated_token
+    closing = LEAVING_SECONDS + TOKENS_AT_THE_END * times.generated_token
+    fixed = elapsed + times.model_init + closing
+    step = times.step * (1 + SAVING_SHARE)
     if train.minutes is not None:
         budget = 60 * train.minutes
-        affordable = VALIDATION_SHARE * budget / max(judged * pace.judged_token, 1e-9)
-        validating = min(validations, max(2.0, affordable)) * validation if judged else 0.0
-        in_time = max(1, int((budget - around - validating) / step))
-        seconds = budget if steps is None or in_time <= steps else around + validating + steps * step
+        affordable = VALIDATION_SHARE * budget / max(validation_tokens * times.validated_token, 1e-9)
+        validating = min(validations, max(2.0, affordable)) * validation if validation_tokens else 0.0
+        in_time = max(1, int((budget - fixed - validating) / step))
+        seconds = budget if steps is None or in_time <= steps else fixed + validating + steps * step
         steps = in_time if steps is None else min(steps, in_time)
     else:
         assert steps is not None
         validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
-        seconds = around + steps * step + (validations * validation if judged else 0.0)
+        seconds = fixed + steps * step + (validations * validation if validation_tokens else 0.0)
     tokens = round(steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     parameters = structure.total_parameters(config.model)
-    expected, ngram = None, counted.bits_per_byte.get("ngram")
+    expected, ngram = None, baselines.bits_per_byte.get("ngram")
     if ngram and dataset.validation:  # what the tokens leave out costs the model as much as the n-grams
-        rest = counted.left_out.bits / max(1, dataset.validation.n_bytes)
+        rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)
         expected = round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2)
     return Forecast(round(seconds, 1), steps, tokens, round(epochs, 2), parameters,
-                    _peak(config, dataset, judged, held_bytes, device), expected,
+                    _peak_memory(config, dataset, validation_tokens, held_bytes, device), expected,
                     round(ngram, 3) if ngram else None)
 
 
-def _peak(config: RunConfig, dataset: Dataset, judged: int, held_bytes: int, device: torch.device) -> int:
-    training = needed_bytes(config.model, config.train, judged, device)
+def _peak_memory(config: RunConfig, dataset: Dataset, validation_tokens: int, held_bytes: int,
+                 device: torch.device) -> int:
+    training = needed_bytes(config.model, config.train, validation_tokens, device)
     if device.type == "cuda":
         return training
-    training += KEPT_BYTES + COPY_INDEX_BYTES * min(dataset.train.n_bytes, MOST_SEARCHED)
+    training += LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * min(dataset.train.n_bytes, MAX_SEARCHED_BYTES)
     return max(peak_memory_bytes(), held_bytes + training)
 
 

@@ -1,4 +1,5 @@
-"""Whether a run fits into memory; if not, it is refused before anything is allocated, with the largest that does."""
+"""Check that a run fits into memory. A run that does not is refused before anything is allocated, with the largest size
+that does."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import torch
 
 from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.report import TOKENS_AT_ONCE
+from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
 from tinylm.training.backend import choose_compute
 
@@ -26,8 +27,8 @@ def available_bytes(device: torch.device) -> int:
 
 
 def _free_in_container() -> int:
-    """What Linux's control groups leave to this process (either version of them); without a limit, all. Pages of files
-    that were not used for a while count as free: they go when room is needed."""
+    """Bytes that Linux's control groups (either version of them) leave to this process; without a limit, all. Pages of
+    files that were not used for a while count as free: the kernel drops them when memory is needed."""
     free = [2**63]
     for folder, limit, used, idle in (
             ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
@@ -42,34 +43,35 @@ def _free_in_container() -> int:
     return min(free)
 
 
-def needed_bytes(model: ModelConfig, train: TrainConfig, judged_tokens: int, device: torch.device) -> int:
+def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:
     """Memory that training takes on top of what the process holds already."""
     compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
     ids = ID_BYTES * train.batch_size * train.gradient_accumulation * model.context_length
-    judged_at_once = min(judged_tokens, max(TOKENS_AT_ONCE, model.context_length))
-    return ids + training_peak(model, train, judged_at_once=judged_at_once, compute=compute)
+    validation_batch_tokens = min(validation_tokens, max(EVALUATION_BATCH_TOKENS, model.context_length))
+    return ids + training_peak(model, train, validation_batch_tokens=validation_batch_tokens, compute=compute)
 
 
-def fitting_sizes(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int,
+def fitting_sizes(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
                   device: torch.device) -> list[str]:
     """The sizes, everything else being equal, that the memory holds."""
     free = model.model_dump(exclude={"d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp"})
     return [name for name in SIZES
-            if needed_bytes(ModelConfig(**free, **size(name)["model"]), train, judged_tokens, device) <= available]
+            if needed_bytes(ModelConfig(**free, **size(name)["model"]), train, validation_tokens, device) <= available]
 
 
-def refuse_what_will_not_fit(model: ModelConfig, train: TrainConfig, judged_tokens: int, available: int,
-                             device: torch.device) -> None:
+def check_fits(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
+               device: torch.device) -> None:
     """Raises: TinyLMError: the run needs more than is available; with the largest that will fit."""
-    needed = needed_bytes(model, train, judged_tokens, device)
+    needed = needed_bytes(model, train, validation_tokens, device)
     if needed <= available:
         return
     remedy = "Give it a smaller model, a shorter context, or a smaller batch"
-    if sizes := fitting_sizes(model, train, judged_tokens, available, device):
+    if sizes := fitting_sizes(model, train, validation_tokens, available, device):
         remedy = f"The largest size that fits is --size {sizes[-1]}"
 
     def fits(rows: int) -> bool:
-        return needed_bytes(model, train.model_copy(update={"batch_size": rows}), judged_tokens, device) <= available
+        smaller = train.model_copy(update={"batch_size": rows})
+        return needed_bytes(model, smaller, validation_tokens, device) <= available
 
     rows = train.batch_size // 2
     while rows and not fits(rows):

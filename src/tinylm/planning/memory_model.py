@@ -1,4 +1,4 @@
-"""What training a config needs in memory, from the config alone, before anything is allocated.
+"""Memory model of training: bytes at the peak, from the config alone, before anything is allocated.
 
 Numbers have four bytes. The peak is in a training step, whose backward pass needs what the forward pass kept and whose
 update needs gradients and room for the updates themselves, or where a text is judged: many tokens at once, nothing
@@ -17,15 +17,15 @@ from tinylm.training.backend import REFERENCE, Compute
 BYTES = 4
 MUON_COPIES = 9
 """Of the largest group of matrices of one shape, which Muon makes orthogonal together: the stack and its iterates."""
-GAPS = 1.2
+FRAGMENTATION = 1.2
 """What an allocator takes for short-lived tensors of many sizes, in terms of what they hold. Measured on Linux."""
-NOT_GIVEN_BACK = 0.3
+RETAINED_SHARE = 0.3
 """The share of it that the process still holds when the step is over."""
 
 
 @dataclass(frozen=True)
-class Weights:
-    """How many numbers there are of each kind: in the matrices inside the layers, and in everything else."""
+class WeightCounts:
+    """Counts of the weights by kind: in the matrices inside the layers, and in everything else."""
 
     matrices: int
     rest: int
@@ -37,16 +37,16 @@ class Weights:
         return self.matrices + self.rest
 
 
-def weights_of(config: ModelConfig) -> Weights:
+def count_weights(config: ModelConfig) -> WeightCounts:
     by_shape: dict[tuple[int, ...], int] = {}
     for tensor in structure.parameter_table(config):
         if tensor.name.startswith("layers.") and len(tensor.shape) == 2:
             by_shape[tensor.shape] = by_shape.get(tensor.shape, 0) + tensor.count
     matrices = sum(by_shape.values())
-    return Weights(matrices, structure.total_parameters(config) - matrices, max(by_shape.values(), default=0))
+    return WeightCounts(matrices, structure.total_parameters(config) - matrices, max(by_shape.values(), default=0))
 
 
-def kept_per_token(config: ModelConfig, length: int) -> float:
+def saved_per_token(config: ModelConfig, length: int) -> float:
     """Numbers that the forward pass keeps for the backward pass, for each token of rows of `length`."""
     norm = 3 * config.d_model + 1 if config.norm == "rmsnorm" else 2 * config.d_model + 2
     layer = 2 * norm + _attention(config, length) + _mlp(config)
@@ -68,53 +68,54 @@ def _attention(config: ModelConfig, length: int) -> int:
 
 
 def _mlp(config: ModelConfig) -> int:
-    """What the bend reads and gives; dropout adds its mask. The gradient of relu needs its output, of others the input,
-    so there the output need not be kept beside what dropout made of it."""
+    """Numbers that the activation reads and gives; dropout adds its mask. The gradient of relu needs its output, of
+    others the input, so there the output need not be kept beside what dropout made of it."""
     widths = {"swiglu": 4, "gelu": 2, "squared_relu": 2, "relu": 1}[config.mlp]
     if config.dropout:
         widths += 2 if config.mlp == "relu" else 1
     return widths * config.d_mlp
 
 
-def training_peak(config: ModelConfig, train: TrainConfig, *, judged_at_once: int, compute: Compute = REFERENCE) -> int:
+def training_peak(config: ModelConfig, train: TrainConfig, *, validation_batch_tokens: int,
+                  compute: Compute = REFERENCE) -> int:
     """Bytes that a run needs at its peak, over what the process held before.
 
     Args:
-        judged_at_once: tokens of a validation text that go through the model together; 0 if there is none.
+        validation_batch_tokens: tokens of a validation text that go through the model together; 0 if there is none.
         compute: on which path.
     """
-    weights = weights_of(config)
-    lasting = weights.total + _moments(weights, train.optimizer)
-    if judged_at_once:
+    weights = count_weights(config)
+    lasting = weights.total + _optimizer_state(weights, train.optimizer)
+    if validation_batch_tokens:
         lasting += weights.total  # the best so far
     if compute.fast:
         from tinylm.training.cpu.gradients import working_bytes
 
         update = MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0
-        judged_rows = -(-judged_at_once // config.context_length)
+        judged_rows = -(-validation_batch_tokens // config.context_length)
         return BYTES * (lasting + update) + working_bytes(config, train.batch_size, judged_rows, compute.dtype,
                                                           compute.workers.cores)
     # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
-    step = GAPS * _backward(config, train, weights) + _update(train, weights)
+    step = FRAGMENTATION * _backward(config, train, weights) + _update(train, weights)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp
-    judging = NOT_GIVEN_BACK * step + judged_at_once * logits_and_a_layer
+    judging = RETAINED_SHARE * step + validation_batch_tokens * logits_and_a_layer
     return round(BYTES * (lasting + max(step, judging)))
 
 
-def _backward(config: ModelConfig, train: TrainConfig, weights: Weights) -> float:
+def _backward(config: ModelConfig, train: TrainConfig, weights: WeightCounts) -> float:
     """Numbers held when the backward pass begins: all that was kept, and the gradients of logits or of a layer."""
     layer = 4 * (config.d_mlp + config.d_model)
     if config.dropout:
         layer += 2 * config.n_heads * config.context_length
-    each = kept_per_token(config, config.context_length) + max(2 * config.vocab_size, layer)
+    each = saved_per_token(config, config.context_length) + max(2 * config.vocab_size, layer)
     earlier = weights.total if train.gradient_accumulation > 1 else 0
     return train.batch_size * config.context_length * each + earlier
 
 
-def _update(train: TrainConfig, weights: Weights) -> int:
+def _update(train: TrainConfig, weights: WeightCounts) -> int:
     return weights.total + (MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0)
 
 
-def _moments(weights: Weights, optimizer: str) -> int:
+def _optimizer_state(weights: WeightCounts, optimizer: str) -> int:
     """Adam remembers two numbers for each weight, Muon one."""
     return weights.matrices * (1 if optimizer == "muon" else 2) + 2 * weights.rest

@@ -1,4 +1,4 @@
-"""How fast this machine trains, measured with real steps: the model, the optimisers and the rows of a run.
+"""Throughput of this machine, measured with real training steps: the model, the optimisers and the rows of a run.
 
 Each figure is the median of several, after a first one that does not count: a program that runs beside for a moment,
 or the start of threads, says nothing about the next minutes. Where one step takes long, fewer rows of it are timed.
@@ -18,7 +18,7 @@ import torch
 from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import training_flops, width_factor
-from tinylm.training.backend import Backward, Compute, choose_compute, loss_of
+from tinylm.training.backend import Compute, TrainingBackend, choose_compute, loss_of
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
 from tinylm.training.loss import Batch
@@ -28,30 +28,30 @@ from tinylm.training.step import train_step
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
 SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
-FEWEST, MOST = 2, 9
+MIN_REPEATS, MAX_REPEATS = 2, 9
 """Times that something is done to get one figure."""
-ROWS_A_CORE = 2
+ROWS_PER_CORE = 2
 """The fewest rows of a step that is timed: one alone is slower than one of many, by a quarter at 5M parameters."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What a run's parts take on this machine, in seconds.
+class StepTimes:
+    """Seconds that the parts of a run take on this machine.
 
     Attributes:
         step: one update, all its batches included.
-        judged_token: one token of a text that is judged.
-        new_token: one token of a sample, which comes alone.
-        building: making the model, once.
+        validated_token: one token of a text that is validated.
+        generated_token: one token of a sample, which comes alone.
+        model_init: making the model, once.
     """
 
     step: float
-    judged_token: float
-    new_token: float
-    building: float
+    validated_token: float
+    generated_token: float
+    model_init: float
 
 
-def smallest(model: Mapping[str, Any]) -> ModelConfig:
+def smallest_model(model: Mapping[str, Any]) -> ModelConfig:
     """A model of the kind that was chosen, as small as can be."""
     kind = {name: value for name, value in model.items() if name not in SIZES_OF_A_MODEL}
     return ModelConfig(**{**kind, "vocab_size": 4, "context_length": 8, "d_model": 8, "n_heads": 1, "n_layers": 1})
@@ -61,14 +61,14 @@ def warm_up(config: ModelConfig, device: torch.device, precision: str = "auto") 
     """The first step of a process starts threads and loads code, which takes time and memory of its own.
 
     Args:
-        config: `smallest` of what will be measured.
+        config: `smallest_model` of what will be measured.
     """
     compute = choose_compute(config, device, flops=math.inf, precision=precision)
     with compute.running():
         steps = _Steps(config, TrainConfig(steps=1), compute)
         batch = torch.zeros((2, 8), dtype=torch.int64, device=device)
         steps.take((batch, batch))
-        steps.judge((batch, batch))
+        steps.validate((batch, batch))
 
 
 def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "auto", seconds: float = 0.5) -> float:
@@ -76,7 +76,7 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
     small model, for about `seconds`.
 
     Args:
-        kind: `smallest` of what is to be trained.
+        kind: `smallest_model` of what is to be trained.
     """
     shape = size(REFERENCE_SIZE)["model"]
     changed = {"vocab_size": REFERENCE_VOCABULARY, "context_length": REFERENCE_LENGTH, **shape}
@@ -92,8 +92,8 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
     return flops * batch.numel() / took / width_factor(model.d_model)
 
 
-def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
-                 seconds: float = 0.5) -> Pace:
+def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
+                       seconds: float = 0.5) -> StepTimes:
     """Times the steps of a run that is about to begin, for about `seconds`, on a model of its own.
 
     Args:
@@ -103,18 +103,18 @@ def measure_pace(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, c
     with compute.running():
         began = time.perf_counter()
         steps = _Steps(model, train, compute)
-        building = time.perf_counter() - began
+        model_init = time.perf_counter() - began
         one = _batch(rows, 1, device)
         one_row = _median_seconds(lambda: steps.take(one), 0.0)
         cores = compute.workers.cores  # of which one row keeps one busy
-        n_rows = min(train.batch_size, max(ROWS_A_CORE * cores, int(cores * seconds / 4 / one_row)))
+        n_rows = min(train.batch_size, max(ROWS_PER_CORE * cores, int(cores * seconds / 4 / one_row)))
         batch = _batch(rows, n_rows, device)
         step = _median_seconds(lambda: steps.take(batch), seconds / 2)
         update = min(0.9 * step, _median_seconds(steps.update, seconds / 8))
-        judged = _median_seconds(lambda: steps.judge(batch), seconds / 8)
-        alone = _median_seconds(lambda: steps.judge((one[0][:, :1], one[1][:, :1])), seconds / 16)
+        validated = _median_seconds(lambda: steps.validate(batch), seconds / 8)
+        alone = _median_seconds(lambda: steps.validate((one[0][:, :1], one[1][:, :1])), seconds / 16)
     gradients = (step - update) * train.batch_size / n_rows
-    return Pace(update + train.gradient_accumulation * gradients, judged / batch[0].numel(), alone, building)
+    return StepTimes(update + train.gradient_accumulation * gradients, validated / batch[0].numel(), alone, model_init)
 
 
 class _Steps:
@@ -124,12 +124,12 @@ class _Steps:
         self.train, self.device = train, compute.device
         self.model = TinyLM(model).to(compute.device)
         self.optimizers = make_optimizers(self.model, train, compute)
-        self.backward, self.loss_of = Backward(self.model, compute), loss_of(self.model, compute)
+        self.backend, self.loss_of = TrainingBackend(self.model, compute), loss_of(self.model, compute)
 
     def take(self, batch: Batch) -> None:
         """A training step."""
         self.model.train()
-        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip, backward=self.backward)
+        train_step(self.model, self.optimizers, [batch], grad_clip=self.train.grad_clip, backend=self.backend)
 
     def update(self) -> None:
         """The optimisers' part of a step, from gradients of any kind."""
@@ -139,7 +139,7 @@ class _Steps:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    def judge(self, batch: Batch) -> None:
+    def validate(self, batch: Batch) -> None:
         inputs, targets = (part.cpu().numpy() for part in batch)
         evaluate(self.model, [(inputs, targets)], device=self.device, loss_of=self.loss_of)
 
@@ -150,13 +150,13 @@ def _batch(rows: BatchSource, n_rows: int, device: torch.device) -> Batch:
 
 
 def _median_seconds(action: Callable[[], None], seconds: float) -> float:
-    """What an action takes: the median of those that fit into `seconds`, at least two, at most nine.
+    """Seconds that an action takes: the median of the repeats that fit into `seconds`, at least two, at most nine.
 
     Every action here ends by reading a number from the device, or is one of many on a CPU, so nothing is left waiting.
     """
     action()
     times: list[float] = []
-    while len(times) < FEWEST or (len(times) < MOST and sum(times) < seconds):
+    while len(times) < MIN_REPEATS or (len(times) < MAX_REPEATS and sum(times) < seconds):
         began = time.perf_counter()
         action()
         times.append(time.perf_counter() - began)

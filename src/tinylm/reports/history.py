@@ -15,9 +15,9 @@ from tinylm.training.events import Began, Event, Finished, RolledBack, Sampled, 
 
 _CHECKS: dict[str, TypeAdapter[Any]] = {
     event.kind: TypeAdapter(event) for event in (Began, Stepped, Validated, Sampled, RolledBack, Finished)}
-_LATER_FIELDS: dict[str, Any] = {"layer_gradients": {}}
+_FIELDS_ADDED_LATER: dict[str, Any] = {"layer_gradients": {}}
 """What the records of an earlier tinylm do not have."""
-LARGEST = 2**53
+MAX_COUNT = 2**53
 """Whole numbers up to here are exact in every reader of JSON; no run counts further."""
 
 
@@ -37,11 +37,11 @@ def read_events(path: Path) -> Iterator[Event]:
 def _event(line: str) -> Event | None:
     try:
         fields = json.loads(line)
-        event: Event = _CHECKS[fields["event"]].validate_python(_LATER_FIELDS | fields)
+        event: Event = _CHECKS[fields["event"]].validate_python(_FIELDS_ADDED_LATER | fields)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     counts = (value for value in vars(event).values() if isinstance(value, int))
-    return event if all(0 <= count < LARGEST for count in counts) else None
+    return event if all(0 <= count < MAX_COUNT for count in counts) else None
 
 
 @dataclass
@@ -50,13 +50,13 @@ class History:
 
     Attributes:
         began: None in the records of an earlier tinylm.
-        taken_back: for each rollback, the steps that it undid.
+        rolled_back: for each rollback, the steps that it undid.
         finished: None as long as the run is not over.
     """
 
     began: Began | None = None
     steps: list[Stepped] = field(default_factory=list)
-    taken_back: list[list[Stepped]] = field(default_factory=list)
+    rolled_back: list[list[Stepped]] = field(default_factory=list)
     validations: list[Validated] = field(default_factory=list)
     rollbacks: list[RolledBack] = field(default_factory=list)
     finished: Finished | None = None
@@ -79,7 +79,7 @@ class History:
                 self.validations.append(event)
             case RolledBack():
                 self.rollbacks.append(event)
-                self.taken_back.append([step for step in self.steps if step.step > event.to_step])
+                self.rolled_back.append([step for step in self.steps if step.step > event.to_step])
                 self.steps = [step for step in self.steps if step.step <= event.to_step]
                 self.validations = [each for each in self.validations if each.step <= event.to_step]
             case Finished():
@@ -92,7 +92,7 @@ class History:
         return min(finite, key=lambda each: each.loss, default=None)
 
     @property
-    def bits_a_nat(self) -> float | None:
+    def bits_per_byte_per_nat(self) -> float | None:
         """Bits a byte for each nat a token of the text that is judged; None where nothing is known of its size."""
         tokens, size = self._judged()
         return tokens / size / math.log(2) if tokens and size else None
@@ -101,7 +101,7 @@ class History:
     def left_out_bits(self) -> float:
         """Bits a byte for what the tokens of that text leave out; 0 where the records are damaged."""
         bits = self.began.left_out_bits if self.began else 0.0
-        return bits / max(1, self._judged()[1]) if 0 <= bits < LARGEST else 0.0
+        return bits / max(1, self._judged()[1]) if 0 <= bits < MAX_COUNT else 0.0
 
     def _judged(self) -> tuple[int, int]:
         """Tokens and bytes of the text that is judged."""

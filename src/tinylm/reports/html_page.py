@@ -1,8 +1,8 @@
 """The report of a run as one HTML page: curves, samples, the doctor's remarks, the numbers. It opens offline.
 
-What comes from a model, a text or the name of a file is text on the page, never markup: it passes through `shown`, or
-through `label` in figures. Should either ever miss something, the page's Content-Security-Policy lets no script run but
-the two whose hashes it names, and loads nothing.
+What comes from a model, a text or the name of a file is text on the page, never markup: it passes through
+`escape_html`, or through `label` in figures. Should either ever miss something, the page's Content-Security-Policy lets
+no script run but the two whose hashes it names, and loads nothing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.report import Report, cautions, table, verdict
+from tinylm.evaluation.report import Report, bits_comparison, cautions, verdict
 from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
-from tinylm.reports.model_card import again
+from tinylm.reports.model_card import repeat_folder
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.text.left_out import LeftOut
-from tinylm.training.diagnostics.doctor import Remark, examine
+from tinylm.training.diagnostics.doctor import Finding, examine
 from tinylm.training.events import Event, Sampled
 
 if TYPE_CHECKING:
@@ -73,26 +73,26 @@ def make_page(folder: str | Path, *, version: str) -> str:
     from plotly.offline import get_plotlyjs
 
     config, path = model_folder.read_config(folder), given_path(folder)
-    events = _read(path)
+    events = _read_metrics(path)
     history = History.of(events)
     if not history.steps:
-        raise model_folder.unfinished(folder) or TinyLMError(
+        raise model_folder.unfinished_error(folder) or TinyLMError(
             "tells of no training step", where=str(path / model_folder.METRICS),
             remedy="Wait until the run has taken its first steps, or train again")
-    beside = _beside_counting(history)
+    beside = _report_from_history(history)
     report = beside if beside is not None and math.isfinite(beside.loss) else None
     figures = _figures(history, beside)
     scripts = get_plotlyjs(), _DRAW
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        name=shown(_name(config, folder)), version=version, policy=_policy(scripts),
-        lead=_lead(history, report), numbers=_numbers(config, history, report),
-        sections="\n".join(_sections(config, history, report, examine(events), _samples(path),
-                                     config.command(again(path)))),
-        figures="\n".join(_data(name, figure) for name, figure in figures.items()),
+        name=escape_html(_name(config, folder)), version=version, policy=_policy(scripts),
+        lead=_lead_sentence(history, report), numbers=_numbers(config, history, report),
+        sections="\n".join(_sections(config, history, report, examine(events), _read_samples(path),
+                                     config.command(repeat_folder(path)))),
+        figures="\n".join(_figure_json(name, figure) for name, figure in figures.items()),
         plotly=scripts[0], draw=scripts[1])
 
 
-def shown(text: object) -> str:
+def escape_html(text: object) -> str:
     """Text for the page, in which nothing is markup. What no page can show becomes U+FFFD, and every kind of line end
     the one that a page knows."""
     return html.escape(LINE_END.sub("\n", replace_control_codes(str(text))))
@@ -101,7 +101,7 @@ def shown(text: object) -> str:
 # ---- what the folder tells
 
 
-def _read(folder: Path) -> list[Event]:
+def _read_metrics(folder: Path) -> list[Event]:
     path = folder / model_folder.METRICS
     if not path.is_file():
         raise TinyLMError("is missing, so that nothing is known of the training", where=str(path),
@@ -112,18 +112,18 @@ def _read(folder: Path) -> list[Event]:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
 
 
-def _samples(folder: Path) -> list[Sampled]:
-    """In the order of steps; the last of those of one step, for a rollback may have undone the others."""
+def _read_samples(folder: Path) -> list[Sampled]:
+    """Samples in the order of steps; the last one of each step, for a rollback may have undone the others."""
     path = folder / model_folder.SAMPLES
     events = read_events(path) if path.is_file() else ()
     by_step = {event.step: event for event in events if isinstance(event, Sampled)}
     return [by_step[step] for step in sorted(by_step)]
 
 
-def _beside_counting(history: History) -> Report | None:
+def _report_from_history(history: History) -> Report | None:
     """The model beside the baselines; its loss is infinite where nothing was held out to judge it by. None where the
     records tell of no baselines."""
-    began, ratio = history.began, history.bits_a_nat
+    began, ratio = history.began, history.bits_per_byte_per_nat
     counted = {name: bits for name, bits in began.baselines.items() if math.isfinite(bits)} if began else {}
     if began is None or ratio is None or not counted:
         return None
@@ -145,9 +145,9 @@ def _name(config: RunConfig, folder: str | Path) -> str:
 # ---- its parts, each as HTML
 
 
-def _lead(history: History, report: Report | None) -> str:
+def _lead_sentence(history: History, report: Report | None) -> str:
     if report is not None:
-        return f'<p class="lead">The model is {shown(verdict(report))}.</p>'
+        return f'<p class="lead">The model is {escape_html(verdict(report))}.</p>'
     if not history.validations:
         return ('<p class="lead">No text was held out: the loss says how well the model knows what it was trained on, '
                 "not how well it reads anything else.</p>")
@@ -166,19 +166,19 @@ def _numbers(config: RunConfig, history: History, report: Report | None) -> str:
     return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items())
 
 
-def _sections(config: RunConfig, history: History, report: Report | None, remarks: Sequence[Remark],
+def _sections(config: RunConfig, history: History, report: Report | None, remarks: Sequence[Finding],
               samples: Sequence[Sampled], command: str) -> Iterable[str]:
-    yield _section("Loss", _place("loss", "The loss at each step, and on the text held out") + "<p>" +
-                   " ".join(shown(sentence) for sentence in _story(config, history)) + "</p>")
+    yield _section("Loss", _figure_slot("loss", "The loss at each step, and on the text held out") + "<p>" +
+                   " ".join(escape_html(sentence) for sentence in _events_in_sentences(config, history)) + "</p>")
     yield _section("The doctor’s remarks", _remarks(remarks, history.finished is not None))
     if report is not None:
-        yield _section("Beside plain counting", _bars(report))
+        yield _section("Beside plain counting", _comparison_bars(report))
     if samples:
-        yield _section("What it wrote", _writing(history, samples))
-    yield _section("Learning rate", _place("rate", "The learning rate at each step"))
-    yield _section("Gradients", _place("gradients", "The norm of the gradient of each layer over the steps",
-                                       "The norm of the gradient of each layer before clipping; the largest of the "
-                                       "steps in a column."))
+        yield _section("What it wrote", _samples_section(history, samples))
+    yield _section("Learning rate", _figure_slot("rate", "The learning rate at each step"))
+    yield _section("Gradients", _figure_slot("gradients", "The norm of the gradient of each layer over the steps",
+                                             "The norm of the gradient of each layer before clipping; the largest of "
+                                             "the steps in a column."))
     yield _section("The text", _rows(_facts(config, history)))
     yield _section("Settings", _settings(config, command))
 
@@ -187,14 +187,14 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{title}</h2>\n{content}</section>"
 
 
-def _place(name: str, described: str, caption: str = "") -> str:
-    """Where a figure goes, as high as it will be."""
+def _figure_slot(name: str, described: str, caption: str = "") -> str:
+    """Element that a figure is drawn into, as high as the figure will be."""
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f'<figure><div data-figure="{name}" role="img" aria-label="{described}"></div>{below}</figure>\n'
 
 
-def _story(config: RunConfig, history: History) -> Iterable[str]:
-    """What happened, in sentences."""
+def _events_in_sentences(config: RunConfig, history: History) -> Iterable[str]:
+    """Sentences on the course of the run."""
     for event in history.rollbacks:
         yield (f"At step {event.step:,} a number in {event.where} was not finite: the run went back to step "
                f"{event.to_step:,}, with {event.learning_rate_scale:g} of the learning rate that was planned.")
@@ -212,13 +212,14 @@ def _story(config: RunConfig, history: History) -> Iterable[str]:
     yield f"The model has the weights of step {finished.best_step:,}."
 
 
-def _remarks(remarks: Sequence[Remark], over: bool) -> str:
+def _remarks(remarks: Sequence[Finding], over: bool) -> str:
     if not remarks:
         none = ("None: nothing in the records of this run looks wrong." if over else
                 "None so far. Whether the model overfits, or has learned too little, is judged at the end of the run.")
         return f'<p class="soft">{none}</p>'
-    items = (f"<li><b>{shown(_sentence(each.text))}</b><br>{shown(_sentence(each.remedy))}"
-             f'<br><span class="soft">{shown(each.topic)}{f", step {each.step:,}" if each.step else ""}</span></li>'
+    items = (f"<li><b>{escape_html(_sentence(each.text))}</b><br>{escape_html(_sentence(each.remedy))}"
+             f'<br><span class="soft">{escape_html(each.topic)}'
+             f'{f", step {each.step:,}" if each.step else ""}</span></li>'
              for each in remarks)
     return f'<ul class="remarks">{"".join(items)}</ul>'
 
@@ -227,27 +228,27 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
-def _bars(report: Report) -> str:
-    rows = table(report)
+def _comparison_bars(report: Report) -> str:
+    rows = bits_comparison(report)
     longest = max(value for _, value in rows) or 1.0
-    cells = (f'<tr class="{"model" if value == report.bits_per_byte else "counting"}"><td>{shown(name)}</td>'
+    cells = (f'<tr class="{"model" if value == report.bits_per_byte else "counting"}"><td>{escape_html(name)}</td>'
              f'<td>{value:.3f}</td><td><i style="width:{100 * value / longest:.1f}%"></i></td></tr>'
              for name, value in rows)
     return (f'<table class="bars">{"".join(cells)}</table>'
             '<p class="soft">Bits a byte of the text held out; less is better.'
-            f'{"".join(f" {shown(_sentence(each))}" for each in cautions(report))}</p>')
+            f'{"".join(f" {escape_html(_sentence(each))}" for each in cautions(report))}</p>')
 
 
-def _writing(history: History, samples: Sequence[Sampled]) -> str:
+def _samples_section(history: History, samples: Sequence[Sampled]) -> str:
     """Samples over time: a few, the best step's among them, and more for those who ask."""
     best = history.best.step if history.best else None
     few = {each.step for each in _evenly(samples, FEW_SAMPLES)} | {best}
-    written = _list([each for each in samples if each.step in few], history, best)
+    written = _sample_list([each for each in samples if each.step in few], history, best)
     if len(samples) <= len(few):
         return written
     more = _evenly(samples, SAMPLES)
     title = f"All {len(samples)}" if len(more) == len(samples) else f"{len(more)} of {len(samples):,}"
-    return f"{written}<details><summary>{title}</summary>{_list(more, history, best)}</details>"
+    return f"{written}<details><summary>{title}</summary>{_sample_list(more, history, best)}</details>"
 
 
 def _evenly(samples: Sequence[Sampled], most: int) -> list[Sampled]:
@@ -256,12 +257,13 @@ def _evenly(samples: Sequence[Sampled], most: int) -> list[Sampled]:
     return [samples[i * (len(samples) - 1) // max(1, count - 1)] for i in range(count)]
 
 
-def _list(samples: Sequence[Sampled], history: History, best: int | None) -> str:
+def _sample_list(samples: Sequence[Sampled], history: History, best: int | None) -> str:
     losses = {each.step: each.loss for each in history.validations}
     items = (f'<li><span class="soft">step {each.step:,}'
              + (f"<br>loss {losses[each.step]:.4f}" if each.step in losses else "")
              + ("<br><b>best</b>" if each.step == best else "")
-             + f'</span><pre dir="auto"><b>{shown(each.prompt)}</b>{shown(each.text)}</pre></li>' for each in samples)
+             + f'</span><pre dir="auto"><b>{escape_html(each.prompt)}</b>{escape_html(each.text)}</pre></li>'
+             for each in samples)
     return f'<ol class="samples">{"".join(items)}</ol>'
 
 
@@ -277,14 +279,14 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
 
 
 def _settings(config: RunConfig, command: str) -> str:
-    told = {"To repeat this run": f"<code>{shown(command)}</code>"}
+    told = {"To repeat this run": f"<code>{escape_html(command)}</code>"}
     for name, values in config.model_dump(mode="json").items():
         told[name] = _rows({key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
     return "".join(f"<details><summary>{title}</summary>{content}</details>" for title, content in told.items())
 
 
 def _rows(values: Mapping[str, str]) -> str:
-    rows = (f"<tr><td>{shown(name)}</td><td>{shown(value)}</td></tr>" for name, value in values.items())
+    rows = (f"<tr><td>{escape_html(name)}</td><td>{escape_html(value)}</td></tr>" for name, value in values.items())
     return f"<table>{''.join(rows)}</table>"
 
 
@@ -294,12 +296,12 @@ def _rows(values: Mapping[str, str]) -> str:
 def _figures(history: History, beside: Report | None) -> dict[str, go.Figure]:
     from tinylm.reports import plots
 
-    baselines = [(name, bits) for name, bits in table(beside) if bits != beside.bits_per_byte] if beside else []
+    baselines = [row for row in bits_comparison(beside) if row[1] != beside.bits_per_byte] if beside else []
     return {"loss": plots.loss_curve(history, baselines), "rate": plots.learning_rate_curve(history),
             "gradients": plots.gradient_map(history)}
 
 
-def _data(name: str, figure: go.Figure) -> str:
+def _figure_json(name: str, figure: go.Figure) -> str:
     """A figure as JSON that the script reads. Without a `<` in it nothing can end the element early."""
     content = figure.to_json().replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{content}</script>'

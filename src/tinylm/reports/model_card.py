@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
-from tinylm.evaluation.memorization import Copied
-from tinylm.evaluation.report import Report, cautions, figure, say_copied, standings, verdict
+from tinylm.evaluation.memorization import Overlap
+from tinylm.evaluation.report import Report, cautions, comparison, describe_overlap, rounded, verdict
 from tinylm.inspection import structure
 from tinylm.system.untrusted import escape_control_codes, replace_control_codes
 from tinylm.training.events import Finished
@@ -55,9 +55,9 @@ All settings are in `config.json`; `metrics.jsonl` has every step of the trainin
 """
 
 
-def write_card(config: RunConfig, report: Report, finished: Finished, *, name: str, folder: str | Path, version: str,
-               documents: str, sample: str = "", samples: Sequence[str] = (), copied: Copied | None = None,
-               remarks: Sequence[str] = (), command: str = "", prompt: str = "") -> str:
+def make_card(config: RunConfig, report: Report, finished: Finished, *, name: str, folder: str | Path, version: str,
+              documents: str, sample: str = "", samples: Sequence[str] = (), copied: Overlap | None = None,
+              remarks: Sequence[str] = (), command: str = "", prompt: str = "") -> str:
     """The card as Markdown.
 
     Args:
@@ -73,25 +73,25 @@ def write_card(config: RunConfig, report: Report, finished: Finished, *, name: s
     model = config.model
     held_out = config.data.validation
     return _CARD.format(
-        name=as_text(name), version=version, documents=documents, fingerprint=config.data.fingerprint,
-        validation=f"the last {100 * held_out:.2g}%" if isinstance(held_out, float) else as_text(held_out),
+        name=markdown_text(name), version=version, documents=documents, fingerprint=config.data.fingerprint,
+        validation=f"the last {100 * held_out:.2g}%" if isinstance(held_out, float) else markdown_text(held_out),
         tokenizer=config.data.tokenizer, vocab_size=model.vocab_size,
         parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
         n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),
         steps=finished.step, tokens_seen=finished.tokens_seen, stopped=finished.reason, best_step=finished.best_step,
-        split=report.split, tokens=report.tokens, loss=figure(report.loss, 4), perplexity=report.perplexity,
-        bits_per_byte=figure(report.bits_per_byte, 3),
-        table="\n".join(f"| {row.name} | {figure(row.nats_per_token, 4)} | {figure(row.bits_per_byte, 3)} |"
-                        for row in standings(report)),
+        split=report.split, tokens=report.tokens, loss=rounded(report.loss, 4), perplexity=report.perplexity,
+        bits_per_byte=rounded(report.bits_per_byte, 3),
+        table="\n".join(f"| {row.name} | {rounded(row.nats_per_token, 4)} | {rounded(row.bits_per_byte, 3)} |"
+                        for row in comparison(report)),
         verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
         remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
-        samples=_section("What it writes", _quoted([text for text in (*samples, sample) if text])),
-        use="\n".join(_use(Path(folder), prompt)),
+        samples=_section("What it writes", _sample_blocks([text for text in (*samples, sample) if text])),
+        use="\n".join(_example_commands(Path(folder), prompt)),
     )
 
 
-def _use(folder: Path, prompt: str) -> Iterator[str]:
+def _example_commands(folder: Path, prompt: str) -> Iterator[str]:
     yield f"    {command('generate', folder, text=prompt)}"
     yield f"    {command('evaluate', folder)}"
 
@@ -100,7 +100,7 @@ _PLAIN = re.compile(r"[\w .,'()/+-]+")
 _MARKED = re.compile(r"(?<!\w)_|_(?!\w)|^\s|\s$|\s\s")
 
 
-def as_text(name: object) -> str:
+def markdown_text(name: object) -> str:
     """A name in Markdown as it is: plain where nothing in it can be read as markup, else as code, which no reader of
     Markdown looks into."""
     shown = escape_control_codes(name)
@@ -126,7 +126,7 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
     rates = f"learning rate {train.learning_rate:g}"
     if train.optimizer == "muon":
         rates += f" ({train.muon_learning_rate:g} for the matrices inside the layers)"
-    yield f"- For {_how_long(train)}, with seed {train.seed}"
+    yield f"- For {_length(train)}, with seed {train.seed}"
     rows = train.batch_size * train.gradient_accumulation
     yield f"- In batches of {rows} rows of up to {config.model.context_length} tokens, packing `{config.data.packing}`"
     yield f"- By {train.optimizer}: {rates}, {train.warmup_steps} steps of warm-up, decay {train.decay}"
@@ -135,29 +135,29 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
         yield f"\nThe same again:\n\n    {command}"
 
 
-def again(folder: Path) -> Path:
+def repeat_folder(folder: Path) -> Path:
     """The place of a second model that is made like the one in `folder`."""
     place = os.path.abspath(folder) if folder.name in ("", "..") else folder
     return Path(f"{place}-again")
 
 
-def _how_long(train: TrainConfig) -> str:
+def _length(train: TrainConfig) -> str:
     if train.minutes is not None:
         return f"{train.minutes:g} minutes" + (f", or {train.max_epochs:g} epochs" if train.max_epochs else "")
     return f"{train.steps:,} steps" if train.steps is not None else f"{train.epochs:g} epochs"
 
 
-def _copying(copied: Copied | None) -> list[str]:
+def _copying(copied: Overlap | None) -> list[str]:
     """The place by the file's name alone: the folders of its owner are nobody's business."""
     if copied is None:
         return []
     if copied.where:
         where = replace(copied.where, file=Path(copied.where.file).name)
         copied = replace(copied, where=where)
-    return ["Of the texts that it wrote:", "", *(f"- {_escaped(line)}" for line in say_copied(copied))]
+    return ["Of the texts that it wrote:", "", *(f"- {_escaped(line)}" for line in describe_overlap(copied))]
 
 
-def _quoted(samples: Sequence[str]) -> list[str]:
-    """Each as a block of its own, between rules."""
+def _sample_blocks(samples: Sequence[str]) -> list[str]:
+    """Samples as code blocks, each of its own, between rules."""
     blocks = ["\n".join(f"    {line}" for line in replace_control_codes(sample).splitlines()) for sample in samples]
     return ["", "\n\n---\n\n".join(blocks)] if blocks else []

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from tinylm.reports.history import History
 from tinylm.training.events import Stepped
 
-POINTS = 2000
+MAX_POINTS = 2000
 """Most points of a curve: more than a screen has columns."""
-COLUMNS = 300
+MAX_COLUMNS = 300
 """Most columns of a heat map."""
 SMOOTHING = 0.01
 """The smoothed loss is an average over about this share of the steps."""
-LARGEST = 1e100
+MAX_DRAWN = 1e100
 """Numbers from here on, and those that are not finite, are in no curve: nobody could see anything else beside them."""
 
-TRAIN, VALIDATION, COUNTING, TROUBLE = "#4a86c8", "#d9822b", "#8a9099", "#cf4f4f"
+TRAIN, VALIDATION, BASELINE, ROLLBACK = "#4a86c8", "#d9822b", "#8a9099", "#cf4f4f"
 
 Numbers = NDArray[np.float64]
 
@@ -43,15 +43,15 @@ def loss_curve(history: History, baselines: Sequence[tuple[str, float]]) -> go.F
     figure = _figure(history.steps, height=420, showlegend=True, hovermode="x unified")
     x, loss = _series(history.steps, "loss")
     _add_line(figure, x, loss, "training, each batch", TRAIN, width=1, opacity=0.4)
-    for i, steps in enumerate(history.taken_back):
-        _add_line(figure, *_series(steps, "loss"), "taken back", TROUBLE, width=1, opacity=0.6, showlegend=i == 0,
-                  most=POINTS // len(history.taken_back))
+    for i, steps in enumerate(history.rolled_back):
+        _add_line(figure, *_series(steps, "loss"), "taken back", ROLLBACK, width=1, opacity=0.6, showlegend=i == 0,
+                  most=MAX_POINTS // len(history.rolled_back))
     _add_line(figure, x, smoothed(loss), "training, smoothed", TRAIN, width=2)
     _add_validations(figure, history)
-    judged = [each.loss for each in history.validations if abs(each.loss) < LARGEST]
+    judged = [each.loss for each in history.validations if abs(each.loss) < MAX_DRAWN]
     _add_scale(figure, history, baselines, (x, loss), judged)
     for event in history.rollbacks:
-        figure.add_vline(event.to_step, line={"color": TROUBLE, "width": 1, "dash": "dot"},
+        figure.add_vline(event.to_step, line={"color": ROLLBACK, "width": 1, "dash": "dot"},
                          annotation={"text": "rollback", "textangle": -90, "yanchor": "top", "font": {"size": 11},
                                      "hovertext": label(f"from step {event.step:,}: {event.where}")})
     return figure
@@ -70,7 +70,7 @@ def gradient_map(history: History) -> go.Figure:
     """The norm of the gradient of each layer as a heat map over the steps, on a logarithmic scale. Where a column
     stands for several steps it shows the largest norm among them. A norm of 0 is left blank."""
     rows = _gradients(history.steps)
-    edges, largest = columns(np.array([step.step for step in history.steps]), np.array(list(rows.values())))
+    edges, largest = bin_maxima(np.array([step.step for step in history.steps]), np.array(list(rows.values())))
     with np.errstate(divide="ignore", invalid="ignore"):
         tens = np.log10(largest)
     tens[~np.isfinite(tens)] = np.nan
@@ -101,7 +101,7 @@ def smoothed(values: Numbers) -> Numbers:
     return result
 
 
-def thin(values: Numbers, most: int = POINTS) -> NDArray[np.int64]:
+def downsample(values: Numbers, most: int = MAX_POINTS) -> NDArray[np.int64]:
     """The indices of at most `most` values that look the same as a curve: of each stretch its lowest and its highest,
     and the two ends."""
     if len(values) <= most:
@@ -111,8 +111,8 @@ def thin(values: Numbers, most: int = POINTS) -> NDArray[np.int64]:
     return np.unique([0, *extremes, len(values) - 1])
 
 
-def columns(steps: NDArray[np.int64], values: Numbers, most: int = COLUMNS) -> tuple[Numbers, Numbers]:
-    """At most `most` stretches of steps: their edges (columns + 1), and the largest value of each,
+def bin_maxima(steps: NDArray[np.int64], values: Numbers, most: int = MAX_COLUMNS) -> tuple[Numbers, Numbers]:
+    """Bins of consecutive steps, at most `most`: their edges (columns + 1), and the largest value of each,
     (rows, steps) -> (rows, columns)."""
     if not len(steps):
         return np.empty(0), np.empty((len(values), 0))
@@ -125,12 +125,12 @@ def _series(steps: Sequence[Stepped], name: str) -> tuple[NDArray[np.int64], Num
     """Step numbers and values, of those steps where the value can be drawn."""
     x = np.array([step.step for step in steps], dtype=np.int64)
     y = np.array([getattr(step, name) for step in steps], dtype=np.float64)
-    kept = np.abs(y) < LARGEST
+    kept = np.abs(y) < MAX_DRAWN
     return x[kept], y[kept]
 
 
 def _gradients(steps: Sequence[Stepped]) -> dict[str, list[float]]:
-    """Of the whole model and of each layer, in the order a token travels."""
+    """Gradient norms by name: of the whole model and of each layer, in the order a token travels."""
     names = list(dict.fromkeys(name for step in steps for name in step.layer_gradients))
     rows = {"all layers": [step.gradient_norm for step in steps]}
     return rows | {name: [step.layer_gradients.get(name, math.nan) for step in steps] for name in names}
@@ -161,22 +161,22 @@ def _figure(steps: Sequence[Stepped], **layout: object) -> go.Figure:
 
 
 def _add_line(figure: go.Figure, x: NDArray[np.int64], y: Numbers, name: str, color: str, *, width: int,
-              opacity: float = 1.0, showlegend: bool = True, most: int = POINTS) -> None:
-    kept = thin(y, most)
+              opacity: float = 1.0, showlegend: bool = True, most: int = MAX_POINTS) -> None:
+    kept = downsample(y, most)
     figure.add_scatter(x=x[kept], y=y[kept], name=name, mode="lines", opacity=opacity,
                        showlegend=showlegend, line={"color": color, "width": width}, hovertemplate="%{y:.4f}")
 
 
 def _add_validations(figure: go.Figure, history: History) -> None:
-    finite = [each for each in history.validations if abs(each.loss) < LARGEST]
-    kept = [finite[i] for i in thin(np.array([each.loss for each in finite]))]
+    finite = [each for each in history.validations if abs(each.loss) < MAX_DRAWN]
+    kept = [finite[i] for i in downsample(np.array([each.loss for each in finite]))]
     if not kept or history.best is None:
         return
-    bits = [each.loss * (history.bits_a_nat or math.nan) + history.left_out_bits for each in kept]
+    bits = [each.loss * (history.bits_per_byte_per_nat or math.nan) + history.left_out_bits for each in kept]
     figure.add_scatter(
         x=[each.step for each in kept], y=[each.loss for each in kept], customdata=bits, name="validation",
         mode="lines+markers", line={"color": VALIDATION, "width": 2}, marker={"size": 5},
-        hovertemplate="%{y:.4f}" + (" (%{customdata:.3f} bits a byte)" if history.bits_a_nat else ""))
+        hovertemplate="%{y:.4f}" + (" (%{customdata:.3f} bits a byte)" if history.bits_per_byte_per_nat else ""))
     figure.add_scatter(
         x=[history.best.step], y=[history.best.loss], name=f"best: step {history.best.step:,}", mode="markers",
         hoverinfo="skip", marker={"size": 13, "symbol": "circle-open", "color": VALIDATION, "line": {"width": 2}})
@@ -186,8 +186,8 @@ def _add_scale(figure: go.Figure, history: History, baselines: Sequence[tuple[st
                batches: tuple[NDArray[np.int64], Numbers], judged: list[float]) -> None:
     """The range of the loss and, in step with it, the axis of bits a byte with the baselines. Neither axis can be
     zoomed alone. One batch in a hundred may leave the range where it is far above the others; the highest is told."""
-    ratio, rest = history.bits_a_nat, history.left_out_bits
-    baselines = [(name, bits) for name, bits in baselines if ratio and abs(bits) < LARGEST]
+    ratio, rest = history.bits_per_byte_per_nat, history.left_out_bits
+    baselines = [(name, bits) for name, bits in baselines if ratio and abs(bits) < MAX_DRAWN]
     ordinary = np.sort(batches[1])[:len(batches[1]) - len(batches[1]) // 100]
     shown = [*judged, *ordinary, *((bits - rest) / ratio for _, bits in baselines if ratio)] or [0.0, 1.0]
     low, high = min(shown), max(shown)
@@ -217,6 +217,6 @@ def _add_baselines(figure: go.Figure, baselines: Sequence[tuple[str, float]], en
         column = (column + 1) % 3 if bits - before < 0.06 * height else 0
         before = bits
         figure.add_scatter(x=ends, y=[bits, bits], yaxis="y2", mode="lines", showlegend=False, hoverinfo="skip",
-                           line={"color": COUNTING, "width": 1, "dash": "dash"})
+                           line={"color": BASELINE, "width": 1, "dash": "dash"})
         figure.add_annotation(xref="paper", x=1 - 0.33 * column, yref="y2", y=bits, xanchor="right", yanchor="bottom",
                               xshift=-6, text=f"{label(name)} {bits:.2f}", showarrow=False, font={"size": 11})

@@ -14,9 +14,17 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from tinylm.errors import command
-from tinylm.evaluation.report import Report, called, cautions, figure, say_copied, table, verdict
+from tinylm.evaluation.report import (
+    Report,
+    baseline_label,
+    bits_comparison,
+    cautions,
+    describe_overlap,
+    rounded,
+    verdict,
+)
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
-from tinylm.training.diagnostics.doctor import Remark
+from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
 
@@ -77,15 +85,15 @@ class Display:
         elif isinstance(event, Finished):
             self._progress.stop()
 
-    def remark(self, remark: Remark) -> None:
-        say(self.console, [Text.assemble("  ", ("!", "yellow"), f" {escape_control_codes(remark.sentence)}")])
+    def remark(self, remark: Finding) -> None:
+        print_lines(self.console, [Text.assemble("  ", ("!", "yellow"), f" {escape_control_codes(remark.sentence)}")])
 
     def _began(self, event: Began) -> None:
-        """What the model has to beat, best first. (Where nothing is held out there is nothing to be better at.)"""
+        """Prints the baselines that the model has to beat, best first. (Without a validation text there are none.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
-            told = ", ".join(f"{called(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
-            say(self.console, [f"to beat    in bits a byte: {told}"])
+            told = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
+            print_lines(self.console, [f"to beat    in bits a byte: {told}"])
 
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
@@ -131,17 +139,17 @@ def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finis
     made = f"{duration(seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
     end = Text.assemble(_ENDINGS.get(finished.reason, ""), (escape_control_codes(folder), "bold"),
                         f" holds a model of {parameters:,} parameters, made in {made}.")
-    return ["", end, *(_judgement(report) if report else [])]
+    return ["", end, *(_quality_lines(report) if report else [])]
 
 
-def _judgement(report: Report) -> list[str]:
+def _quality_lines(report: Report) -> list[str]:
     """Sentences that say how good the model is."""
-    beside = ", ".join(f"{name} {figure(value, 2)}" for name, value in table(report))
-    return [f"On the {report.split} text: loss {figure(report.loss, 4)} nats a token, "
-            f"{figure(report.bits_per_byte, 3)} bits a byte.",
+    beside = ", ".join(f"{name} {rounded(value, 2)}" for name, value in bits_comparison(report))
+    return [f"On the {report.split} text: loss {rounded(report.loss, 4)} nats a token, "
+            f"{rounded(report.bits_per_byte, 3)} bits a byte.",
             *(f"Note: {caution}." for caution in cautions(report)),
             f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
-            *([f"Of a few texts that it wrote, {say_copied(report.copying)[0]}."] if report.copying else [])]
+            *([f"Of a few texts that it wrote, {describe_overlap(report.copying)[0]}."] if report.copying else [])]
 
 
 def next_commands(folder: Path, prompt: str) -> Iterator[str]:
@@ -151,7 +159,7 @@ def next_commands(folder: Path, prompt: str) -> Iterator[str]:
     yield command("inspect", folder)
 
 
-def say(console: Console, lines: Iterable[str | Text]) -> None:
+def print_lines(console: Console, lines: Iterable[str | Text]) -> None:
     """Whole lines for a file or a program, wrapped between words for a terminal. Strings may hold names and texts of
     anybody: they are no markup, and drive no terminal."""
     for line in lines:
@@ -159,7 +167,7 @@ def say(console: Console, lines: Iterable[str | Text]) -> None:
                       soft_wrap=not console.is_terminal)
 
 
-def say_commands(console: Console, commands: Iterable[str]) -> None:
+def print_commands(console: Console, commands: Iterable[str]) -> None:
     """Commands to be copied, each on a line of its own that is never broken."""
     for each in commands:
         console.print(Text(f"  {escape_control_codes(each)}"), soft_wrap=True)

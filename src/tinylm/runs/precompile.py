@@ -1,5 +1,5 @@
-"""What a run compiles, compiled in processes of their own while it imports torch and reads its text: the compiler takes
-one core, and what comes before the first step takes one, too.
+"""Compilation of a run's kernels in processes of their own, while the run imports torch and reads its text: the
+compiler takes one core, and the work before the first step takes one, too.
 
     python -m tinylm.runs.precompile SHARE
 
@@ -23,11 +23,11 @@ from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
 from tinylm.training.cpu import attention, kernels
-from tinylm.training.cpu.activations import BENDS
+from tinylm.training.cpu.activations import ACTIVATIONS
 
-Wanted = list[tuple[Any, tuple[Any, ...]]]
+Signatures = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""
-BEND = "swiglu"
+ACTIVATION = "swiglu"
 _running: list[subprocess.Popen[bytes]] = []
 
 
@@ -35,7 +35,7 @@ def start() -> None:
     """Begins, where no earlier program has left the kernels compiled, and this one can find what others leave."""
     if _running or not is_kept(choose) or (attention.are_compiled() and is_compiled(choose)):
         return
-    atexit.register(_end)
+    atexit.register(_terminate)
     _running.extend(subprocess.Popen([sys.executable, "-m", __name__, share], stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for share in SHARES)
 
@@ -46,57 +46,58 @@ def finish() -> None:
         _running.pop().wait()
 
 
-def _end() -> None:
+def _terminate() -> None:
     for process in _running:
         process.terminate()
     finish()
 
 
-def stored_as() -> Any:
+def activation_dtype() -> Any:
     """The numbers of activations in training (precision.py): of 16 bits where the processor multiplies them."""
     return uint16 if binding.get_host_cpu_features().get("avx512bf16") else float32
 
 
-def backward(numbers: Any) -> Wanted:
-    """Of the backward pass, where activations are stored as `numbers`."""
+def backward(numbers: Any) -> Signatures:
+    """Signatures of the kernels of the backward pass, where activations are stored as `numbers`."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
     return [(attention.attend_backward, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, a5, f2, f2,
                                          f4, f4, f3, f2)),
             (kernels.norm_backward, (a2, f2, f1, f1, f2, f1, a2)),
-            (BENDS[BEND][1], (a3, a2, a3)),
+            (ACTIVATIONS[ACTIVATION][1], (a3, a2, a3)),
             (kernels.embed_backward, (types.Array(int64, 1, "C"), f2, f2))]
 
 
-def forward(numbers: Any) -> Wanted:
-    """Of the forward pass and the loss."""
+def forward(numbers: Any) -> Signatures:
+    """Signatures of the kernels of the forward pass and the loss."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
     ids = types.Array(int64, 1, "C")
     return [(attention.attend, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, f4, f4, f3, f2)),
             (kernels.norm, (f2, f1, float32, a2, f1)),
             (kernels.add_norm, (f2, a2, f1, float32, f2, a2, f1)),
-            (BENDS[BEND][0], (a3, a2)),
+            (ACTIVATIONS[ACTIVATION][0], (a3, a2)),
             (kernels.cross_entropy, (a2, ids, int64, float32, f1)),
             (kernels.embed, (ids, f2, f2))]
 
 
-def _compile(wanted: Wanted) -> None:
-    for compiled, signature in wanted:
+def _compile(signatures: Signatures) -> None:
+    for compiled, signature in signatures:
         compiled.compile(signature)
 
 
 def _compile_forward() -> None:
-    """In 32 bits, too: as which texts are judged."""
-    for numbers in dict.fromkeys((stored_as(), float32)):
+    """Compiles for 32 bits, too, in which a validation loss is computed."""
+    for numbers in dict.fromkeys((activation_dtype(), float32)):
         _compile(forward(numbers))
 
 
-def _compile_choice() -> None:
+def _compile_sampling() -> None:
     Sampler(SampleConfig(), [0], np.zeros(2, np.float32), 0).next(np.zeros(2, np.float32))
 
 
-SHARES = {"backward": lambda: _compile(backward(stored_as())), "forward": _compile_forward, "choice": _compile_choice}
+SHARES = {"backward": lambda: _compile(backward(activation_dtype())), "forward": _compile_forward,
+          "choice": _compile_sampling}
 """A kernel is in one of them, since the index of what was compiled of it has one writer at a time."""
 
 if __name__ == "__main__":

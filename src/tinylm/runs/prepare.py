@@ -12,13 +12,12 @@ from typing import Any
 import psutil
 import torch
 
-from tinylm.runs import precompile
 from tinylm.config.overrides import merge_overrides
 from tinylm.config.schema import DataConfig, ModelConfig, PartialConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
-from tinylm.evaluation.training_text import lasting, lasting_validation, validation_fingerprint
+from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.generation.context import generate_ids
-from tinylm.generation.torch_backend import Decoder
+from tinylm.generation.torch_backend import TorchDecoder
 from tinylm.inspection import structure
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
@@ -26,8 +25,9 @@ from tinylm.model.transformer import TinyLM
 from tinylm.planning import defaults as rules
 from tinylm.planning import memory_check
 from tinylm.planning.forecast import Forecast, make_forecast
-from tinylm.planning.throughput import measure_pace, measure_speed, smallest, warm_up
+from tinylm.planning.throughput import measure_speed, measure_step_times, smallest_model, warm_up
 from tinylm.reports.terminal import duration
+from tinylm.runs import precompile
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import trim_heap
 from tinylm.system.signals import interruptible
@@ -51,7 +51,7 @@ COUNTED_PROBE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Job:
+class RunSetup:
     """What a run is given to do."""
 
     name: str
@@ -94,7 +94,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Prepared(Job):
+class RunPlan(RunSetup):
     """All that is known before the first step. `notes` says for people what was chosen, and why."""
 
     forecast: Forecast
@@ -105,13 +105,13 @@ class Prepared(Job):
         return {"config": self.config.model_dump(mode="json"), "forecast": asdict(self.forecast), "notes": self.notes}
 
 
-def prepare(source: Given, chosen: PartialConfig, *, started: float | None = None,
-            tell: Callable[[str], None] = lambda _: None) -> Prepared:
+def plan_run(source: Given, chosen: PartialConfig, *, started: float | None = None,
+             log: Callable[[str], None] = lambda _: None) -> RunPlan:
     """Opens the text, makes tokenizer and ids, and fills in what was not chosen.
 
     Args:
         started: a reading of time.perf_counter, from which the forecast counts its seconds; None: from now.
-        tell: is told beforehand of what takes long.
+        log: gets a line before each part that takes long.
 
     Raises:
         TinyLMError: anything in the text or the choices that cannot work.
@@ -119,32 +119,33 @@ def prepare(source: Given, chosen: PartialConfig, *, started: float | None = Non
     started = time.perf_counter() if started is None else started
     data = dict(chosen["data"])
     device = choose_device(chosen["train"].get("device", "auto"))
-    if must_compile(smallest(chosen["model"]), device):
+    if must_compile(smallest_model(chosen["model"]), device):
         for line in announcement(attention.attend, "for this processor", "about ten seconds"):
-            tell(line)
+            log(line)
         precompile.start()
     corpus = open_corpus(source, Options.of(DataConfig(**data)))
     data.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, data["validation"])
     reason = _choose_tokenizer(corpus, data)
     data.setdefault("packing", "windows" if corpus.documents == "text" else "packed")
-    data |= {"source": lasting(source), "fingerprint": corpus.stats().fingerprint,
-             "validation": lasting_validation(data["validation"]),
+    data |= {"source": absolute_source(source), "fingerprint": corpus.stats().fingerprint,
+             "validation": absolute_validation(data["validation"]),
              "validation_fingerprint": validation_fingerprint(split, data["validation"])}
     config = DataConfig(**data)
     if corpus.stats().bytes >= LONG_TEXT:
-        tell(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
+        log(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
              "kept for the next time")
     tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
                                 unknown_token=config.unknown_token)
-    text = _Text(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
+    text = _Data(corpus.name, describe(corpus), config, tokenizer, split, build_dataset(split, tokenizer))
     notes = [f"text       {text.name}: {text.documents}; {split.description}",
              *(f"note       {sentence}" for sentence in split.notes()),
-             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_tokens(text.dataset)}",
-             *_unused(corpus, chosen["data"], tokenizer), *_lost(split, tokenizer),
+             f"tokenizer  {reason}: {tokenizer.vocab_size:,} entries, {_describe_tokens(text.dataset)}",
+             *_notes_on_unused_choices(corpus, chosen["data"], tokenizer),
+             *_notes_on_lost_white_space(split, tokenizer),
              *([f"note       {text.dataset.note}"] if text.dataset.note else [])]
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
-        return _plan(text, chosen, device, notes, started, tell)
+        return _plan(text, chosen, device, notes, started, log)
 
 
 def describe(corpus: Corpus) -> str:
@@ -154,7 +155,7 @@ def describe(corpus: Corpus) -> str:
 
 
 @dataclass(frozen=True)
-class _Text:
+class _Data:
     """A text, ready to be read."""
 
     name: str
@@ -165,43 +166,43 @@ class _Text:
     dataset: Dataset
 
 
-def _plan(text: _Text, chosen: PartialConfig, device: torch.device, notes: list[str], started: float,
-          tell: Callable[[str], None]) -> Prepared:
+def _plan(text: _Data, chosen: PartialConfig, device: torch.device, notes: list[str], started: float,
+          log: Callable[[str], None]) -> RunPlan:
     counted = baselines_of_run(text.split, text.dataset, text.tokenizer)
-    kind, precision = smallest(chosen["model"]), chosen["train"].get("precision", "auto")
+    kind, precision = smallest_model(chosen["model"]), chosen["train"].get("precision", "auto")
     precompile.finish()
     for line in announcement(choose, *COMPILING):
-        tell(line)
+        log(line)
     warm_up(kind, device, precision)
-    _write_a_little(kind, device)
+    _warm_up_generation(kind, device)
     trim_heap()
     held_bytes = psutil.Process().memory_info().rss
-    config = _configure(text, chosen, device)
-    job = Job(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
-    rows, model = job.rows(), config.model
-    compute = job.compute()
-    pace = measure_pace(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
-    forecast = make_forecast(config, text.dataset, steps=job.steps, validations=job.validations(), pace=pace,
+    config = _fitting_config(text, chosen, device)
+    setup = RunSetup(text.name, config, text.tokenizer, text.split, text.dataset, text.documents, counted, device)
+    rows, model = setup.rows(), config.model
+    compute = setup.compute()
+    times = measure_step_times(model, config.train, rows, compute=compute, seconds=_probe_seconds(config.train.minutes))
+    forecast = make_forecast(config, text.dataset, steps=setup.steps, validations=setup.validations(), times=times,
                              tokens_per_row=text.dataset.train.n_tokens / rows.rows_per_epoch,
-                             counted=counted, elapsed=time.perf_counter() - started,
+                             baselines=counted, elapsed=time.perf_counter() - started,
                              held_bytes=held_bytes, device=device)
     notes += [f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
               f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
-              f"training   {_horizon_for_people(config.train, job.steps)}; "
+              f"training   {_describe_horizon(config.train, setup.steps)}; "
               f"{config.train.optimizer}, weight decay {config.train.weight_decay:g}, batches of "
               f"{config.train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
               f"machine    {compute}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
-              f"forecast   {_forecast_for_people(forecast)}"]
-    return Prepared(**vars(job), forecast=forecast, notes=notes)
+              f"forecast   {_describe_forecast(forecast)}"]
+    return RunPlan(**vars(setup), forecast=forecast, notes=notes)
 
 
-def _write_a_little(kind: ModelConfig, device: torch.device) -> None:
+def _warm_up_generation(kind: ModelConfig, device: torch.device) -> None:
     """Loads what the run's samples need, so that what the process holds tells of it."""
-    decoder = Decoder(TinyLM(kind).to(device).eval(), [0])
+    decoder = TorchDecoder(TinyLM(kind).to(device).eval(), [0])
     list(generate_ids(decoder, SampleConfig(max_tokens=2, greedy=True), eos_id=-1, seed=0))
 
 
-def _configure(text: _Text, chosen: PartialConfig, device: torch.device) -> RunConfig:
+def _fitting_config(text: _Data, chosen: PartialConfig, device: torch.device) -> RunConfig:
     """The whole config; a size that nobody chose is one that fits into memory.
 
     Raises:
@@ -211,20 +212,21 @@ def _configure(text: _Text, chosen: PartialConfig, device: torch.device) -> RunC
     counted = any(chosen["train"].get(name) for name in ("steps", "epochs"))
     precision = chosen["train"].get("precision", "auto")
     speed = rules.REFERENCE_SPEED if counted else measure_speed(
-        smallest(chosen["model"]), device, precision, _probe_seconds(minutes))
-    fill_in = partial(rules.fill_in, chosen, n_bytes=text.dataset.train.n_bytes, n_tokens=text.dataset.train.n_tokens,
-                      vocab_size=text.tokenizer.vocab_size, speed=speed)
+        smallest_model(chosen["model"]), device, precision, _probe_seconds(minutes))
+    fill_defaults = partial(rules.fill_defaults, chosen, n_bytes=text.dataset.train.n_bytes,
+                            n_tokens=text.dataset.train.n_tokens,
+                            vocab_size=text.tokenizer.vocab_size, speed=speed)
     judged = text.dataset.validation.n_tokens if text.dataset.validation else 0
     available = memory_check.available_bytes(device)
-    config = _config_of(text, chosen, fill_in())
-    if not rules.has_shape(chosen["model"]):
+    config = _config_from(text, chosen, fill_defaults())
+    if not rules.has_size(chosen["model"]):
         fitting = memory_check.fitting_sizes(config.model, config.train, judged, available, device)
-        config = _config_of(text, chosen, fill_in(fitting=fitting))
-    memory_check.refuse_what_will_not_fit(config.model, config.train, judged, available, device)
+        config = _config_from(text, chosen, fill_defaults(fitting=fitting))
+    memory_check.check_fits(config.model, config.train, judged, available, device)
     return config
 
 
-def _config_of(text: _Text, chosen: PartialConfig, filled: dict[str, dict[str, Any]]) -> RunConfig:
+def _config_from(text: _Data, chosen: PartialConfig, filled: dict[str, dict[str, Any]]) -> RunConfig:
     model = ModelConfig(**filled["model"])
     if filled["train"]["batch_size"] == "full":
         rows = Rows(text.dataset.train, packing=text.data.packing, context_length=model.context_length)
@@ -248,12 +250,12 @@ def _choose_tokenizer(corpus: Corpus, data: dict[str, Any]) -> str:
     return choice.reason
 
 
-def _tokens(dataset: Dataset) -> str:
+def _describe_tokens(dataset: Dataset) -> str:
     held_out = f" and {dataset.validation.n_tokens:,} to validate on" if dataset.validation else ""
     return f"{dataset.train.n_tokens:,} tokens to train on{held_out}"
 
 
-def _unused(corpus: Corpus, asked: Mapping[str, Any], tokenizer: Tokenizer) -> list[str]:
+def _notes_on_unused_choices(corpus: Corpus, asked: Mapping[str, Any], tokenizer: Tokenizer) -> list[str]:
     """Notes on choices of a person without effect on this text and its tokenizer."""
     notes = []
     if tokenizer.kind == "char" and (most := asked.get("vocab_size") or 0) > tokenizer.vocab_size:
@@ -264,13 +266,13 @@ def _unused(corpus: Corpus, asked: Mapping[str, Any], tokenizer: Tokenizer) -> l
     return notes
 
 
-def _lost(split: Split, tokenizer: Tokenizer) -> list[str]:
+def _notes_on_lost_white_space(split: Split, tokenizer: Tokenizer) -> list[str]:
     """Notes on what a word tokenizer does not keep of the text to train on: line breaks, indents, other white space."""
     lost = white_space(left_out_by_words(split.train)) if tokenizer.kind == "word" else ""
     return [f"note       words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
 
 
-def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
+def _describe_horizon(train: TrainConfig, steps: int | None) -> str:
     if train.minutes is not None and train.max_epochs is not None:
         return (f"{train.minutes:g} minutes, or {train.max_epochs:g} epochs if they come first, since what is read "
                 "more often is learned by heart")
@@ -279,7 +281,7 @@ def _horizon_for_people(train: TrainConfig, steps: int | None) -> str:
     return f"{steps:,} steps" + (f" ({train.epochs:g} epochs)" if train.epochs is not None else "")
 
 
-def _forecast_for_people(forecast: Forecast) -> str:
+def _describe_forecast(forecast: Forecast) -> str:
     takes = f"{duration(forecast.seconds)}, about {forecast.steps:,} steps"
     if forecast.bits_per_byte is None:
         return takes
@@ -294,4 +296,4 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
     if given is None:
         raise TypeError("plan() needs a source or texts")
     layers = () if config is None else (config,)
-    return prepare(given, merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()
+    return plan_run(given, merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()

@@ -1,4 +1,4 @@
-"""What a run leaves on the disk while it goes: a line for each event, and now and then a checkpoint."""
+"""Recorder of a run: a line on the disk for each event, and now and then a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
 from tinylm.training.loop import Training
 
-SHARE = 0.01
+SAVING_SHARE = 0.01
 """Most of the time that goes into saving."""
-SHORTEST = 1.0
+MIN_SAVE_INTERVAL = 1.0
 """Seconds between two saves, at least."""
 
 
-class Journal:
+class Recorder:
     """The records of one run, open for writing. A context manager.
 
     Args:
@@ -34,11 +34,11 @@ class Journal:
         self.folder, self.started = folder, started
         self.save_seconds = 0.0
         """What the last save took."""
-        self._next_save = time.perf_counter() + SHORTEST
+        self._next_save = time.perf_counter() + MIN_SAVE_INTERVAL
         self._best_step = 0
         self._open = ExitStack()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Recorder:
         self._files = {kind: self._open.enter_context((self.folder / kind).open("a", encoding="utf-8"))
                        for kind in (model_folder.METRICS, model_folder.SAMPLES)}
         return self
@@ -48,7 +48,7 @@ class Journal:
             self._open.close()
         except OSError as error:
             if kind is None:
-                raise _cannot(error, self.folder) from None
+                raise _write_error(error, self.folder) from None
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -62,9 +62,9 @@ class Journal:
         try:
             self._files[kind].write(to_json_line(event))
         except OSError as error:
-            raise _cannot(error, self.folder / kind) from None
+            raise _write_error(error, self.folder / kind) from None
 
-    def save_now_and_then(self, training: Training) -> None:
+    def save_if_due(self, training: Training) -> None:
         """Call it after each event: it saves as often as costs about a hundredth of the time."""
         if time.perf_counter() >= self._next_save:
             self.save(training)
@@ -82,16 +82,16 @@ class Journal:
         records = {"seconds": began - self.started}
         for kind, file in self._files.items():
             try:
-                _to_disk(file)
+                _sync(file)
             except OSError as error:
-                raise _cannot(error, self.folder / kind) from None
+                raise _write_error(error, self.folder / kind) from None
             records[kind] = os.fstat(file.fileno()).st_size
         place = self.checkpoints.save(State(state.tensors, {**state.numbers, "records": records}))
-        self._show(place, state)
+        self._publish_best_weights(place, state)
         self.save_seconds = time.perf_counter() - began
-        self._next_save = time.perf_counter() + max(SHORTEST, self.save_seconds / SHARE)
+        self._next_save = time.perf_counter() + max(MIN_SAVE_INTERVAL, self.save_seconds / SAVING_SHARE)
 
-    def _show(self, checkpoint: Path, state: State) -> None:
+    def _publish_best_weights(self, checkpoint: Path, state: State) -> None:
         """The best weights so far are the folder's model while the run goes on, should anyone want to ask it."""
         best_step = state.numbers["best_step"]
         if state.numbers["best_loss"] is None or best_step == self._best_step:
@@ -100,12 +100,12 @@ class Journal:
         try:
             model_folder.link_weights(self.folder, checkpoint / f"{name}.safetensors")
         except OSError as error:
-            raise _cannot(error, self.folder / model_folder.WEIGHTS) from None
+            raise _write_error(error, self.folder / model_folder.WEIGHTS) from None
         self._best_step = best_step
 
     # ---- going on
 
-    def recall(self) -> State:
+    def load_last_good(self) -> State:
         """The last checkpoint. The records stay as they are: they tell of the rollback."""
         state, _ = self.checkpoints.load()
         state.numbers.pop("records")
@@ -124,13 +124,13 @@ class Journal:
         self.started -= records["seconds"]
         for kind in (model_folder.METRICS, model_folder.SAMPLES):
             try:
-                remarks += _cut(self.folder / kind, records[kind])
+                remarks += _truncate_records(self.folder / kind, records[kind])
             except OSError as error:
-                raise _cannot(error, self.folder / kind) from None
+                raise _write_error(error, self.folder / kind) from None
         return state, records["seconds"], remarks
 
 
-def _cut(path: Path, size: int) -> list[str]:
+def _truncate_records(path: Path, size: int) -> list[str]:
     """Takes back what was recorded after a checkpoint: it will happen, and be recorded, again."""
     path.touch()
     found = path.stat().st_size
@@ -143,11 +143,11 @@ def _cut(path: Path, size: int) -> list[str]:
     return []
 
 
-def _to_disk(file: IO[str]) -> None:
+def _sync(file: IO[str]) -> None:
     file.flush()
     os.fsync(file.fileno())
 
 
-def _cannot(error: OSError, path: Path) -> TinyLMError:
+def _write_error(error: OSError, path: Path) -> TinyLMError:
     return TinyLMError(f"could not be written ({error.strerror})", where=str(path),
                        remedy="Make room there; the checkpoints are intact")

@@ -11,9 +11,14 @@ from tinylm.config.schema import DataConfig, PartialConfig, RunConfig, TrainConf
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.report import baselines_of_run
-from tinylm.evaluation.training_text import lasting, lasting_validation, open_training_text, validation_fingerprint
+from tinylm.evaluation.training_text import (
+    absolute_source,
+    absolute_validation,
+    open_training_text,
+    validation_fingerprint,
+)
 from tinylm.model.device import choose_device
-from tinylm.runs.prepare import Job, describe
+from tinylm.runs.prepare import RunSetup, describe
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import build_dataset
 from tinylm.text.reading.sources import Given, Texts
@@ -22,8 +27,8 @@ MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 
-def reopen(folder: Path, given: PartialConfig, source: Given | None = None) -> tuple[Job, list[str]]:
-    """The job of a run as its folder has it; and for people, how its text was read and what has been changed in it.
+def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) -> tuple[RunSetup, list[str]]:
+    """The setup of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
         given: choices made now; where one differs from the run's own it must be one that may change, or a new place of
@@ -35,8 +40,8 @@ def reopen(folder: Path, given: PartialConfig, source: Given | None = None) -> t
     """
     before = model_folder.read_config(folder)
     _check_can_go_on(folder, before.data.source)
-    config, changes = _changed(before, given)
-    data, moves = _moved(config.data, given, source)
+    config, changes = _changed_settings(before, given)
+    data, moves = _new_locations(config.data, given, source)
     tokenizer = model_folder.read_tokenizer(folder)
     if data.source == "-" and source is None:
         raise TinyLMError("its text came from standard input, and has to be given again", where=str(folder),
@@ -56,9 +61,9 @@ def reopen(folder: Path, given: PartialConfig, source: Given | None = None) -> t
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
     config = config.model_copy(update={"data": data})
     dataset = build_dataset(split, tokenizer)
-    job = Job(corpus.name, config, tokenizer, split, dataset, describe(corpus),
-              baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
-    return job, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
+    setup = RunSetup(corpus.name, config, tokenizer, split, dataset, describe(corpus),
+                     baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
+    return setup, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
 
 
 def _check_can_go_on(folder: Path, source: str) -> None:
@@ -69,9 +74,9 @@ def _check_can_go_on(folder: Path, source: str) -> None:
                       remedy=f"It can be asked as it is, if it has weights; or be trained anew: {anew}")
 
 
-def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
+def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
     """A line for people where a run has reached its end before."""
-    train, steps = job.config.train, job.steps
+    train, steps = setup.config.train, setup.steps
     if train.minutes is not None or steps is None or step < steps:
         return []
     longer = ("--steps", 2 * train.steps) if train.steps else ("--epochs", f"{2 * (train.epochs or 1):g}")
@@ -79,18 +84,18 @@ def nothing_left(job: Job, step: int, folder: Path) -> list[str]:
             f"{command('train', '--resume', '--out', folder, *longer)}"]
 
 
-def _moved(data: DataConfig, given: PartialConfig, source: Given | None) -> tuple[DataConfig, list[str]]:
+def _new_locations(data: DataConfig, given: PartialConfig, source: Given | None) -> tuple[DataConfig, list[str]]:
     """The places of the texts now, and lines for people on what is new in them."""
-    places = {"source": data.source if source is None else lasting(source)}
+    places = {"source": data.source if source is None else absolute_source(source)}
     validation = given.get("data", {}).get("validation")
     if isinstance(data.validation, str) and isinstance(validation, str):
-        places["validation"] = lasting(validation)
+        places["validation"] = absolute_source(validation)
     told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
-            if place != lasting_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
+            if place != absolute_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
     return data.model_copy(update=places), told
 
 
-def _changed(config: RunConfig, given: PartialConfig) -> tuple[RunConfig, list[str]]:
+def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfig, list[str]]:
     changes: dict[str, Any] = {}
     for section, values in given.items():
         for name, value in values.items():

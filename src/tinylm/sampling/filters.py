@@ -22,7 +22,7 @@ from tinylm.jit.compile import kernel, part
 
 Logits = NDArray[np.float32]
 Counts = NDArray[np.int32]
-OUT, ZERO = np.float32(-np.inf), np.float32(0)
+EXCLUDED, ZERO = np.float32(-np.inf), np.float32(0)
 _LOWEST = np.float32(-87)
 """Below it, e to the x is nothing in 32 bits."""
 COMPILING = "the choice of tokens for this processor", "about 4 seconds"
@@ -31,7 +31,7 @@ NOTHING_LEFT, NOT_FINITE = -1, -2
 """What `choose` gives instead of an id."""
 
 
-class Settings(NamedTuple):
+class SamplingParams(NamedTuple):
     """Of the filters, in their order. The defaults leave the logits as they are. Meaning and bounds: `SampleConfig`."""
 
     repetition_penalty: float = 1.0
@@ -46,7 +46,7 @@ class Settings(NamedTuple):
 
 
 @part
-def penalise(logits: Any, counts: Any, repetition: Any, frequency: Any, presence: Any) -> Any:
+def apply_penalties(logits: Any, counts: Any, repetition: Any, frequency: Any, presence: Any) -> Any:
     """Makes ids that occurred less likely. Repetition divides a positive logit and multiplies a negative one (Keskar et
     al. 2019, arXiv 1909.05858); then `frequency` is taken off for each time, and `presence` once.
 
@@ -64,7 +64,7 @@ def penalise(logits: Any, counts: Any, repetition: Any, frequency: Any, presence
 
 
 @part
-def heat(logits: Any, temperature: Any) -> Any:
+def apply_temperature(logits: Any, temperature: Any) -> Any:
     """Divides by the temperature, measured from the likeliest, so that no temperature is too low."""
     return (logits - peak(logits)) / np.float32(max(temperature, 1e-30))
 
@@ -106,15 +106,15 @@ def keep_typical(logits: Any, p: Any) -> Any:
             entropy -= probs[id] * np.float32(math.log(probs[id]))
     nearness = np.empty_like(logits)
     for id in range(len(probs)):
-        nearness[id] = -abs(np.float32(math.log(probs[id])) + entropy) if probs[id] > 0 else OUT
+        nearness[id] = -abs(np.float32(math.log(probs[id])) + entropy) if probs[id] > 0 else EXCLUDED
     return _kept(logits, nearness, threshold(nearness, probs, p))
 
 
 @part
-def filtered(logits: Any, settings: Any) -> Any:
+def apply_filters(logits: Any, params: Any) -> Any:
     """Temperature and all that comes after it, up to the softmax."""
-    logits = keep_top_k(heat(logits, settings.temperature), settings.top_k)
-    return keep_typical(keep_min_p(keep_top_p(logits, settings.top_p), settings.min_p), settings.typical_p)
+    logits = keep_top_k(apply_temperature(logits, params.temperature), params.top_k)
+    return keep_typical(keep_min_p(keep_top_p(logits, params.top_p), params.min_p), params.typical_p)
 
 
 @part
@@ -145,26 +145,26 @@ def draw(probs: Any, uniform: Any) -> Any:
 
 
 @kernel
-def choose(logits: Any, bias: Any, counts: Any, settings: Any, uniform: Any) -> Any:
+def choose(logits: Any, bias: Any, counts: Any, params: Any, uniform: Any) -> Any:
     """The next id, or NOTHING_LEFT where every id is banned, or NOT_FINITE where settings went beyond all numbers.
 
     Args:
         logits: (V,).
         bias: (V,), added to the logits; -inf bans.
         counts: (V,), how often each id occurred in the text so far.
-        settings: `Settings`.
+        params: `SamplingParams`.
         uniform: 0 <= uniform < 1; decides the draw.
     """
-    logits = penalise(logits + bias, counts, settings.repetition_penalty, settings.frequency_penalty,
-                      settings.presence_penalty)
+    logits = apply_penalties(logits + bias, counts, params.repetition_penalty, params.frequency_penalty,
+                             params.presence_penalty)
     highest = peak(logits)
-    if highest == OUT:
+    if highest == EXCLUDED:
         return NOTHING_LEFT
     if not np.isfinite(highest):
         return NOT_FINITE
-    if settings.greedy:
+    if params.greedy:
         return int(first(logits, highest))
-    return int(draw(softmax(filtered(logits, settings)), uniform))
+    return int(draw(softmax(apply_filters(logits, params)), uniform))
 
 
 @part
@@ -193,7 +193,7 @@ def threshold(values: Any, masses: Any, enough: Any) -> Any:
 @part
 def peak(logits: Any) -> Any:
     """The greatest; NaN where there is one."""
-    highest, sound = OUT, True
+    highest, sound = EXCLUDED, True
     for id in range(len(logits)):
         highest = greater(highest, logits[id])
         sound &= logits[id] == logits[id]
@@ -214,5 +214,5 @@ def _kept(logits: Any, values: Any, least: Any) -> Any:
     """The logits of the ids whose value is at least `least`."""
     kept = np.empty_like(logits)
     for id in range(len(logits)):
-        kept[id] = logits[id] if values[id] >= least else OUT
+        kept[id] = logits[id] if values[id] >= least else EXCLUDED
     return kept

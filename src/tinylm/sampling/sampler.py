@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
-from tinylm.sampling.filters import NOT_FINITE, NOTHING_LEFT, Logits, Settings, choose
+from tinylm.sampling.filters import NOT_FINITE, NOTHING_LEFT, Logits, SamplingParams, choose
+from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
 
 _ALL = 2**64 - 1
@@ -29,22 +30,23 @@ class Sampler:
         bias: (V,), of `bias_of`.
         seed: of this text.
         forced: the first ids, of `forced_ids`.
+        eos_id: the id of `<eos>`, which `min_tokens` keeps out; default: that of tinylm's own vocabularies.
 
     Attributes:
         bias: (V,), of the next id: that of `bias_of`, and -inf for `<eos>` while there are fewer than `min_tokens`.
-        place: how many ids it has chosen.
+        n_accepted: how many ids it has chosen.
         counts: (V,), how often each id has occurred.
     """
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
-                 forced: Sequence[int] = ()) -> None:
-        chosen = {name: getattr(config, name) for name in Settings._fields}
-        self.settings = Settings(**{**chosen, "greedy": config.is_greedy})
-        self.bias, self._bias, self._seed, self.forced, self.place = bias, bias, seed, forced, 0
-        self._least = config.min_tokens
-        if self._least:
+                 forced: Sequence[int] = (), *, eos_id: int = SpecialTokens().eos) -> None:
+        chosen = {name: getattr(config, name) for name in SamplingParams._fields}
+        self.params = SamplingParams(**{**chosen, "greedy": config.is_greedy})
+        self.bias, self._bias, self._seed, self.forced, self.n_accepted = bias, bias, seed, forced, 0
+        self._min_tokens = config.min_tokens
+        if self._min_tokens:
             self.bias = bias.copy()
-            self.bias[Tokenizer.eos_id] = -np.inf
+            self.bias[eos_id] = -np.inf
         self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
     def next(self, logits: Logits) -> int:
@@ -54,23 +56,23 @@ class Sampler:
         Raises:
             TinyLMError: every id is banned, or a penalty leaves no finite number.
         """
-        if self.place < len(self.forced):
-            id = self.forced[self.place]
+        if self.n_accepted < len(self.forced):
+            id = self.forced[self.n_accepted]
         else:
-            id = int(choose(logits, self.bias, self.counts, self.settings, uniform(self._seed, self.place)))
-        self.took(id)
+            id = int(choose(logits, self.bias, self.counts, self.params, uniform(self._seed, self.n_accepted)))
+        self.accept(id)
         self.counts[id] += 1
         return id
 
-    def ahead(self, most: int) -> int:
+    def same_bias_steps(self, most: int) -> int:
         """The number of next ids that share a bias, at least one and at most `most`."""
-        return min(most, self._least - self.place) if self.place < self._least else most
+        return min(most, self._min_tokens - self.n_accepted) if self.n_accepted < self._min_tokens else most
 
     def uniforms(self, count: int) -> NDArray[np.float64]:
         """The numbers (count,) that decide the next ids, for whoever chooses them all in one call."""
-        return uniform(self._seed, np.arange(self.place, self.place + count, dtype=np.uint64))
+        return uniform(self._seed, np.arange(self.n_accepted, self.n_accepted + count, dtype=np.uint64))
 
-    def took(self, *ids: int) -> int:
+    def accept(self, *ids: int) -> int:
         """Notes that these were the next ids, and counted by whoever chose them. Returns the last, which may be no id.
         Raises: TinyLMError: as `next`."""
         id = ids[-1]
@@ -79,8 +81,8 @@ class Sampler:
         if id == NOT_FINITE:
             raise TinyLMError("these settings leave no probabilities to draw from", where="sample.repetition_penalty",
                               remedy="Give a value nearer to 1")
-        self.place += len(ids)
-        if self.place >= self._least:
+        self.n_accepted += len(ids)
+        if self.n_accepted >= self._min_tokens:
             self.bias = self._bias
         return id
 

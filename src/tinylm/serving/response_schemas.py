@@ -7,7 +7,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from tinylm.generation.completion import TokenLogprobs
-from tinylm.generation.detokenizer import TextStream
+from tinylm.generation.detokenizer import Detokenizer
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -89,7 +89,7 @@ def usage(prompt: int, completion: int) -> Usage:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-class LogprobsOfText:
+class LogprobsBuilder:
     """The tokens of a text and where they stand in it, as far as the text itself has been told: a token of which a
     stop text or `<eos>` left nothing is not told of.
 
@@ -98,7 +98,7 @@ class LogprobsOfText:
     """
 
     def __init__(self, tokenizer: Tokenizer, offset: int) -> None:
-        self._stream, self._offset, self._told = TextStream(tokenizer), offset, offset
+        self._stream, self._offset, self._told = Detokenizer(tokenizer), offset, offset
         self._held: list[tuple[int, TokenLogprobs | None, str]] = []
 
     def take(self, scored: list[TokenLogprobs], text: str) -> Logprobs:

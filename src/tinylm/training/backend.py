@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.device import device_name
-from tinylm.model.dropout import dropout_from
-from tinylm.model.threads import cores_for, torch_threads
+from tinylm.model.dropout import seeded_dropout
+from tinylm.model.threads import threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.training.evaluate import LossOf
 from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision
 
 
-def can_be_fast(config: ModelConfig) -> bool:
+def has_fast_path(config: ModelConfig) -> bool:
     """Whether the fast path knows a shape: the family of the default preset, of Llama and of Qwen3."""
     return (config.norm == "rmsnorm" and config.norm_position == "pre" and config.positions != "learned"
             and not (config.bias or config.head_bias) and config.causal and config.d_head % 2 == 0)
@@ -42,7 +42,7 @@ class Compute:
 
     device: torch.device
     dtype: torch.dtype
-    workers: Workers
+    workers: ThreadPool
     fast: bool
 
     def running(self) -> AbstractContextManager[None]:
@@ -63,34 +63,34 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
         flops: of one training step; small ones are quicker on one core.
         precision: "auto", "float32" or "bfloat16". Under "auto" the reference path stays in 32 bits on a CPU.
     """
-    fast = device.type == "cpu" and can_be_fast(config)
+    fast = device.type == "cpu" and has_fast_path(config)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
-    return Compute(device, choose_precision(precision, device), Workers(cores_for(flops)), fast)
+    return Compute(device, choose_precision(precision, device), ThreadPool(threads_for(flops)), fast)
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
     """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
-    if device.type != "cpu" or not can_be_fast(config):
+    if device.type != "cpu" or not has_fast_path(config):
         return False
     from tinylm.training.cpu import attention
 
     return not attention.are_compiled()
 
 
-REFERENCE = Compute(torch.device("cpu"), torch.float32, Workers(), fast=False)
+REFERENCE = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=False)
 
 
-class Backward:
+class TrainingBackend:
     """Computes gradients of a model's parameters, into their `.grad`."""
 
     def __init__(self, model: nn.Module, compute: Compute = REFERENCE) -> None:
         self._model, self._compute = model, compute
         self._fast = None
         if compute.fast and isinstance(model, TinyLM):
-            from tinylm.training.cpu.gradients import FastGradients
+            from tinylm.training.cpu.gradients import CpuGradients
 
-            self._fast = FastGradients(model, compute.dtype, compute.workers)
+            self._fast = CpuGradients(model, compute.dtype, compute.workers)
 
     def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there: (B, T) each.
@@ -103,7 +103,7 @@ class Backward:
         """
         if self._fast and not _somebody_listens(self._model):
             return self._fast(inputs, targets, n_targets, dropout_seed)
-        with dropout_from(dropout_seed, self._model), self._autocast(inputs.device.type):
+        with seeded_dropout(dropout_seed, self._model), self._autocast(inputs.device.type):
             loss = total_loss(self._model(inputs), targets)
         (loss / n_targets).backward()
         return loss.detach()
@@ -116,11 +116,11 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
     """The fast path to the loss of rows that are judged, in 32 bits; None: `evaluate` takes the reference."""
     if not compute.fast:
         return None
-    from tinylm.training.cpu.gradients import FastLoss
+    from tinylm.training.cpu.gradients import CpuLoss
 
-    return FastLoss(model, compute.workers)
+    return CpuLoss(model, compute.workers)
 
 
 def _somebody_listens(model: nn.Module) -> bool:
-    heard = isinstance(model, TinyLM) and model.switchboard.listener is not None
+    heard = isinstance(model, TinyLM) and model.taps.hook is not None
     return heard or any(parameter._backward_hooks for parameter in model.parameters())

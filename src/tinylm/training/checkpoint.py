@@ -28,7 +28,7 @@ from torch import Tensor
 from tinylm.errors import TinyLMError
 from tinylm.system.files import fsync, sha256
 
-KEPT = 2
+KEPT_CHECKPOINTS = 2
 """Checkpoints that stay: the newest, and one before it should the newest rot."""
 MANIFEST, NUMBERS = "manifest.json", "state.json"
 _NAME = re.compile(r"(\d{6,})-step-\d+")
@@ -111,7 +111,7 @@ class Checkpoints:
         """Keeps the one that has just been written and the last before it that has not rotted meanwhile."""
         kept = [newest]
         for path in reversed(self._all()):
-            if path != newest and len(kept) < KEPT and _is_intact(path):
+            if path != newest and len(kept) < KEPT_CHECKPOINTS and _is_intact(path):
                 kept.append(path)
         self._let_go([path for path in self._all() if path not in kept])
 

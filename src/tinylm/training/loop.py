@@ -18,35 +18,35 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tinylm.config.schema import TrainConfig
-from tinylm.training.backend import REFERENCE, Backward, Compute
+from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
 from tinylm.training.checkpoint import State
 from tinylm.training.diagnostics.doctor import overfits
-from tinylm.training.diagnostics.nonfinite import all_finite, where_not_finite
+from tinylm.training.diagnostics.nonfinite import all_finite, locate_nonfinite
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Event, Finished, RolledBack, Stepped, StopReason, Validated
 from tinylm.training.loss import Batch
-from tinylm.training.optimizer import Optimizer, moments, restore_moments, scale_learning_rate
+from tinylm.training.optimizer import Optimizer, load_optimizer_state, optimizer_state, scale_learning_rate
 from tinylm.training.schedule import Horizon, TimeHorizon, learning_rate_factor
 from tinylm.training.step import train_step
 
-VALIDATIONS, FEWEST_VALIDATIONS = 20, 2
+VALIDATIONS, MIN_VALIDATIONS = 20, 2
 """About so many in a run, and the fewest."""
-TOKENS_FOR_JUDGING_ONE = 7
+TRAINED_PER_VALIDATED_TOKEN = 7
 """A run of steps trains on so many for each that it judges, so that a short one does not spend its time on judging."""
 VALIDATION_SHARE = 0.05
 """Most of a time budget that goes into validation; the fewer of them then."""
 QUICK_SECONDS = 3.0
 """A run that was asked to stop still takes time for a validation that is known to be as quick as this."""
-LOWER = 0.5
+LEARNING_RATE_BACKOFF = 0.5
 """What the learning rate is multiplied with when numbers were not finite."""
-STEPS_TO_RECOVER = 1000
+STEPS_BETWEEN_ROLLBACKS = 1000
 """Numbers that are not finite again so soon after the last time end the run."""
 
 
 def count_validations(tokens: float, judged: int) -> int:
     """How many a run of steps has that trains on so many tokens, each of `judged` tokens. It follows from these alone,
     so that the run is the same on every machine."""
-    return round(min(VALIDATIONS, max(FEWEST_VALIDATIONS, tokens / TOKENS_FOR_JUDGING_ONE / max(1, judged))))
+    return round(min(VALIDATIONS, max(MIN_VALIDATIONS, tokens / TRAINED_PER_VALIDATED_TOKEN / max(1, judged))))
 
 
 class BatchSource(Protocol):
@@ -67,8 +67,8 @@ class Training:
         rows: what it reads.
         validate: the loss on the validation text in nats a token (may raise `Interrupted`), or None if there is none.
         should_stop: asked between steps; true ends the run in good order.
-        recall: an earlier, good state of this run, to go back to when numbers are no longer finite; None if there is
-            none, and the run ends then.
+        load_last_good: an earlier, good state of this run, to go back to when numbers are no longer finite; None if
+            there is none, and the run ends then.
         compute: on which device, and by which path.
         validations: about how many in a run of steps; in a run of minutes the most.
     """
@@ -81,14 +81,14 @@ class Training:
     validate: Callable[[], float] | None = None
     should_stop: Callable[[], bool] = lambda: False
     compute: Compute = REFERENCE
-    recall: Callable[[], State] | None = None
+    load_last_good: Callable[[], State] | None = None
     validations: int = VALIDATIONS
 
     def __post_init__(self) -> None:
         self.ending = False
         """True from the last step on: a request to stop has been heard then, and need not end the last validation."""
         self._numbers = _Numbers(next_validation=1 / self.validations)
-        self._backward = Backward(self.model, self.compute)
+        self._backend = TrainingBackend(self.model, self.compute)
         self._best_weights: dict[str, Tensor] = {}
         self._is_best = False
         """The weights are the best ones themselves: they have just been validated."""
@@ -138,7 +138,7 @@ class Training:
         """Where the run is. The tensors are those in use, not copies: save them before the next step."""
         weights = dict(self.model.named_parameters())
         best = {"best": self._best_weights} if self._best_weights and not self._is_best else {}
-        return State({"weights": weights, "moments": moments(self.model, self.optimizers), **best},
+        return State({"weights": weights, "moments": optimizer_state(self.model, self.optimizers), **best},
                      asdict(self._numbers))
 
     def restore(self, state: State) -> None:
@@ -149,7 +149,7 @@ class Training:
         """
         self._numbers = _Numbers(**state.numbers)
         self._load(state.tensors["weights"])
-        restore_moments(self.model, self.optimizers, state.tensors["moments"])
+        load_optimizer_state(self.model, self.optimizers, state.tensors["moments"])
         best = state.tensors.get("best")
         self._is_best = best is None and self._numbers.best_loss is not None
         self._best_weights = self._weights() if self._is_best else dict(best or {})
@@ -167,7 +167,7 @@ class Training:
         batches = self._batches()
         seed = int(np.random.SeedSequence([self.config.seed, numbers.step]).generate_state(1)[0])
         result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed,
-                            backward=self._backward)
+                            backend=self._backend)
         if not result.applied:
             yield from self._not_finite(numbers.step + 1, batches, result.gradient_norms)
             return
@@ -192,13 +192,13 @@ class Training:
             failed: the step in which it was found.
         """
         before = self._numbers.failed_step
-        where = where_not_finite(self.model, self.optimizers, batches, gradient_norms)
-        if self.recall is None or (before and failed <= before + STEPS_TO_RECOVER):
+        where = locate_nonfinite(self.model, self.optimizers, batches, gradient_norms)
+        if self.load_last_good is None or (before and failed <= before + STEPS_BETWEEN_ROLLBACKS):
             self._reason, self._where = "not finite", where
             return
-        scale = self._numbers.learning_rate_scale * LOWER
+        scale = self._numbers.learning_rate_scale * LEARNING_RATE_BACKOFF
         best = self._best_weights, self._numbers.best_loss, self._numbers.best_step
-        self.restore(self.recall())
+        self.restore(self.load_last_good())
         self.ending = False
         self._numbers.learning_rate_scale, self._numbers.failed_step = scale, failed
         if self._numbers.best_step != best[2]:  # validated after the save: its weights are good
@@ -293,7 +293,7 @@ class Training:
             return
         self._numbers.best_step = self.step
         if self._reason != "not finite" and not all_finite(self.model.parameters()):
-            self._reason, self._where = "not finite", where_not_finite(self.model, self.optimizers, [], [])
+            self._reason, self._where = "not finite", locate_nonfinite(self.model, self.optimizers, [], [])
 
 
 @dataclass

@@ -75,15 +75,15 @@ def scale_learning_rate(optimizers: Iterable[Optimizer], factor: float) -> None:
             group["lr"] = group["peak"] * factor
 
 
-def moments(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
+def optimizer_state(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
     """All that the optimisers remember, as `<what>.<parameter>`, e.g. `exp_avg.ln_f.weight`: the tensors in use."""
     names = _names(model)
     return {f"{what}.{names[parameter]}": value for optimizer in optimizers
             for parameter, remembered in optimizer.state.items() for what, value in remembered.items()}
 
 
-def restore_moments(model: nn.Module, optimizers: Iterable[Optimizer], saved: Mapping[str, Tensor]) -> None:
-    """Puts back what `moments` gave, and forgets everything else."""
+def load_optimizer_state(model: nn.Module, optimizers: Iterable[Optimizer], saved: Mapping[str, Tensor]) -> None:
+    """Puts back what `optimizer_state` gave, and forgets everything else."""
     by_parameter: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for key, value in saved.items():
         what, _, name = key.partition(".")
@@ -186,7 +186,7 @@ class Muon(_Remembering):
             for parameter in parameters:
                 if not self.state[parameter]:
                     self.state[parameter]["momentum"] = torch.zeros_like(parameter)
-            shares = fair_shares(parameters, cores)
+            shares = partition_by_cost(parameters, cores)
             workers.map(lambda core: self._step_share(shares[core], group), cores)  # noqa: B023
 
     @torch.no_grad()
@@ -202,31 +202,31 @@ class Muon(_Remembering):
         momenta = [self.state[p]["momentum"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
-        updates = orthogonalise(torch.stack(ahead).to(self._compute.dtype)).to(parameters[0].dtype)
+        updates = newton_schulz(torch.stack(ahead).to(self._compute.dtype)).to(parameters[0].dtype)
         rows, columns = parameters[0].shape
         length = group["lr"] * max(1.0, rows / columns) ** 0.5
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, list(updates.unbind()), alpha=-length)
 
 
-def fair_shares(matrices: Iterable[Tensor], cores: int) -> list[list[Tensor]]:
+def partition_by_cost(matrices: Iterable[Tensor], cores: int) -> list[list[Tensor]]:
     """Of about equal work: each matrix, the largest first, goes to the core that has the least so far."""
     shares: list[list[Tensor]] = [[] for _ in range(cores)]
     work = [0] * cores
-    for matrix in sorted(matrices, key=work_of, reverse=True):
+    for matrix in sorted(matrices, key=newton_schulz_cost, reverse=True):
         least = work.index(min(work))
         shares[least].append(matrix)
-        work[least] += work_of(matrix)
+        work[least] += newton_schulz_cost(matrix)
     return shares
 
 
-def work_of(matrix: Tensor) -> int:
+def newton_schulz_cost(matrix: Tensor) -> int:
     """Of making it orthogonal, up to a factor: products of n x n with n x n, once, and with n x m, twice."""
     small, large = sorted(matrix.shape)
     return small * small * (small + 2 * large)
 
 
-def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+def newton_schulz(matrices: Tensor, steps: int = 5) -> Tensor:
     """Brings all singular values of (N, rows, columns) near 1 by a Newton-Schulz iteration whose quintic grows small
     ones fastest (coefficients: Jordan et al. 2024); they end between about 0.7 and 1.2, which is near enough."""
     a, b, c = 3.4445, -4.7750, 2.0315

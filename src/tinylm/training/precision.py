@@ -8,7 +8,7 @@ import time
 
 import torch
 
-PATIENCE = 1.0
+MAX_PROBE_SECONDS = 1.0
 """Seconds after which products of bfloat16 that were slow all the time are held to be emulated."""
 NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -31,7 +31,7 @@ def cpu_multiplies_bfloat16() -> bool:
     known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     if not any(getattr(torch.cpu, name, lambda: False)() for name in known):
         return False
-    until, plain = time.perf_counter() + PATIENCE, math.inf
+    until, plain = time.perf_counter() + MAX_PROBE_SECONDS, math.inf
     while time.perf_counter() < until:
         plain = min(plain, _product_seconds(torch.float32))
         if _product_seconds(torch.bfloat16) < 3 * plain:

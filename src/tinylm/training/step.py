@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tinylm.training.backend import Backward
+from tinylm.training.backend import TrainingBackend
 from tinylm.training.loss import Batch, count_targets
 from tinylm.training.optimizer import Optimizer
 
@@ -24,7 +24,7 @@ class StepResult(NamedTuple):
 
 
 def train_step(model: nn.Module, optimizers: Sequence[Optimizer], batches: Sequence[Batch], *, grad_clip: float = 0.0,
-               dropout_seed: int = 0, backward: Backward | None = None) -> StepResult:
+               dropout_seed: int = 0, backend: TrainingBackend | None = None) -> StepResult:
     """One update from one or more batches, whose gradients add up to that of their mean loss a token.
 
     An update that is not finite is not made: the weights stay as they were.
@@ -32,11 +32,11 @@ def train_step(model: nn.Module, optimizers: Sequence[Optimizer], batches: Seque
     Args:
         grad_clip: largest norm of the gradient; 0 never clips.
         dropout_seed: dropout is a pure function of it, so a step can be repeated exactly.
-        backward: how gradients are computed; None: by the reference, autograd.
+        backend: how gradients are computed; None: by the reference, autograd.
     """
-    backward = backward or Backward(model)
+    backend = backend or TrainingBackend(model)
     n_targets = max(1, count_targets(batches))
-    nats = [backward(*batch, n_targets, dropout_seed + i) for i, batch in enumerate(batches)]
+    nats = [backend(*batch, n_targets, dropout_seed + i) for i, batch in enumerate(batches)]
     loss = torch.stack(nats).sum() / n_targets
     norms = _gradient_norms(model)
     norm = torch.linalg.vector_norm(norms)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens
-from tinylm.evaluation.report import measure_baselines, texts
+from tinylm.evaluation.report import encoded_texts, measure_baselines
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
@@ -60,7 +60,7 @@ def test_what_is_held_out_samples_the_whole(made: Made) -> None:
 def test_a_compressor_finds_little_to_copy(made: Made) -> None:
     """zstd reached 1.45 bits a byte of the manual as it was, which repeats whole passages."""
     split, dataset = made
-    counted = measure_baselines(*texts(split, dataset), vocab_size=200).bits_per_byte
+    counted = measure_baselines(*encoded_texts(split, dataset), vocab_size=200).bits_per_byte
     assert counted["zstd"] > 1.75
     assert counted["ngram"] > 1.7
 

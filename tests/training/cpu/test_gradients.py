@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training import backend
-from tinylm.training.backend import Backward, Compute, can_be_fast, choose_compute
+from tinylm.training.backend import Compute, TrainingBackend, choose_compute, has_fast_path
 from tinylm.training.cpu import activations, attention, gradients, kernels
-from tinylm.training.cpu.gradients import FastLoss
+from tinylm.training.cpu.gradients import CpuLoss
 from tinylm.training.cpu.network import ATTN_OUT, MLP_OUT, MLP_POST, PATTERN, activation_bytes
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
@@ -55,12 +55,12 @@ def batch(model: TinyLM, rows=5, length=24, seed=0) -> tuple[Tensor, Tensor]:
 
 
 def fast(dtype=torch.float32, cores=2) -> Compute:
-    return Compute(torch.device("cpu"), dtype, Workers(cores), fast=True)
+    return Compute(torch.device("cpu"), dtype, ThreadPool(cores), fast=True)
 
 
 def gradients_of(model: TinyLM, compute: Compute, *batches, n_targets=100, seed=0) -> tuple[float, dict[str, Tensor]]:
     model.zero_grad()
-    path = Backward(model, compute)
+    path = TrainingBackend(model, compute)
     nats = sum(path(*each, n_targets, seed).item() for each in batches)
     return nats, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
@@ -78,7 +78,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("changed", FAMILY.values(), ids=FAMILY)
 def test_gradients_are_autograds(changed, cores):
     model = make(**changed)
-    assert can_be_fast(model.config)
+    assert has_fast_path(model.config)
     nats, ours = gradients_of(model, fast(cores=cores), batch(model))
     expected, theirs = gradients_of(model, backend.REFERENCE, batch(model))
     assert nats == pytest.approx(expected, rel=1e-6)
@@ -110,7 +110,7 @@ def test_in_16_bits_they_are_as_near_as_torchs_own_16_bits(changed):
     rows = batch(model, rows=8)
     _, exact = gradients_of(model, backend.REFERENCE, rows)
     _, ours = gradients_of(model, fast(torch.bfloat16), rows)
-    _, torchs = gradients_of(model, Compute(torch.device("cpu"), torch.bfloat16, Workers(), fast=False), rows)
+    _, torchs = gradients_of(model, Compute(torch.device("cpu"), torch.bfloat16, ThreadPool(), fast=False), rows)
     for name, gradient in exact.items():
         off, allowed = (ours[name] - gradient).norm(), (torchs[name] - gradient).norm()
         assert off <= 2 * allowed + 0.01 * gradient.norm(), name
@@ -119,7 +119,7 @@ def test_in_16_bits_they_are_as_near_as_torchs_own_16_bits(changed):
 def test_rows_taken_a_few_at_a_time_give_the_same(monkeypatch):
     model = make()
     _, at_once = gradients_of(model, fast(), batch(model, rows=9))
-    monkeypatch.setattr(gradients, "TOKENS_AT_ONCE", 50)  # two rows of 24
+    monkeypatch.setattr(gradients, "MAX_TOKENS", 50)  # two rows of 24
     _, in_pieces = gradients_of(model, fast(), batch(model, rows=9))
     assert distance(in_pieces, at_once) < 1e-5
 
@@ -127,7 +127,7 @@ def test_rows_taken_a_few_at_a_time_give_the_same(monkeypatch):
 @pytest.mark.parametrize("changed", [{}, {"n_kv_heads": 2}, {"d_model": 20, "n_heads": 2}], ids=str)
 def test_rows_longer_than_a_block_of_attention(changed):
     model = make(context_length=150, **changed)
-    assert model.config.context_length > 2 * attention.BLOCK
+    assert model.config.context_length > 2 * attention.QUERY_BLOCK
     nats, ours = gradients_of(model, fast(), batch(model, rows=2, length=150))
     expected, theirs = gradients_of(model, backend.REFERENCE, batch(model, rows=2, length=150))
     assert nats == pytest.approx(expected, rel=1e-6)
@@ -144,7 +144,7 @@ def test_batches_add_up():
 
 def test_batches_of_other_shapes_may_follow():
     model = make()
-    path = Backward(model, fast())
+    path = TrainingBackend(model, fast())
     for rows, length in ((2, 5), (7, 24), (1, 3), (2, 5)):
         model.zero_grad()
         path(*batch(model, rows, length), 10, 0)
@@ -156,24 +156,24 @@ def test_batches_of_other_shapes_may_follow():
 
 def test_room_grows_to_the_largest_batch_and_no_further():
     model = make()
-    judge = FastLoss(model, Workers())
+    judge = CpuLoss(model, ThreadPool())
     for length in (*range(1, 25), 5, 24):
         inputs, targets = (part.numpy() for part in batch(model, 2, length))
         assert judge(inputs, targets) == pytest.approx(total_loss(model(torch.from_numpy(inputs)),
                                                                   torch.from_numpy(targets)).item(), rel=1e-6)
     [network] = judge._networks
-    largest = FastLoss(model, Workers())
+    largest = CpuLoss(model, ThreadPool())
     largest(*(part.numpy() for part in batch(model, 2, 24)))
-    assert network._rooms.n_bytes == largest._networks[0]._rooms.n_bytes
-    assert network._rooms.n_bytes == activation_bytes(model.config, 2, 24, torch.float32, backward=False)
+    assert network._pool.n_bytes == largest._networks[0]._pool.n_bytes
+    assert network._pool.n_bytes == activation_bytes(model.config, 2, 24, torch.float32, backward=False)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_memory_is_counted_to_the_byte(dtype):
     model = make(dropout=0.1)
-    path = Backward(model, fast(dtype, cores=1))
+    path = TrainingBackend(model, fast(dtype, cores=1))
     path(*batch(model, 3, 24), 10, 0)
-    made = path._fast._networks[0]._rooms.n_bytes
+    made = path._fast._networks[0]._pool.n_bytes
     assert made == activation_bytes(model.config, 3, 24, dtype, backward=True)
 
 
@@ -188,7 +188,7 @@ def test_the_same_bytes_every_time(dtype):
 
 def test_weights_that_change_are_followed():
     model = make()
-    path = Backward(model, fast())
+    path = TrainingBackend(model, fast())
     path(*batch(model), 100, 0)
     for parameter in model.parameters():
         parameter.data *= 1.1
@@ -247,7 +247,7 @@ def test_the_share_that_falls_and_nothing_of_it_is_shared_by_places():
     masks = []
     for key in (1, 2, 3):
         y = x.copy()
-        kernels.drop(y, 0.25, key, 0)
+        kernels.apply_dropout(y, 0.25, key, 0)
         masks.append(y > 0)
         assert y.mean() == pytest.approx(1.0, abs=0.01)
         assert masks[-1].mean() == pytest.approx(0.75, abs=0.005)
@@ -255,7 +255,7 @@ def test_the_share_that_falls_and_nothing_of_it_is_shared_by_places():
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.01
     assert abs(np.corrcoef(masks[0][:-1], masks[0][1:])[0, 1]) < 0.01
     again = x[:100].copy()
-    kernels.drop(again, 0.25, 1, 50)
+    kernels.apply_dropout(again, 0.25, 1, 50)
     assert np.array_equal(again[:50] > 0, masks[0][50:100])
 
 
@@ -274,7 +274,7 @@ def test_the_loss_of_judged_rows_is_the_references(changed):
     model = make(**changed)
     inputs, targets = batch(model, rows=7)
     expected = total_loss(model(inputs), targets).item()
-    assert FastLoss(model, Workers(2))(inputs.numpy(), targets.numpy()) == pytest.approx(expected, rel=1e-6)
+    assert CpuLoss(model, ThreadPool(2))(inputs.numpy(), targets.numpy()) == pytest.approx(expected, rel=1e-6)
 
 
 # ---- numbers
@@ -310,7 +310,7 @@ def test_a_number_that_is_not_finite_is_never_lost(where, number, dtype):
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizers = make_optimizers(model, TrainConfig(steps=1))
     inputs, targets = torch.arange(48).view(2, 24), torch.arange(48).view(2, 24)
-    result = train_step(model, optimizers, [(inputs, targets)], backward=Backward(model, fast(dtype)))
+    result = train_step(model, optimizers, [(inputs, targets)], backend=TrainingBackend(model, fast(dtype)))
     assert not result.applied
     assert all(torch.equal(p, before[name]) or name == where for name, p in model.named_parameters())
 
@@ -320,7 +320,7 @@ def test_a_number_that_is_not_finite_is_never_lost(where, number, dtype):
 
 def test_where_somebody_listens_the_reference_serves():
     model = make()
-    path = Backward(model, fast())
+    path = TrainingBackend(model, fast())
     handle = model.embed.weight.register_hook(lambda gradient: gradient * 0)
     path(*batch(model), 100, 0)
     assert not model.embed.weight.grad.any()
@@ -337,7 +337,7 @@ def test_where_somebody_listens_the_reference_serves():
 ], ids=str)
 def test_shapes_that_it_does_not_know_go_by_the_reference(changed):
     config = ModelConfig(**{**SHAPE, **changed})
-    assert not can_be_fast(config)
+    assert not has_fast_path(config)
     compute = choose_compute(config, torch.device("cpu"), flops=1e12)
     assert (compute.fast, compute.dtype) == (False, torch.float32)
 
@@ -355,5 +355,5 @@ def test_what_is_asked_for_is_taken():
     seen = []
     model = TinyLM(notebook)
     model.out_head.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    Backward(model, compute)(torch.ones(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.int64), 4, 0)
+    TrainingBackend(model, compute)(torch.ones(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.int64), 4, 0)
     assert seen == [torch.bfloat16]

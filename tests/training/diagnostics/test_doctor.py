@@ -13,7 +13,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.reports.history import read_events
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
-from tinylm.training.diagnostics.doctor import PATIENCE, examine, overfits
+from tinylm.training.diagnostics.doctor import PATIENCE_VALIDATIONS, examine, overfits
 from tinylm.training.evaluate import evaluate
 from tinylm.training.events import Began, Finished, RolledBack, Stepped, Validated
 from tinylm.training.loop import Training
@@ -49,7 +49,7 @@ def training(steps, *, length=4000, model=None, preset="tinylm", **values):
 
 
 def topics(events):
-    return [remark.topic for remark in examine(events)]
+    return [finding.topic for finding in examine(events)]
 
 
 def stepped(step, loss, layer_gradients):
@@ -91,17 +91,17 @@ def test_a_small_text_is_learned_by_heart_and_the_run_ended():
     assert (memorised.topic, stopped.topic) == ("overfitting", "stopped")
     assert f"{last.best_step:,}" in memorised.text
     assert f"{last.best_loss:.3f}" in memorised.text
-    assert "learned by heart" in memorised.text
+    assert "learns the text by heart" in memorised.text
     assert "are kept" in memorised.remedy
     assert memorised.step < last.step, "it is said before the run ends"
     assert memorised.sentence.startswith(f"Step {memorised.step:,}: ")
 
 
 def test_a_learning_rate_near_zero_leaves_the_loss_where_it_was():
-    (remark,) = examine(training(120, learning_rate=1e-9, muon_learning_rate=1e-9).events())
-    assert remark.topic == "loss"
-    assert "does not move" in remark.text
-    assert "--set train.learning_rate=" in remark.remedy
+    (finding,) = examine(training(120, learning_rate=1e-9, muon_learning_rate=1e-9).events())
+    assert finding.topic == "loss"
+    assert "does not move" in finding.text
+    assert "--set train.learning_rate=" in finding.remedy
 
 
 def test_a_learning_rate_that_is_suddenly_too_high_makes_the_loss_jump():
@@ -112,7 +112,7 @@ def test_a_learning_rate_that_is_suddenly_too_high_makes_the_loss_jump():
         if isinstance(event, Stepped) and event.step == 60:
             for group in run.optimizers[0].param_groups:
                 group["peak"] *= 300
-    spike = next(remark for remark in examine(events) if remark.topic == "spike")
+    spike = next(finding for finding in examine(events) if finding.topic == "spike")
     assert 60 < spike.step < 75
     assert "--set train.learning_rate=" in spike.remedy
 
@@ -124,16 +124,16 @@ def test_a_gradient_that_explodes_or_vanishes_is_named_by_its_layer(layer, facto
     for name, parameter in run.model.named_parameters():
         if name.startswith(layer):
             parameter.register_hook(lambda gradient: gradient * factor)
-    remark = next(each for each in examine(run.events()) if each.topic == "gradient")
-    assert f"{word} in {layer}:" in remark.text
+    finding = next(each for each in examine(run.events()) if each.topic == "gradient")
+    assert f"{word} in {layer}:" in finding.text
 
 
 def test_a_gradient_that_grows_in_all_layers_is_named_by_the_layer_where_it_grew_most():
     norms = {"embed": 0.5, "layers.0": 0.6, "out_head": 0.3}
     grown = {**norms, "layers.0": 900.0, "embed": 400.0}
-    (remark,) = examine(stepped(step, 1 + 2 / step, norms if step < 200 else grown) for step in range(1, 230))
-    assert "explodes in layers.0" in remark.text
-    assert "--set train.grad_clip=1" in remark.remedy
+    (finding,) = examine(stepped(step, 1 + 2 / step, norms if step < 200 else grown) for step in range(1, 230))
+    assert "explodes in layers.0" in finding.text
+    assert "--set train.grad_clip=1" in finding.remedy
 
 
 def test_numbers_that_are_not_finite_are_told_with_place_and_step():
@@ -143,10 +143,10 @@ def test_numbers_that_are_not_finite_are_told_with_place_and_step():
         events.append(event)
         if isinstance(event, Stepped) and event.step == 3:
             run.model.layers[1].mlp.up_proj.weight.register_hook(lambda gradient: gradient * math.inf)
-    (remark,) = examine(events)
-    assert (remark.topic, remark.step) == ("not finite", 3)
-    assert "the gradient of layers.1.mlp.up_proj.weight" in remark.text
-    assert "the weights of step 2 are kept" in remark.text
+    (finding,) = examine(events)
+    assert (finding.topic, finding.step) == ("not finite", 3)
+    assert "the gradient of layers.1.mlp.up_proj.weight" in finding.text
+    assert "the weights of step 2 are kept" in finding.text
 
 
 def test_every_rollback_is_told():
@@ -175,21 +175,21 @@ def ended(loss, *, step=500, reason="finished", validations=()):
 
 
 def test_a_model_that_is_worse_than_counting_has_not_learned_enough():
-    (remark,) = examine(ended(2.0))  # 2.0 nats a token are 2.86 bits a byte here
-    assert remark.topic == "underfitting"
-    assert "2.86 bits a byte" in remark.text
-    assert "2.50" in remark.text
-    assert "--minutes" in remark.remedy
-    assert "--size" in remark.remedy
+    (finding,) = examine(ended(2.0))  # 2.0 nats a token are 2.86 bits a byte here
+    assert finding.topic == "underfitting"
+    assert "2.86 bits a byte" in finding.text
+    assert "2.50" in finding.text
+    assert "--minutes" in finding.remedy
+    assert "--size" in finding.remedy
 
 
 @pytest.mark.parametrize(("best_at", "helps"), [(300, "More text"), (480, "--minutes")])
 def test_more_time_is_not_advised_where_it_has_brought_nothing_for_long(best_at, helps):
     events = [BEGAN, stepped(best_at, 2.1, {}), Validated(best_at, 2.0, True), stepped(500, 1.7, {}),
               Validated(500, 2.02, False), Finished(500, "finished", best_at, 2.0, 1000)]
-    (remark,) = examine(events)
-    assert remark.topic == "underfitting"
-    assert helps in remark.remedy
+    (finding,) = examine(events)
+    assert finding.topic == "underfitting"
+    assert helps in finding.remedy
 
 
 @pytest.mark.parametrize("values", [
@@ -200,9 +200,9 @@ def test_one_that_is_better_or_was_stopped_or_hardly_begun_has_nothing_to_hear(v
 
 
 def test_a_run_that_was_still_learning_fast():
-    (remark,) = examine(ended(1.5, validations=[(250, 2.2), (375, 1.8), (500, 1.5)]))
-    assert remark.topic == "underfitting"
-    assert "from 1.800 at step 375 to 1.500 at step 500" in remark.text
+    (finding,) = examine(ended(1.5, validations=[(250, 2.2), (375, 1.8), (500, 1.5)]))
+    assert finding.topic == "underfitting"
+    assert "from 1.800 at step 375 to 1.500 at step 500" in finding.text
     assert topics(ended(1.5, validations=[(250, 1.8), (375, 1.55), (500, 1.5)])) == []
     assert topics(ended(1.5, validations=[(100, 2.2), (500, 1.5)])) == [], "nothing is known of the last quarter"
 
@@ -249,12 +249,12 @@ def run_of(points, reason="finished"):
 
 @pytest.mark.parametrize("points", BY_HEART.values(), ids=BY_HEART)
 def test_a_gap_that_grew_is_overfitting_whatever_the_validation_loss_did(points):
-    (remark,) = examine(run_of(points))
-    assert remark.topic == "overfitting"
-    assert "is overfitting: it learns the text" in remark.text
-    assert f"{points[-1][1]:.3f}" in remark.text
-    assert f"{points[-1][2]:.3f}" in remark.text
-    assert "a smaller --size" in remark.remedy
+    (finding,) = examine(run_of(points))
+    assert finding.topic == "overfitting"
+    assert "is overfitting: it learns the text" in finding.text
+    assert f"{points[-1][1]:.3f}" in finding.text
+    assert f"{points[-1][2]:.3f}" in finding.text
+    assert "a smaller --size" in finding.remedy
 
 
 @pytest.mark.parametrize("reason", ["until", "interrupted"])
@@ -274,17 +274,17 @@ def test_a_training_loss_that_counts_padding_is_compared_with_nothing():
 
 @pytest.mark.parametrize("points", UNLIKE.values(), ids=UNLIKE)
 def test_a_gap_that_was_there_in_the_first_epoch_is_another_text(points):
-    (remark,) = examine(run_of(points))
-    assert remark.topic == "unlike"
-    assert "the validation text is unlike the training text" in remark.text
-    assert "--validation FILE" in remark.remedy
+    (finding,) = examine(run_of(points))
+    assert finding.topic == "unlike"
+    assert "the validation text is unlike the training text" in finding.text
+    assert "--validation FILE" in finding.remedy
 
 
 def test_overfitting_is_told_once():
     rising = [(n, 4 / n, loss) for n, loss in enumerate(RISING, start=2)]
-    (remark,) = examine(run_of(rising))
-    assert "is being learned by heart" in remark.text
-    assert remark.text.endswith("the model is overfitting")
+    (finding,) = examine(run_of(rising))
+    assert "is overfitting: it learns the text by heart" in finding.text
+    assert finding.text.startswith("the model is overfitting")
     assert topics(run_of(rising, "overfitting")) == ["overfitting", "stopped"]
 
 
@@ -292,8 +292,8 @@ def test_a_real_run_validated_only_at_its_end():
     run = training(260, length=300, model={"d_model": 48, "d_mlp": 96}, batch_size=8, evaluate_every=260)
     events = list(run.events())
     assert len([event for event in events if isinstance(event, Validated)]) <= 2
-    (remark,) = examine(events)
-    assert (remark.topic, remark.step) == ("overfitting", 260)
+    (finding,) = examine(events)
+    assert (finding.topic, finding.step) == ("overfitting", 260)
 
 
 # ---- the text
@@ -305,11 +305,11 @@ def test_a_real_run_validated_only_at_its_end():
     ({"vocab_size": 4096, "validation_bytes": 10_500}, "tokenizer", "1.05 bytes of the validation text"),
 ])
 def test_a_text_that_does_not_suit_is_told_before_the_first_step(facts, topic, evidence):
-    (remark,) = examine([replace(BEGAN, train_bytes=270_000 if "vocab_size" in facts else 91_000,
+    (finding,) = examine([replace(BEGAN, train_bytes=270_000 if "vocab_size" in facts else 91_000,
                                  **{"validation_bytes": 30_000, **facts})])
-    assert (remark.step, remark.topic) == (0, topic)
-    assert evidence in remark.text
-    assert remark.sentence == f"{remark.text}. {remark.remedy}."
+    assert (finding.step, finding.topic) == (0, topic)
+    assert evidence in finding.text
+    assert finding.sentence == f"{finding.text}. {finding.remedy}."
 
 
 @pytest.mark.parametrize("facts", [
@@ -343,7 +343,7 @@ RISING = (2.654, 2.415, 2.337, 2.389, 2.479, 2.575, 2.630, 2.719, 2.919, 2.924, 
 def test_patience_is_spent_where_the_loss_has_left_its_best_for_good():
     spent = [n for n in range(len(RISING) + 1) if overfits(RISING[:n])]
     assert spent == list(range(9, len(RISING) + 1))
-    assert min(n for n in range(len(RISING) + 1) if overfits(RISING[:n], PATIENCE - 2)) == 7
+    assert min(n for n in range(len(RISING) + 1) if overfits(RISING[:n], PATIENCE_VALIDATIONS - 2)) == 7
 
 
 @pytest.mark.parametrize("losses", [

@@ -8,7 +8,7 @@ import torch
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
-from tinylm.training.diagnostics.nonfinite import all_finite, where_not_finite
+from tinylm.training.diagnostics.nonfinite import all_finite, locate_nonfinite
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
@@ -41,7 +41,7 @@ class Small:
         """What a step that fails is put down to."""
         result = self.step()
         assert not result.applied
-        return where_not_finite(self.model, self.optimizers, self.batches, result.gradient_norms)
+        return locate_nonfinite(self.model, self.optimizers, self.batches, result.gradient_norms)
 
 
 def put(tensor, value=math.nan):
@@ -74,7 +74,7 @@ def test_moments(optimizer, moment, name):
     small = Small(optimizer=optimizer)
     owner = next(each for each in small.optimizers if small.parameter(name) in each.state)
     put(owner.state[small.parameter(name)][moment], math.inf)
-    where = where_not_finite(small.model, small.optimizers, small.batches, [])
+    where = locate_nonfinite(small.model, small.optimizers, small.batches, [])
     assert where == f"the optimiser's {moment} of {name}"
 
 
@@ -85,38 +85,38 @@ def test_activations_of_every_preset(preset):
     with torch.no_grad(), capture(small.model) as heard:
         small.model(small.batches[0][0])
     for name in heard:
-        small.model.switchboard = spoiled = Spoiled(name)
+        small.model.taps = spoiled = Spoiled(name)
         for module in small.model.modules():
             if hasattr(module, "tap"):
-                module.tap.switchboard = spoiled
-        assert where_not_finite(small.model, small.optimizers, small.batches, []) == f"the activations {name}"
+                module.tap.taps = spoiled
+        assert locate_nonfinite(small.model, small.optimizers, small.batches, []) == f"the activations {name}"
 
 
 class Spoiled:
-    """A switchboard at which one activation breaks before anybody hears it."""
+    """A tap registry at which one activation breaks before anybody hears it."""
 
     def __init__(self, broken):
         self.broken = broken
-        self._listener = None
+        self._hook = None
 
     @property
-    def listener(self):
-        return self._hear if self._listener else None
+    def hook(self):
+        return self._hear if self._hook else None
 
-    @listener.setter
-    def listener(self, listener):
-        self._listener = listener
+    @hook.setter
+    def hook(self, hook):
+        self._hook = hook
 
     def _hear(self, name, activation):
         if name == self.broken:
             activation = activation.clone()
             put(activation, math.inf)
-        return self._listener(name, activation)
+        return self._hook(name, activation)
 
 
 def test_the_mask_is_not_a_mistake():
     small = Small()
-    assert where_not_finite(small.model, small.optimizers, small.batches, []) == "the loss"
+    assert locate_nonfinite(small.model, small.optimizers, small.batches, []) == "the loss"
 
 
 def test_scores_that_overflow():
@@ -142,7 +142,7 @@ def test_gradients_whose_squares_overflow():
     small.parameter("layers.0.mlp.up_proj.weight").register_hook(lambda gradient: torch.full_like(gradient, 1e18))
     small.parameter("layers.1.mlp.up_proj.weight").register_hook(lambda gradient: torch.full_like(gradient, 1e19))
     norms = [1e30 if "layers.1.mlp.up" in name else 1.0 for name, _ in small.model.named_parameters()]
-    where = where_not_finite(small.model, small.optimizers, small.batches, norms)
+    where = locate_nonfinite(small.model, small.optimizers, small.batches, norms)
     assert where == "the gradient of layers.1.mlp.up_proj.weight"
 
 
@@ -176,10 +176,10 @@ def test_the_model_stays_as_it_was():
     small = Small("notebook")
     small.model.train()
     before = {name: value.clone() for name, value in small.model.state_dict().items()}
-    where_not_finite(small.model, small.optimizers, small.batches, [])
+    locate_nonfinite(small.model, small.optimizers, small.batches, [])
     assert small.model.training
     assert all(module.training for module in small.model.modules())
-    assert small.model.switchboard.listener is None
+    assert small.model.taps.hook is None
     assert all(torch.equal(value, before[name]) for name, value in small.model.state_dict().items())
 
 

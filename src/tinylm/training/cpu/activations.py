@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.jit.bfloat16 import read, sigmoid, stored
+from tinylm.jit.bfloat16 import cast_like, sigmoid, to_float32
 from tinylm.jit.compile import kernel
 from tinylm.training.cpu.kernels import ONE, ZERO
 
@@ -18,48 +18,48 @@ from tinylm.training.cpu.kernels import ONE, ZERO
 def swiglu(pre: Any, post: Any) -> None:
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            gate = read(pre[n, 0, f])
-            post[n, f] = stored(post, gate * sigmoid(gate) * read(pre[n, 1, f]))
+            gate = to_float32(pre[n, 0, f])
+            post[n, f] = cast_like(post, gate * sigmoid(gate) * to_float32(pre[n, 1, f]))
 
 
 @kernel
 def swiglu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
     for n in range(dpost.shape[0]):
         for f in range(dpost.shape[1]):
-            gate, up, d = read(pre[n, 0, f]), read(pre[n, 1, f]), read(dpost[n, f])
+            gate, up, d = to_float32(pre[n, 0, f]), to_float32(pre[n, 1, f]), to_float32(dpost[n, f])
             s = sigmoid(gate)
-            dpre[n, 0, f] = stored(dpre, d * up * s * (ONE + gate * (ONE - s)))
-            dpre[n, 1, f] = stored(dpre, d * gate * s)
+            dpre[n, 0, f] = cast_like(dpre, d * up * s * (ONE + gate * (ONE - s)))
+            dpre[n, 1, f] = cast_like(dpre, d * gate * s)
 
 
 @kernel
 def relu(pre: Any, post: Any) -> None:
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            post[n, f] = stored(post, max(read(pre[n, f]), ZERO))
+            post[n, f] = cast_like(post, max(to_float32(pre[n, f]), ZERO))
 
 
 @kernel
 def relu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
     for n in range(dpost.shape[0]):
         for f in range(dpost.shape[1]):
-            dpre[n, f] = stored(dpre, read(dpost[n, f]) if read(pre[n, f]) > ZERO else ZERO)
+            dpre[n, f] = cast_like(dpre, to_float32(dpost[n, f]) if to_float32(pre[n, f]) > ZERO else ZERO)
 
 
 @kernel
 def squared_relu(pre: Any, post: Any) -> None:
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            positive = max(read(pre[n, f]), ZERO)
-            post[n, f] = stored(post, positive * positive)
+            positive = max(to_float32(pre[n, f]), ZERO)
+            post[n, f] = cast_like(post, positive * positive)
 
 
 @kernel
 def squared_relu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
     for n in range(dpost.shape[0]):
         for f in range(dpost.shape[1]):
-            positive = max(read(pre[n, f]), ZERO)
-            dpre[n, f] = stored(dpre, read(dpost[n, f]) * (positive + positive))
+            positive = max(to_float32(pre[n, f]), ZERO)
+            dpre[n, f] = cast_like(dpre, to_float32(dpost[n, f]) * (positive + positive))
 
 
 _GELU_SCALE, _GELU_CUBE = np.float32(2 * math.sqrt(2 / math.pi)), np.float32(0.044715)
@@ -71,21 +71,21 @@ def gelu(pre: Any, post: Any) -> None:
     """x * (1 + tanh(u)) / 2 = x * sigmoid(2u) with u = sqrt(2/pi) * (x + 0.044715 x^3)."""
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            x = read(pre[n, f])
-            post[n, f] = stored(post, x * sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x)))
+            x = to_float32(pre[n, f])
+            post[n, f] = cast_like(post, x * sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x)))
 
 
 @kernel
 def gelu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
     for n in range(dpost.shape[0]):
         for f in range(dpost.shape[1]):
-            x = read(pre[n, f])
+            x = to_float32(pre[n, f])
             s = sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x))
             slope = _GELU_SCALE * (ONE + _THREE * _GELU_CUBE * x * x)
-            dpre[n, f] = stored(dpre, read(dpost[n, f]) * s * (ONE + x * slope * (ONE - s)))
+            dpre[n, f] = cast_like(dpre, to_float32(dpost[n, f]) * s * (ONE + x * slope * (ONE - s)))
 
 
-BENDS: dict[str, tuple[Any, Any]] = {
+ACTIVATIONS: dict[str, tuple[Any, Any]] = {
     "swiglu": (swiglu, swiglu_backward), "relu": (relu, relu_backward), "gelu": (gelu, gelu_backward),
     "squared_relu": (squared_relu, squared_relu_backward),
 }

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-class Room(NamedTuple):
+class Buffer(NamedTuple):
     """The same numbers twice: as torch sees them, for matrix products, and as the kernels do."""
 
     t: Tensor
     a: NDArray[Any]
 
 
-def room(tensor: Tensor, *shape: int) -> Room:
+def as_buffer(tensor: Tensor, *shape: int) -> Buffer:
     """bfloat16 as uint16, which NumPy has, and everything else as it is.
 
     Args:
@@ -25,16 +25,16 @@ def room(tensor: Tensor, *shape: int) -> Room:
     """
     plain = tensor.detach()
     array = (plain.view(torch.uint16) if plain.dtype == torch.bfloat16 else plain).numpy()
-    return Room(plain, array.reshape(shape) if shape else array)
+    return Buffer(plain, array.reshape(shape) if shape else array)
 
 
-class Rooms:
+class BufferPool:
     """Rooms by name. One that has been asked for in a larger shape before is used again."""
 
     def __init__(self) -> None:
         self._memory: dict[Hashable, Tensor] = {}
 
-    def take(self, name: Hashable, shape: Sequence[int], parts: Sequence[int] = (), *, dtype: torch.dtype) -> Room:
+    def take(self, name: Hashable, shape: Sequence[int], parts: Sequence[int] = (), *, dtype: torch.dtype) -> Buffer:
         """
         Args:
             shape: as matrices, for torch.
@@ -43,7 +43,7 @@ class Rooms:
         count = torch.Size(shape).numel()
         if name not in self._memory or self._memory[name].numel() < count:
             self._memory[name] = torch.empty(count, dtype=dtype)
-        return room(self._memory[name][:count].view(*shape), *parts)
+        return as_buffer(self._memory[name][:count].view(*shape), *parts)
 
     @property
     def n_bytes(self) -> int:
@@ -51,20 +51,20 @@ class Rooms:
         return sum(memory.nbytes for memory in self._memory.values())
 
 
-class Imagined(Rooms):
+class SizeOnlyPool(BufferPool):
     """Counts what rooms would take, and makes none."""
 
     def __init__(self) -> None:
         self._bytes: dict[Hashable, int] = {}
 
     def take(self, name: Hashable, shape: Sequence[int], parts: Sequence[int] = (), *,  # noqa: ARG002
-             dtype: torch.dtype) -> Room:
+             dtype: torch.dtype) -> Buffer:
         self._bytes[name] = max(self._bytes.get(name, 0), torch.Size(shape).numel() * dtype.itemsize)
-        return NOWHERE
+        return NO_BUFFER
 
     @property
     def n_bytes(self) -> int:
         return sum(self._bytes.values())
 
 
-NOWHERE = room(torch.empty(0, 0))
+NO_BUFFER = as_buffer(torch.empty(0, 0))

@@ -11,42 +11,44 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import Workers
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
-from tinylm.training.cpu.buffers import NOWHERE, Room, room
-from tinylm.training.cpu.network import MADE_ANEW, Dropout, LayerTensors, Network, Tensors, activation_bytes
+from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
+from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
 
-TOKENS_AT_ONCE = 2048
+MAX_TOKENS = 2048
 """Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""
-LOGITS_AT_ONCE = 1 << 22
+MAX_LOGITS = 1 << 22
 """Numbers: over a large vocabulary fewer tokens are enough, and so many would take hundreds of megabytes."""
 
 
-def working_bytes(config: ModelConfig, rows: int, judged_rows: int, dtype: torch.dtype, cores: int) -> int:
-    """Memory of `FastGradients` and `FastLoss` together, gradients included.
+def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int) -> int:
+    """Memory of `CpuGradients` and `CpuLoss` together, gradients included.
 
     Args:
-        rows, judged_rows: of a batch, and of what is judged together.
+        rows, validation_rows: of a batch, and of what is judged together.
     """
     length = config.context_length
-    rows, judged_rows = (min(rows_at_once(config, length), -(-each // cores)) for each in (rows, judged_rows))
+    rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // cores))
+                             for each in (rows, validation_rows))
     activations = activation_bytes(config, rows, length, dtype, backward=True)
-    judging = activation_bytes(config, judged_rows, length, torch.float32, backward=False) + 4 * MADE_ANEW
+    validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
+    validation += 4 * MAX_PRODUCT_NUMBERS
     per_layer = config.d_model * (config.d_model + 2 * config.n_kv_heads * config.d_head + config.d_model
                                   + (3 if config.mlp == "swiglu" else 2) * config.d_mlp)
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
     everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
     products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
-    return (cores * (activations + judging + 4 * everything + dtype.itemsize * products)
+    return (cores * (activations + validation + 4 * everything + dtype.itemsize * products)
             + matrices * (4 + dtype.itemsize))
 
 
-def rows_at_once(config: ModelConfig, length: int) -> int:
+def micro_batch_rows(config: ModelConfig, length: int) -> int:
     """Of `length` tokens each."""
-    return max(1, min(TOKENS_AT_ONCE, LOGITS_AT_ONCE // config.vocab_size) // length)
+    return max(1, min(MAX_TOKENS, MAX_LOGITS // config.vocab_size) // length)
 
 
-class FastGradients:
+class CpuGradients:
     """Computes what `loss.backward()` does, into the `.grad` of a model's parameters.
 
     Args:
@@ -54,10 +56,10 @@ class FastGradients:
         dtype: of matrices and activations: float32 or bfloat16.
     """
 
-    def __init__(self, model: TinyLM, dtype: torch.dtype, workers: Workers) -> None:
-        self._model, self._workers = model, workers
+    def __init__(self, model: TinyLM, dtype: torch.dtype, pool: ThreadPool) -> None:
+        self._model, self._pool = model, pool
         self._weights = _Weights(model, dtype)
-        self._sums = [_Gradients(model) for _ in range(workers.cores)]
+        self._sums = [_Gradients(model) for _ in range(pool.cores)]
         self._networks = [Network(model, self._weights.tensors, sums.tensors) for sums in self._sums]
 
     @torch.no_grad()
@@ -74,11 +76,11 @@ class FastGradients:
             sums.flat.zero_()
         dropout = self._dropout(dropout_seed)
         config, rows = self._model.config, (inputs.numpy(), targets.numpy())
-        nats = _shared(config, self._workers, *rows, lambda core, ids, wanted, first: (
+        nats = _sum_over_cores(config, self._pool, *rows, lambda core, ids, wanted, first: (
             self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
         for sums in self._sums[1:]:
             self._sums[0].flat.add_(sums.flat)
-        self._sums[0].hand_to(self._model)
+        self._sums[0].assign_to(self._model)
         return torch.tensor(nats, dtype=torch.float64)
 
     def _dropout(self, seed: int) -> Dropout | None:
@@ -89,26 +91,26 @@ class FastGradients:
         return Dropout(config.dropout, keys.reshape(config.n_layers, 4))
 
 
-class FastLoss:
-    """The loss of rows that are judged, in 32 bits and without dropout. See `FastGradients`."""
+class CpuLoss:
+    """The loss of rows that are judged, in 32 bits and without dropout. See `CpuGradients`."""
 
-    def __init__(self, model: TinyLM, workers: Workers) -> None:
-        self._config, self._workers = model.config, workers
+    def __init__(self, model: TinyLM, pool: ThreadPool) -> None:
+        self._config, self._pool = model.config, pool
         self._weights = _Weights(model, torch.float32)
-        self._networks = [Network(model, self._weights.tensors) for _ in range(workers.cores)]
+        self._networks = [Network(model, self._weights.tensors) for _ in range(pool.cores)]
 
     @torch.no_grad()
     def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
         """The summed loss in nats of (B, T) inputs and targets."""
         self._weights.refresh()
-        return _shared(self._config, self._workers, inputs, targets, lambda core, ids, wanted, _: (
+        return _sum_over_cores(self._config, self._pool, inputs, targets, lambda core, ids, wanted, _: (
             self._networks[core].loss(ids, wanted)))
 
 
-def _shared(config: ModelConfig, workers: Workers, ids: NDArray[np.int64], targets: NDArray[np.int64],
+def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64], targets: NDArray[np.int64],
             work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
     """The sum of `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
-    at_once, shares = rows_at_once(config, ids.shape[1]), workers.shares(len(ids))
+    at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids))
 
     def share(core: int) -> float:
         nats = 0.0
@@ -117,7 +119,7 @@ def _shared(config: ModelConfig, workers: Workers, ids: NDArray[np.int64], targe
             nats += work(core, ids[part], targets[part], first)
         return nats
 
-    return sum(workers.map(share))
+    return sum(pool.map(share))
 
 
 # ---- a model's parameters as the network wants them
@@ -135,17 +137,18 @@ def _norms(config: ModelConfig) -> dict[str, str]:
     return {"norm1": "norm1", "norm2": "norm2", **heads}
 
 
-def _arranged(config: ModelConfig, matrix: Callable[[Sequence[str]], Room], vector: Callable[..., Room]) -> Tensors:
+def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer],
+                   vector: Callable[..., Buffer]) -> Tensors:
     """`Tensors`, each made by `matrix` or `vector` from the names of the parameters in it. The kernels see the norms of
     heads as the two halves that positions turn together."""
     layers = []
     for i in range(config.n_layers):
-        rooms = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
+        buffers = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
                  for name, parts in _matrices(config).items()}
         for name, part in _norms(config).items():
             halves = (2, config.d_head // 2) if name in ("q_norm", "k_norm") else ()
-            rooms[name] = vector(f"layers.{i}.{part}.weight", *halves)
-        layers.append(LayerTensors(**{"q_norm": NOWHERE, "k_norm": NOWHERE, **rooms}))
+            buffers[name] = vector(f"layers.{i}.{part}.weight", *halves)
+        layers.append(LayerTensors(**{"q_norm": NO_BUFFER, "k_norm": NO_BUFFER, **buffers}))
     head = "embed.weight" if config.tied_embeddings else "out_head.weight"
     return Tensors(vector("embed.weight"), layers, vector("ln_f.weight"), matrix([head]))
 
@@ -159,15 +162,15 @@ class _Weights:
         self._copies: list[Tensor] = []
         self._originals: list[Tensor] = []
 
-        def matrix(names: Sequence[str]) -> Room:
+        def matrix(names: Sequence[str]) -> Buffer:
             originals = [parameters[name] for name in names]
             rows = [len(original) for original in originals]
             whole = torch.empty(sum(rows), originals[0].shape[1], dtype=dtype)
             self._copies += whole.split(rows)
             self._originals += originals
-            return room(whole)
+            return as_buffer(whole)
 
-        self.tensors = _arranged(model.config, matrix, lambda name, *halves: room(parameters[name], *halves))
+        self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: as_buffer(parameters[name], *halves))
 
     def refresh(self) -> None:
         """The copies follow the parameters."""
@@ -183,19 +186,19 @@ class _Gradients:
         self._by_name: dict[str, Tensor] = {}
         used = 0
 
-        def matrix(names: Sequence[str], *halves: int) -> Room:
+        def matrix(names: Sequence[str], *halves: int) -> Buffer:
             nonlocal used
             if names[0] in self._by_name:  # the head that is the embedding: both add to one gradient
-                return room(self._by_name[names[0]])
+                return as_buffer(self._by_name[names[0]])
             first = used
             for name in names:
                 self._by_name[name] = self.flat[used:used + shapes[name].numel()].view(shapes[name])
                 used += shapes[name].numel()
-            return room(self.flat[first:used].view(-1, *shapes[names[0]][1:]), *halves)
+            return as_buffer(self.flat[first:used].view(-1, *shapes[names[0]][1:]), *halves)
 
-        self.tensors = _arranged(model.config, matrix, lambda name, *halves: matrix([name], *halves))
+        self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: matrix([name], *halves))
         assert self._by_name.keys() == shapes.keys(), "every parameter has a gradient"
 
-    def hand_to(self, model: TinyLM) -> None:
+    def assign_to(self, model: TinyLM) -> None:
         for name, parameter in model.named_parameters():
             parameter.grad = self._by_name[name]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.jit.bfloat16 import exp, hashed, read, stored
+from tinylm.jit.bfloat16 import cast_like, exp, hash32, to_float32
 from tinylm.jit.compile import kernel
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -50,7 +50,7 @@ def norm(x: Any, weight: Any, eps: Any, y: Any, rstd: Any) -> None:
         r = ONE / np.float32(math.sqrt(squares / np.float32(width) + eps))
         rstd[n] = r
         for d in range(width):
-            y[n, d] = stored(y, x[n, d] * r * weight[d])
+            y[n, d] = cast_like(y, x[n, d] * r * weight[d])
 
 
 @kernel
@@ -60,13 +60,13 @@ def add_norm(x: Any, branch: Any, weight: Any, eps: Any, out: Any, y: Any, rstd:
     for n in range(x.shape[0]):
         squares = ZERO
         for d in range(width):
-            added = x[n, d] + read(branch[n, d])
+            added = x[n, d] + to_float32(branch[n, d])
             out[n, d] = added
             squares += added * added
         r = ONE / np.float32(math.sqrt(squares / np.float32(width) + eps))
         rstd[n] = r
         for d in range(width):
-            y[n, d] = stored(y, out[n, d] * r * weight[d])
+            y[n, d] = cast_like(y, out[n, d] * r * weight[d])
 
 
 @kernel
@@ -74,29 +74,29 @@ def norm_backward(dy: Any, x: Any, rstd: Any, weight: Any, dx: Any, dweight: Any
     """Adds the norm's part to dx (N, D), the gradient of the stream, and copies that for the branch before it."""
     width = x.shape[1]
     for n in range(x.shape[0]):
-        r, along = rstd[n], ZERO
+        r, dot = rstd[n], ZERO
         for d in range(width):
-            along += read(dy[n, d]) * weight[d] * x[n, d]
-        along *= r * r * r / np.float32(width)
+            dot += to_float32(dy[n, d]) * weight[d] * x[n, d]
+        dot *= r * r * r / np.float32(width)
         for d in range(width):
-            g = read(dy[n, d])
-            total = dx[n, d] + r * g * weight[d] - x[n, d] * along
+            g = to_float32(dy[n, d])
+            total = dx[n, d] + r * g * weight[d] - x[n, d] * dot
             dx[n, d] = total
             dweight[d] += g * x[n, d] * r
-            dbranch[n, d] = stored(dbranch, total)
+            dbranch[n, d] = cast_like(dbranch, total)
 
 
 # ---- dropout, and the loss
 
 
 @kernel
-def drop(x: Any, rate: Any, key: Any, first: Any) -> None:
+def apply_dropout(x: Any, rate: Any, key: Any, first: Any) -> None:
     """Dropout of x (numbers), in place: which fall follows from the key and from the place, `first` + i, alone."""
     threshold = np.uint32(rate * 4294967296.0)
     factor = np.float32(1.0 / (1.0 - rate))
     for i in range(x.shape[0]):
-        kept = hashed(first + i, key) >= threshold
-        x[i] = stored(x, read(x[i]) * factor if kept else ZERO)
+        kept = hash32(first + i, key) >= threshold
+        x[i] = cast_like(x, to_float32(x[i]) * factor if kept else ZERO)
 
 
 @kernel
@@ -108,11 +108,11 @@ def cross_entropy(logits: Any, targets: Any, ignore: Any, factor: Any, row: Any)
         target = targets[n]
         if target == ignore:
             for v in range(width):
-                logits[n, v] = stored(logits, ZERO)
+                logits[n, v] = cast_like(logits, ZERO)
             continue
         highest = np.float32(-np.inf)
         for v in range(width):
-            row[v] = read(logits[n, v])
+            row[v] = to_float32(logits[n, v])
             highest = max(highest, row[v])
         wanted, total = row[target], ZERO
         for v in range(width):
@@ -122,5 +122,5 @@ def cross_entropy(logits: Any, targets: Any, ignore: Any, factor: Any, row: Any)
         each = factor / total
         row[target] -= total
         for v in range(width):
-            logits[n, v] = stored(logits, row[v] * each)
+            logits[n, v] = cast_like(logits, row[v] * each)
     return nats

@@ -61,31 +61,32 @@ def _emit(builder: ir.IRBuilder, panels: int, out: ir.Value, out_row: ir.Value, 
           a_column: ir.Value, b: ir.Value, b_row: ir.Value, count: ir.Value, add: ir.Value) -> None:
     fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3),
                                          f"llvm.fma.v{LANES}f32")
-    places = [_pointer(builder, _FLOATS, _at(builder, out, builder.add(builder.mul(_I64(r), out_row), _I64(p * LANES))))
-              for r in range(ROWS) for p in range(panels)]
+    targets = [_pointer(builder, _FLOATS, _at(builder, out, builder.add(builder.mul(_I64(r), out_row),
+                                                                        _I64(p * LANES))))
+               for r in range(ROWS) for p in range(panels)]
     zero = ir.Constant(_FLOATS, [0.0] * LANES)
-    first = [builder.select(add, builder.load(place, align=4), zero) for place in places]
+    first = [builder.select(add, builder.load(target, align=4), zero) for target in targets]
     rows = [_at(builder, a, builder.mul(_I64(r), a_row)) for r in range(ROWS)]
     before, loop, after = builder.block, builder.append_basic_block("columns"), builder.append_basic_block("sums")
     builder.branch(loop)
     builder.position_at_end(loop)
-    c, *sums = builder.phi(_I64), *(builder.phi(_FLOATS) for _ in places)
-    across = [builder.load(_pointer(builder, _FLOATS, _at(builder, b, builder.add(builder.mul(c, b_row),
+    c, *sums = builder.phi(_I64), *(builder.phi(_FLOATS) for _ in targets)
+    transposed = [builder.load(_pointer(builder, _FLOATS, _at(builder, b, builder.add(builder.mul(c, b_row),
                                                                                   _I64(p * LANES)))), align=4)
               for p in range(panels)]
     grown: list[ir.Value] = []
     for row in rows:
         number = builder.load(_pointer(builder, _F32, _at(builder, row, builder.mul(c, a_column))), align=4)
         spread = _splat(builder, number)
-        grown += [builder.call(fma, (spread, each, sums[len(grown) + p])) for p, each in enumerate(across)]
+        grown += [builder.call(fma, (spread, each, sums[len(grown) + p])) for p, each in enumerate(transposed)]
     following = builder.add(c, _I64(1))
     for phi, start, then in zip([c, *sums], [_I64(0), *first], [following, *grown], strict=True):
         phi.add_incoming(start, before)
         phi.add_incoming(then, loop)
     builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
     builder.position_at_end(after)
-    for total, place in zip(grown, places, strict=True):
-        builder.store(total, place, align=4)
+    for total, target in zip(grown, targets, strict=True):
+        builder.store(total, target, align=4)
 
 
 _one, _two = _tile(1), _tile(2)

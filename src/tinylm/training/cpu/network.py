@@ -19,8 +19,8 @@ from tinylm.config.schema import ModelConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.cpu import attention, kernels
-from tinylm.training.cpu.activations import BENDS
-from tinylm.training.cpu.buffers import Imagined, Room, Rooms, room
+from tinylm.training.cpu.activations import ACTIVATIONS
+from tinylm.training.cpu.buffers import Buffer, BufferPool, SizeOnlyPool, as_buffer
 
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
 """The four places of dropout in a layer."""
@@ -32,23 +32,23 @@ class LayerTensors:
     """What one layer has, of its weights or of their gradients. Matrices that read the same input are one: q, k and v
     (H+2G)*K x D, and gate and up 2F x D."""
 
-    norm1: Room
-    qkv: Room
-    q_norm: Room
-    k_norm: Room
-    o: Room
-    norm2: Room
-    up: Room
-    down: Room
+    norm1: Buffer
+    qkv: Buffer
+    q_norm: Buffer
+    k_norm: Buffer
+    o: Buffer
+    norm2: Buffer
+    up: Buffer
+    down: Buffer
 
 
 class Tensors(NamedTuple):
     """All of a model, of its weights or of their gradients."""
 
-    embed: Room
+    embed: Buffer
     layers: list[LayerTensors]
-    ln_f: Room
-    head: Room
+    ln_f: Buffer
+    head: Buffer
 
 
 class Dropout(NamedTuple):
@@ -57,18 +57,18 @@ class Dropout(NamedTuple):
     rate: float
     keys: NDArray[np.int64]  # (layers, 4)
 
-    def apply(self, x: Room, layer: int, place: int, first: int) -> None:
+    def apply(self, x: Buffer, layer: int, site: int, first: int) -> None:
         """To x in place, whose first row is row `first` of the whole."""
         flat = x.a.reshape(-1)
-        kernels.drop(flat, self.rate, self.keys[layer, place], first * (flat.shape[0] // x.a.shape[0]))
+        kernels.apply_dropout(flat, self.rate, self.keys[layer, site], first * (flat.shape[0] // x.a.shape[0]))
 
 
-def _falling(dropout: Dropout | None, layer: int, first: int) -> tuple[float, int, int]:
+def _pattern_dropout(dropout: Dropout | None, layer: int, first: int) -> tuple[float, int, int]:
     """Rate and key of the dropout of patterns, of which `first` is the first here."""
     return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
 
 
-MADE_ANEW = 1 << 20
+MAX_PRODUCT_NUMBERS = 1 << 20
 """Numbers of a product, at most, whose result torch cannot be told where to put."""
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
@@ -78,14 +78,14 @@ def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
     2.3 times as fast on an AMD processor as MKL, which torch.mm would take, and as fast elsewhere. It makes its result
     anew: some rows at a time, lest a wide one is held twice."""
     if out.dtype == F32 and _ONEDNN_LINEAR is not None:
-        rows = max(1, MADE_ANEW // out.shape[1])
+        rows = max(1, MAX_PRODUCT_NUMBERS // out.shape[1])
         for some, result in zip(x.split(rows), out.split(rows), strict=True):
             result.copy_(_ONEDNN_LINEAR(some, matrix, None, "none", [], ""))
     else:
         torch.mm(x, matrix.t(), out=out)
 
 
-class _Sizes:
+class _Shapes:
     """Shapes of rooms, as matrices and as what they consist of."""
 
     def __init__(self, config: ModelConfig, rows: int, length: int) -> None:
@@ -95,58 +95,59 @@ class _Sizes:
         self.stream, self.hidden, self.logits = (n, config.d_model), (n, config.d_mlp), (n, config.vocab_size)
         self.pre = (n, pres * config.d_mlp), (n, *((2,) if pres == 2 else ()), config.d_mlp)
         self.qkv = (n, 2 * half * (heads + 2 * shared)), (rows, length, heads + 2 * shared, 2, half)
-        self.joined = (n, 2 * half * heads), (rows, length, heads, 2, half)
+        self.z = (n, 2 * half * heads), (rows, length, heads, 2, half)
         whole, wide = attention.whole_vectors(length), attention.whole_vectors(2 * half)
-        self.heads, self.across = (7, whole, 2, wide // 2), (2, 2, wide // 2, whole)
-        self.blocks, self.normed = (3, min(attention.BLOCK, whole), whole), (2, length)
+        self.heads, self.transposed = (7, whole, 2, wide // 2), (2, 2, wide // 2, whole)
+        self.blocks, self.normed = (3, min(attention.QUERY_BLOCK, whole), whole), (2, length)
 
 
-class _LayerRooms:
+class _LayerBuffers:
     """What the forward pass of a layer leaves for the backward pass."""
 
-    def __init__(self, rooms: Rooms, layer: int, sizes: _Sizes, dtype: torch.dtype) -> None:
-        def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Room:
-            return rooms.take((layer, name), shape, parts, dtype=dtype)
+    def __init__(self, pool: BufferPool, layer: int, shapes: _Shapes, dtype: torch.dtype) -> None:
+        def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Buffer:
+            return pool.take((layer, name), shape, parts, dtype=dtype)
 
-        self.x, self.mid = take("x", sizes.stream, dtype=F32), take("mid", sizes.stream, dtype=F32)
-        self.rstd1, self.rstd2 = take("rstd1", sizes.tokens, dtype=F32), take("rstd2", sizes.tokens, dtype=F32)
-        self.h1, self.h2 = take("h1", sizes.stream), take("h2", sizes.stream)
-        self.qkv = take("qkv", *sizes.qkv)
-        self.joined = take("joined", *sizes.joined)
-        self.pre, self.post = take("pre", *sizes.pre), take("post", sizes.hidden)
+        self.x, self.mid = take("x", shapes.stream, dtype=F32), take("mid", shapes.stream, dtype=F32)
+        self.rstd1, self.rstd2 = take("rstd1", shapes.tokens, dtype=F32), take("rstd2", shapes.tokens, dtype=F32)
+        self.h1, self.h2 = take("h1", shapes.stream), take("h2", shapes.stream)
+        self.qkv = take("qkv", *shapes.qkv)
+        self.z = take("z", *shapes.z)
+        self.pre, self.post = take("pre", *shapes.pre), take("post", shapes.hidden)
 
 
-class _Rooms:
+class _Buffers:
     """All rooms of a shape of batch. What no backward pass needs is shared by the layers; without one, that is all."""
 
-    def __init__(self, rooms: Rooms, config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *,
+    def __init__(self, pool: BufferPool, config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *,
                  backward: bool = True) -> None:
-        sizes = _Sizes(config, rows, length)
+        shapes = _Shapes(config, rows, length)
 
-        def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Room:
-            return rooms.take(name, shape, parts, dtype=dtype)
+        def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Buffer:
+            return pool.take(name, shape, parts, dtype=dtype)
 
         self.length = length
-        self.layers = [_LayerRooms(rooms, layer if backward else 0, sizes, dtype) for layer in range(config.n_layers)]
-        self.x, self.rstd = take("x", sizes.stream, dtype=F32), take("rstd", sizes.tokens, dtype=F32)
-        self.h, self.logits = take("h", sizes.stream), take("logits", sizes.logits)
+        self.layers = [_LayerBuffers(pool, layer if backward else 0, shapes, dtype) for layer in range(config.n_layers)]
+        self.x, self.rstd = take("x", shapes.stream, dtype=F32), take("rstd", shapes.tokens, dtype=F32)
+        self.h, self.logits = take("h", shapes.stream), take("logits", shapes.logits)
         self.row = take("row", (config.vocab_size,), dtype=F32)
-        self.heads, self.across = take("heads", sizes.heads, dtype=F32), take("across", sizes.across, dtype=F32)
-        self.blocks = take("blocks", sizes.blocks, dtype=F32)
-        self.rstd_heads = take("rstd_heads", sizes.normed, dtype=F32)
-        self.branch = take("branch", sizes.stream)
+        self.heads = take("heads", shapes.heads, dtype=F32)
+        self.transposed = take("transposed", shapes.transposed, dtype=F32)
+        self.blocks = take("blocks", shapes.blocks, dtype=F32)
+        self.rstd_heads = take("rstd_heads", shapes.normed, dtype=F32)
+        self.branch = take("branch", shapes.stream)
         if not backward:
             return
-        self.dx, self.dh = take("dx", sizes.stream, dtype=F32), take("dh", sizes.stream)
-        self.dpre, self.dpost = take("dpre", *sizes.pre), take("dpost", sizes.hidden)
-        self.djoined, self.dqkv = take("djoined", *sizes.joined), take("dqkv", *sizes.qkv)
+        self.dx, self.dh = take("dx", shapes.stream, dtype=F32), take("dh", shapes.stream)
+        self.dpre, self.dpost = take("dpre", *shapes.pre), take("dpost", shapes.hidden)
+        self.dz, self.dqkv = take("dz", *shapes.z), take("dqkv", *shapes.qkv)
 
 
 def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *, backward: bool) -> int:
     """What one thread needs for so many rows at once."""
-    imagined = Imagined()
-    _Rooms(imagined, config, rows, length, dtype, backward=backward)
-    return imagined.n_bytes
+    pool = SizeOnlyPool()
+    _Buffers(pool, config, rows, length, dtype, backward=backward)
+    return pool.n_bytes
 
 
 class Network:
@@ -162,11 +163,11 @@ class Network:
         self.config, self.weights, self.gradients = model.config, weights, gradients
         self.dtype = weights.head.t.dtype
         self._positions = model.positions
-        self._rooms, self._by_shape = Rooms(), dict[tuple[int, int], tuple[_Rooms, Room, Room]]()
-        self._bend, self._bend_backward = BENDS[model.config.mlp]
+        self._pool, self._by_shape = BufferPool(), dict[tuple[int, int], tuple[_Buffers, Buffer, Buffer]]()
+        self._activation, self._activation_backward = ACTIVATIONS[model.config.mlp]
         self._eps = np.float32(model.config.norm_eps)
         self._scale = np.float32(model.config.d_head ** -0.5)
-        self._narrow = dict[torch.Size, Tensor]()
+        self._low_precision = dict[torch.Size, Tensor]()
 
     def backpropagate(self, ids: NDArray[np.int64], targets: NDArray[np.int64], factor: float, dropout: Dropout | None,
                       first_row: int = 0) -> float:
@@ -178,128 +179,128 @@ class Network:
         Returns:
             the summed loss in nats, not times `factor`.
         """
-        rooms, cos, sin = self._shape(*ids.shape)
-        self._forward(rooms, ids, cos, sin, dropout, first_row)
-        nats: float = kernels.cross_entropy(rooms.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
-                                            rooms.row.a)
-        self._backward(rooms, ids, cos, sin, dropout, first_row)
+        buffers, cos, sin = self._shape(*ids.shape)
+        self._forward(buffers, ids, cos, sin, dropout, first_row)
+        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
+                                            buffers.row.a)
+        self._backward(buffers, ids, cos, sin, dropout, first_row)
         return nats
 
     def loss(self, ids: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
         """The summed loss in nats of some rows, (B, T) each, without dropout."""
-        rooms, cos, sin = self._shape(*ids.shape)
-        self._forward(rooms, ids, cos, sin, None, 0)
-        nats: float = kernels.cross_entropy(rooms.logits.a, targets.reshape(-1), IGNORE, np.float32(0), rooms.row.a)
+        buffers, cos, sin = self._shape(*ids.shape)
+        self._forward(buffers, ids, cos, sin, None, 0)
+        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(0), buffers.row.a)
         return nats
 
-    def _shape(self, rows: int, length: int) -> tuple[_Rooms, Room, Room]:
+    def _shape(self, rows: int, length: int) -> tuple[_Buffers, Buffer, Buffer]:
         if (rows, length) not in self._by_shape:
             angles = self._positions.angles(0, length, torch.device("cpu"))
             half = self.config.d_head // 2
             cos, sin = angles or (torch.ones(length, half), torch.zeros(length, half))
-            before = self._rooms.n_bytes
-            made = _Rooms(self._rooms, self.config, rows, length, self.dtype, backward=self.gradients is not None)
-            if self._rooms.n_bytes > before:
+            before = self._pool.n_bytes
+            made = _Buffers(self._pool, self.config, rows, length, self.dtype, backward=self.gradients is not None)
+            if self._pool.n_bytes > before:
                 self._by_shape.clear()  # what looks at the smaller rooms of before would keep them
-            self._by_shape[rows, length] = made, room(cos), room(sin)
+            self._by_shape[rows, length] = made, as_buffer(cos), as_buffer(sin)
         return self._by_shape[rows, length]
 
     # ---- forward
 
-    def _forward(self, rooms: _Rooms, ids: NDArray[np.int64], cos: Room, sin: Room, dropout: Dropout | None,
+    def _forward(self, buffers: _Buffers, ids: NDArray[np.int64], cos: Buffer, sin: Buffer, dropout: Dropout | None,
                  first_row: int) -> None:
-        weights, layers = self.weights, rooms.layers
-        x = layers[0].x if layers else rooms.x
+        weights, layers = self.weights, buffers.layers
+        x = layers[0].x if layers else buffers.x
         kernels.embed(ids.reshape(-1), weights.embed.a, x.a)
         if not layers:
-            kernels.norm(x.a, weights.ln_f.a, self._eps, rooms.h.a, rooms.rstd.a)
+            kernels.norm(x.a, weights.ln_f.a, self._eps, buffers.h.a, buffers.rstd.a)
         else:
             kernels.norm(x.a, weights.layers[0].norm1.a, self._eps, layers[0].h1.a, layers[0].rstd1.a)
         for i, (layer, w) in enumerate(zip(layers, weights.layers, strict=True)):
-            self._attend(rooms, layer, w, cos, sin, dropout, i, first_row)
-            kernels.add_norm(layer.x.a, rooms.branch.a, w.norm2.a, self._eps, layer.mid.a, layer.h2.a, layer.rstd2.a)
-            self._think(rooms, layer, w, dropout, i, first_row)
+            self._attend(buffers, layer, w, cos, sin, dropout, i, first_row)
+            kernels.add_norm(layer.x.a, buffers.branch.a, w.norm2.a, self._eps, layer.mid.a, layer.h2.a, layer.rstd2.a)
+            self._mlp(buffers, layer, w, dropout, i, first_row)
             last = i + 1 == len(layers)
-            after, weight = (rooms, weights.ln_f) if last else (layers[i + 1], weights.layers[i + 1].norm1)
-            h, rstd = (rooms.h, rooms.rstd) if last else (layers[i + 1].h1, layers[i + 1].rstd1)
-            kernels.add_norm(layer.mid.a, rooms.branch.a, weight.a, self._eps, after.x.a, h.a, rstd.a)
-        _multiply(rooms.h.t, weights.head.t, rooms.logits.t)
+            after, weight = (buffers, weights.ln_f) if last else (layers[i + 1], weights.layers[i + 1].norm1)
+            h, rstd = (buffers.h, buffers.rstd) if last else (layers[i + 1].h1, layers[i + 1].rstd1)
+            kernels.add_norm(layer.mid.a, buffers.branch.a, weight.a, self._eps, after.x.a, h.a, rstd.a)
+        _multiply(buffers.h.t, weights.head.t, buffers.logits.t)
 
-    def _attend(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, cos: Room, sin: Room, dropout: Dropout | None,
-                i: int, first_row: int) -> None:
+    def _attend(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, cos: Buffer, sin: Buffer,
+                dropout: Dropout | None, i: int, first_row: int) -> None:
         _multiply(layer.h1.t, w.qkv.t, layer.qkv.t)
         attention.attend(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
-                         *_falling(dropout, i, first_row * self.config.n_heads), layer.joined.a, rooms.heads.a,
-                         rooms.across.a, rooms.blocks.a, rooms.rstd_heads.a)
-        _multiply(layer.joined.t, w.o.t, rooms.branch.t)
+                         *_pattern_dropout(dropout, i, first_row * self.config.n_heads), layer.z.a, buffers.heads.a,
+                         buffers.transposed.a, buffers.blocks.a, buffers.rstd_heads.a)
+        _multiply(layer.z.t, w.o.t, buffers.branch.t)
         if dropout:
-            dropout.apply(rooms.branch, i, ATTN_OUT, first_row * rooms.length)
+            dropout.apply(buffers.branch, i, ATTN_OUT, first_row * buffers.length)
 
-    def _think(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, dropout: Dropout | None, i: int,
+    def _mlp(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, dropout: Dropout | None, i: int,
                first_row: int) -> None:
-        first_token = first_row * rooms.length
+        first_token = first_row * buffers.length
         _multiply(layer.h2.t, w.up.t, layer.pre.t)
-        self._bend(layer.pre.a, layer.post.a)
+        self._activation(layer.pre.a, layer.post.a)
         if dropout:
             dropout.apply(layer.post, i, MLP_POST, first_token)
-        _multiply(layer.post.t, w.down.t, rooms.branch.t)
+        _multiply(layer.post.t, w.down.t, buffers.branch.t)
         if dropout:
-            dropout.apply(rooms.branch, i, MLP_OUT, first_token)
+            dropout.apply(buffers.branch, i, MLP_OUT, first_token)
 
     # ---- backward
 
-    def _backward(self, rooms: _Rooms, ids: NDArray[np.int64], cos: Room, sin: Room, dropout: Dropout | None,
+    def _backward(self, buffers: _Buffers, ids: NDArray[np.int64], cos: Buffer, sin: Buffer, dropout: Dropout | None,
                   first_row: int) -> None:
-        weights, gradients, layers = self.weights, self.gradients, rooms.layers
+        weights, gradients, layers = self.weights, self.gradients, buffers.layers
         assert gradients is not None
-        self._weight_gradient(rooms.logits.t, rooms.h.t, gradients.head)
-        torch.mm(rooms.logits.t, weights.head.t, out=rooms.dh.t)
-        rooms.dx.t.zero_()
-        kernels.norm_backward(rooms.dh.a, rooms.x.a, rooms.rstd.a, weights.ln_f.a, rooms.dx.a, gradients.ln_f.a,
-                              rooms.branch.a)
+        self._weight_gradient(buffers.logits.t, buffers.h.t, gradients.head)
+        torch.mm(buffers.logits.t, weights.head.t, out=buffers.dh.t)
+        buffers.dx.t.zero_()
+        kernels.norm_backward(buffers.dh.a, buffers.x.a, buffers.rstd.a, weights.ln_f.a, buffers.dx.a, gradients.ln_f.a,
+                              buffers.branch.a)
         for i in reversed(range(len(layers))):
             layer, w, g = layers[i], weights.layers[i], gradients.layers[i]
-            self._think_backward(rooms, layer, w, g, dropout, i, first_row)
-            kernels.norm_backward(rooms.dh.a, layer.mid.a, layer.rstd2.a, w.norm2.a, rooms.dx.a, g.norm2.a,
-                                  rooms.branch.a)
-            self._attend_backward(rooms, layer, w, g, cos, sin, dropout, i, first_row)
-            kernels.norm_backward(rooms.dh.a, layer.x.a, layer.rstd1.a, w.norm1.a, rooms.dx.a, g.norm1.a,
-                                  rooms.branch.a)
-        kernels.embed_backward(ids.reshape(-1), rooms.dx.a, gradients.embed.a)
+            self._mlp_backward(buffers, layer, w, g, dropout, i, first_row)
+            kernels.norm_backward(buffers.dh.a, layer.mid.a, layer.rstd2.a, w.norm2.a, buffers.dx.a, g.norm2.a,
+                                  buffers.branch.a)
+            self._attend_backward(buffers, layer, w, g, cos, sin, dropout, i, first_row)
+            kernels.norm_backward(buffers.dh.a, layer.x.a, layer.rstd1.a, w.norm1.a, buffers.dx.a, g.norm1.a,
+                                  buffers.branch.a)
+        kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
 
-    def _think_backward(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, g: LayerTensors,
+    def _mlp_backward(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, g: LayerTensors,
                         dropout: Dropout | None, i: int, first_row: int) -> None:
-        first_token = first_row * rooms.length
+        first_token = first_row * buffers.length
         if dropout:
-            dropout.apply(rooms.branch, i, MLP_OUT, first_token)
-        self._weight_gradient(rooms.branch.t, layer.post.t, g.down)
-        torch.mm(rooms.branch.t, w.down.t, out=rooms.dpost.t)
+            dropout.apply(buffers.branch, i, MLP_OUT, first_token)
+        self._weight_gradient(buffers.branch.t, layer.post.t, g.down)
+        torch.mm(buffers.branch.t, w.down.t, out=buffers.dpost.t)
         if dropout:
-            dropout.apply(rooms.dpost, i, MLP_POST, first_token)
-        self._bend_backward(layer.pre.a, rooms.dpost.a, rooms.dpre.a)
-        self._weight_gradient(rooms.dpre.t, layer.h2.t, g.up)
-        torch.mm(rooms.dpre.t, w.up.t, out=rooms.dh.t)
+            dropout.apply(buffers.dpost, i, MLP_POST, first_token)
+        self._activation_backward(layer.pre.a, buffers.dpost.a, buffers.dpre.a)
+        self._weight_gradient(buffers.dpre.t, layer.h2.t, g.up)
+        torch.mm(buffers.dpre.t, w.up.t, out=buffers.dh.t)
 
-    def _attend_backward(self, rooms: _Rooms, layer: _LayerRooms, w: LayerTensors, g: LayerTensors, cos: Room,
-                         sin: Room, dropout: Dropout | None, i: int, first_row: int) -> None:
+    def _attend_backward(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, g: LayerTensors, cos: Buffer,
+                         sin: Buffer, dropout: Dropout | None, i: int, first_row: int) -> None:
         if dropout:
-            dropout.apply(rooms.branch, i, ATTN_OUT, first_row * rooms.length)
-        self._weight_gradient(rooms.branch.t, layer.joined.t, g.o)
-        torch.mm(rooms.branch.t, w.o.t, out=rooms.djoined.t)
+            dropout.apply(buffers.branch, i, ATTN_OUT, first_row * buffers.length)
+        self._weight_gradient(buffers.branch.t, layer.z.t, g.o)
+        torch.mm(buffers.branch.t, w.o.t, out=buffers.dz.t)
         attention.attend_backward(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
-                                  *_falling(dropout, i, first_row * self.config.n_heads), rooms.djoined.a,
-                                  rooms.dqkv.a, g.q_norm.a, g.k_norm.a, rooms.heads.a, rooms.across.a, rooms.blocks.a,
-                                  rooms.rstd_heads.a)
-        self._weight_gradient(rooms.dqkv.t, layer.h1.t, g.qkv)
-        torch.mm(rooms.dqkv.t, w.qkv.t, out=rooms.dh.t)
+                                  *_pattern_dropout(dropout, i, first_row * self.config.n_heads), buffers.dz.a,
+                                  buffers.dqkv.a, g.q_norm.a, g.k_norm.a, buffers.heads.a, buffers.transposed.a,
+                                  buffers.blocks.a, buffers.rstd_heads.a)
+        self._weight_gradient(buffers.dqkv.t, layer.h1.t, g.qkv)
+        torch.mm(buffers.dqkv.t, w.qkv.t, out=buffers.dh.t)
 
-    def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Room) -> None:
+    def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Buffer) -> None:
         """Adds dy^T x: (N, out), (N, in) -> (out, in)."""
         if self.dtype == F32:
             gradient.t.addmm_(dy.t(), x)
             return
-        if gradient.t.shape not in self._narrow:
-            self._narrow[gradient.t.shape] = torch.empty(gradient.t.shape, dtype=self.dtype)
-        product = self._narrow[gradient.t.shape]
+        if gradient.t.shape not in self._low_precision:
+            self._low_precision[gradient.t.shape] = torch.empty(gradient.t.shape, dtype=self.dtype)
+        product = self._low_precision[gradient.t.shape]
         torch.mm(dy.t(), x, out=product)
         gradient.t.add_(product)

@@ -1,7 +1,7 @@
 """The doctor: a reader of the events who says what is wrong with a run, how that shows, and what would help.
 
 It says too little rather than too much: every limit was set so that healthy runs of all presets, sizes and lengths get
-no remark (LOG.md, "The doctor's limits").
+no finding (LOG.md, "The doctor's limits").
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, median
 
 from tinylm.training.diagnostics import messages
-from tinylm.training.diagnostics.messages import Remark
-from tinylm.training.diagnostics.statistics import Judged, LayerGradients, LossCurve
+from tinylm.training.diagnostics.messages import Finding
+from tinylm.training.diagnostics.statistics import LayerGradients, LossCurve, Validation
 from tinylm.training.evaluate import bits_per_byte
 from tinylm.training.events import Began, Event, Finished, RolledBack, Stepped, Validated
 
-__all__ = ["Doctor", "Remark", "examine", "overfits"]
+__all__ = ["Doctor", "Finding", "examine", "overfits"]
 
-PATIENCE = 5
+PATIENCE_VALIDATIONS = 5
 """Validations in a row that are worse than the best, after which a run is stopped; in a run with more than 20 of them
 a quarter of all. The doctor speaks two earlier."""
 WORSE = 0.03
@@ -48,13 +48,13 @@ WASTEFUL = 10.0
 """Bits that it takes to name a token, for each byte of text in it. Bytes themselves take 8."""
 
 
-def examine(events: Iterable[Event]) -> list[Remark]:
-    """All remarks on a run, such as one read from metrics.jsonl."""
+def examine(events: Iterable[Event]) -> list[Finding]:
+    """All findings on a run, such as one read from metrics.jsonl."""
     doctor = Doctor()
-    return [remark for event in events for remark in doctor(event)]
+    return [finding for event in events for finding in doctor(event)]
 
 
-def overfits(losses: Sequence[float], patience: int = PATIENCE) -> bool:
+def overfits(losses: Sequence[float], patience: int = PATIENCE_VALIDATIONS) -> bool:
     """Whether the validation loss has left its best for good, so that training on is a waste.
 
     The last `patience` losses (of many, a quarter) are all clearly above the best, and are not coming down again, as
@@ -64,7 +64,7 @@ def overfits(losses: Sequence[float], patience: int = PATIENCE) -> bool:
         losses: of all validations so far, equally far apart.
     """
     losses = [loss for loss in losses if math.isfinite(loss)]
-    patience = max(patience, patience * len(losses) // (4 * PATIENCE))
+    patience = max(patience, patience * len(losses) // (4 * PATIENCE_VALIDATIONS))
     if len(losses) <= patience:
         return False
     best = min(median(losses[max(0, i - 1):i + 2]) for i in range(len(losses)))
@@ -86,24 +86,24 @@ class Doctor:
         self._began: Began | None = None
         self._newest: Stepped | None = None
         self._curve, self._gradients = LossCurve(), LayerGradients()
-        self._judged: list[Judged] = []
+        self._judged: list[Validation] = []
         self._peak = 0.0
         self._steps_after_warmup = 0
         self._said: dict[str, int] = {}
 
-    def __call__(self, event: Event) -> list[Remark]:
-        return [remark for remark in self._remarks(event) if self._is_news(remark)]
+    def __call__(self, event: Event) -> list[Finding]:
+        return [finding for finding in self._findings(event) if self._is_news(finding)]
 
-    def _is_news(self, remark: Remark) -> bool:
+    def _is_news(self, finding: Finding) -> bool:
         """Each topic once. What can come and go is told again in a run twice as long; numbers not finite, always."""
-        before = self._said.get(remark.topic)
-        comes_and_goes = remark.topic in ("spike", "gradient")
-        if before is not None and remark.topic != "not finite" and not (comes_and_goes and remark.step >= 2 * before):
+        before = self._said.get(finding.topic)
+        comes_and_goes = finding.topic in ("spike", "gradient")
+        if before is not None and finding.topic != "not finite" and not (comes_and_goes and finding.step >= 2 * before):
             return False
-        self._said[remark.topic] = remark.step
+        self._said[finding.topic] = finding.step
         return True
 
-    def _remarks(self, event: Event) -> Iterator[Remark]:
+    def _findings(self, event: Event) -> Iterator[Finding]:
         match event:
             case Began():
                 self._began = event
@@ -118,7 +118,7 @@ class Doctor:
             case Finished():
                 yield from self._finished(event)
 
-    def _stepped(self, event: Stepped) -> Iterator[Remark]:
+    def _stepped(self, event: Stepped) -> Iterator[Finding]:
         if not math.isfinite(event.loss):  # what is done about it has an event of its own
             return
         self._newest = event
@@ -136,29 +136,29 @@ class Doctor:
             moved_up = curve.usual > (1 + STILL_SHARE) * curve.start
             yield (messages.rose if moved_up else messages.does_not_move)(event.step, curve, self._peak)
 
-    def _validated(self, event: Validated) -> Iterator[Remark]:
+    def _validated(self, event: Validated) -> Iterator[Finding]:
         epoch = self._newest.epoch if self._newest is not None else 0.0
-        self._judged.append(Judged(event.step, event.loss, self._curve.level, epoch))
-        if overfits([each.loss for each in self._judged], PATIENCE - 2):
+        self._judged.append(Validation(event.step, event.loss, self._curve.level, epoch))
+        if overfits([each.loss for each in self._judged], PATIENCE_VALIDATIONS - 2):
             yield from self._overfitting()
 
-    def _overfitting(self) -> Iterator[Remark]:
+    def _overfitting(self) -> Iterator[Finding]:
         """It is that only if the training loss falls on: where both rise, something else is wrong."""
         best, now = self._best(), self._judged[-1]
         if now.training_loss < best.training_loss:
             yield messages.overfitting(best, now)
 
-    def _best(self) -> Judged:
+    def _best(self) -> Validation:
         return min(self._judged, key=lambda each: each.loss)
 
-    def _best_long_ago(self, end: Finished) -> Judged | None:
+    def _best_long_ago(self, end: Finished) -> Validation | None:
         """The best validation, where it is long past and the training loss has fallen on since."""
         best, now = (self._best(), self._judged[-1]) if self._judged else (None, None)
         if best is None or now is None or best.step > LONG_AGO * end.step or now.training_loss >= best.training_loss:
             return None
         return best
 
-    def _finished(self, event: Finished) -> Iterator[Remark]:
+    def _finished(self, event: Finished) -> Iterator[Finding]:
         if event.reason == "not finite":
             yield messages.ended_not_finite(event, self._peak)
             return
@@ -170,15 +170,15 @@ class Doctor:
         if event.reason == "finished" and event.step >= SHORTEST and "overfitting" not in self._said:
             yield from self._underfitting(event)
 
-    def _far_apart(self) -> Iterator[Remark]:
-        """Yields a remark on a training loss far below the validation loss, whatever the latter did on the way."""
+    def _far_apart(self) -> Iterator[Finding]:
+        """Yields a finding on a training loss far below the validation loss, whatever the latter did on the way."""
         now, fresh = self._judged[-1], [each for each in self._judged if each.epoch <= 1]
         if fresh and _is_gap(fresh[-1], UNLIKE_GAP):
             yield messages.unlike(fresh[-1], now)
         elif _is_gap(now, LARGE_GAP):
             yield messages.large_gap(self._best(), now)
 
-    def _underfitting(self, event: Finished) -> Iterator[Remark]:
+    def _underfitting(self, event: Finished) -> Iterator[Finding]:
         began = self._began
         ngram = began.baselines.get("ngram") if began is not None else None
         if began is not None and ngram is not None and event.best_loss is not None:
@@ -191,11 +191,11 @@ class Doctor:
             yield messages.still_falling(event, before[0], self._judged[-1])
 
 
-def _is_gap(judged: Judged, share: float) -> bool:
+def _is_gap(judged: Validation, share: float) -> bool:
     return judged.gap >= share and judged.loss - judged.training_loss >= LEAST_GAP
 
 
-def _text(began: Began) -> Iterator[Remark]:
+def _text(began: Began) -> Iterator[Finding]:
     """What can be told of a text and its tokenizer before the first step."""
     if began.repeated >= REPEATED:
         yield messages.repeated(began)

@@ -1,15 +1,15 @@
-"""What the doctor says: each remark in words, with its evidence and a remedy. When it is said, doctor.py decides."""
+"""What the doctor says: each finding in words, with its evidence and a remedy. When it is said, doctor.py decides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinylm.training.diagnostics.statistics import Judged, LossCurve, OddGradient
+from tinylm.training.diagnostics.statistics import LossCurve, OddGradient, Validation
 from tinylm.training.events import Began, Finished, RolledBack
 
 
 @dataclass(frozen=True)
-class Remark:
+class Finding:
     """What the doctor found.
 
     Attributes:
@@ -34,32 +34,32 @@ class Remark:
 
 # ---- the text
 
-def repeated(began: Began) -> Remark:
-    return Remark(
+def repeated(began: Began) -> Finding:
+    return Finding(
         0, "repeated",
         f"{began.repeated:.0%} of the validation text stands word for word in the training text, so its loss is better "
         "than it would be on new text",
         "Judge on other text, with --validation FILE, or take out what the text repeats")
 
 
-def unknown(began: Began) -> Remark:
-    return Remark(
+def unknown(began: Began) -> Finding:
+    return Finding(
         0, "tokenizer",
         f"{began.unknown:.0%} of the tokens of the validation text are unknown to the tokenizer; <unk> is easy to "
         "predict, so the loss says little",
         "A tokenizer that knows every text: --tokenizer bpe")
 
 
-def rarely_met(began: Began) -> Remark:
-    return Remark(
+def rarely_met(began: Began) -> Finding:
+    return Finding(
         0, "tokenizer",
         f"the vocabulary has {began.vocab_size:,} entries, but the text is {began.train_tokens:,} tokens long: each is "
         f"met {began.train_tokens / began.vocab_size:.1f} times on average, too rarely to be learned",
         "A smaller vocabulary: --tokenizer char, or --tokenizer bpe --vocab-size 512")
 
 
-def wasteful(began: Began, split: str, bytes_per_token: float) -> Remark:
-    return Remark(
+def wasteful(began: Began, split: str, bytes_per_token: float) -> Finding:
+    return Finding(
         0, "tokenizer",
         f"a token stands for only {bytes_per_token:.2f} bytes of the {split} text, little for a vocabulary of "
         f"{began.vocab_size:,} entries: it suits other text",
@@ -68,90 +68,90 @@ def wasteful(began: Began, split: str, bytes_per_token: float) -> Remark:
 
 # ---- the curves
 
-def does_not_move(step: int, curve: LossCurve, learning_rate: float) -> Remark:
-    return Remark(
+def does_not_move(step: int, curve: LossCurve, learning_rate: float) -> Finding:
+    return Finding(
         step, "loss", f"the loss does not move: it began at {curve.start:.3f} and is {curve.usual:.3f} now",
         f"Raise the learning rate tenfold: {_set_learning_rate(10 * learning_rate)}; if that changes nothing, see "
         "whether there is anything to learn in the text")
 
 
-def rose(step: int, curve: LossCurve, learning_rate: float) -> Remark:
-    return Remark(
+def rose(step: int, curve: LossCurve, learning_rate: float) -> Finding:
+    return Finding(
         step, "loss",
         f"the loss is higher than at the start: it began at {curve.start:.3f} and is {curve.usual:.3f} now",
         _lower(learning_rate).capitalize())
 
 
-def spike(step: int, curve: LossCurve, learning_rate: float) -> Remark:
-    return Remark(
+def spike(step: int, curve: LossCurve, learning_rate: float) -> Finding:
+    return Finding(
         step, "spike", f"the loss has jumped from {curve.usual:.3f} to {curve.level:.3f} within a few steps",
         f"If it does not come back by itself, {_lower(learning_rate)}")
 
 
-def gradient(step: int, odd: OddGradient, learning_rate: float) -> Remark:
+def gradient(step: int, odd: OddGradient, learning_rate: float) -> Finding:
     numbers = f"in {odd.layer}: its norm is {odd.norm:.2g}, that {odd.compared_with} {odd.usual:.2g}"
     if odd.explodes:
-        return Remark(
+        return Finding(
             step, "gradient", f"the gradient explodes {numbers}",
             f"{_lower(learning_rate).capitalize()}, and clip gradients where that is off: --set train.grad_clip=1")
-    return Remark(
+    return Finding(
         step, "gradient", f"the gradient vanishes {numbers}, so this layer hardly learns",
         "Fewer layers (--set model.n_layers=N), or the wiring that lets gradients through: "
         "--set model.norm_position=pre --set model.init=scaled")
 
 
-def overfitting(best: Judged, now: Judged) -> Remark:
-    return Remark(
+def overfitting(best: Validation, now: Validation) -> Finding:
+    return Finding(
         now.step, "overfitting",
-        f"the text, read {now.epoch:.0f} times by now, is being learned by heart: since step {best.step:,} the "
-        f"training loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, but the validation loss "
-        f"has risen from {best.loss:.3f} to {now.loss:.3f}: the model is overfitting",
+        f"the model is overfitting: it learns the text by heart, having read it {now.epoch:.0f} times by now; since "
+        f"step {best.step:,} the training loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, "
+        f"but the validation loss has risen from {best.loss:.3f} to {now.loss:.3f}",
         _kept(best))
 
 
-def large_gap(best: Judged, now: Judged) -> Remark:
-    return Remark(
+def large_gap(best: Validation, now: Validation) -> Finding:
+    return Finding(
         now.step, "overfitting",
-        f"the model is overfitting: it learns the text, read {now.epoch:.0f} times by now, by heart; the training loss "
-        f"ended at {now.training_loss:.3f}, and the validation loss at {now.loss:.3f}",
+        f"the model is overfitting: it learns the text by heart, having read it {now.epoch:.0f} times by now; the "
+        f"training loss ended at {now.training_loss:.3f}, and the validation loss at {now.loss:.3f}",
         _kept(best))
 
 
-def _kept(best: Judged) -> str:
+def _kept(best: Validation) -> str:
     return (f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or a higher "
             "train.weight_decay or model.dropout than config.json has")
 
 
-def unlike(fresh: Judged, now: Judged) -> Remark:
+def unlike(fresh: Validation, now: Validation) -> Finding:
     ended = f"; they ended at {now.training_loss:.3f} and {now.loss:.3f}" if now.step > fresh.step else ""
-    return Remark(
+    return Finding(
         now.step, "unlike",
         f"the validation text is unlike the training text: at step {fresh.step:,}, before any text was read twice, the "
         f"training loss was {fresh.training_loss:.3f} and the validation loss {fresh.loss:.3f}{ended}",
         "Judge on text of the same kind, with --validation FILE; without it the end of the text is held out")
 
 
-def stopped_overfitting(finished: Finished, best: Judged, now: Judged) -> Remark:
-    return Remark(
+def stopped_overfitting(finished: Finished, best: Validation, now: Validation) -> Finding:
+    return Finding(
         finished.step, "stopped",
-        f"the run was ended early, as patience is spent: at step {best.step:,} the validation loss was {best.loss:.3f} "
+        f"early stopping ended the run: at step {best.step:,} the validation loss was {best.loss:.3f} "
         f"and now it is {now.loss:.3f}",
         f"Nothing is lost, for the weights of step {best.step:,} are kept; more text would be worth more training")
 
 
-def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Judged | None) -> Remark:
+def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Validation | None) -> Finding:
     """`best`: a validation long before the end, after which none was better though the training loss fell on."""
     more_text = "" if best is None else (
         f"More text: the validation loss has been no better since step {best.step:,}, and more time alone will not "
         "help")
-    return Remark(
+    return Finding(
         finished.step, "underfitting",
         f"the model has not learned enough yet: {bits:.2f} bits a byte, where counting n-grams reaches {ngram:.2f}",
         more_text or _LONGER)
 
 
-def still_falling(finished: Finished, before: Judged, now: Judged) -> Remark:
-    return Remark(
+def still_falling(finished: Finished, before: Validation, now: Validation) -> Finding:
+    return Finding(
         finished.step, "underfitting",
         f"the run ended while it was learning fast: the validation loss fell from {before.loss:.3f} at step "
         f"{before.step:,} to {now.loss:.3f} at step {now.step:,}",
@@ -163,17 +163,17 @@ _LONGER = "More time, with --minutes; and once that no longer helps, a larger --
 
 # ---- numbers that are not finite
 
-def rolled_back(event: RolledBack, learning_rate: float) -> Remark:
-    return Remark(
+def rolled_back(event: RolledBack, learning_rate: float) -> Finding:
+    return Finding(
         event.step, "not finite",
         f"a number was not finite in {event.where}: the step was not made, and the run goes on from step "
         f"{event.to_step:,} with {event.learning_rate_scale:.3g} of the planned learning rate",
         f"If it comes again, {_lower(learning_rate)}")
 
 
-def ended_not_finite(finished: Finished, learning_rate: float) -> Remark:
+def ended_not_finite(finished: Finished, learning_rate: float) -> Finding:
     where = f" in {finished.where}" if finished.where else ""
-    return Remark(
+    return Finding(
         finished.step, "not finite",
         f"a number was not finite{where} in the step after this one: the run was ended, and the weights of step "
         f"{finished.best_step:,} are kept",

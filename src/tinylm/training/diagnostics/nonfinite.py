@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.model.dropout import without_dropout
-from tinylm.model.taps import listen
+from tinylm.model.taps import hooked
 from tinylm.model.transformer import TinyLM
 from tinylm.training.loss import Batch, total_loss
-from tinylm.training.optimizer import Optimizer, moments
+from tinylm.training.optimizer import Optimizer, optimizer_state
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
@@ -30,7 +30,7 @@ def _finite(tensor: Tensor) -> bool:
 
 
 @torch.no_grad()
-def where_not_finite(model: nn.Module, optimizers: Iterable[Optimizer], batches: Sequence[Batch],
+def locate_nonfinite(model: nn.Module, optimizers: Iterable[Optimizer], batches: Sequence[Batch],
                      gradient_norms: Sequence[float]) -> str:
     """Names the part in which a step's first number that is not finite is: `the weights layers.2.mlp.up_proj.weight`,
     `the optimiser's exp_avg of ...`, `the activations layers.1.attn.scores`, `the loss` or `the gradient of ...`.
@@ -51,7 +51,7 @@ def _weights(model: nn.Module) -> str:
 
 
 def _moments(model: nn.Module, optimizers: Iterable[Optimizer]) -> str:
-    for key, moment in moments(model, optimizers).items():
+    for key, moment in optimizer_state(model, optimizers).items():
         if not all_finite([moment]):
             what, _, name = key.partition(".")
             return f"the optimiser's {what} of {name}"
@@ -67,7 +67,7 @@ def _forward(model: nn.Module, batches: Sequence[Batch]) -> str:
             found.append(f"the activations {name}")
         return activation
 
-    with without_dropout(model), listen(model, look) if isinstance(model, TinyLM) else nullcontext():
+    with without_dropout(model), hooked(model, look) if isinstance(model, TinyLM) else nullcontext():
         for inputs, targets in batches:
             loss = total_loss(model(inputs), targets)
             if not found and not all_finite([loss]):

@@ -63,7 +63,7 @@ class LossCurve:
                                                       JUMP_NATS)
 
 
-class Judged(NamedTuple):
+class Validation(NamedTuple):
     """A validation, and the level of the training loss before it, both in nats a token; `epoch` counts how often the
     text had been read."""
 
