@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 

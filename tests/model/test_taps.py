@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.model.taps import Tap, capture, hooked
 
 B, T, D, H, G, K, F, V = 2, 5, 32, 4, 2, 8, 48, 11

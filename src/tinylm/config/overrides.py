@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tinylm.config.aliases import ALIASES, standard_names
-from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, PartialConfig, known_section, preset, size
+from tinylm.config.presets import PartialConfig, preset, size
+from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, known_section
 from tinylm.config.section import checked_value
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, did_you_mean
