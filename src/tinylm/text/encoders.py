@@ -1,4 +1,4 @@
-"""Text -> ids, an encoder for each kind of tokenizer; `tokenizer.json` says the same in the library's terms."""
+"""Encoders: text -> ids, one for each kind of tokenizer. `tokenizer.json` describes the same in the library's terms."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tinylm.text.white_space import WHITESPACE
 
 Ids = NDArray[np.uint32]
 Unknown = Callable[[Mapping[str, int]], Exception]
-"""Makes an error of unknown words or characters, each with the place of its first in the text, counted from 1."""
+"""Makes the error for unknown words or characters, given the first position of each, counted from 1."""
 
 
 class Encoder(Protocol):
-    """The ids of a text. Raises: what `Unknown` makes; `known_alone` leaves out what is unknown."""
+    """Encodes a text alone. Raises: the error that `Unknown` makes; `known_alone` leaves out unknown parts instead."""
 
     def __call__(self, text: str) -> Ids: ...
 
@@ -29,7 +29,7 @@ class Encoder(Protocol):
 
 def make_encoder(kind: Kind, library: tokenizers.Tokenizer, vocab: dict[str, int], specials: SpecialTokens,
                  unknown: Unknown) -> Encoder:
-    """The encoder of a kind."""
+    """The encoder of a kind of tokenizer."""
     if kind == "bpe":
         return _Bytes(library)
     if kind == "word":
@@ -44,14 +44,14 @@ class _Words:
     def __call__(self, text: str) -> Ids:
         ids = [self._vocab.get(word, self._unk_id) for word in split_words(text)]
         if None in ids:
-            raise self._unknown(self._places(text))
+            raise self._unknown(self._first_positions(text))
         return np.array(ids, np.uint32)
 
     def known_alone(self, text: str) -> Ids:
         ids = (self._vocab.get(word, self._unk_id) for word in split_words(text))
         return np.array([id for id in ids if id is not None], np.uint32)
 
-    def _places(self, text: str) -> dict[str, int]:
+    def _first_positions(self, text: str) -> dict[str, int]:
         positions: dict[str, int] = {}
         for position, word in enumerate(text.split(), start=1):
             if any(part not in self._vocab for part in word_parts(word)):
@@ -69,7 +69,7 @@ class _Characters:
     def __call__(self, text: str) -> Ids:
         ids = self._ids_or_pad(text)
         if (ids == self._pad_id).any():
-            raise self._unknown(self._places(text))
+            raise self._unknown(self._first_positions(text))
         return ids
 
     def known_alone(self, text: str) -> Ids:
@@ -82,7 +82,7 @@ class _Characters:
         ids: Ids = self._table[np.minimum(code_points, len(self._table) - 1)]
         return ids
 
-    def _places(self, text: str) -> dict[str, int]:
+    def _first_positions(self, text: str) -> dict[str, int]:
         positions: dict[str, int] = {}
         for position, character in enumerate(text, start=1):
             if character not in self._alphabet:
@@ -91,7 +91,7 @@ class _Characters:
 
 
 class _Bytes:
-    """BPE of every word once: a text is mostly words that came before, and the library takes 1 s for a megabyte."""
+    """BPE that encodes every word once. Most words of a text came before, and the library takes 1 s for a megabyte."""
 
     def __init__(self, library: tokenizers.Tokenizer) -> None:
         self._library = library
@@ -103,16 +103,16 @@ class _Bytes:
         new = [word for word, ids in known.items() if ids is None]
         found = self._library.encode_batch_fast(new, add_special_tokens=False)
         fresh = {word: np.array(encoding.ids, np.uint32).tobytes() for word, encoding in zip(new, found, strict=True)}
-        self._remember(fresh)
+        self._cache(fresh)
         known.update(fresh)
         return np.frombuffer(b"".join([known[word] or b"" for word in words]), np.uint32)
 
-    known_alone = __call__  # bytes are all known
+    known_alone = __call__  # all bytes are known
 
-    def _remember(self, fresh: dict[str, bytes]) -> None:
-        if len(self._known) > _REMEMBERED:
+    def _cache(self, fresh: dict[str, bytes]) -> None:
+        if len(self._known) > _MAX_CACHED_WORDS:
             self._known = {}  # a new dictionary: another thread may be reading the old one
-        self._known.update((word, ids) for word, ids in fresh.items() if len(word) <= _LONG_WORD)
+        self._known.update((word, ids) for word, ids in fresh.items() if len(word) <= _MAX_CACHED_LENGTH)
 
 
 _SYMBOLS = r"!-/:-@\[-`{-~"
@@ -121,8 +121,8 @@ _WORD = re.compile(rf"[{WHITESPACE}]+(?=[{WHITESPACE}][^{WHITESPACE}])"
                    rf"|[{WHITESPACE}]+")
 """Parts of a text that can be encoded alone, because GPT-2's pattern ends a token at both of their ends:
 
-- white space up to its last character, where something follows it: `\\s+(?!\\S)` takes just that;
-- then that last character and what follows it, up to the next white space,
+- white space up to its last character, if something follows it: `\\s+(?!\\S)` takes just that;
+- then that last character and the text after it, up to the next white space,
 - or up to a symbol after an ASCII letter or digit: no alternative goes on from those into a symbol.
 """
-_REMEMBERED, _LONG_WORD = 300_000, 40
+_MAX_CACHED_WORDS, _MAX_CACHED_LENGTH = 300_000, 40

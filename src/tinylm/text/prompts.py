@@ -1,4 +1,4 @@
-"""Prompts given as ids, for a model to go on from: without the special tokens that would end or pad the text.
+"""Prompts as ids: without the special tokens that would end or pad the text.
 
 `tokenizer.encode`, `tinylm tokenize` and the library `tokenizers` make `<bos>` text `<eos>` of a text, and after
 `<eos>` a model begins another one.
@@ -18,7 +18,7 @@ class PromptIds(NamedTuple):
     """A prompt's ids.
 
     Attributes:
-        given: what is left of the ids as they came.
+        given: the ids as they were given, without those left out.
         ids: `given`, with the start token (`<bos>`) before it where it lacks that.
         left_out: a sentence for each kind of special token that was left out.
     """
