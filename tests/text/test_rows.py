@@ -41,9 +41,9 @@ def check_rule(part: Part, batch: Batch, packing: str, context_length: int) -> l
         length = sum(target != IGNORE for target in row_targets)
         assert row_targets[length:] == [IGNORE] * (len(row_targets) - length)
         assert row_inputs[length:] == [PAD] * (len(row_targets) - length)
-        for place in range(length):
-            begins = place == 0 or (packing == "packed" and row_targets[place] - 10 in part.offsets)
-            assert row_inputs[place] == (BOS if begins else row_targets[place - 1])
+        for position in range(length):
+            begins = position == 0 or (packing == "packed" and row_targets[position] - 10 in part.offsets)
+            assert row_inputs[position] == (BOS if begins else row_targets[position - 1])
         counted += row_targets[:length]
     return counted
 

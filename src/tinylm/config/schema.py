@@ -309,7 +309,7 @@ class RunConfig(Section):
             if value is not None and (name, value) != ("seed", 0):
                 words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else value]
         for name, section in SECTIONS.items():
-            for field, value in _chosen(section, getattr(self, name)).items():
+            for field, value in _non_defaults(section, getattr(self, name)).items():
                 if field not in flags and f"{name}.{field}" not in FOLLOWS_FROM_TEXT:
                     words += ["--set", f"{name}.{field}={_as_setting(value)}"]
         return command("train", *words) + (" < TEXT" if source == "-" else "")
@@ -322,11 +322,11 @@ class RunConfig(Section):
             TinyLMError: naming the section and field that does not fit.
         """
         sections = {}
-        for name, chosen in values.items():
+        for name, settings in values.items():
             section = SECTIONS[known_section(name)]
-            if not isinstance(chosen, Mapping):
+            if not isinstance(settings, Mapping):
                 raise TinyLMError("must be a section of settings", where=name)
-            sections[name] = section(**chosen)
+            sections[name] = section(**settings)
         return cls(**sections)
 
 
@@ -335,20 +335,20 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-def _chosen(kind: type[Section], section: Section) -> dict[str, Any]:
+def _non_defaults(kind: type[Section], section: Section) -> dict[str, Any]:
     """The fields whose values differ from their defaults, given the values of the fields before them."""
-    chosen: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, field in kind.model_fields.items():
         value = getattr(section, name)
-        default = field.get_default(call_default_factory=True, validated_data=chosen | _defaults(kind, chosen))
+        default = field.get_default(call_default_factory=True, validated_data=found | _defaults(kind, found))
         if field.is_required() or value != default:
-            chosen[name] = value
-    return chosen
+            found[name] = value
+    return found
 
 
-def _defaults(kind: type[Section], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(kind: type[Section], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: field.default for name, field in kind.model_fields.items()
-            if name not in chosen and not field.is_required() and field.default_factory is None}
+            if name not in given and not field.is_required() and field.default_factory is None}
 
 
 def _as_setting(value: Any) -> str:

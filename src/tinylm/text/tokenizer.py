@@ -268,16 +268,16 @@ class Tokenizer:
             return NearLineEnds()
         return NearWords(self._vocab) if self.kind == "word" else NearCharacters(entries)
 
-    def _unknown(self, places: Mapping[str, int]) -> UnknownText:
+    def _unknown(self, positions: Mapping[str, int]) -> UnknownText:
         """The error for words or characters that the tokenizer does not know, given the first position of each."""
         other = "or train a model that knows every text: " + command("train", "SOURCE", "--tokenizer", "bpe")
         if self.kind == "char":
-            told = _listed(places, "character", lambda character: _near_to(self.near.near(character)))
-            return UnknownText(f"not in the alphabet: {_joined(told, places)}", remedy=f"Leave it out, {other}",
+            told = _listed(positions, "character", lambda character: _near_to(self.near.near(character)))
+            return UnknownText(f"not in the alphabet: {_joined(told, positions)}", remedy=f"Leave it out, {other}",
                                of_training="Use a tokenizer that knows every character: --tokenizer bpe")
-        told = _listed(places, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
+        told = _listed(positions, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
         return UnknownText(
-            f"not in the vocabulary: {_joined(told, places)}",
+            f"not in the vocabulary: {_joined(told, positions)}",
             remedy=f"Leave it out, {other}; with --set data.unknown_token=true, unknown words are read as <unk>",
             of_training="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
                         "--set data.unknown_token=true")
@@ -339,14 +339,14 @@ class Tokenizer:
 # ---- sentences about unknown and replaced text
 
 
-def _listed(places: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
+def _listed(positions: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
     """Lists the first unknown units, each with its first position in the text."""
-    return [f"{describe_characters(text)} ({unit} {place}{more_about(text)})"
-            for text, place in islice(places.items(), _MAX_LISTED)]
+    return [f"{describe_characters(text)} ({unit} {position}{more_about(text)})"
+            for text, position in islice(positions.items(), _MAX_LISTED)]
 
 
-def _joined(told: list[str], places: Mapping[str, int]) -> str:
-    rest = len(places) - len(told)
+def _joined(told: list[str], positions: Mapping[str, int]) -> str:
+    rest = len(positions) - len(told)
     return ", ".join(told) + (f" and {rest:,} more" if rest > 0 else "")
 
 
