@@ -122,5 +122,5 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
 
 
 def _somebody_listens(model: nn.Module) -> bool:
-    heard = isinstance(model, TinyLM) and model.taps.hook is not None
+    heard = isinstance(model, TinyLM) and bool(model.taps.hooks)
     return heard or any(parameter._backward_hooks for parameter in model.parameters())
