@@ -60,18 +60,21 @@ class ModelConfig(Section):
     context_length: int = Field(256, ge=1, le=MAX_INT32, description="the longest sequence it is trained on, in tokens")
     d_model: int = Field(128, ge=1, le=MAX_INT32, description="width of the residual stream")
     n_layers: int = Field(4, ge=0, le=1000, description="transformer blocks")
-    n_heads: int = Field(4, ge=1, le=MAX_INT32)
+    n_heads: int = Field(4, ge=1, le=MAX_INT32, description="query heads of each attention layer")
     n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=MAX_INT32,
                             description="key/value heads; fewer than n_heads is grouped-query attention")
     d_head: int = Field(default_factory=lambda chosen: chosen.get("d_model", 1) // chosen.get("n_heads", 1),
                         ge=1, le=MAX_INT32, description="width of one head; default: d_model / n_heads")
-    mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = "swiglu"
+    mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = Field(
+        "swiglu", description="activation of the MLP; swiglu multiplies it by a gate")
     d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
                        ge=1, le=MAX_INT32, description="width of the MLP's hidden layer")
-    norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
-    norm_position: Literal["pre", "post"] = "pre"
+    norm: Literal["layernorm", "rmsnorm"] = Field("rmsnorm", description="the normalisation of the residual stream")
+    norm_position: Literal["pre", "post"] = Field(
+        "pre", description="before attention and MLP, or after each is added to the residual stream")
     norm_eps: float = Field(1e-6, gt=0, le=1, description="added to the variance, against a division by zero")
-    positions: Literal["none", "learned", "rotary"] = "rotary"
+    positions: Literal["none", "learned", "rotary"] = Field(
+        "rotary", description="none; a learned vector for each position; or rotated queries and keys")
     rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary wavelengths")
     qk_norm: bool = Field(True, description="normalise each head's queries and keys")
     bias: bool = Field(False, description="biases in attention, MLP and LayerNorm")
@@ -177,7 +180,8 @@ class DataConfig(Section):
     encoding: str = Field("auto", description="of files that are not UTF-8 and have no byte order mark; auto: none")
     line_ends: Literal["normalize", "keep"] = Field(
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
-    tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
+    tokenizer: Literal["auto", "word", "char", "bpe"] = Field(
+        "auto", description="tokens are words, characters, or byte-level BPE; auto: by the size of the text")
     vocab_size: int | None = Field(
         None, ge=1, le=MAX_INT32, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
@@ -200,32 +204,34 @@ class TrainConfig(Section):
     0.005
     """
 
-    steps: int | None = Field(None, ge=1, le=MAX_INT32)
-    epochs: float | None = Field(None, gt=0, le=MAX_INT32)
-    minutes: float | None = Field(None, gt=0, le=MAX_MINUTES)
+    steps: int | None = Field(None, ge=1, le=MAX_INT32, description="updates of the weights")
+    epochs: float | None = Field(None, gt=0, le=MAX_INT32, description="passes over the training text")
+    minutes: float | None = Field(None, gt=0, le=MAX_MINUTES, description="of the whole run, start-up included")
     max_epochs: float | None = Field(
         None, gt=0, le=MAX_INT32, description="a run of minutes ends after so many, if they come first")
     target_loss: float | None = Field(None, description="stop early once the validation loss is at most this")
     batch_size: int = Field(32, ge=1, le=MAX_INT32, description="sequences in a batch")
     gradient_accumulation: int = Field(
         1, ge=1, le=MAX_INT32, description="batches whose gradients are added up in one step")
-    optimizer: Literal["adam", "adamw", "muon"] = "muon"
+    optimizer: Literal["adam", "adamw", "muon"] = Field(
+        "muon", description="muon: for the matrices inside the layers, with adamw for all else")
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
                                  gt=0, le=1e37, description="under muon: of embeddings, head, norms and biases")
     muon_learning_rate: float = Field(
         0.02, gt=0, le=1e37, description="for the matrices inside the layers, under muon")
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.99, ge=0, lt=1)
-    weight_decay: float = Field(0.1, ge=0)
-    warmup_steps: int = Field(100, ge=0, le=MAX_INT32)
-    decay: Literal["constant", "linear", "cosine"] = "linear"
+    beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: decay of the mean gradient")
+    beta2: float = Field(0.99, ge=0, lt=1, description="of Adam: decay of the mean squared gradient")
+    weight_decay: float = Field(
+        0.1, ge=0, description="of matrices and embeddings, decoupled; under adam of all weights, by the gradient")
+    warmup_steps: int = Field(100, ge=0, le=MAX_INT32, description="steps until the learning rate is whole")
+    decay: Literal["constant", "linear", "cosine"] = Field("linear", description="the schedule after the warm-up")
     final_learning_rate: float = Field(0.0, ge=0, le=1, description="share of the learning rate left at the end")
     grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
     loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
     evaluate_every: int | None = Field(
         None, ge=1, le=MAX_INT32, description="steps between validations; none: about 20 in a run")
-    seed: int = Field(0, ge=0, le=MAX_SEED)
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="decides first weights, order of the text, and dropout")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else the CPU")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products; auto: bfloat16 where the processor multiplies it")
 
