@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tinylm.runs import prepare
 from tinylm.config.overrides import merge_overrides
+from tinylm.runs import prepare
 
 TEXT = "the cat sat on the mat, and the cat sat on the hat. " * 20
 

@@ -245,7 +245,15 @@ class TrainConfig(Section):
 
 
 class SampleConfig(Section):
-    """How the next id is chosen. The filters apply in the order of the fields (sampling/filters.py)."""
+    """The settings of sampling: length, filters, penalties, beams and seed. The filters apply in the order of the
+    fields (sampling/filters.py). All fields have defaults; `tinylm generate --help` describes each.
+
+    Raises:
+        TinyLMError: an unknown setting, or a value that a field cannot hold.
+
+    >>> SampleConfig(temperature=0).is_greedy, SampleConfig(stop="\\n").stop
+    (True, ('\\n',))
+    """
 
     max_tokens: int = Field(100, ge=0, le=MAX_INT32)
     min_tokens: int = Field(0, ge=0, le=MAX_INT32, description="<eos> is not chosen before so many")

@@ -73,8 +73,8 @@ class RunResult:
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
           out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-          config: PartialConfig | str | Path | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
-          **flags: Any) -> LanguageModel:
+          config: PartialConfig | str | Path | None = None, force: bool = False, resume: bool = False,
+          quiet: bool = False, **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder.
 
     Args:
@@ -85,8 +85,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         size: a name from config/presets.py, such as "0.8M"; by default what suits text and time.
         config: values by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
-        resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and target_loss may
-            be given anew.
+        resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and
+            target_loss may be given anew.
         quiet: print nothing.
         flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, minutes, ...
 
