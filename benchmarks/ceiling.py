@@ -38,9 +38,10 @@ def _compute(size: str) -> Any:
 
 
 def _shape(size: str) -> Any:
-    from tinylm.config import schema
+    from tinylm.config.presets import size as size_config
+    from tinylm.config.schema import ModelConfig
 
-    return schema.ModelConfig(vocab_size=VOCABULARY, context_length=CONTEXT, **schema.size(size)["model"])
+    return ModelConfig(vocab_size=VOCABULARY, context_length=CONTEXT, **size_config(size)["model"])
 
 
 def _product(compute: Any) -> Run:

@@ -19,7 +19,8 @@ def train_tinylm() -> Run:
     nothing is measured or tried out beforehand, which would warm the process up."""
     import torch
 
-    from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig, preset
+    from tinylm.config.presets import preset
+    from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM

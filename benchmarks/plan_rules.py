@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 
-from tinylm.config.schema import ModelConfig, TrainConfig, size
+from tinylm.config.presets import size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.evaluation import baselines
 from tinylm.inspection import structure
 from tinylm.model.threads import flush_denormals

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from pydantic.fields import FieldInfo
 
-from tinylm.config.schema import PRESETS, SECTIONS, SIZES
+from tinylm.config.presets import PRESETS, SIZES
+from tinylm.config.schema import SECTIONS
 from tinylm.config.spelling import expected
 
 COUNTABLE = 1e9

@@ -30,7 +30,7 @@ from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import flush, replace_atomically, write_atomically
+from tinylm.system.files import fsync, replace_atomically, write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
 from tinylm.text.tokenizer import Tokenizer
@@ -75,7 +75,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
         temporary.chmod(0o755)
         _flush_all(temporary)
         _move_into_place(temporary, folder, force=force, keep_old=keep_old)
-        flush(folder.parent)
+        fsync(folder.parent)
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
                           remedy="Make room there, or choose another place with --out") from None
@@ -140,7 +140,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _flush_all(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        flush(path)
+        fsync(path)
 
 
 def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:

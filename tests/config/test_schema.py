@@ -9,18 +9,15 @@ import pytest
 from pydantic import ValidationError
 
 from tinylm.config.overrides import merge, parse_setting, read_toml
+from tinylm.config.presets import PRESETS, SIZES, preset, size
 from tinylm.config.schema import (
-    PRESETS,
     SECTIONS,
-    SIZES,
     DataConfig,
     ModelConfig,
     RunConfig,
     SampleConfig,
     TrainConfig,
     default_d_mlp,
-    preset,
-    size,
 )
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import total_parameters

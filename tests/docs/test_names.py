@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import tinylm
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 

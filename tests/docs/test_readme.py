@@ -113,7 +113,7 @@ def test_every_command_of_the_command_line_is_in_the_table():
 
 
 def test_every_size_and_preset_is_named():
-    from tinylm.config.schema import PRESETS, SIZES
+    from tinylm.config.presets import PRESETS, SIZES
 
     choices = README.split("## How to choose")[1]
     assert f"{', '.join(SIZES)}," in choices

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.generation.step_decoder import StepDecoder
 from tests.model_strategies import make_ids, make_model
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.thread_tuner import ThreadTuner

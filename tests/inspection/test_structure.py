@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from tinylm.config.schema import PRESETS, SIZES, ModelConfig, size
+from tinylm.config.presets import PRESETS, SIZES, size
+from tinylm.config.schema import ModelConfig
 from tinylm.inspection import structure
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.taps import hooked

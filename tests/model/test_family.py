@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.model import kv_cache
 from tinylm.model.kv_cache import KVCache

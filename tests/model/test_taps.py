@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.model.taps import TAPS, Tap, capture, hooked, tap_names
 
 PAGE = Path(__file__).parents[2] / "docs" / "NAMES.md"

@@ -65,7 +65,7 @@ class Chat:
         self.reset()
 
     def reset(self) -> None:
-        self.ids, self._has_warned = [self.lm.tokenizer.bos_id], False
+        self.ids, self._has_warned = [self.lm.tokenizer.specials.start], False
 
     def run(self) -> None:
         """Handles lines until the input ends or a line says /quit. An error is printed, and the prompt stays open."""

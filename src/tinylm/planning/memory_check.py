@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
+from tinylm.config.presets import SIZES, size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from tinylm.config.schema import ModelConfig, TrainConfig, size
+from tinylm.config.presets import size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import training_flops, width_factor
 from tinylm.training.backend import Compute, TrainingBackend, choose_compute, loss_of

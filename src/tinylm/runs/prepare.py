@@ -13,7 +13,8 @@ import psutil
 import torch
 
 from tinylm.config.overrides import merge_overrides
-from tinylm.config.schema import DataConfig, ModelConfig, PartialConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.presets import PartialConfig
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.generation.batch import Batch

@@ -10,7 +10,7 @@ from typing import IO
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
-from tinylm.system.files import flush
+from tinylm.system.files import fsync
 from tinylm.training.checkpoint import Checkpoints, State
 from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
@@ -139,7 +139,7 @@ def _truncate_records(path: Path, size: int) -> list[str]:
             file.write("\n")  # after a line that may be cut off
         return [f"{path.name} has lost {size - found:,} bytes: what they told is missing"]
     os.truncate(path, size)
-    flush(path)
+    fsync(path)
     return []
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from tinylm import model_folder
 from tinylm.config.overrides import HORIZONS
-from tinylm.config.schema import DataConfig, PartialConfig, RunConfig, TrainConfig
+from tinylm.config.presets import PartialConfig
+from tinylm.config.schema import DataConfig, RunConfig, TrainConfig
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.report import baselines_of_run

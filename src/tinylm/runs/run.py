@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 import tinylm
 from tinylm import model_folder
 from tinylm.config.overrides import merge_overrides
-from tinylm.config.schema import PartialConfig
+from tinylm.config.presets import PartialConfig
 from tinylm.errors import TinyLMError, command, sentences
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
@@ -82,7 +82,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         texts: strings instead of a source, each of them a document; a run that goes on needs them again.
         out: the model folder; by default runs/ and the name of the text.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
-        size: a name from config.SIZES, such as "0.8M"; by default what suits text and time.
+        size: a name from config/presets.py, such as "0.8M"; by default what suits text and time.
         config: values by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
         resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.system.files import flush, sha256
+from tinylm.system.files import fsync, sha256
 
 KEPT_CHECKPOINTS = 2
 """Checkpoints that stay: the newest, and one before it should the newest rot."""
@@ -72,7 +72,7 @@ class Checkpoints:
             temporary.mkdir(parents=True)
             _write(temporary, state)
             temporary.rename(place)
-            flush(self.folder)
+            fsync(self.folder)
             self._let_go_of_old(place)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -135,11 +135,11 @@ def _write(folder: Path, state: State) -> None:
     (folder / NUMBERS).write_text(json.dumps(state.numbers) + "\n", encoding="utf-8")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors makes its files readable to their owner alone
-        flush(path)
+        fsync(path)
     manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(folder.iterdir())}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    flush(folder / MANIFEST)
-    flush(folder)
+    fsync(folder / MANIFEST)
+    fsync(folder)
 
 
 def _is_intact(folder: Path) -> bool:
