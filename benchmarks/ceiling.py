@@ -60,7 +60,7 @@ def _steps(size: str, steps: int) -> Run:
 
     from tinylm.config.schema import TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
-    from tinylm.model.threads import vanishing_is_zero
+    from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
     from tinylm.training.backend import TrainingBackend
     from tinylm.training.optimizer import make_optimizers
@@ -68,7 +68,7 @@ def _steps(size: str, steps: int) -> Run:
 
     shape, compute = _shape(size), _compute(size)
     ids = torch.randint(VOCABULARY, (ROWS, CONTEXT), generator=torch.Generator().manual_seed(0))
-    with vanishing_is_zero(), compute.running():
+    with flush_denormals(), compute.running():
         model = TinyLM(shape)
         optimizers, backend = make_optimizers(model, TrainConfig(steps=1), compute), TrainingBackend(model, compute)
         times = [_timed(lambda: train_step(model, optimizers, [(ids, ids)], grad_clip=1.0, backend=backend))

@@ -21,7 +21,7 @@ def train_tinylm() -> Run:
 
     from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig, preset
     from tinylm.inspection.structure import training_flops_per_token
-    from tinylm.model.threads import vanishing_is_zero
+    from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
     from tinylm.text.corpus import open_corpus
     from tinylm.text.dataset import build_dataset
@@ -44,7 +44,7 @@ def train_tinylm() -> Run:
     flops = training_flops_per_token(shape, shape.context_length) * shape.context_length * train.batch_size
     compute = choose_compute(shape, torch.device("cpu"), flops=flops, precision=train.precision)
     loss = 0.0
-    with vanishing_is_zero(), compute.running():
+    with flush_denormals(), compute.running():
         model = TinyLM(shape)
         training = Training(model, make_optimizers(model, train, compute), rows, train,
                             StepHorizon(int(train.epochs or 0)), compute=compute)

@@ -23,7 +23,7 @@ import torch
 from tinylm.config.schema import ModelConfig, TrainConfig, size
 from tinylm.evaluation import baselines
 from tinylm.inspection import structure
-from tinylm.model.threads import vanishing_is_zero
+from tinylm.model.threads import flush_denormals
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import tokens_per_second
 from tinylm.text.corpus import open_corpus
@@ -151,7 +151,7 @@ def run_cell(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
     training = Training(model, make_optimizers(model, config, compute), rows, config, StepHorizon(steps), validate,
                         compute=compute)
     started, curve = time.perf_counter(), []
-    with open(folder / "metrics.jsonl", "x", encoding="utf-8") as file, vanishing_is_zero(), compute.running():
+    with open(folder / "metrics.jsonl", "x", encoding="utf-8") as file, flush_denormals(), compute.running():
         for event in training.events():
             file.write(to_json_line(event))
             if isinstance(event, Validated):

@@ -32,7 +32,7 @@ def tinylm_step() -> Iterator[Step]:
 
     from tinylm.config.schema import ModelConfig, TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
-    from tinylm.model.threads import vanishing_is_zero
+    from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
     from tinylm.training.backend import TrainingBackend, choose_compute
     from tinylm.training.optimizer import make_optimizers
@@ -42,7 +42,7 @@ def tinylm_step() -> Iterator[Step]:
                         d_mlp=4 * WIDTH, mlp="squared_relu")
     train, flops = TrainConfig(steps=UNCOUNTED + TIMED, batch_size=ROWS), training_flops_per_token(shape, CONTEXT)
     compute = choose_compute(shape, torch.device("cpu"), flops=flops * CONTEXT * ROWS, precision=train.precision)
-    with vanishing_is_zero(), compute.running():
+    with flush_denormals(), compute.running():
         model = TinyLM(shape)
         optimizers, backend = make_optimizers(model, train, compute), TrainingBackend(model, compute)
         yield lambda inputs, targets: train_step(model, optimizers, [(inputs, targets)], grad_clip=train.grad_clip,

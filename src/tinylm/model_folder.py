@@ -29,7 +29,7 @@ from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
-from tinylm.model.tensors import Weights, check_room_for_layers, read_tensors
+from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
 from tinylm.system.files import flush, replace_atomically, write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
@@ -328,7 +328,7 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     if error := unfinished_error(folder):
         raise error
     path = given_path(folder) / WEIGHTS
-    check_room_for_layers(path, config.n_layers)
+    check_layers_fit(path, config.n_layers)
     return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
 
 

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tinylm.config.schema import PRESETS, SIZES, ModelConfig, size
 from tinylm.inspection import structure
 from tinylm.model.kv_cache import KVCache
-from tinylm.model.taps import listen
+from tinylm.model.taps import hooked
 from tinylm.model.transformer import TinyLM
 
 NOTEBOOK = ModelConfig.preset("notebook", vocab_size=12)
@@ -85,7 +85,7 @@ def test_memory_is_that_of_the_tensors(preset):
 def test_flops_are_those_that_torch_counts(config, length):
     """Listening, so that attention is written out and each of its products is counted as a matrix product."""
     model, ids = TinyLM(config), torch.zeros(2, length, dtype=torch.int64)
-    with FlopCounterMode(display=False) as forward, listen(model, lambda _, activation: activation):
+    with FlopCounterMode(display=False) as forward, hooked(model, lambda _, activation: activation):
         logits = model(ids)
     with FlopCounterMode(display=False) as backward:
         logits.sum().backward()
@@ -149,5 +149,5 @@ def test_each_size_holds_what_its_name_says_inside_its_layers():
 
 
 def test_nothing_here_imports_torch():
-    program = "import sys, tinylm.inspection.structure, tinylm.inspection.baselines; sys.exit('torch' in sys.modules)"
+    program = "import sys, tinylm.inspection.structure, tinylm.evaluation.baselines; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -38,7 +38,7 @@ def test_nothing_is_dropped_and_the_mode_comes_back(model, training):
     model.train(training)
     assert torch.equal(trace(model, IDS)["logits"], trace(model, IDS)["logits"])
     assert model.training is model.layers[0].dropout.training is training
-    assert model.switchboard.listener is None
+    assert model.taps.hook is None
 
 
 def test_the_mode_comes_back_after_an_error(model):
@@ -47,7 +47,7 @@ def test_the_mode_comes_back_after_an_error(model):
     with pytest.raises(TypeError):
         trace(model, IDS)
     assert model.training
-    assert model.switchboard.listener is None
+    assert model.taps.hook is None
 
 
 @pytest.mark.parametrize("ids", [[], [1, 5], [-1]])

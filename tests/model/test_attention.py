@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tinylm.config.schema import ModelConfig
 from tinylm.model.kv_cache import KVCache
-from tinylm.model.taps import listen
-from tinylm.model.transformer import Attention, attention_scores, causal_mask, mix
+from tinylm.model.taps import hooked
+from tinylm.model.transformer import Attention, attention_scores, causal_mask, weighted_sum
 
 TOLERANCE = 1e-5
 
@@ -36,7 +36,7 @@ def paths_taken():
 
 
 def written_out(model, *arguments):
-    with listen(model, lambda _, activation: activation):
+    with hooked(model, lambda _, activation: activation):
         return model(*arguments)
 
 
@@ -85,7 +85,7 @@ def test_scores_and_mix_by_hand():
     scores = attention_scores(q, k, None)
     assert scores.tolist() == [[[[3.0, -1.0]]]]  # divided by the root of four
     assert attention_scores(q, k, torch.tensor([[True, False]])).tolist() == [[[[3.0, -torch.inf]]]]
-    assert mix(torch.tensor([[[[0.25, 0.75]]]]), k)[0, 0, 0].tolist() == [0.0, 2.25, 2.25, 2.25]
+    assert weighted_sum(torch.tensor([[[[0.25, 0.75]]]]), k)[0, 0, 0].tolist() == [0.0, 2.25, 2.25, 2.25]
 
 
 def test_grouped_heads_serve_their_neighbours(make_model, make_ids):
@@ -97,7 +97,7 @@ def test_grouped_heads_serve_their_neighbours(make_model, make_ids):
         heard[name] = activation
         return activation
 
-    with torch.no_grad(), listen(model, hear):
+    with torch.no_grad(), hooked(model, hear):
         model(ids)
     z, v = heard["layers.0.attn.z"], heard["layers.0.attn.v"]  # alone, a position takes all of its own value
     assert_close(z, v[:, [0, 0, 1, 1]])

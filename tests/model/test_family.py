@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinylm.config.schema import PRESETS, ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.model.kv_cache import KVCache
-from tinylm.model.taps import listen
+from tinylm.model.taps import hooked
 from tinylm.model.transformer import TinyLM
 
 LENGTH = 12
@@ -20,10 +20,10 @@ any_config = st.from_type(ModelConfig)
 family = settings(derandomize=True, deadline=None, max_examples=60)
 
 
-def logits_with_a_changed_token(model, ids, place):
-    """The logits before and after the id at `place` becomes another one."""
+def logits_with_a_changed_token(model, ids, position):
+    """The logits before and after the id at `position` becomes another one."""
     changed = ids.clone()
-    changed[:, place] = (changed[:, place] + 1) % model.config.vocab_size
+    changed[:, position] = (changed[:, position] + 1) % model.config.vocab_size
     with torch.no_grad():
         return model(ids), model(changed)
 
@@ -42,22 +42,22 @@ def test_logits_are_batch_time_vocabulary(make_ids, config, batch, data):
 def test_a_changed_token_leaves_the_past_untouched(make_model, make_ids, config, data):
     config = config.model_copy(update={"causal": True})
     model, ids = make_model(config), make_ids(config, 2, config.context_length)
-    place = data.draw(st.integers(0, config.context_length - 1))
-    before, after = logits_with_a_changed_token(model, ids, place)
-    assert torch.equal(before[:, :place], after[:, :place])
-    assert not torch.equal(before[:, place:], after[:, place:])
+    position = data.draw(st.integers(0, config.context_length - 1))
+    before, after = logits_with_a_changed_token(model, ids, position)
+    assert torch.equal(before[:, :position], after[:, :position])
+    assert not torch.equal(before[:, position:], after[:, position:])
 
 
-@pytest.mark.parametrize("listening", [False, True], ids=["fused", "written out"])
+@pytest.mark.parametrize("hooked_up", [False, True], ids=["fused", "written out"])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_causal_bit_for_bit(make_model, make_ids, preset, listening):
+def test_every_preset_is_causal_bit_for_bit(make_model, make_ids, preset, hooked_up):
     config = ModelConfig.preset(preset, **SMALL)
     model, ids = make_model(config), make_ids(config, 2, LENGTH)
-    model.switchboard.listener = (lambda _, activation: activation) if listening else None
-    for place in range(LENGTH):
-        before, after = logits_with_a_changed_token(model, ids, place)
-        assert torch.equal(before[:, :place], after[:, :place])
-        assert (before[:, place] - after[:, place]).abs().max() > 1e-3
+    model.taps.hook = (lambda _, activation: activation) if hooked_up else None
+    for position in range(LENGTH):
+        before, after = logits_with_a_changed_token(model, ids, position)
+        assert torch.equal(before[:, :position], after[:, :position])
+        assert (before[:, position] - after[:, position]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -130,5 +130,5 @@ def test_dropout_only_while_training(make_model, make_ids):
     assert torch.equal(model(ids), model(ids))
     model.train()
     assert not torch.equal(model(ids), model(ids))
-    with listen(model, lambda _, activation: activation):
+    with hooked(model, lambda _, activation: activation):
         assert not torch.equal(model(ids), model(ids))

@@ -18,7 +18,7 @@ ACTIVATIONS = {
 
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)
-def test_it_widens_bends_and_narrows(make_model, kind):
+def test_it_widens_activates_and_narrows(make_model, kind):
     config = ModelConfig(vocab_size=3, d_model=4, n_layers=1, n_heads=1, d_mlp=6, mlp=kind, bias=True)
     mlp = make_model(config).layers[0].mlp
     x = torch.tensor([[[1.0, -2.0, 3.0, 0.5]]])
@@ -28,5 +28,5 @@ def test_it_widens_bends_and_narrows(make_model, kind):
         hidden = torch.tensor([ACTIVATIONS[kind](value) for value in gate.tolist()]) * up
     else:
         gate, hidden = up, torch.tensor([ACTIVATIONS[kind](value) for value in up.tolist()])
-    assert gate.min() < -0.1 < 0.1 < gate.max(), "both sides of the kink"
+    assert gate.min() < -0.1 < 0.1 < gate.max(), "both sides of zero"
     torch.testing.assert_close(mlp(x)[0, 0], mlp.down_proj.weight @ hidden + mlp.down_proj.bias)

@@ -110,8 +110,8 @@ def test_so_they_are_on_the_path_that_is_written_out(config, randomise, make_ids
     assert_same(to_our_names(gradients(theirs, their_logits, ids)), our_gradients, EXACT)
 
 
-@pytest.mark.parametrize("listening", [False, True], ids=["fused", "written out"])
-def test_dropout_sits_in_the_same_four_places(config, randomise, make_ids, listening):
+@pytest.mark.parametrize("hooked_up", [False, True], ids=["fused", "written out"])
+def test_dropout_sits_in_the_same_four_places(config, randomise, make_ids, hooked_up):
     """From one random state both draw the same numbers in the same order, so they drop the same activations.
 
     A batch of one, because torch's layer drops attention's output in (T, B, D) order."""
@@ -121,7 +121,7 @@ def test_dropout_sits_in_the_same_four_places(config, randomise, make_ids, liste
     torch.manual_seed(0)
     their_logits = theirs(ids)
     torch.manual_seed(0)
-    with capture(ours) if listening else nullcontext():
+    with capture(ours) if hooked_up else nullcontext():
         our_logits = ours(ids)
     torch.testing.assert_close(our_logits, their_logits, rtol=0, atol=TOLERANCE)
     assert (ours.eval()(ids) - our_logits).abs().max() > 0.1

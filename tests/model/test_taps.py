@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tinylm.config.schema import PRESETS, ModelConfig
-from tinylm.model.taps import Tap, capture, listen
+from tinylm.model.taps import Tap, capture, hooked
 
 B, T, D, H, G, K, F, V = 2, 5, 32, 4, 2, 8, 48, 11
 SIZES = {"vocab_size": V, "d_model": D, "n_layers": 2, "n_heads": H, "n_kv_heads": G, "d_mlp": F, "context_length": T}
@@ -88,7 +88,7 @@ def test_what_a_listener_returns_flows_on(make_model, make_ids, name):
 
     with torch.no_grad():
         plain = model(ids)
-        with listen(model, swap_the_two_texts):
+        with hooked(model, swap_the_two_texts):
             changed = model(ids)
     assert (plain - changed).abs().max() > 1e-3
 
@@ -100,12 +100,12 @@ def test_only_the_names_asked_for(model, ids):
 
 
 def test_nobody_listens_afterwards(model, ids):
-    with listen(model, lambda _, activation: activation):
-        assert model.switchboard.listener is not None
-    assert model.switchboard.listener is None
-    with pytest.raises(RuntimeError, match="enough"), listen(model, _had_enough):
+    with hooked(model, lambda _, activation: activation):
+        assert model.taps.hook is not None
+    assert model.taps.hook is None
+    with pytest.raises(RuntimeError, match="enough"), hooked(model, _had_enough):
         model(ids)
-    assert model.switchboard.listener is None
+    assert model.taps.hook is None
     assert model(ids).shape == (B, T, V)
 
 
@@ -123,8 +123,8 @@ def test_a_listener_within_another_gives_way_again(model, ids):
 
         return note
 
-    with listen(model, into(outer)):
-        with listen(model, into(inner)):
+    with hooked(model, into(outer)):
+        with hooked(model, into(inner)):
             model(ids)
         assert (outer, inner) == ([], NAMES)
         model(ids)
@@ -158,7 +158,7 @@ def test_each_tap_calls_its_listener_once(model, ids):
 
     model(ids)
     assert calls == []
-    with listen(model, count):
+    with hooked(model, count):
         model(ids)
     assert sorted(calls) == sorted(NAMES)
     model(ids)

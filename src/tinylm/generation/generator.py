@@ -303,9 +303,9 @@ class TextGenerator:
         return TorchBackend(self.model, cores=self._torch_cores())
 
     def _torch_cores(self) -> int:
-        from tinylm.model.threads import cores_for
+        from tinylm.model.threads import threads_for
 
-        return cores_for(structure.flops_per_token(self.config.model, self.config.model.context_length))
+        return threads_for(structure.flops_per_token(self.config.model, self.config.model.context_length))
 
     @property
     def served_by(self) -> Literal["engine", "torch"]:
@@ -331,7 +331,7 @@ class TextGenerator:
         from tinylm.engine.weights import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
-        if self.model.switchboard.listener is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
+        if self.model.taps.hook is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
             return False
         now = weights_of(self.model)
         return all(np.array_equal(now[name], array) for name, array in (self._weights or {}).items())

@@ -16,7 +16,7 @@ from tinylm.config.schema import ModelConfig
 Axis = tuple[str, ...]
 """One axis of a tensor: the sizes whose product is its length, by their names in the config."""
 
-_STREAM: Axis = ("d_model",)
+_RESIDUAL: Axis = ("d_model",)
 _QUERIES: Axis = ("n_heads", "d_head")
 _KEYS: Axis = ("n_kv_heads", "d_head")
 _HEAD: Axis = ("d_head",)
@@ -84,30 +84,30 @@ _Named = tuple[str, tuple[Axis, ...]]
 
 
 def _before(config: ModelConfig) -> Iterator[_Named]:
-    yield "embed.weight", (_VOCABULARY, _STREAM)
+    yield "embed.weight", (_VOCABULARY, _RESIDUAL)
     if config.positions == "learned":
-        yield "positions.weight", (_CONTEXT, _STREAM)
+        yield "positions.weight", (_CONTEXT, _RESIDUAL)
 
 
 def _after(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("ln_f", config)
     if not config.tied_embeddings:
-        yield from _linear("out_head", _VOCABULARY, _STREAM, config.head_bias)
+        yield from _linear("out_head", _VOCABULARY, _RESIDUAL, config.head_bias)
 
 
 def _layer(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("norm1", config)
     for name, heads in (("q_proj", _QUERIES), ("k_proj", _KEYS), ("v_proj", _KEYS)):
-        yield from _linear(f"attn.{name}", heads, _STREAM, config.bias)
-    yield from _linear("attn.o_proj", _STREAM, _QUERIES, config.bias)
+        yield from _linear(f"attn.{name}", heads, _RESIDUAL, config.bias)
+    yield from _linear("attn.o_proj", _RESIDUAL, _QUERIES, config.bias)
     if config.qk_norm:
         yield "attn.q_norm.weight", (_HEAD,)
         yield "attn.k_norm.weight", (_HEAD,)
     yield from _norm("norm2", config)
-    yield from _linear("mlp.up_proj", _HIDDEN, _STREAM, config.bias)
-    yield from _linear("mlp.down_proj", _STREAM, _HIDDEN, config.bias)
+    yield from _linear("mlp.up_proj", _HIDDEN, _RESIDUAL, config.bias)
+    yield from _linear("mlp.down_proj", _RESIDUAL, _HIDDEN, config.bias)
     if config.mlp == "swiglu":
-        yield from _linear("mlp.gate_proj", _HIDDEN, _STREAM, config.bias)
+        yield from _linear("mlp.gate_proj", _HIDDEN, _RESIDUAL, config.bias)
 
 
 def _linear(name: str, out: Axis, into: Axis, bias: bool) -> Iterator[_Named]:
@@ -117,9 +117,9 @@ def _linear(name: str, out: Axis, into: Axis, bias: bool) -> Iterator[_Named]:
 
 
 def _norm(name: str, config: ModelConfig) -> Iterator[_Named]:
-    yield f"{name}.weight", (_STREAM,)
+    yield f"{name}.weight", (_RESIDUAL,)
     if _norm_has_bias(config):
-        yield f"{name}.bias", (_STREAM,)
+        yield f"{name}.bias", (_RESIDUAL,)
 
 
 def _norm_has_bias(config: ModelConfig) -> bool:
@@ -163,9 +163,9 @@ def flops_per_token(config: ModelConfig, length: int) -> int:
     """Arithmetic of one forward pass over `length` tokens, divided by them.
 
     Two FLOPs for each weight of a matrix (the embedding is a look-up and free; the output head is not, tied or not),
-    and two for each number in the two products of attention, scores and mix, over the whole (length, length) square:
-    half of a causal one is masked, but by convention it is counted (Chowdhery et al. 2022, arXiv 2204.02311,
-    appendix B). Norms, activation functions and softmax are left out.
+    and two for each number in the two products of attention, the scores and the weighted sum, over the whole
+    (length, length) square: half of a causal one is masked, but by convention it is counted (Chowdhery et al. 2022,
+    arXiv 2204.02311, appendix B). Norms, activation functions and softmax are left out.
     """
     looked_up = ("embed.weight", "positions.weight")
     matrices = _count(config, lambda tensor: len(tensor.shape) == 2 and tensor.name not in looked_up)

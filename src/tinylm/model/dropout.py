@@ -21,7 +21,7 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def dropout_from(seed: int, model: nn.Module) -> Iterator[None]:
+def seeded_dropout(seed: int, model: nn.Module) -> Iterator[None]:
     """Within the block what is dropped is a pure function of the seed. Dropout draws from torch's global generator:
     seeded here, and put back as it was."""
     if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):

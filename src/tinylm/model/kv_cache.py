@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
 
-FIRST_ROOM = 512
+INITIAL_CAPACITY = 512
 """Positions that room is made for at first: most texts are far shorter than the longest that a model may see."""
 
 
@@ -19,7 +19,7 @@ class LayerCache:
     """Keys and values of one layer. Their room doubles when it is full, up to `capacity` positions."""
 
     def __init__(self, keys: Tensor, values: Tensor, capacity: int) -> None:
-        self.keys, self.values = keys, values  # (B, G, room, K)
+        self.keys, self.values = keys, values  # (B, G, capacity, K)
         self.capacity = capacity
         self.length = 0
 
@@ -27,9 +27,9 @@ class LayerCache:
         """Appends the new (B, G, T, K) and returns all so far, (B, G, S, K)."""
         end = self.length + k.shape[2]
         assert end <= self.capacity, "the cache is full"
-        room = self.keys.shape[2]
-        if end > room:
-            more = min(self.capacity, max(end, 2 * room)) - room
+        allocated = self.keys.shape[2]
+        if end > allocated:
+            more = min(self.capacity, max(end, 2 * allocated)) - allocated
             self.keys, self.values = (F.pad(held, (0, 0, 0, more)) for held in (self.keys, self.values))
         self.keys[:, :, self.length : end] = k
         self.values[:, :, self.length : end] = v
@@ -47,12 +47,12 @@ class KVCache:
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, *, device: torch.device | str = "cpu",
                  dtype: torch.dtype = torch.float32) -> None:
-        shape = (batch, config.n_kv_heads, min(capacity, FIRST_ROOM), config.d_head)
+        shape = (batch, config.n_kv_heads, min(capacity, INITIAL_CAPACITY), config.d_head)
 
-        def room() -> Tensor:
+        def zeros() -> Tensor:
             return torch.zeros(shape, device=device, dtype=dtype)
 
-        self.layers = [LayerCache(room(), room(), capacity) for _ in range(config.n_layers)]
+        self.layers = [LayerCache(zeros(), zeros(), capacity) for _ in range(config.n_layers)]
         self._capacity = capacity
         self.length = 0  # positions held so far; TinyLM.forward moves it on
 

@@ -1,7 +1,8 @@
 """Positions: without them attention sees a set of tokens, not a sequence. Three ways, one interface.
 
 Axis letters: B batch, T positions, D d_model, H heads, K d_head.
-A position signal is either added to the residual stream (`add`) or turns queries and keys (`angles`, then `rotate`).
+A position signal is either added to the residual stream (`add`) or turns queries and keys (`angles`,
+then `apply_rotary`).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class RotaryPositions(NoPositions):
         return angle.cos(), angle.sin()
 
 
-def rotate(x: Tensor, angles: Angles) -> Tensor:
+def apply_rotary(x: Tensor, angles: Angles) -> Tensor:
     """Turns queries or keys (B, H, T, K) by the angles of their positions."""
     cos, sin = (part.to(x.dtype) for part in angles)  # (T, K/2)
     first, second = x.chunk(2, dim=-1)  # (B, H, T, K/2) each

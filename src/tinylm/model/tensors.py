@@ -15,9 +15,9 @@ from tinylm.system.untrusted import quoted, read_whole
 
 Shape = tuple[int, ...]
 Weights = dict[str, NDArray[np.float32]]
-HEADER_START, HEADER_ENTRY, LARGEST_NUMBER = 1 << 14, 256, 8
+HEADER_BYTES, HEADER_BYTES_PER_TENSOR, MAX_ITEM_BYTES = 1 << 14, 256, 8
 """Bytes of a .safetensors file: for its own description, for that of a tensor, and for a number of the widest type."""
-LAYER_BYTES = 256
+MIN_LAYER_BYTES = 256
 """That a layer takes at least: its tensors are named."""
 
 
@@ -36,11 +36,11 @@ def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
         return {name: _as_float32(tensor) for name, tensor in stored.items()}
 
 
-def check_room_for_layers(path: Path, n_layers: int) -> None:
+def check_layers_fit(path: Path, n_layers: int) -> None:
     """Raises TinyLMError for a file that is too short to name the tensors of so many layers: work on a file is bounded
     by the file, and not by what a config says of it."""
     try:
-        most = path.stat().st_size // LAYER_BYTES
+        most = path.stat().st_size // MIN_LAYER_BYTES
     except OSError:
         return  # reading tells why
     if n_layers > most:
@@ -49,33 +49,33 @@ def check_room_for_layers(path: Path, n_layers: int) -> None:
 
 
 class _Stored(NamedTuple):
-    """A tensor of a file. `numbers` are as they stand there; a bfloat16 is a uint16."""
+    """A tensor of a file. `data` are as they stand there; a bfloat16 is a uint16."""
 
-    kind: str
+    dtype: str
     shape: list[int]
-    numbers: NDArray[Any]
+    data: NDArray[Any]
 
 
-_KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def _as_float32(tensor: _Stored) -> NDArray[np.float32]:
-    if tensor.kind == "BF16":
-        return (tensor.numbers.astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
-    return tensor.numbers.astype(np.float32, copy=False).reshape(tensor.shape)
+    if tensor.dtype == "BF16":
+        return (tensor.data.astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
+    return tensor.data.astype(np.float32, copy=False).reshape(tensor.shape)
 
 
 def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, _Stored]:
     from safetensors import SafetensorError, deserialize
 
-    most_header = HEADER_START + HEADER_ENTRY * len(expected)
-    most = most_header + LARGEST_NUMBER * sum(math.prod(shape) for shape in expected.values())
+    most_header = HEADER_BYTES + HEADER_BYTES_PER_TENSOR * len(expected)
+    most = most_header + MAX_ITEM_BYTES * sum(math.prod(shape) for shape in expected.values())
     data = read_whole(path, most)
     try:
         if int.from_bytes(data[:8], "little") > most_header:
             raise ValueError("its list of tensors is too long")
         return {name: _Stored(tensor["dtype"], tensor["shape"], np.frombuffer(
-            tensor["data"], _KINDS.get(tensor["dtype"], "u1"))) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
+            tensor["data"], _DTYPES.get(tensor["dtype"], "u1"))) for name, tensor in deserialize(data)}  # type: ignore[no-untyped-call]
     except (SafetensorError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError) as error:
         raise TinyLMError(f"is damaged ({quoted(error)})", where=str(path),
                           remedy="Restore the folder from a copy, or train again") from None
@@ -88,10 +88,10 @@ def _check_tensors(path: Path, expected: Mapping[str, Shape], found: Mapping[str
         if asked != there:
             raise TinyLMError(f"config.json asks for {quoted(name)} of shape {asked}, and here it is {quoted(there)}",
                               where=str(path), remedy="The files of this folder do not belong together")
-        if found[name].kind not in _KINDS or not _is_finite(found[name]):
+        if found[name].dtype not in _DTYPES or not _is_finite(found[name]):
             raise TinyLMError(f"is damaged: {name} holds something that is not a finite number", where=str(path),
                               remedy="Restore the folder from a copy, or train again")
 
 
 def _is_finite(tensor: _Stored) -> bool:
-    return bool(np.isfinite(_as_float32(tensor) if tensor.kind == "BF16" else tensor.numbers).all())
+    return bool(np.isfinite(_as_float32(tensor) if tensor.dtype == "BF16" else tensor.data).all())

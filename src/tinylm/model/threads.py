@@ -11,15 +11,15 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-ENOUGH_FOR_TWO = 1e9
+MULTITHREADED_FLOPS = 1e9
 """Floating point operations in one piece of work (a training step, a forward pass) from which on all cores help.
 Measured: a step of 0.02 GFLOP takes 8 times as long on two busy cores as on one; one of 20 GFLOP gains from the second.
 """
 
 
-def cores_for(flops: float) -> int:
+def threads_for(flops: float) -> int:
     """One for small work; for large, as many as torch has been given."""
-    return 1 if flops < ENOUGH_FOR_TWO else torch.get_num_threads()
+    return 1 if flops < MULTITHREADED_FLOPS else torch.get_num_threads()
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def vanishing_is_zero() -> Iterator[None]:
+def flush_denormals() -> Iterator[None]:
     """Within the block numbers too small to mean anything (below 1e-38) are zero: they slow a CPU down a hundredfold.
     Afterwards this thread is as it was, for whoever called us may need them."""
     before = bool(np.finfo(np.float64).tiny / 2 == 0.0)

@@ -28,8 +28,8 @@ from tinylm.errors import TinyLMError
 from tinylm.model.init import init_weights
 from tinylm.model.kv_cache import KVCache, LayerCache
 from tinylm.model.norms import RMSNorm, make_norm
-from tinylm.model.positions import Angles, make_positions, rotate
-from tinylm.model.taps import Switchboard, Tap
+from tinylm.model.positions import Angles, apply_rotary, make_positions
+from tinylm.model.taps import Tap, TapRegistry
 
 
 def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
@@ -45,7 +45,7 @@ def attention_scores(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
     return scores if mask is None else scores.masked_fill(~mask, -math.inf)
 
 
-def mix(pattern: Tensor, v: Tensor) -> Tensor:
+def weighted_sum(pattern: Tensor, v: Tensor) -> Tensor:
     """Each position takes its share of what the others offer: (B, H, T, S), (B, H, S, K) -> (B, H, T, K)."""
     return pattern @ v
 
@@ -69,25 +69,25 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
-        q = self.q_norm(self._heads(self.q_proj(x)))  # (B, H, T, K): what each position looks for
-        k = self.k_norm(self._heads(self.k_proj(x)))  # (B, G, T, K): what each position is found by
-        v = self._heads(self.v_proj(x))  # (B, G, T, K): what each position hands over
+        q = self.q_norm(self._split_heads(self.q_proj(x)))  # (B, H, T, K): what each position looks for
+        k = self.k_norm(self._split_heads(self.k_proj(x)))  # (B, G, T, K): what each position is found by
+        v = self._split_heads(self.v_proj(x))  # (B, G, T, K): what each position hands over
         if angles is not None:
-            q, k = rotate(q, angles), rotate(k, angles)
+            q, k = apply_rotary(q, angles), apply_rotary(k, angles)
         q, k, v = self.tap("q", q), self.tap("k", k), self.tap("v", v)
         if cache is not None:
             k, v = cache.extend(k, v)  # (B, G, S, K)
-        k, v = self._share(k), self._share(v)  # (B, H, S, K)
+        k, v = self._repeat_kv(k), self._repeat_kv(v)  # (B, H, S, K)
         # The two paths compute the same; only the written-out one has scores and a pattern to listen to.
-        z = self._attend_explicitly(q, k, v) if self.tap.listening else self._attend_fused(q, k, v)
+        z = self._attend_explicitly(q, k, v) if self.tap.hooked else self._attend_fused(q, k, v)
         z = self.tap("z", z)  # (B, H, T, K)
         return self.o_proj(z.transpose(1, 2).flatten(2))  # (B, T, H*K) -> (B, T, D)
 
-    def _heads(self, x: Tensor) -> Tensor:
+    def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads*K) -> (B, heads, T, K)."""
         return x.unflatten(-1, (-1, self.d_head)).transpose(1, 2)
 
-    def _share(self, x: Tensor) -> Tensor:
+    def _repeat_kv(self, x: Tensor) -> Tensor:
         """Grouped-query attention: each key/value head serves H/G query heads. (B, G, S, K) -> (B, H, S, K)."""
         shares = self.n_heads // self.n_kv_heads
         return x if shares == 1 else x.repeat_interleave(shares, dim=1)
@@ -96,7 +96,7 @@ class Attention(nn.Module):
         mask = causal_mask(q.shape[2], k.shape[2], q.device) if self.causal else None
         scores = self.tap("scores", attention_scores(q, k, mask))  # (B, H, T, S)
         pattern = self.tap("pattern", scores.softmax(dim=-1))  # (B, H, T, S): each row sums to 1
-        return mix(self.dropout(pattern), v)  # (B, H, T, K)
+        return weighted_sum(self.dropout(pattern), v)  # (B, H, T, K)
 
     def _attend_fused(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         queries, keys = q.shape[2], k.shape[2]
@@ -158,14 +158,14 @@ class Layer(nn.Module):
     """Add what attention found, add what the MLP computed. Pre-norm: each reads a normalised copy of the stream,
     and the stream itself runs straight through, so gradients reach the first layer undimmed."""
 
-    def __init__(self, config: ModelConfig, switchboard: Switchboard, place: str) -> None:
+    def __init__(self, config: ModelConfig, taps: TapRegistry, path: str) -> None:
         super().__init__()
         self.norm1 = make_norm(config)
-        self.attn = Attention(config, switchboard.at(f"{place}.attn"))
+        self.attn = Attention(config, taps.at(f"{path}.attn"))
         self.norm2 = make_norm(config)
-        self.mlp = (GatedMLP if config.mlp == "swiglu" else MLP)(config, switchboard.at(place))
+        self.mlp = (GatedMLP if config.mlp == "swiglu" else MLP)(config, taps.at(path))
         self.dropout = nn.Dropout(config.dropout)
-        self.tap = switchboard.at(place)
+        self.tap = taps.at(path)
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -202,14 +202,14 @@ class TinyLM(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.switchboard = Switchboard()
-        self.tap = self.switchboard.at("")
+        self.taps = TapRegistry()
+        self.tap = self.taps.at("")
         make_layer = PostNormLayer if config.norm_position == "post" else Layer
         with torch.random.fork_rng(devices=[]):  # torch's modules draw weights too, only for init_weights to replace
             self.embed = nn.Embedding(config.vocab_size, config.d_model)
             self.positions = make_positions(config)
             self.layers = nn.ModuleList(
-                make_layer(config, self.switchboard, f"layers.{i}") for i in range(config.n_layers)
+                make_layer(config, self.taps, f"layers.{i}") for i in range(config.n_layers)
             )
             self.ln_f = make_norm(config)
             self.out_head = nn.Linear(config.d_model, config.vocab_size, bias=config.head_bias)

@@ -28,7 +28,7 @@ from tinylm.evaluation.report import Report, make_report
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
-from tinylm.model.threads import vanishing_is_zero
+from tinylm.model.threads import flush_denormals
 from tinylm.model.transformer import TinyLM
 from tinylm.reports.history import read_events
 from tinylm.reports.model_card import make_card, repeat_folder
@@ -237,7 +237,7 @@ class _Runner:
     def go(self) -> RunResult:
         finished: Finished | None = None
         with ExitStack() as stack:
-            stack.enter_context(vanishing_is_zero())
+            stack.enter_context(flush_denormals())
             stack.enter_context(self.compute.running())
             self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
             stack.enter_context(self.recorder)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.device import device_name
-from tinylm.model.dropout import dropout_from
-from tinylm.model.threads import cores_for, torch_threads
+from tinylm.model.dropout import seeded_dropout
+from tinylm.model.threads import threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.training.evaluate import LossOf
 from tinylm.training.loss import total_loss
@@ -66,7 +66,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     fast = device.type == "cpu" and has_fast_path(config)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
-    return Compute(device, choose_precision(precision, device), ThreadPool(cores_for(flops)), fast)
+    return Compute(device, choose_precision(precision, device), ThreadPool(threads_for(flops)), fast)
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
@@ -103,7 +103,7 @@ class TrainingBackend:
         """
         if self._fast and not _somebody_listens(self._model):
             return self._fast(inputs, targets, n_targets, dropout_seed)
-        with dropout_from(dropout_seed, self._model), self._autocast(inputs.device.type):
+        with seeded_dropout(dropout_seed, self._model), self._autocast(inputs.device.type):
             loss = total_loss(self._model(inputs), targets)
         (loss / n_targets).backward()
         return loss.detach()
@@ -122,5 +122,5 @@ def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
 
 
 def _somebody_listens(model: nn.Module) -> bool:
-    heard = isinstance(model, TinyLM) and model.switchboard.listener is not None
+    heard = isinstance(model, TinyLM) and model.taps.hook is not None
     return heard or any(parameter._backward_hooks for parameter in model.parameters())

@@ -85,33 +85,33 @@ def test_activations_of_every_preset(preset):
     with torch.no_grad(), capture(small.model) as heard:
         small.model(small.batches[0][0])
     for name in heard:
-        small.model.switchboard = spoiled = Spoiled(name)
+        small.model.taps = spoiled = Spoiled(name)
         for module in small.model.modules():
             if hasattr(module, "tap"):
-                module.tap.switchboard = spoiled
+                module.tap.taps = spoiled
         assert locate_nonfinite(small.model, small.optimizers, small.batches, []) == f"the activations {name}"
 
 
 class Spoiled:
-    """A switchboard at which one activation breaks before anybody hears it."""
+    """A tap registry at which one activation breaks before anybody hears it."""
 
     def __init__(self, broken):
         self.broken = broken
-        self._listener = None
+        self._hook = None
 
     @property
-    def listener(self):
-        return self._hear if self._listener else None
+    def hook(self):
+        return self._hear if self._hook else None
 
-    @listener.setter
-    def listener(self, listener):
-        self._listener = listener
+    @hook.setter
+    def hook(self, hook):
+        self._hook = hook
 
     def _hear(self, name, activation):
         if name == self.broken:
             activation = activation.clone()
             put(activation, math.inf)
-        return self._listener(name, activation)
+        return self._hook(name, activation)
 
 
 def test_the_mask_is_not_a_mistake():
@@ -179,7 +179,7 @@ def test_the_model_stays_as_it_was():
     locate_nonfinite(small.model, small.optimizers, small.batches, [])
     assert small.model.training
     assert all(module.training for module in small.model.modules())
-    assert small.model.switchboard.listener is None
+    assert small.model.taps.hook is None
     assert all(torch.equal(value, before[name]) for name, value in small.model.state_dict().items())
 
 

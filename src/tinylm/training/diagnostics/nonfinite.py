@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.model.dropout import without_dropout
-from tinylm.model.taps import listen
+from tinylm.model.taps import hooked
 from tinylm.model.transformer import TinyLM
 from tinylm.training.loss import Batch, total_loss
 from tinylm.training.optimizer import Optimizer, optimizer_state
@@ -67,7 +67,7 @@ def _forward(model: nn.Module, batches: Sequence[Batch]) -> str:
             found.append(f"the activations {name}")
         return activation
 
-    with without_dropout(model), listen(model, look) if isinstance(model, TinyLM) else nullcontext():
+    with without_dropout(model), hooked(model, look) if isinstance(model, TinyLM) else nullcontext():
         for inputs, targets in batches:
             loss = total_loss(model(inputs), targets)
             if not found and not all_finite([loss]):
