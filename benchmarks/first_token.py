@@ -6,7 +6,6 @@ has no tokenizer to load. A first run of both, with what it compiles and reads f
 from __future__ import annotations
 
 import argparse
-import os
 import string
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness import ROOT, Run, add_pairs, in_pairs, outcome, tell
+from benchmarks.harness import ROOT, Run, add_pairs, environment_of, in_pairs, outcome, tell
 from benchmarks.shapes import SHAPES, make_config, make_weights
 
 SIZE, PROMPT = "0.8M", "how"
@@ -38,11 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
                         peer="generate of transformers, a saved Llama of that size"))
 
 
-def first_character(module: str, *arguments: object) -> Run:
+def first_character(module: str, *arguments: object, root: Path = ROOT) -> Run:
     """Of what `python -m module` prints. Raises: SystemExit: it printed nothing."""
     began = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"}) as process:
+    with subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=root, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env={**environment_of(root), "HF_HUB_OFFLINE": "1"}) as process:
         assert process.stdout is not None
         first = process.stdout.read(1)
         seconds = time.perf_counter() - began

@@ -48,16 +48,24 @@ class Done(NamedTuple):
         return found
 
 
-def process(module: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Done:
+def environment_of(root: Path) -> dict[str, str]:
+    """The environment in which a process imports tinylm from this checkout, wherever it is installed from."""
+    return {**os.environ, "PYTHONPATH": str(root / "src")}
+
+
+def process(module: str, *arguments: object, environment: Mapping[str, str] | None = None, root: Path = ROOT) -> Done:
     """Runs `python -m module arguments` to its end. What it says beside its output is shown if it fails.
+
+    Args:
+        root: the checkout whose tinylm and benchmarks are run.
 
     Raises:
         SystemExit: it failed.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(command, cwd=root, env={**environment_of(root), **(environment or {})}, capture_output=True,
+                          text=True, check=False)
     seconds = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(f"{' '.join(command[1:])}\nended with {done.returncode}:\n{done.stderr[-4000:]}")

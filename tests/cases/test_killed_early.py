@@ -14,9 +14,9 @@ from tests.cases.recipes import book
 from tests.cli.conftest import Command
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
-from tinylm.http.limits import Limits
 from tinylm.runs.recorder import Recorder
-from tinylm.serving.model_registry import Shelf
+from tinylm.serving.limits import Limits
+from tinylm.serving.model_registry import ModelRegistry
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("generate", "the"), ("predict", "the"), ("evaluate",), ("chat",), ("serve", "--port", "0"))
@@ -82,16 +82,16 @@ def test_a_run_that_trains_at_this_moment_is_told_as_such(killed: Path, tinylm: 
 def test_a_server_passes_over_it_until_it_has_weights(killed: Path, book_run: Path, tmp_path: Path) -> None:
     told: list[str] = []
     shutil.copytree(book_run, tmp_path / "book")
-    shelf = Shelf(tmp_path, Limits(), told.append)
-    assert shelf.ids() == ["book"]
+    registry = ModelRegistry(tmp_path, Limits(), told.append)
+    assert registry.ids() == ["book"]
     assert any("passed over" in line and "my run: the run is not finished" in line for line in told)
     shutil.copyfile(book_run / model_folder.WEIGHTS, killed / model_folder.WEIGHTS)
-    assert shelf.ids() == ["book", "my run"]
+    assert registry.ids() == ["book", "my run"]
 
 
 def test_a_server_with_nothing_else_says_why(killed: Path) -> None:
     with pytest.raises(TinyLMError, match="Go on with: tinylm train --resume"):
-        Shelf(killed.parent, Limits(), print)
+        ModelRegistry(killed.parent, Limits(), print)
 
 
 @pytest.mark.parametrize(("damage", "said"), [

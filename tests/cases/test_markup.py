@@ -18,12 +18,12 @@ from tests.cli.conftest import Command
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report
-from tinylm.http.limits import Limits
 from tinylm.reports.html_page import make_page
 from tinylm.reports.model_card import make_card, markdown_text
 from tinylm.reports.terminal import Display, print_lines
 from tinylm.runs.run import run_folder
-from tinylm.serving.model_registry import Shelf
+from tinylm.serving.limits import Limits
+from tinylm.serving.model_registry import ModelRegistry
 from tinylm.system.files import legal_name
 from tinylm.system.standard_streams import tolerant_console
 from tinylm.training.diagnostics.doctor import Finding
@@ -174,9 +174,10 @@ def test_bytes_that_are_no_text_in_a_files_name(tinylm: Command) -> None:
 def test_a_model_is_served_under_the_name_of_its_folder(hello_run: Path, tmp_path: Path) -> None:
     for name in ("[red]a", "it's", "红楼梦", "a b"):
         package.LanguageModel.load(hello_run).save(tmp_path / "one" / name)
-        assert Shelf(tmp_path / "one" / name, Limits(), print).ids() == [name]
+        assert ModelRegistry(tmp_path / "one" / name, Limits(), print).ids() == [name]
     package.LanguageModel.load(hello_run).save(tmp_path / "a\x1b[31mb")
-    assert Shelf(tmp_path / "a\x1b[31mb", Limits(), print).ids() == ["model"], "an id is text that a client can send"
+    assert ModelRegistry(tmp_path / "a\x1b[31mb", Limits(), print).ids() == ["model"], \
+        "an id is text that a client can send"
 
 
 def test_python_says_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

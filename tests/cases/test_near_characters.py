@@ -147,15 +147,15 @@ def test_in_a_program_a_replaced_form_is_a_warning(runs) -> None:
 
 def test_the_server_reads_a_prompt_as_the_commands_do(runs) -> None:
     from tinylm.http.errors import ApiError
-    from tinylm.http.limits import Limits
-    from tinylm.serving.completions import prepare
+    from tinylm.serving.completions import prepare_prompts
+    from tinylm.serving.limits import Limits
     from tinylm.serving.request_schemas import CompletionRequest
 
     lm = product.load(runs["nfd"])
-    asked, = prepare(lm, CompletionRequest(model="nfd", prompt="thé", stop="ü"), Limits())
+    asked, = prepare_prompts(lm, CompletionRequest(model="nfd", prompt="thé", stop="ü"), Limits())
     assert asked.ids == lm.tokenizer.encode_prompt("the\u0301")
     with pytest.raises(ApiError, match="near to 'ss'"):
-        prepare(lm, CompletionRequest(model="nfd", prompt="ß"), Limits())
+        prepare_prompts(lm, CompletionRequest(model="nfd", prompt="ß"), Limits())
 
 
 def test_a_chat_notes_it_and_goes_on(tinylm, runs, monkeypatch) -> None:

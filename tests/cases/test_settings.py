@@ -221,15 +221,15 @@ def test_case_43_temperature_0_is_greedy_in_commands(lm: library.LanguageModel, 
 
 def test_case_43_temperature_0_is_greedy_in_chat(lm: library.LanguageModel, capsys: pytest.CaptureFixture[str]) -> None:
     chat = Chat(lm, {"greedy": True, "max_tokens": 5})
-    chat.take("/temperature 0.7")
+    chat.handle_line("/temperature 0.7")
     assert not lm.sample_config(**chat.settings).is_greedy
-    chat.take("/temperature 0")
-    chat.take("/stop none at all")
-    chat.take("/top-k 3")
+    chat.handle_line("/temperature 0")
+    chat.handle_line("/stop none at all")
+    chat.handle_line("/top-k 3")
     assert lm.sample_config(**chat.settings).is_greedy
     assert json.dumps(["none at all"]) in capsys.readouterr().out
     with pytest.raises(TinyLMError, match=r"sample.temperature: must be a number .*Write it as 0.5"):
-        chat.take("/temperature 0,5")
+        chat.handle_line("/temperature 0,5")
 
 
 def test_a_temperature_takes_the_place_of_a_models_own_greed(hello_run: Path) -> None:

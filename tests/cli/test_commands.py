@@ -129,8 +129,8 @@ def test_generate_searches_as_it_is_told(tinylm: Command, hello: Path, option: s
     from tinylm.cli import sampling
 
     parser = argparse.ArgumentParser()
-    sampling.add_settings(parser)
-    given = sampling.settings_of(parser.parse_args(["--early-stopping", option]))
+    sampling.add_sampling_options(parser)
+    given = sampling.sampling_options(parser.parse_args(["--early-stopping", option]))
     assert SampleConfig(**given).early_stopping == value
     told = tinylm("generate", hello, "how", "--beams", 3, "--early-stopping", option, "--json").json
     assert told["ids"] == load(hello).complete("how", beams=3, early_stopping=value).ids

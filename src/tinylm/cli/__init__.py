@@ -57,14 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: None: this is the program, and its process ends with it.
     """
     if arguments is not None:
-        return _guarded(list(arguments))
+        return _run_guarded(list(arguments))
     for number in (signal.SIGINT, signal.SIGTERM):  # one that comes before or after the command itself, while nothing
         signal.signal(number, signal.SIG_DFL)  # is half made, ends the process there and then, without a traceback
-    _open_what_is_closed()
-    _leave(_guarded(sys.argv[1:]))
+    _open_closed_streams()
+    _exit_process(_run_guarded(sys.argv[1:]))
 
 
-def _open_what_is_closed() -> None:
+def _open_closed_streams() -> None:
     """In `tinylm train book.txt >&-` the next file that is opened would take the place of the output: what any library
     then prints would be written into it."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -72,7 +72,7 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def _leave(code: int) -> NoReturn:
+def _exit_process(code: int) -> NoReturn:
     """Ends the process when all is done that was to be done at its end. To take torch apart first, object by object,
     would take half a second longer."""
     atexit._run_exitfuncs()
@@ -82,12 +82,12 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _guarded(given: list[str]) -> int:
+def _run_guarded(given: list[str]) -> int:
     """Runs one command; says what went wrong."""
     with ascii_fallback():
         try:
             with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed
-                code = _run(given)
+                code = _dispatch(given)
             sys.stdout.flush()  # while it can still be told that it failed
             return code
         except TinyLMError as error:
@@ -109,7 +109,7 @@ def _guarded(given: list[str]) -> int:
             return 2
 
 
-def _run(given: list[str]) -> int:
+def _dispatch(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         print(_HELP.format(commands="\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())), end="")
         return 0

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import columns, note
+from tinylm.cli.output import columns, print_note
 from tinylm.cli.prompts import read_line
-from tinylm.cli.sampling import add_settings, add_weight_dtype, settings_of, weight_dtype_of
+from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
 from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ PROMPT = "> "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
-    add_settings(parser)
+    add_sampling_options(parser)
     add_weight_dtype(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
-    chat = Chat(tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments)), settings_of(arguments))
+    chat = Chat(tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments)), sampling_options(arguments))
     with suppress(ImportError):
         import readline  # noqa: F401 - lines can be edited, and earlier ones come back; they are kept nowhere else
-    with _sigterm_leaves():
+    with _exit_on_sigterm():
         chat.run()
     return 0
 
@@ -60,7 +60,7 @@ class Chat:
         self.reset()
 
     def reset(self) -> None:
-        self.ids, self._told = [self.lm.tokenizer.bos_id], False
+        self.ids, self._has_warned = [self.lm.tokenizer.bos_id], False
 
     def run(self) -> None:
         """Until the end of the input, or /quit. What a person can mend is said, and the prompt stays."""
@@ -70,29 +70,29 @@ class Chat:
         is_open = True
         while is_open:
             try:
-                is_open = self.take(read_line(PROMPT if sys.stdin.isatty() else ""))
+                is_open = self.handle_line(read_line(PROMPT if sys.stdin.isatty() else ""))
             except TinyLMError as error:
-                note(str(error))
+                print_note(str(error))
             except KeyboardInterrupt:
                 print()
             except EOFError:
                 print()
                 return
 
-    def take(self, line: str) -> bool:
+    def handle_line(self, line: str) -> bool:
         """One line of the person. Returns whether the prompt stays open."""
         if not line.startswith("/") or line.startswith("//"):
-            self._write_on(line[1:] if line.startswith("//") else line)
+            self._continue(line[1:] if line.startswith("//") else line)
             return True
         name, _, value = line[1:].strip().partition(" ")
-        commands = {"help": lambda: print(HELP), "settings": self._show, "reset": self._forget}
+        commands = {"help": lambda: print(HELP), "settings": self._print_settings, "reset": self._forget}
         if name in commands:
             commands[name]()
         elif name not in ("quit", "exit"):
-            self._change(name.replace("-", "_"), value.strip())
+            self._change_setting(name.replace("-", "_"), value.strip())
         return name not in ("quit", "exit")
 
-    def _write_on(self, line: str) -> None:
+    def _continue(self, line: str) -> None:
         from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
@@ -105,10 +105,11 @@ class Chat:
         print()
         if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
             self.reset()
-            note("(end of text: the next line begins another one)")
-        elif task.builder.n_dropped and not self._told:
-            self._told = True
-            note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the first)")
+            print_note("(end of text: the next line begins another one)")
+        elif task.builder.n_dropped and not self._has_warned:
+            self._has_warned = True
+            print_note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the "
+                       "first)")
 
     def _keep(self, ids: list[int], new: list[int], stopped: str | None) -> None:
         """The text so far. A stop text has been left out of it, also where it is a part of a token."""
@@ -129,11 +130,11 @@ class Chat:
         self.reset()
         print("(all forgotten)")
 
-    def _show(self) -> None:
+    def _print_settings(self) -> None:
         now = self._checked(self.settings)
         print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
 
-    def _change(self, name: str, value: str) -> None:
+    def _change_setting(self, name: str, value: str) -> None:
         from tinylm.config.aliases import standard_names
         from tinylm.config.overrides import parse_value
         from tinylm.config.schema import SampleConfig
@@ -158,7 +159,7 @@ class Chat:
 
 
 @contextmanager
-def _sigterm_leaves() -> Iterator[None]:
+def _exit_on_sigterm() -> Iterator[None]:
     """It is like Ctrl-C to every other command, and here that stops a text only."""
     def leave(*_: object) -> None:
         raise SystemExit(130)

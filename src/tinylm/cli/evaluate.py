@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, note, print_json
-from tinylm.cli.reading import add_reading, reading
+from tinylm.cli.output import add_json, columns, print_json, print_note
+from tinylm.cli.reading import add_reading_options, reading_options
 
 EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 
@@ -13,7 +13,7 @@ EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="a text (default: what training held out)")
-    add_reading(parser)
+    add_reading_options(parser)
     add_json(parser)
 
 
@@ -22,9 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.evaluation.report import cautions, comparison, describe_overlap, rounded, verdict
     from tinylm.system.untrusted import escape_control_codes
 
-    report = tinylm.load(arguments.run).evaluate(arguments.source, **reading(arguments))
+    report = tinylm.load(arguments.run).evaluate(arguments.source, **reading_options(arguments))
     for sentence in report.notes:
-        note(f"note: {sentence}")
+        print_note(f"note: {sentence}")
     if arguments.json:
         print_json(report.to_dict())
         return 0

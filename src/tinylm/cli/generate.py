@@ -7,9 +7,9 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import add_json, note, print_json
+from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.prompts import add_text, text_of
-from tinylm.cli.sampling import add_settings, add_weight_dtype, settings_of, weight_dtype_of
+from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
 from tinylm.cli.typed import read_settings, read_typed
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     add_text(parser, "prompt", default="", about="how the text begins (default: from nothing)")
-    add_settings(parser)
+    add_sampling_options(parser)
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
     parser.add_argument("--logprobs", type=int, metavar="K",
                         help="with --json: how likely each token was, and the K likeliest in its place")
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise TinyLMError("is for programs to read", where="--logprobs", remedy="Add --json")
     given = text_of(arguments)
     lm = tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments))
-    prompt, settings = read_typed(lm.tokenizer, given), read_settings(lm, settings_of(arguments))
+    prompt, settings = read_typed(lm.tokenizer, given), read_settings(lm, sampling_options(arguments))
     if arguments.json:
         written = lm.complete(prompt, samples=arguments.samples, logprobs=arguments.logprobs, **settings)
         first, *others = ({**_as_json(each), "prompt": given} for each in written)
@@ -74,5 +74,5 @@ def _write(lm: LanguageModel, task: GenerationRequest, number: int) -> None:
     print()
     if task.builder.n_dropped:
         sys.stdout.flush()
-        note(f"note: the text is longer than the {lm.config.model.context_length} tokens that this model sees at once; "
-             f"it forgot {task.builder.n_dropped} tokens from the front")
+        print_note(f"note: the text is longer than the {lm.config.model.context_length} tokens that this model sees at "
+                   f"once; it forgot {task.builder.n_dropped} tokens from the front")

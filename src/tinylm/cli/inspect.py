@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, note_unfinished, print_json
+from tinylm.cli.output import add_json, columns, print_json, print_unfinished
 
 EXAMPLE = "tinylm inspect runs/book"
 
@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.model_folder import read_config
 
     config = read_config(arguments.run).model
-    note_unfinished(arguments.run)
+    print_unfinished(arguments.run)
     facts = describe(config)
     if arguments.json:
         print_json(facts)

@@ -53,16 +53,16 @@ def cell(token: str) -> str:
     return f"\u25cc{token}" if unicodedata.category(token[0]).startswith("M") else token
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Something to know that is no part of the answer."""
     from tinylm.system.untrusted import escape_control_codes
 
     print(escape_control_codes(text), file=sys.stderr)
 
 
-def note_unfinished(run: str) -> None:
+def print_unfinished(run: str) -> None:
     """Says of a run that has no weights yet how to go on with it, where a command can do without weights."""
     from tinylm.model_folder import unfinished_error
 
     if error := unfinished_error(run):
-        note(f"note: {error}")
+        print_note(f"note: {error}")

@@ -23,14 +23,14 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, name: str, description: str, epilog: str) -> None:
-        self._name, self._words = name, list[argparse.Action]()
+        self._name, self._positional_actions = name, list[argparse.Action]()
         super().__init__(prog=f"tinylm {name}", description=description, epilog=epilog,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
         action = super().add_argument(*names, **settings)
         if not action.option_strings:
-            self._words.append(action)
+            self._positional_actions.append(action)
         return action
 
     def error(self, message: str) -> NoReturn:
@@ -51,16 +51,16 @@ class Parser(argparse.ArgumentParser):
         unknown = texts + [each for each in rest if _is_option(each)]
         words = [*(each for each in rest if each not in unknown), *given[end + 1:]]
         if unknown:
-            raise self._unknown(unknown[0], given, len(unknown) == 1 and len(words) < len(self._words))
-        self._place(words, arguments)
+            raise self._unknown(unknown[0], given, len(unknown) == 1 and len(words) < len(self._positional_actions))
+        self._assign_positionals(words, arguments)
         return arguments
 
     def _parse_options(self, given: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """The options, and all else in order: words, and options that do not exist. Words are out of argparse's sight
         meanwhile, in the way of its own `parse_intermixed_args`, which knows no `--`."""
         self.usage = self.format_usage().removeprefix("usage: ")
-        before = [(action, action.nargs, action.default) for action in self._words]
-        for action in self._words:
+        before = [(action, action.nargs, action.default) for action in self._positional_actions]
+        for action in self._positional_actions:
             action.nargs = action.default = argparse.SUPPRESS
         try:
             return self.parse_known_args(given)
@@ -68,21 +68,21 @@ class Parser(argparse.ArgumentParser):
             for action, nargs, default in before:
                 action.nargs, action.default = nargs, default
 
-    def _place(self, words: Sequence[str], arguments: argparse.Namespace) -> None:
-        if len(words) > len(self._words):
-            surplus = words[len(self._words)]
+    def _assign_positionals(self, words: Sequence[str], arguments: argparse.Namespace) -> None:
+        if len(words) > len(self._positional_actions):
+            surplus = words[len(self._positional_actions)]
             raise TinyLMError(f"{surplus!r} is one argument too many",
-                              remedy=f"See {self.prog} --help; {self._instead_of(surplus)}")
-        missing = [str(action.metavar) for action in self._words[len(words):] if action.nargs is None]
+                              remedy=f"See {self.prog} --help; {self._surplus_remedy(surplus)}")
+        missing = [str(action.metavar) for action in self._positional_actions[len(words):] if action.nargs is None]
         if missing:
             self.error(f"the following arguments are required: {', '.join(missing)}")
-        for place, action in enumerate(self._words):
+        for place, action in enumerate(self._positional_actions):
             setattr(arguments, action.dest, words[place] if place < len(words) else action.default)
 
-    def _instead_of(self, surplus: str) -> str:
+    def _surplus_remedy(self, surplus: str) -> str:
         if surplus.startswith("--") and len(surplus) > 2:
             return "options stand before the two dashes"
-        if any(action.metavar == "SOURCE" for action in self._words):
+        if any(action.metavar == "SOURCE" for action in self._positional_actions):
             return "several files go into one folder, which is named as the SOURCE"
         return "a text of several words is written in quotes"
 
@@ -96,7 +96,7 @@ class Parser(argparse.ArgumentParser):
         if may_be_word:
             others = [each for each in given if each not in (argument, "--")]
             words = command(self._name, *others, text=argument)
-            remedy += f"{' ' if close else '. '}Or, if it is the {self._words[-1].metavar}: {words}"
+            remedy += f"{' ' if close else '. '}Or, if it is the {self._positional_actions[-1].metavar}: {words}"
         return TinyLMError(f"there is no option {name!r}", remedy=remedy)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, note, print_json
-from tinylm.cli.train import add_run_arguments, chosen
+from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.cli.train import add_run_arguments, config_overrides
 
 EXAMPLE = "tinylm plan book.txt --minutes 5"
 
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.runs.prepare import plan_run
     from tinylm.system.untrusted import escape_control_codes
 
-    prepared = plan_run(arguments.source, chosen(arguments), started=STARTED, log=note)
+    prepared = plan_run(arguments.source, config_overrides(arguments), started=STARTED, log=print_note)
     if arguments.json:
         print_json(prepared.to_dict())
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, cell, columns, note, print_json
+from tinylm.cli.output import add_json, cell, columns, print_json, print_note
 from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.typed import read_typed
 
@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     seen = lm.config.model.context_length
     hidden = len(ids) - seen
     if hidden > 0:
-        note(f"note: the prompt is {hidden} tokens longer than the {seen} that this model sees at once; only its end "
-             "counts")
+        print_note(f"note: the prompt is {hidden} tokens longer than the {seen} that this model sees at once; only its "
+                   "end counts")
     longest = predictions[0].probability
     rows = [(cell(p.token), f"{p.probability:.3f}", "█" * max(1, round(24 * p.probability / longest)))
             for p in predictions]

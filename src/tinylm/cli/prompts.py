@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from tinylm.errors import TinyLMError
 
-MOST_BYTES = 1 << 24
+MAX_BYTES = 1 << 24
 """The longest text that is taken from standard input or a file."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))
@@ -105,15 +105,15 @@ def as_text(data: bytes, where: str, encoding: str = "utf-8") -> str:
 def _from_standard_input() -> str:
     buffer = getattr(sys.stdin, "buffer", None)
     if buffer is None:
-        return sys.stdin.read(MOST_BYTES)
-    return as_text(_checked(buffer.read(MOST_BYTES + 1), "standard input"), "standard input",
+        return sys.stdin.read(MAX_BYTES)
+    return as_text(_checked(buffer.read(MAX_BYTES + 1), "standard input"), "standard input",
                    getattr(sys.stdin, "encoding", None) or "utf-8")
 
 
 def _from_file(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise TinyLMError(f"cannot be read ({getattr(error, 'strerror', None) or error})", where=path,
                           remedy="Give --file a file of text") from None
@@ -121,15 +121,15 @@ def _from_file(path: str) -> str:
 
 
 def _checked(data: bytes, where: str) -> bytes:
-    if len(data) > MOST_BYTES:
-        raise TinyLMError(f"holds more than {MOST_BYTES >> 20} MB, too long for this", where=where,
+    if len(data) > MAX_BYTES:
+        raise TinyLMError(f"holds more than {MAX_BYTES >> 20} MB, too long for this", where=where,
                           remedy="Give its end: a model sees no more than its context at once")
     return data
 
 
 def _without_line_end(text: str, where: str) -> str:
     if not text:
-        from tinylm.cli.output import note
+        from tinylm.cli.output import print_note
 
-        note(f"note: {where} is empty, and so is the text")
+        print_note(f"note: {where} is empty, and so is the text")
     return text.removesuffix("\n")

@@ -7,10 +7,10 @@ from typing import Any
 
 from tinylm.cli.flags import checked_flags
 
-NAMES = ("documents", "text_field", "skip_bad", "encoding")
+READING_OPTIONS = ("documents", "text_field", "skip_bad", "encoding")
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--documents", metavar="auto|text|line|jsonl|json|csv",
                         help="what one document is: a file, a line, a record, or a row of a table (default: auto)")
     parser.add_argument("--text-field", metavar="NAME",
@@ -21,6 +21,6 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
                         help="of files without a byte order mark, e.g. windows-1252 or gb18030 (default: UTF-8)")
 
 
-def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options that were given. Raises: TinyLMError: a value that cannot be."""
-    return checked_flags("data", {name: getattr(arguments, name) for name in NAMES})
+    return checked_flags("data", {name: getattr(arguments, name) for name in READING_OPTIONS})

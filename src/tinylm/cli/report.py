@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, note_unfinished, print_json
+from tinylm.cli.output import add_json, print_json, print_unfinished
 
 EXAMPLE = "tinylm report runs/book"
 
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.system.untrusted import escape_control_codes
 
     path = write_page(arguments.run, arguments.out, version=__version__)
-    note_unfinished(arguments.run)
+    print_unfinished(arguments.run)
     if arguments.json:
         print_json({"page": str(path)})
     else:

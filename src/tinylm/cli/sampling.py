@@ -8,7 +8,7 @@ from typing import Any
 from tinylm.cli.flags import checked_flags, given_flags
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", metavar="N", help="most new tokens")
     parser.add_argument("--min-tokens", metavar="N", help="the text does not end before so many")
     parser.add_argument("--overflow", metavar="slide|error",
@@ -55,7 +55,7 @@ def weight_dtype_of(arguments: argparse.Namespace) -> Any:
     return either_name("weight_dtype", arguments.weight_dtype, arguments.storage) or "fp32"
 
 
-def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+def sampling_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of SampleConfig that were given; and the seed, whose absence means another one each time, whatever the
     model's own.
 

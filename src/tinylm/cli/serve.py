@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tinylm.cli.output import add_json, note, print_json
+from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.sampling import add_weight_dtype, weight_dtype_of
 
 EXAMPLE = "tinylm serve runs/book --port 8000"
@@ -44,17 +44,19 @@ _LIMITS = (
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.errors import TinyLMError
-    from tinylm.http.limits import Limits
-    from tinylm.serving.server import Place, serve
+    from tinylm.http.server import BindOptions
+    from tinylm.serving.limits import Limits
+    from tinylm.serving.server import serve
 
     given = {name: value for name, *_ in _LIMITS if (value := getattr(arguments, name)) is not None}
     for name, value in given.items():
         if not 0 < value < float("inf") and not (name in ("queue", "grace") and value == 0):
             raise TinyLMError(f"cannot be {value}", where=f"--{name.replace('_', '-')}", remedy="Give more than 0")
     if arguments.api_key is not None:
-        note(f"note: others on this machine can see a key that stands in a command; {KEY} is for that")
+        print_note(f"note: others on this machine can see a key that stands in a command; {KEY} is for that")
     key = arguments.api_key if arguments.api_key is not None else os.environ.get(KEY)
-    place = Place(arguments.host, arguments.port, key, tuple(arguments.allow_host), tuple(arguments.allow_origin))
+    options = BindOptions(arguments.host, arguments.port, key, tuple(arguments.allow_host),
+                          tuple(arguments.allow_origin))
 
     def ready(url: str, models: Sequence[str]) -> None:
         if arguments.json:
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _greet(url, models, key is not None)
 
-    return serve(arguments.run, place, Limits(**given), ready, weight_dtype_of(arguments))
+    return serve(arguments.run, options, Limits(**given), ready, weight_dtype_of(arguments))
 
 
 def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, cell, columns, note_unfinished, print_json
+from tinylm.cli.output import add_json, cell, columns, print_json, print_unfinished
 from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.typed import read_typed
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     text = text_of(arguments)
     config = read_config(arguments.run)  # says clearly when RUN is no model folder
-    note_unfinished(arguments.run)
+    print_unfinished(arguments.run)
     tokenizer = read_tokenizer(arguments.run)
     tokenizer.line_ends = config.data.line_ends
     ids = tokenizer.encode(read_typed(tokenizer, text))

@@ -6,12 +6,12 @@ import argparse
 
 from tinylm.cli.flags import checked_flags, given_flags
 from tinylm.cli.output import add_json, print_json
-from tinylm.cli.reading import add_reading
+from tinylm.cli.reading import add_reading_options
 from tinylm.errors import TinyLMError
 from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
-COMPILED = ("tinylm", "llama", "qwen3")
+COMPILED_PRESETS = ("tinylm", "llama", "qwen3")
 """Presets whose kind of model is trained by compiled code."""
 
 
@@ -34,7 +34,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
     parser.add_argument("--vocab-size", metavar="N", help="most entries of the vocabulary")
-    add_reading(parser)
+    add_reading_options(parser)
     parser.add_argument("--validation", metavar="SHARE|FILE",
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
@@ -49,7 +49,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--set", action="append", default=[], metavar="section.key=value", help="any single setting")
 
 
-def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     """The choices of the command line, by section."""
     from tinylm.config.overrides import FLAG_SECTIONS, merge_overrides, parse_setting
 
@@ -64,7 +64,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
-    if arguments.preset in COMPILED and arguments.device in (None, "auto", "cpu") and not arguments.resume:
+    if arguments.preset in COMPILED_PRESETS and arguments.device in (None, "auto", "cpu") and not arguments.resume:
         from tinylm.runs import precompile  # while torch is imported
 
         precompile.start()
@@ -72,11 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
-        result = resume_run(arguments.source, chosen(arguments), out=arguments.out, console=console, started=STARTED)
+        result = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
+                             started=STARTED)
     elif arguments.source is None:
         raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
     else:
-        result = train_run(arguments.source, chosen(arguments), out=arguments.out, force=arguments.force,
+        result = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
                             console=console, started=STARTED)
     if arguments.json:
         print_json(result.to_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import note
+from tinylm.cli.output import print_note
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -29,5 +29,5 @@ def read_settings(lm: LanguageModel, settings: dict[str, Any]) -> dict[str, Any]
 
 def _noted(typed: Typed) -> str:
     for line in (*typed.replaced, *typed.unknown):
-        note(f"note: {line}")
+        print_note(f"note: {line}")
     return typed.text

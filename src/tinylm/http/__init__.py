@@ -1,1 +1,1 @@
-"""HTTP without models: access, connections, responses, address, limits, errors, the log."""
+"""Plain HTTP for the servers of this package: access, bodies, connections, responses, limits, errors, the log."""

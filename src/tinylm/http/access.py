@@ -1,8 +1,8 @@
-"""The one layer that decides who may speak to the server at all, before anything looks at what was asked.
+"""Access control: the middleware that decides who may speak to the server at all, before anything is parsed.
 
-In this order: the Host must be one of ours (a foreign name that leads here is a page that tries to pass for us), no
-other web site may ask (a browser tells of itself), and the key must be right. What the path says plays no part in it,
-but for one path that tells nothing.
+Three checks in this order: the Host must be a name of this server (a foreign name that leads here belongs to a page
+that rebinds its DNS name), no other web site may ask (browsers send Origin and Sec-Fetch-Site), and the API key must
+be right. The path plays no part in the checks, except `PUBLIC_PATH`, which tells nothing.
 """
 
 from __future__ import annotations
@@ -19,26 +19,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tinylm.http.errors import ApiError
 from tinylm.http.responses import send_error
 
-OPEN_PATH = "/healthz"
-"""Answers without a key: that the server is there."""
+PUBLIC_PATH = "/healthz"
+"""The path that is answered without a key: it tells only that the server runs."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer"),
-        (b"cross-origin-resource-policy", b"same-origin")]
-POLICY = (b"content-security-policy",
-          b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"),
+                    (b"referrer-policy", b"no-referrer"), (b"cross-origin-resource-policy", b"same-origin")]
+CONTENT_SECURITY_POLICY = (b"content-security-policy",
+                           b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 Headers = list[tuple[bytes, bytes]]
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _HEADER_NAMES = re.compile(r"[a-z0-9-]{1,60}( ?, ?[a-z0-9-]{1,60}){0,40}")
 
 
-class Hosts:
-    """The values of the Host header that are ours.
+class AllowedHosts:
+    """The values of the Host header that this server answers to.
 
     Args:
         names: `name` or `name:port`.
-        ports: that we listen at.
-        any_address: whether we can be reached under addresses that we do not know; an address is no name that could
-            lead elsewhere.
+        ports: the ports that the server listens at.
+        any_address: True if clients can reach the server under addresses that it does not know. An IP address is then
+            allowed as a Host: a DNS name could be made to lead elsewhere, an address cannot.
+
+    >>> hosts = AllowedHosts(["box.local"], [8000])
+    >>> "box.local:8000" in hosts, "localhost:8000" in hosts, "evil.example:8000" in hosts
+    (True, True, False)
     """
 
     def __init__(self, names: Iterable[str], ports: Iterable[int], any_address: bool = False) -> None:
@@ -64,46 +68,53 @@ class Hosts:
         return port in self._ports and (address.version == 4 or name.startswith("["))
 
 
-class Door(NamedTuple):
-    """Who may come in.
+class AccessPolicy(NamedTuple):
+    """The rules of access to one server.
 
     Attributes:
         hosts: the names of the server.
-        origins: web sites whose pages may ask.
-        key: that has to be shown; none: no key is needed.
+        origins: web sites whose pages may ask, as the Origin header spells them.
+        key: the API key that every request has to show; None: no key is needed.
     """
 
-    hosts: Hosts
+    hosts: AllowedHosts
     origins: frozenset[str] = frozenset()
     key: str | None = None
 
 
-class Guard:
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self._app, self._door = app, door
-        self._key = None if door.key is None else _digest(door.key.encode())
+class AccessMiddleware:
+    """ASGI middleware: refuses a request that the policy does not allow, and puts security headers on every response.
+
+    Args:
+        app: the ASGI application behind it. Only HTTP scopes reach it.
+        policy: who may ask.
+    """
+
+    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
+        self._app, self._policy = app, policy
+        self._key = None if policy.key is None else _digest(policy.key.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP alone: there is nothing else to be had."""
         headers: Headers = scope["headers"]
-        origin = _only(headers, b"origin")
-        extra = self._for_origin(origin)
+        origin = _single_value(headers, b"origin")
+        extra = self._cors_headers(origin)
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = [*message.get("headers", []), *extra]
-                has_policy = any(name == POLICY[0] for name, _ in given)
-                message = {**message, "headers": [*given, *SAFE, *([] if has_policy else [POLICY])]}
+                has_policy = any(name == CONTENT_SECURITY_POLICY[0] for name, _ in given)
+                policy = [] if has_policy else [CONTENT_SECURITY_POLICY]
+                message = {**message, "headers": [*given, *SECURITY_HEADERS, *policy]}
             await send(message)
 
         try:
-            _check_form(scope)
+            _check_framing(scope)
             self._check_host(headers)
             self._check_origin(headers, origin)
             if extra and scope["method"] == "OPTIONS":
                 await _preflight(headers, send_safely)
                 return
-            if scope["path"] != OPEN_PATH:
+            if scope["path"] != PUBLIC_PATH:
                 self._check_key(headers)
         except ApiError as error:
             await send_error(error, send_safely)
@@ -111,8 +122,8 @@ class Guard:
         await self._app(scope, receive, send_safely)
 
     def _check_host(self, headers: Headers) -> None:
-        host = _only(headers, b"host")
-        if host is None or host not in self._door.hosts:
+        host = _single_value(headers, b"host")
+        if host is None or host not in self._policy.hosts:
             name = host if host and _HOST.fullmatch(host) else "NAME"
             raise ApiError(421, "This server does not answer to that Host: it knows localhost with its port, the "
                                 "address that it listens at, and the names given with --allow-host. Ask one of these, "
@@ -120,13 +131,13 @@ class Guard:
                            code="host_not_allowed")
 
     def _check_origin(self, headers: Headers, origin: str | None) -> None:
-        """A browser names the page that asks; whoever is no browser names none."""
-        if origin in self._door.origins:
+        """Refuses pages of other web sites. A browser names the page that asks; other clients send no Origin."""
+        if origin in self._policy.origins:
             return
-        host = _only(headers, b"host")
+        host = _single_value(headers, b"host")
         is_ours = origin is None or origin.lower() == f"http://{host}".lower()
         count = sum(name == b"origin" for name, _ in headers)
-        from_elsewhere = _only(headers, b"sec-fetch-site") not in (None, "same-origin", "none")
+        from_elsewhere = _single_value(headers, b"sec-fetch-site") not in (None, "same-origin", "none")
         if not is_ours or count > 1 or from_elsewhere:
             raise ApiError(403, "Pages of other web sites may not ask this server. --allow-origin names those that may",
                            code="origin_not_allowed")
@@ -134,22 +145,22 @@ class Guard:
     def _check_key(self, headers: Headers) -> None:
         if self._key is None:
             return
-        scheme, _, given = (_only(headers, b"authorization") or "").partition(" ")
+        scheme, _, given = (_single_value(headers, b"authorization") or "").partition(" ")
         is_right = hmac.compare_digest(_digest(given.strip().encode("latin-1")), self._key)
         if scheme.lower() != "bearer" or not is_right:
             said = "is not the one of this server" if given else "is missing: Authorization: Bearer KEY"
             raise ApiError(401, f"The API key {said}", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
-    def _for_origin(self, origin: str | None) -> Headers:
-        """What lets a page of that site read the answer."""
-        if origin is None or origin not in self._door.origins:
+    def _cors_headers(self, origin: str | None) -> Headers:
+        """CORS headers that let a page of an allowed origin read the response; empty for any other origin."""
+        if origin is None or origin not in self._policy.origins:
             return []
         return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"),
                 (b"access-control-expose-headers", b"x-request-id, retry-after")]
 
 
-def _check_form(scope: Scope) -> None:
-    """What others between us and the client could understand in another way."""
+def _check_framing(scope: Scope) -> None:
+    """Refuses a request whose end a proxy could see elsewhere than this server does (request smuggling)."""
     if scope["http_version"] not in ("1.0", "1.1"):
         raise ApiError(505, "This server speaks HTTP/1.1")
     names = [name for name, _ in scope["headers"]]
@@ -158,19 +169,20 @@ def _check_form(scope: Scope) -> None:
 
 
 def _digest(text: bytes) -> bytes:
-    """Keys of any length take as long to compare."""
+    """SHA-256 of a key: keys of any length then take equally long to compare."""
     return hashlib.sha256(text).digest()
 
 
-def _only(headers: Headers, name: bytes) -> str | None:
-    """The value of a header; none where it is missing or comes twice."""
+def _single_value(headers: Headers, name: bytes) -> str | None:
+    """The value of a header; None where the header is missing or comes twice."""
     found = [value for each, value in headers if each == name]
     return found[0].decode("latin-1") if len(found) == 1 else None
 
 
 async def _preflight(asked: Headers, send: Send) -> None:
-    """Allows a page of an allowed site the headers that it asks for: the clients of OpenAI have some of their own."""
-    wanted = (_only(asked, b"access-control-request-headers") or "").lower()
+    """Answers a CORS preflight of an allowed origin. The headers that the page asks for are allowed: OpenAI's clients
+    send some of their own."""
+    wanted = (_single_value(asked, b"access-control-request-headers") or "").lower()
     names = wanted if _HEADER_NAMES.fullmatch(wanted) else "authorization, content-type"
     headers = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", b"600"),
                (b"access-control-allow-headers", names.encode())]

@@ -1,4 +1,4 @@
-"""Where the server listens: judged by the addresses that a name stands for, never by how it is written."""
+"""Addresses to listen at: a host name is judged by the addresses that it resolves to, never by its spelling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BACKLOG = 512
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """The addresses that `host` stands for, each once.
+    """Resolves `host` to its IPv4 and IPv6 addresses, each once.
 
     Raises:
         TinyLMError: there is none, or the port cannot be.
@@ -35,27 +35,27 @@ def resolve(host: str, port: int) -> list[Address]:
 
 
 def is_loopback(address: Address) -> bool:
-    """Whether none but this machine can reach it."""
+    """True if only this machine can reach the address."""
     ip = _ip(address)
     mapped = getattr(ip, "ipv4_mapped", None)
     return bool((mapped or ip).is_loopback)
 
 
-def is_any(address: Address) -> bool:
-    """Whether it stands for all addresses of the machine."""
+def is_wildcard(address: Address) -> bool:
+    """True for 0.0.0.0 and ::, which stand for all addresses of the machine."""
     ip = _ip(address)
     mapped = getattr(ip, "ipv4_mapped", None)
     return bool((mapped or ip).is_unspecified)
 
 
 def name_of(address: Address) -> str:
-    """As it stands in a Host header, without the port."""
+    """The address as a Host header spells it, without the port."""
     ip = _ip(address)
     return f"[{ip}]" if ip.version == 6 else str(ip)
 
 
 def bind(addresses: Sequence[Address]) -> list[socket.socket]:
-    """A socket for each, all with one port. Nobody can connect before they listen.
+    """Binds a socket to each address, all at one port. Clients cannot connect before the sockets listen.
 
     Raises:
         TinyLMError: the port is taken or forbidden.
@@ -81,7 +81,7 @@ def bind(addresses: Sequence[Address]) -> list[socket.socket]:
 
 
 def bound_address(bound: socket.socket) -> Address:
-    """What a socket is really bound to."""
+    """The address that a socket is bound to, with the port that the system chose for port 0."""
     return bound.family, bound.getsockname()
 
 

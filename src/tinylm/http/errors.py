@@ -1,22 +1,24 @@
-"""What a client is told when it cannot have what it asked for: always in the shape that OpenAI's clients read."""
+"""Errors of HTTP, in the JSON shape that OpenAI's clients read."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tinylm.errors import TinyLMError
-from tinylm.system.untrusted import quoted
-
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 class ApiError(Exception):
-    """
+    """An error that is sent to the client as a response.
+
     Args:
-        status: of HTTP.
+        status: the HTTP status.
         message: a sentence or two, for a person.
-        param: the field that is wrong, if it is one.
+        param: the name of the field that is wrong, if a field is.
         code: a word for programs.
+        headers: further headers of the response.
+
+    >>> ApiError(404, "There is no model 'x'", param="model", code="model_not_found").body()["error"]["type"]
+    'invalid_request_error'
     """
 
     def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None,
@@ -27,19 +29,6 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         kind = _TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
-
-
-def of_settings(error: TinyLMError, *, param: str | None = None) -> ApiError:
-    """What the rooms below say of settings and prompts. `param`: the field, where they do not name one."""
-    named = error.where.removeprefix("sample.") if error.where.startswith("sample.") else param
-    remedy = f" {error.remedy}." if error.remedy and not named_for_terminals(error.remedy) else ""
-    where = f"{named}: " if named else ""
-    return ApiError(400, f"{where}{quoted(error.what)}.{remedy}", param=named, code="invalid_value")
-
-
-def named_for_terminals(remedy: str) -> bool:
-    """Whether it speaks of options of the command line, which a client has not."""
-    return "--" in remedy or "tinylm " in remedy
 
 
 def server_error(message: str = "Something went wrong here; the server's own log says what") -> ApiError:

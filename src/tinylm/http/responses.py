@@ -1,4 +1,4 @@
-"""How answers go out: one object, an error, or a stream of events; as long as somebody waits for them."""
+"""Responses: a JSON object, an error, or a stream of server-sent events; given up as soon as the client leaves."""
 
 from __future__ import annotations
 
@@ -15,19 +15,26 @@ from tinylm.http.errors import ApiError
 
 
 class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+    """Raised when the client has closed the connection before its response was complete."""
 
 
 def dumps(value: Any) -> bytes:
+    """Compact JSON in UTF-8. Raises: ValueError: a number that JSON does not know, such as nan."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def event(value: Any) -> bytes:
-    """One server-sent event."""
+    """A server-sent event with the value as JSON.
+
+    >>> event({"index": 0})
+    b'data: {"index":0}\\n\\n'
+    """
     return b"data: " + dumps(value) + b"\n\n"
 
 
 class Json(Response):
+    """A response of JSON."""
+
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
@@ -43,16 +50,16 @@ async def send_error(error: ApiError, send: Send) -> None:
 
 
 @asynccontextmanager
-async def wanted(receive: Receive, until: float) -> AsyncIterator[None]:
-    """Within the block the client is there, and has time.
+async def cancel_on_disconnect(receive: Receive, deadline: float) -> AsyncIterator[None]:
+    """Cancels the block when the client disconnects or the deadline passes.
 
     Args:
-        receive: after the body has been read.
-        until: by the clock of the event loop.
+        receive: the ASGI channel, after the body has been read.
+        deadline: seconds by the clock of the event loop.
 
     Raises:
-        ClientGone: it has left.
-        ApiError: its time is over.
+        ClientGone: the client has disconnected.
+        ApiError: the deadline has passed (status 504).
     """
     task, has_left = asyncio.current_task(), False
     assert task is not None
@@ -66,7 +73,7 @@ async def wanted(receive: Receive, until: float) -> AsyncIterator[None]:
 
     watcher = asyncio.create_task(watch())
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout_at(deadline):
             yield
     except TimeoutError:
         raise ApiError(504, "The time that this server gives to a request is over", code="timeout") from None
@@ -80,25 +87,27 @@ async def wanted(receive: Receive, until: float) -> AsyncIterator[None]:
 
 
 class EventStream(Response):
-    """
+    """A response of server-sent events.
+
     Args:
-        events: the first comes, be it empty, as soon as the answer is sure not to be an error.
-        until: when its time is over.
-        on_first: called then.
+        events: encoded events. The first one, be it empty, comes as soon as the response is sure not to be an error;
+            only then the status is sent.
+        deadline: seconds by the clock of the event loop; past it the stream ends with an error event.
+        on_first: called before the first event is sent.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], until: float, on_first: Callable[[], None]) -> None:
-        super().__init__(headers={"X-Accel-Buffering": "no"})  # what stands in between is not to wait for the end
-        self._events, self._until, self._on_first = events, until, on_first
+    def __init__(self, events: AsyncGenerator[bytes, None], deadline: float, on_first: Callable[[], None]) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no"})  # a proxy is not to wait for the end of the stream
+        self._events, self._deadline, self._on_first = events, deadline, on_first
         self._has_started = False
         del self.headers["content-length"]
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         last = b""
         try:
-            async with wanted(receive, self._until), aclosing(self._events):
+            async with cancel_on_disconnect(receive, self._deadline), aclosing(self._events):
                 await self._send_events(send)
         except ApiError as error:
             if not self._has_started:

@@ -15,27 +15,27 @@ from typing import Literal, NamedTuple
 from tinylm.generation.completion import GenerationRequest
 from tinylm.http.errors import ApiError
 
-REST, LONGEST_REST = 20, 0.1
+REST_RATIO, MAX_REST_SECONDS = 20, 0.1
 """Telling takes one part of the time, and so many parts are for writing; but no more than so many seconds."""
 
 
-class News(NamedTuple):
+class Update(NamedTuple):
     """What has become of a text.
 
     Attributes:
-        place: which of the order's.
+        choice: which of the order's.
         text: what is certain since the last news.
         tokens: how many its writer has taken by now.
         ended: why it has ended, if it has.
     """
 
-    place: int
+    choice: int
     text: str
     tokens: int
     ended: Literal["stop", "length"] | None
 
 
-class Order:
+class GenerationJob:
     """The texts that one request wants. The loop reads it, the scheduler's thread fills it.
 
     Args:
@@ -46,74 +46,74 @@ class Order:
         self.tasks, self.streams = tasks, streams
         self.waiting = deque(enumerate(tasks))
         self.unfinished = len(tasks)
-        self.is_called_off = False
-        self._told: deque[News | ApiError] = deque()
-        self._woken = asyncio.Event()
+        self.is_cancelled = False
+        self._updates: deque[Update | ApiError] = deque()
+        self._has_updates = asyncio.Event()
 
-    def tell(self, news: News | ApiError) -> None:
-        self._told.append(news)
+    def push(self, update: Update | ApiError) -> None:
+        self._updates.append(update)
 
     def wake(self) -> None:
-        self._woken.set()
+        self._has_updates.set()
 
-    async def news(self) -> list[News]:
+    async def updates(self) -> list[Update]:
         """All that there is; waits until there is some. Raises: ApiError: that the order has ended with."""
-        while not self._told:
-            self._woken.clear()
-            await self._woken.wait()
-        found: list[News] = []
-        while self._told:
-            news = self._told.popleft()
-            if isinstance(news, ApiError):
-                raise news
-            found.append(news)
+        while not self._updates:
+            self._has_updates.clear()
+            await self._has_updates.wait()
+        found: list[Update] = []
+        while self._updates:
+            update = self._updates.popleft()
+            if isinstance(update, ApiError):
+                raise update
+            found.append(update)
         return found
 
 
-def _wake(orders: Iterable[Order]) -> None:
-    for order in orders:
-        order.wake()
+def _wake(jobs: Iterable[GenerationJob]) -> None:
+    for job in jobs:
+        job.wake()
 
 
-class Messenger:
+class EventLoopNotifier:
     """Wakes the event loop from another thread: at once for the first and the last that is told of a text, and for all
     the rest seldom enough that both have time for their own work."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._fresh: deque[Order] = deque()
-        self._urgent: list[Order] = []
-        self._is_called = False
+        self._pending: deque[GenerationJob] = deque()
+        self._urgent: list[GenerationJob] = []
+        self._is_scheduled = False
 
-    def fresh(self, order: Order, *, is_urgent: bool) -> None:
-        (self._urgent if is_urgent else self._fresh).append(order)
+    def notify(self, job: GenerationJob, *, is_urgent: bool) -> None:
+        (self._urgent if is_urgent else self._pending).append(job)
 
-    def send(self) -> None:
+    def flush(self) -> None:
         if self._urgent:
             self.call(partial(_wake, self._urgent))
             self._urgent = []
-        if self._fresh and not self._is_called:
-            self._is_called = True
-            self.call(self._deliver)
+        if self._pending and not self._is_scheduled:
+            self._is_scheduled = True
+            self.call(self._wake_pending)
 
     def call(self, callback: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:  # the loop is closed: nobody listens any more
-            self._fresh.clear()
+            self._pending.clear()
 
-    def _deliver(self) -> None:
+    def _wake_pending(self) -> None:
         began = self._loop.time()
-        while self._fresh:
-            self._fresh.popleft().wake()
-        self._loop.call_soon(self._delivered, began)  # after those who have been woken
+        while self._pending:
+            self._pending.popleft().wake()
+        self._loop.call_soon(self._pause, began)  # after those who have been woken
 
-    def _delivered(self, began: float) -> None:
-        rest = REST * (self._loop.time() - began)
-        self._loop.call_later(min(rest, LONGEST_REST), self._listen)
+    def _pause(self, began: float) -> None:
+        rest = REST_RATIO * (self._loop.time() - began)
+        self._loop.call_later(min(rest, MAX_REST_SECONDS), self._resume)
 
-    def _listen(self) -> None:
-        self._is_called = False
-        if self._fresh:
-            self._is_called = True
-            self._deliver()
+    def _resume(self) -> None:
+        self._is_scheduled = False
+        if self._pending:
+            self._is_scheduled = True
+            self._wake_pending()

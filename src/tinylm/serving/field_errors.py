@@ -9,11 +9,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tinylm.errors import nearest
+from tinylm.errors import TinyLMError, nearest
 from tinylm.http.errors import ApiError
 from tinylm.system.untrusted import quoted
 
-AT = "at"
+PATH_KEY = "at"
 """The key under which a validator of our own says where in the field the mistake is: a list of names and numbers."""
 _MOST_NAMED = 5
 _UNQUOTED = {"an integer": re.compile(r"-?[0-9]{1,15}"), "a number": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?"),
@@ -42,7 +42,7 @@ _MEANT = {
 """What somebody meant who sent a field that is not there, where the spelling of a known one does not tell."""
 
 
-def kind_of(value: Any) -> str:
+def json_type(value: Any) -> str:
     """The type of a JSON value, with its article; of true, false and null the value."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -51,13 +51,30 @@ def kind_of(value: Any) -> str:
 
 def wrong_type(expected: str, value: Any) -> str:
     """The rest of a sentence about a value of the wrong type; a number in quotes is shown without them."""
-    said = f"must be {expected}, and is {kind_of(value)}"
+    said = f"must be {expected}, and is {json_type(value)}"
     if isinstance(value, str) and expected in _UNQUOTED and _UNQUOTED[expected].fullmatch(value):
         said += f". Write {quoted(value)} without quotes"
     return said
 
 
-def refused(kind: type[BaseModel], error: ValidationError, values: dict[str, Any], names: dict[str, str],
+def invalid_setting(error: TinyLMError, *, param: str | None = None) -> ApiError:
+    """The error of the layers below about a setting or a prompt, as a response of status 400.
+
+    Args:
+        param: the field of the request, where the error names no setting.
+    """
+    named = error.where.removeprefix("sample.") if error.where.startswith("sample.") else param
+    remedy = f" {error.remedy}." if error.remedy and not _names_the_command_line(error.remedy) else ""
+    where = f"{named}: " if named else ""
+    return ApiError(400, f"{where}{quoted(error.what)}.{remedy}", param=named, code="invalid_value")
+
+
+def _names_the_command_line(remedy: str) -> bool:
+    """True if a remedy speaks of options of the command line, which a client does not have."""
+    return "--" in remedy or "tinylm " in remedy
+
+
+def from_validation_error(kind: type[BaseModel], error: ValidationError, values: dict[str, Any], names: dict[str, str],
             known: Iterable[str]) -> ApiError:
     """The error of the first field that is wrong; of the unknown fields, all.
 
@@ -77,10 +94,10 @@ def refused(kind: type[BaseModel], error: ValidationError, values: dict[str, Any
         more = {"model": ". /v1/models lists the names", "messages": ". A prompt is for /v1/completions"}
         return ApiError(400, f"The field {shown!r} is missing{more.get(shown, '')}", param=shown,
                         code="missing_required_parameter")
-    return wrong(shown, _said(first))
+    return invalid_field(shown, _said(first))
 
 
-def wrong(field: str, said: str) -> ApiError:
+def invalid_field(field: str, said: str) -> ApiError:
     """The error of one field. `said`: the rest of the sentence that begins with its name."""
     return ApiError(400, f"{quoted(field)}: {said}", param=quoted(field), code="invalid_value")
 
@@ -101,7 +118,7 @@ def _said(error: ErrorDetails) -> str:
 def _path(error: ErrorDetails, values: Any) -> list[str]:
     """Names and numbers that lead to the mistake: pydantic's own path tells of branches of types, too."""
     path, inside = list[str](), values
-    for part in (*error["loc"], *error.get("ctx", {}).get(AT, ())):
+    for part in (*error["loc"], *error.get("ctx", {}).get(PATH_KEY, ())):
         if isinstance(inside, dict) and (part in inside or error["type"] == "missing"):
             path.append(quoted(part))
             inside = inside.get(part)

@@ -1,8 +1,9 @@
 """Fields of other servers, so that their clients can connect: vLLM, llama.cpp, text-generation-webui, KoboldAI, TGI.
 
-Each is in one of four tables. `SAME`: another name of a field of ours. `NO_EFFECT`: a hint, or a detail of something
-that is off; any value is taken. `ONLY`: taken where it asks for what happens anyway, else refused with the reason.
-`OF_PENALTIES`: taken where it asks for what happens anyway, or no penalty is set. A test holds docs/SERVING.md to them.
+Each is in one of four tables. `ALIASES`: another name of a field of ours. `IGNORED`: a hint, or a detail of something
+that is off; any value is taken. `FIXED`: taken where it asks for what happens anyway, else refused with the reason.
+`PENALTY_SCOPES`: taken where it asks for what happens anyway, or no penalty is set. A test holds docs/SERVING.md to
+them.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from tinylm.serving.field_errors import wrong
+from tinylm.serving.field_errors import invalid_field
 
-SAME = {
+ALIASES = {
     "max_completion_tokens": "max_tokens", "max_new_tokens": "max_tokens", "n_predict": "max_tokens",
     "num_predict": "max_tokens", "min_new_tokens": "min_tokens",
     "repeat_penalty": "repetition_penalty", "rep_pen": "repetition_penalty", "typical": "typical_p",
     "stopping_strings": "stop", "stop_sequence": "stop", "stop_sequences": "stop", "ban_eos_token": "ignore_eos",
     "sampler_seed": "seed",
 }
-NO_EFFECT = {
+IGNORED = {
     "whoever asks, and how the work is done": (
         "user", "safety_identifier", "metadata", "store", "service_tier", "prompt_cache_key", "request_id", "priority",
         "cache_prompt", "cache_salt", "id_slot", "slot_id", "timings_per_token", "return_progress", "quiet",
@@ -31,7 +32,7 @@ NO_EFFECT = {
 }
 
 
-class Only(NamedTuple):
+class Fixed(NamedTuple):
     """Values of a field that are taken beside null, and why others are not."""
 
     values: tuple[Any, ...]
@@ -46,92 +47,92 @@ _NO_CUT = "a prompt is read whole, and its front forgotten where the model sees 
 _NO_BAN = "tokens are banned by a logit_bias of -100"
 _NO_ORDER = "the filters have one order: temperature, top_k, top_p, min_p, typical_p"
 _NO_PROBABILITIES = "probabilities are told by 'logprobs', those of the prompt by 'echo' with it"
-ONLY = {
-    **dict.fromkeys(("grammar", "grammar_string", "guided_regex", "guided_grammar"), Only(("",), _NO_GRAMMAR)),
+FIXED = {
+    **dict.fromkeys(("grammar", "grammar_string", "guided_regex", "guided_grammar"), Fixed(("",), _NO_GRAMMAR)),
     **dict.fromkeys(("json_schema", "guided_json", "guided_whitespace_pattern", "structured_outputs"),
-                    Only((), _NO_GRAMMAR)),
-    "guided_choice": Only(([],), _NO_GRAMMAR),
-    "response_format": Only(({"type": "text"},), _NO_GRAMMAR),
+                    Fixed((), _NO_GRAMMAR)),
+    "guided_choice": Fixed(([],), _NO_GRAMMAR),
+    "response_format": Fixed(({"type": "text"},), _NO_GRAMMAR),
     **dict.fromkeys(("mirostat", "mirostat_mode", "top_a", "dry_multiplier", "xtc_probability", "dynatemp_range",
                      "smoothing_factor", "penalty_alpha", "no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff",
-                     "min_keep"), Only((0,), _NO_SAMPLER)),
-    **dict.fromkeys(("tfs", "tfs_z", "encoder_repetition_penalty", "guidance_scale"), Only((1,), _NO_SAMPLER)),
-    "top_n_sigma": Only((-1, 0), _NO_SAMPLER),
-    "dynamic_temperature": Only((False,), _NO_SAMPLER),
-    "negative_prompt": Only(("",), _NO_SAMPLER),
-    "logits_processors": Only(([],), _NO_SAMPLER),
-    **dict.fromkeys(("samplers", "sampler_order", "sampler_priority"), Only((), _NO_ORDER)),
-    "temperature_last": Only((False,), _NO_ORDER),
-    "use_beam_search": Only((False,), "beams are for the command line: tinylm generate --beams"),
-    "num_beams": Only((1,), "beams are for the command line: tinylm generate --beams"),
-    "suffix": Only(("",), "these models write on from a prompt, and do not fill in before a suffix"),
-    "stop_token_ids": Only(([], [2]), "a text ends with <eos>, id 2, alone; name other ends by their text, in 'stop'"),
-    "include_stop_str_in_output": Only((False,), "a stop text is left out of the text"),
-    "trim_stop": Only((True,), "a stop text is left out of the text"),
-    "add_special_tokens": Only((True,), _ALWAYS_BOS), "add_bos_token": Only((True,), _ALWAYS_BOS),
-    "skip_special_tokens": Only((True,), _NO_SPECIALS),
-    "return_tokens_as_token_ids": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
-    "return_token_ids": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
-    "return_tokens": Only((False,), "tokens are told as text; tinylm tokenize shows their ids"),
-    **dict.fromkeys(("truncation_length", "max_context_length", "num_ctx"), Only((), _NO_CUT)),
-    "min_length": Only((0,), "it counts the prompt, too; say min_tokens, which counts new tokens alone"),
-    "truncate_prompt_tokens": Only((-1,), _NO_CUT), "n_keep": Only((0,), _NO_CUT), "n_discard": Only((0,), _NO_CUT),
-    "allowed_token_ids": Only(([],), _NO_BAN), "bad_words": Only(([],), _NO_BAN),
-    "banned_tokens": Only(([], ""), _NO_BAN),
-    "prompt_logprobs": Only((False,), _NO_PROBABILITIES), "n_probs": Only((0,), _NO_PROBABILITIES),
-    "post_sampling_probs": Only((False,), _NO_PROBABILITIES),
-    "image_data": Only(([],), "these models read text alone"),
-    "prompt_embeds": Only((), "a prompt is a text or ids"),
-    "lora": Only(([],), "a model is served as its folder is"),
-    "t_max_predict_ms": Only((0,), "the time of a request is for whoever keeps the server: --seconds"),
-    "max_tokens_second": Only((0,), "the pace is for whoever reads"),
-    "auto_max_new_tokens": Only((False,), "say max_tokens; -1 is as many as the server allows"),
+                     "min_keep"), Fixed((0,), _NO_SAMPLER)),
+    **dict.fromkeys(("tfs", "tfs_z", "encoder_repetition_penalty", "guidance_scale"), Fixed((1,), _NO_SAMPLER)),
+    "top_n_sigma": Fixed((-1, 0), _NO_SAMPLER),
+    "dynamic_temperature": Fixed((False,), _NO_SAMPLER),
+    "negative_prompt": Fixed(("",), _NO_SAMPLER),
+    "logits_processors": Fixed(([],), _NO_SAMPLER),
+    **dict.fromkeys(("samplers", "sampler_order", "sampler_priority"), Fixed((), _NO_ORDER)),
+    "temperature_last": Fixed((False,), _NO_ORDER),
+    "use_beam_search": Fixed((False,), "beams are for the command line: tinylm generate --beams"),
+    "num_beams": Fixed((1,), "beams are for the command line: tinylm generate --beams"),
+    "suffix": Fixed(("",), "these models write on from a prompt, and do not fill in before a suffix"),
+    "stop_token_ids": Fixed(([], [2]), "a text ends with <eos>, id 2, alone; name other ends by their text, in 'stop'"),
+    "include_stop_str_in_output": Fixed((False,), "a stop text is left out of the text"),
+    "trim_stop": Fixed((True,), "a stop text is left out of the text"),
+    "add_special_tokens": Fixed((True,), _ALWAYS_BOS), "add_bos_token": Fixed((True,), _ALWAYS_BOS),
+    "skip_special_tokens": Fixed((True,), _NO_SPECIALS),
+    "return_tokens_as_token_ids": Fixed((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    "return_token_ids": Fixed((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    "return_tokens": Fixed((False,), "tokens are told as text; tinylm tokenize shows their ids"),
+    **dict.fromkeys(("truncation_length", "max_context_length", "num_ctx"), Fixed((), _NO_CUT)),
+    "min_length": Fixed((0,), "it counts the prompt, too; say min_tokens, which counts new tokens alone"),
+    "truncate_prompt_tokens": Fixed((-1,), _NO_CUT), "n_keep": Fixed((0,), _NO_CUT), "n_discard": Fixed((0,), _NO_CUT),
+    "allowed_token_ids": Fixed(([],), _NO_BAN), "bad_words": Fixed(([],), _NO_BAN),
+    "banned_tokens": Fixed(([], ""), _NO_BAN),
+    "prompt_logprobs": Fixed((False,), _NO_PROBABILITIES), "n_probs": Fixed((0,), _NO_PROBABILITIES),
+    "post_sampling_probs": Fixed((False,), _NO_PROBABILITIES),
+    "image_data": Fixed(([],), "these models read text alone"),
+    "prompt_embeds": Fixed((), "a prompt is a text or ids"),
+    "lora": Fixed(([],), "a model is served as its folder is"),
+    "t_max_predict_ms": Fixed((0,), "the time of a request is for whoever keeps the server: --seconds"),
+    "max_tokens_second": Fixed((0,), "the pace is for whoever reads"),
+    "auto_max_new_tokens": Fixed((False,), "say max_tokens; -1 is as many as the server allows"),
 }
-OF_PENALTIES: dict[str, Any] = {"repeat_last_n": -1, "rep_pen_range": 0, "repetition_penalty_range": 0,
+PENALTY_SCOPES: dict[str, Any] = {"repeat_last_n": -1, "rep_pen_range": 0, "repetition_penalty_range": 0,
                                 "penalize_nl": True}
 """What each says where it asks for what happens anyway: penalties count the whole text, line ends included."""
-NAMES = (*SAME, *(name for names in NO_EFFECT.values() for name in names), *ONLY, *OF_PENALTIES)
+NAMES = (*ALIASES, *(name for names in IGNORED.values() for name in names), *FIXED, *PENALTY_SCOPES)
 
 
-class Understood(NamedTuple):
+class Translated(NamedTuple):
     """Fields under their names here, and the names that the client used for those which it called otherwise."""
 
     values: dict[str, Any]
     names: dict[str, str]
 
 
-def understood(given: dict[str, Any]) -> Understood:
+def translate(given: dict[str, Any]) -> Translated:
     """The fields of a request for completions, without those of other servers.
 
     Raises:
         ApiError: a field asks for what is not offered, or two names of one field contradict each other.
     """
-    hints = {name for names in NO_EFFECT.values() for name in names}
+    hints = {name for names in IGNORED.values() for name in names}
     values = {name: value for name, value in given.items() if name not in hints}
-    for name, only in ONLY.items():
-        _check_only(name, values.pop(name, None), only)
+    for name, fixed in FIXED.items():
+        _check_fixed(name, values.pop(name, None), fixed)
     names: dict[str, str] = {}
-    for other, name in SAME.items():
+    for other, name in ALIASES.items():
         value = values.pop(other, None)
         if value is not None:
             names.setdefault(name, other if values.get(name) is None else name)
-            _check_same(names[name], values.get(name), other, value)
+            _check_alias(names[name], values.get(name), other, value)
             values[name] = value
     _check_penalties(values)
-    return Understood(values, names)
+    return Translated(values, names)
 
 
-def _check_only(name: str, value: Any, only: Only) -> None:
-    if value is None or any(_equal(value, each) for each in only.values):
+def _check_fixed(name: str, value: Any, fixed: Fixed) -> None:
+    if value is None or any(_equal(value, each) for each in fixed.values):
         return
-    allowed = [json.dumps(each) for each in only.values]
+    allowed = [json.dumps(each) for each in fixed.values]
     remedy = f"Leave it out, or give {' or '.join(allowed)}" if allowed else "Leave it out"
-    raise wrong(name, f"{only.reason}. {remedy}")
+    raise invalid_field(name, f"{fixed.reason}. {remedy}")
 
 
-def _check_same(name: str, before: Any, other: str, value: Any) -> None:
+def _check_alias(name: str, before: Any, other: str, value: Any) -> None:
     if before is not None and not (_is_plain(before) and _is_plain(value) and _equal(before, value)):
-        raise wrong(other, f"is another name of {name}, and they do not say the same. Give one of them")
+        raise invalid_field(other, f"is another name of {name}, and they do not say the same. Give one of them")
 
 
 def _is_plain(value: Any) -> bool:
@@ -144,10 +145,10 @@ def _check_penalties(values: dict[str, Any]) -> None:
     """Removes the fields that say which tokens a penalty counts."""
     has_penalty = any(values.get(name) not in (None, none) for name, none in
                       (("repetition_penalty", 1), ("presence_penalty", 0), ("frequency_penalty", 0)))
-    for name, whole in OF_PENALTIES.items():
+    for name, whole in PENALTY_SCOPES.items():
         value = values.pop(name, None)
         if has_penalty and value is not None and not _equal(value, whole):
-            raise wrong(name, f"penalties count the whole text, line ends included. Leave it out, or give "
+            raise invalid_field(name, f"penalties count the whole text, line ends included. Leave it out, or give "
                               f"{json.dumps(whole)}")
 
 
@@ -160,13 +161,13 @@ def schema() -> dict[str, Any]:
     """Properties for the OpenAPI document: what is taken, and what it is for. Other names of fields of ours stand in
     the descriptions of those."""
     found: dict[str, Any] = {}
-    for about, names in NO_EFFECT.items():
+    for about, names in IGNORED.items():
         found |= {name: {"description": f"taken, and of no effect: {about}"} for name in names}
-    for name, only in ONLY.items():
-        found[name] = {"enum": [None, *only.values], "description": f"nothing else: {only.reason}"}
+    for name, fixed in FIXED.items():
+        found[name] = {"enum": [None, *fixed.values], "description": f"nothing else: {fixed.reason}"}
     return found
 
 
 def other_names(field: str) -> list[str]:
     """The names that other servers have for a field of ours."""
-    return [other for other, name in SAME.items() if name == field]
+    return [other for other, name in ALIASES.items() if name == field]

@@ -1,4 +1,4 @@
-"""What has happened so far, in the text format that Prometheus reads."""
+"""Counters and histograms of a server, in the text format that Prometheus reads."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from tinylm.serving.model_registry import Shelf
+from tinylm.serving.model_registry import ModelRegistry
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Histogram:
-    """Seconds, by how long they were at most."""
+    """Durations in seconds, counted by upper bounds."""
 
     def __init__(self) -> None:
         self._counts, self._sum = [0] * (len(BUCKETS) + 1), 0.0
 
-    def take(self, seconds: float) -> None:
+    def observe(self, seconds: float) -> None:
         self._counts[bisect_left(BUCKETS, seconds)] += 1
         self._sum += seconds
 
@@ -32,7 +32,7 @@ class Histogram:
 
 
 class Metrics:
-    """Counted by whoever answers. `route` is a route of ours, never what a client has sent."""
+    """The counts of a server, by method, route, status and model."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
@@ -40,8 +40,17 @@ class Metrics:
         self.completion_tokens: Counter[str] = Counter()
         self.first_token, self.duration = Histogram(), Histogram()
 
-    def text(self, shelf: Shelf, connections: int) -> str:
-        loaded = shelf.loaded()
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts a request that has ended.
+
+        Args:
+            route: the path of a route, never one that a client has sent.
+        """
+        self.requests[method, route, status] += 1
+        self.duration.observe(seconds)
+
+    def text(self, registry: ModelRegistry, connections: int) -> str:
+        loaded = registry.loaded()
         lines = [
             *_family("tinylm_requests_total", "counter", "Requests that have been answered.", (
                 (dict(zip(("method", "route", "status"), key, strict=True)), count)

@@ -11,7 +11,7 @@ from tinylm.system.untrusted import quoted
 
 BASE = "/v1"
 _COMPLETIONS, _CHAT, _MODELS = "/v1/completions", "/v1/chat/completions", "/v1/models"
-ELSEWHERE = {
+FOREIGN_PATHS = {
     "/api/generate": ("Ollama", _COMPLETIONS), "/api/chat": ("Ollama", _CHAT), "/api/tags": ("Ollama", _MODELS),
     "/api/show": ("Ollama", _MODELS), "/completion": ("llama.cpp", _COMPLETIONS),
     "/infill": ("llama.cpp", _COMPLETIONS), "/props": ("llama.cpp", _MODELS),
@@ -26,7 +26,7 @@ ELSEWHERE = {
 """Paths of other servers, whose they are, and what comes nearest to each here."""
 
 
-def nothing_at(scope: Scope, methods: Mapping[str, str]) -> ApiError:
+def not_found(scope: Scope, methods: Mapping[str, str]) -> ApiError:
     """The error for a path that is none of ours.
 
     Args:
@@ -36,7 +36,7 @@ def nothing_at(scope: Scope, methods: Mapping[str, str]) -> ApiError:
     tidy = "/" + "/".join(part for part in path.split("/") if part)
     if set(tidy.lower().split("/")) == {"", "v1"}:
         said = f"{base}{BASE} is the base URL, to which a client adds what it asks: {base}{_MODELS}, for one"
-    elif whose := ELSEWHERE.get(tidy.lower()):
+    elif whose := FOREIGN_PATHS.get(tidy.lower()):
         said = (f"That path is one of {whose[0]}; here {methods[whose[1]]} {base}{whose[1]} comes nearest to it, and "
                 f"the base URL for clients of OpenAI's API is {base}{BASE}")
     elif meant := _meant(tidy, methods):
@@ -46,7 +46,7 @@ def nothing_at(scope: Scope, methods: Mapping[str, str]) -> ApiError:
     return ApiError(404, f"There is nothing at {quoted(path)}. {said}", code="not_found")
 
 
-def wrong_method(scope: Scope, headers: dict[str, str]) -> ApiError:
+def method_not_allowed(scope: Scope, headers: dict[str, str]) -> ApiError:
     """The error for a path of ours that is asked in another way. `headers`: `Allow` names the right methods."""
     allowed = [method for method in headers.get("Allow", "").split(", ") if method and method != "HEAD"]
     right = " or ".join(allowed) or "another method"

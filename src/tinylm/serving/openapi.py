@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from tinylm import __version__
-from tinylm.http.limits import Limits
 from tinylm.serving import foreign_fields, response_schemas
-from tinylm.serving.model_registry import Shelf
+from tinylm.serving.limits import Limits
+from tinylm.serving.model_registry import ModelRegistry
 from tinylm.serving.request_schemas import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -30,15 +30,15 @@ _OF_BODY = {400: "a field is wrong: `param` names it", 413: "the body is too lar
             503: "the model cannot be read at the moment", 504: "the time for a request is over"}
 
 
-def document(limits: Limits, shelf: Shelf) -> dict[str, Any]:
+def document(limits: Limits, registry: ModelRegistry) -> dict[str, Any]:
     """With the models that are there now. Where there is one alone, the bounds of ids are its own."""
-    schemas, ids = _schemas(), shelf.ids()
+    schemas, ids = _schemas(), registry.ids()
     for kind in _REQUESTS:
         schemas[kind.__name__]["properties"]["model"]["enum"] = ids
     fields = schemas["CompletionRequest"]["properties"]
     fields["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
     if len(ids) == 1:
-        for served in shelf.loaded():
+        for served in registry.loaded():
             _bound_ids(schemas, served.lm.tokenizer.vocab_size)
     return {
         "openapi": "3.1.0",
@@ -62,7 +62,7 @@ def _schemas() -> dict[str, Any]:
             about = field.get("description", "")
             field["description"] = f"{about}{'; ' if about else ''}also as {', '.join(others)}"
     fields["repetition_penalty"]["description"] += (
-        f". Penalties count the whole text: {', '.join(foreign_fields.OF_PENALTIES)} are taken where they say so, "
+        f". Penalties count the whole text: {', '.join(foreign_fields.PENALTY_SCOPES)} are taken where they say so, "
         "or where there is no penalty")
     fields |= foreign_fields.schema()
     for shape in _ANSWERS:

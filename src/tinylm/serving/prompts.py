@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tinylm.errors import TinyLMError
-from tinylm.http.errors import of_settings
-from tinylm.serving.field_errors import wrong
+from tinylm.serving.field_errors import invalid_field, invalid_setting
 from tinylm.text.prompts import prompt_ids
 from tinylm.text.tokenizer import Tokenizer
 
 
-class Beginning(NamedTuple):
+class EncodedPrompt(NamedTuple):
     """The beginning of a text.
 
     Attributes:
@@ -27,7 +26,7 @@ class Beginning(NamedTuple):
     warnings: list[str]
 
 
-def begin(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> Beginning:
+def encode_prompt(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> EncodedPrompt:
     """
     Args:
         field: the name of the prompt in the request, such as `prompt.3`.
@@ -40,11 +39,11 @@ def begin(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> Beginnin
             typed = tokenizer.typed(prompt)
             given = tokenizer.encode_text(typed.text)
         except TinyLMError as error:
-            raise of_settings(error, param=field) from None
-        return Beginning(given, [tokenizer.bos_id, *given], prompt, [*typed.replaced, *typed.unknown])
-    unknown = next((place for place, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
+            raise invalid_setting(error, param=field) from None
+        return EncodedPrompt(given, [tokenizer.bos_id, *given], prompt, [*typed.replaced, *typed.unknown])
+    unknown = next((index for index, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
     if unknown is not None:
-        raise wrong(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "
+        raise invalid_field(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "
                                           f"{tokenizer.vocab_size - 1}")
     found = prompt_ids(tokenizer, prompt)
-    return Beginning(found.given, found.ids, tokenizer.decode(found.ids), found.left_out)
+    return EncodedPrompt(found.given, found.ids, tokenizer.decode(found.ids), found.left_out)

@@ -18,10 +18,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tinylm.config.schema import MAX_INT32, MAX_SEED
-from tinylm.serving.field_errors import AT, kind_of, wrong_type
+from tinylm.serving.field_errors import PATH_KEY, json_type, wrong_type
 
-MOST_PROMPTS, MOST_CHOICES, MOST_STOPS, MOST_LOGPROBS, MOST_TOP = 64, 16, 4, 5, 1000
-LONGEST_STOP = 500
+MAX_PROMPTS, MAX_CHOICES, MAX_STOPS, MAX_LOGPROBS, MAX_TOP = 64, 16, 4, 5, 1000
+MAX_STOP_LENGTH = 500
 LARGEST_ID = MAX_INT32 - 1
 """What no other bound is: where a model is known, it is replaced by its own."""
 _PROMPTS = "a string, an array of strings, an array of ids, or an array of such arrays"
@@ -29,14 +29,14 @@ Mistake = tuple[list[int], str]
 """Where in a value something is wrong, and what."""
 
 
-def _told(mistake: Callable[[Any], Mistake]) -> WrapValidator:
+def _located(mistake: Callable[[Any], Mistake]) -> WrapValidator:
     """A validator that tells one sentence about one place, instead of what each branch of a union has to say."""
     def check(value: Any, inner: Callable[[Any], Any]) -> Any:
         try:
             return inner(value)
         except ValidationError:
             at, said = mistake(value)
-        raise PydanticCustomError("misplaced", "{said}", {"said": said, AT: at})
+        raise PydanticCustomError("misplaced", "{said}", {"said": said, PATH_KEY: at})
 
     return WrapValidator(check)
 
@@ -46,17 +46,17 @@ def _in_prompt(value: Any) -> Mistake:
         return [], wrong_type(_PROMPTS, value)
     if value and isinstance(value[0], int) and not isinstance(value[0], bool):
         return _in_ids(value)
-    if not 1 <= len(value) <= MOST_PROMPTS:
-        return [], f"must be 1 to {MOST_PROMPTS} prompts, and these are {len(value):,}"
+    if not 1 <= len(value) <= MAX_PROMPTS:
+        return [], f"must be 1 to {MAX_PROMPTS} prompts, and these are {len(value):,}"
     texts = isinstance(value[0], str)
-    for place, each in enumerate(value):
+    for index, each in enumerate(value):
         if texts and not isinstance(each, str):
-            return [place], f"must be a string, as the first prompt is, and is {kind_of(each)}"
+            return [index], f"must be a string, as the first prompt is, and is {json_type(each)}"
         if not texts and not isinstance(each, list):
-            return [place], wrong_type("a string, an id, or an array of ids", each) if place == 0 else (
-                f"must be an array of ids, as the first prompt is, and is {kind_of(each)}")
+            return [index], wrong_type("a string, an id, or an array of ids", each) if index == 0 else (
+                f"must be an array of ids, as the first prompt is, and is {json_type(each)}")
         if not texts and (mistake := _in_ids(each))[1]:
-            return [place, *mistake[0]], mistake[1]
+            return [index, *mistake[0]], mistake[1]
     return [], f"must be {_PROMPTS}"
 
 
@@ -71,25 +71,25 @@ def _in_one(value: Any) -> Mistake:
 def _in_ids(value: list[Any]) -> Mistake:
     if not value:
         return [], "is an array without ids"
-    for place, id in enumerate(value):
+    for index, id in enumerate(value):
         if isinstance(id, bool) or not isinstance(id, int):
-            return [place], f"must be an id, which is an integer, and is {kind_of(id)}"
+            return [index], f"must be an id, which is an integer, and is {json_type(id)}"
         if not 0 <= id <= LARGEST_ID:
-            return [place], "is no id of any model: ids begin at 0, and their number is that of the vocabulary"
+            return [index], "is no id of any model: ids begin at 0, and their number is that of the vocabulary"
     return [], ""
 
 
 def _in_stop(value: Any) -> Mistake:
     if not isinstance(value, list | str):
         return [], wrong_type("a string or an array of strings", value)
-    if isinstance(value, list) and len(value) > MOST_STOPS:
-        return [], f"must be {MOST_STOPS} strings at most, and these are {len(value):,}"
-    for place, each in enumerate(value if isinstance(value, list) else [value]):
-        at = [place] if isinstance(value, list) else []
+    if isinstance(value, list) and len(value) > MAX_STOPS:
+        return [], f"must be {MAX_STOPS} strings at most, and these are {len(value):,}"
+    for index, each in enumerate(value if isinstance(value, list) else [value]):
+        at = [index] if isinstance(value, list) else []
         if not isinstance(each, str):
             return at, wrong_type("a string", each)
-        if len(each) > LONGEST_STOP:
-            return at, f"must have {LONGEST_STOP} characters at most, and has {len(each):,}"
+        if len(each) > MAX_STOP_LENGTH:
+            return at, f"must have {MAX_STOP_LENGTH} characters at most, and has {len(each):,}"
     return [], "must be a string or an array of strings"
 
 
@@ -99,7 +99,7 @@ def _off(value: bool) -> bool:
     return value
 
 
-class _Asked(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
 
@@ -108,24 +108,24 @@ ID_AS_TEXT = r"^(0|[1-9][0-9]{0,9})$"
 IdAsText = Annotated[str, StringConstraints(pattern=ID_AS_TEXT)]
 Ids = Annotated[list[Id], Field(min_length=1)]
 Prompt = Annotated[
-    str | Annotated[list[str], Field(min_length=1, max_length=MOST_PROMPTS)] | Ids
-    | Annotated[list[Ids], Field(min_length=1, max_length=MOST_PROMPTS)], _told(_in_prompt)]
-StopText = Annotated[str, StringConstraints(max_length=LONGEST_STOP)]
-Stop = Annotated[StopText | Annotated[list[StopText], Field(max_length=MOST_STOPS)], _told(_in_stop)]
+    str | Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)] | Ids
+    | Annotated[list[Ids], Field(min_length=1, max_length=MAX_PROMPTS)], _located(_in_prompt)]
+StopText = Annotated[str, StringConstraints(max_length=MAX_STOP_LENGTH)]
+Stop = Annotated[StopText | Annotated[list[StopText], Field(max_length=MAX_STOPS)], _located(_in_stop)]
 Model = Annotated[str, Field(min_length=1, max_length=255, description="the name of a model: /v1/models lists them")]
-Logprobs = Annotated[Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | Literal[False] | None,
+Logprobs = Annotated[Annotated[int, Field(ge=0, le=MAX_LOGPROBS)] | Literal[False] | None,
                      AfterValidator(lambda count: None if count is False else count)]
 Off = Annotated[bool, AfterValidator(_off), WithJsonSchema({"const": False})]
 BestOf = Annotated[Annotated[int, Field(ge=1)], WithJsonSchema({"const": 1})]
 
 
-class StreamOptions(_Asked):
+class StreamOptions(_StrictModel):
     include_usage: bool | None = Field(None, description="a last chunk says how many tokens there were")
     include_obfuscation: bool | None = Field(None, description="taken, and of no effect")
     continuous_usage_stats: Off | None = Field(None, description="not offered: the last chunk counts")
 
 
-class CompletionRequest(_Asked):
+class CompletionRequest(_StrictModel):
     """Texts that go on from prompts. What is not given, or null, is as in the model's own config."""
 
     model: Model
@@ -135,7 +135,7 @@ class CompletionRequest(_Asked):
                                                                               "the server allows")
     min_tokens: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="<eos> comes no sooner")
     ignore_eos: bool | None = Field(None, description="<eos> never comes")
-    n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] | None = Field(None, description="texts for each prompt; text i "
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="texts for each prompt; text i "
                                                                                      "has the seed + i")
     best_of: BestOf | None = Field(None, description="1, or anything up to n: the best of more texts than n is not "
                                                      "offered. Ask for n and choose")
@@ -159,12 +159,12 @@ class CompletionRequest(_Asked):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = Field(None, description="1: none")
 
 
-class NextRequest(_Asked):
+class NextRequest(_StrictModel):
     """What may come next, and how likely."""
 
     model: Model
-    prompt: Annotated[str | Ids, _told(_in_one)] | None = None
-    top: Annotated[int, Field(ge=1, le=MOST_TOP)] = Field(5, description="so many tokens, the likeliest first")
+    prompt: Annotated[str | Ids, _located(_in_one)] | None = None
+    top: Annotated[int, Field(ge=1, le=MAX_TOP)] = Field(5, description="so many tokens, the likeliest first")
 
 
 class ChatRequest(BaseModel):

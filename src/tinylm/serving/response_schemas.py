@@ -89,7 +89,7 @@ def usage(prompt: int, completion: int) -> Usage:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-class LogprobsOfText:
+class LogprobsBuilder:
     """The tokens of a text and where they stand in it, as far as the text itself has been told: a token of which a
     stop text or `<eos>` left nothing is not told of.
 

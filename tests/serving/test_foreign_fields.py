@@ -34,7 +34,7 @@ def outcome(**fields: Any) -> tuple[str, str]:
 def test_each_field_has_one_meaning() -> None:
     names = [*foreign_fields.NAMES, *CompletionRequest.model_fields]
     assert len(names) == len({*names})
-    assert {*foreign_fields.SAME.values()} <= {*CompletionRequest.model_fields}
+    assert {*foreign_fields.ALIASES.values()} <= {*CompletionRequest.model_fields}
 
 
 @pytest.mark.parametrize("name", [*foreign_fields.NAMES, *CompletionRequest.model_fields])
@@ -56,9 +56,9 @@ def test_errors_of_our_own_fields_are_in_words_of_json(name: str) -> None:
             assert not re.search(r"None|True|False|Input|[a-z]_type|dict|\bliteral", said), said
 
 
-@pytest.mark.parametrize("name", foreign_fields.ONLY)
+@pytest.mark.parametrize("name", foreign_fields.FIXED)
 def test_what_is_documented_as_taken_is_taken_and_nothing_else(name: str) -> None:
-    allowed = [None, *foreign_fields.ONLY[name].values]
+    allowed = [None, *foreign_fields.FIXED[name].values]
     for value in [*ANYTHING, *allowed]:
         if any(json.dumps(value) == json.dumps(each) for each in allowed):
             assert parsed(**{name: value}) == parsed()
@@ -66,19 +66,19 @@ def test_what_is_documented_as_taken_is_taken_and_nothing_else(name: str) -> Non
         with pytest.raises(ApiError) as told:
             parsed(**{name: value})
         assert told.value.param == name
-        for each in foreign_fields.ONLY[name].values:
+        for each in foreign_fields.FIXED[name].values:
             assert json.dumps(each) in str(told.value)
 
 
-@pytest.mark.parametrize("name", [name for names in foreign_fields.NO_EFFECT.values() for name in names])
+@pytest.mark.parametrize("name", [name for names in foreign_fields.IGNORED.values() for name in names])
 def test_hints_have_no_effect(name: str) -> None:
     assert all(parsed(**{name: value}) == parsed() for value in ANYTHING)
 
 
-@pytest.mark.parametrize("name", foreign_fields.SAME)
+@pytest.mark.parametrize("name", foreign_fields.ALIASES)
 def test_other_names_are_held_to_the_same(name: str) -> None:
     """With the client's own name in the error."""
-    own = foreign_fields.SAME[name]
+    own = foreign_fields.ALIASES[name]
     for value in ANYTHING:
         expected, param = outcome(**{own: value})
         if param:
@@ -98,7 +98,7 @@ def test_two_names_may_not_contradict_each_other() -> None:
 
 def test_deep_values_are_refused_and_not_followed() -> None:
     deep = "[" * 900 + "]" * 900
-    for name in (*foreign_fields.SAME, *foreign_fields.ONLY, *foreign_fields.OF_PENALTIES):
+    for name in (*foreign_fields.ALIASES, *foreign_fields.FIXED, *foreign_fields.PENALTY_SCOPES):
         more = ', "presence_penalty": 1, "max_tokens": [[1]], "stop": [[1]]'
         with pytest.raises(ApiError):
             parse(CompletionRequest, f'{{"model": "m", "{name}": {deep}{more}}}'.encode())
