@@ -30,8 +30,9 @@ from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import Rows
 from tinylm.text.split import split_corpus, train_tokenizer
+from tinylm.text.units import bits_per_byte
 from tinylm.training.backend import choose_compute, loss_of
-from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.training.evaluate import evaluate
 from tinylm.training.events import Validated, to_json_line
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers

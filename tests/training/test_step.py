@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
-from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.text.units import bits_per_byte
+from tinylm.training.evaluate import evaluate
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step

@@ -105,8 +105,8 @@ def _begin(console: Console) -> Story:
     from tinylm.text.reading.built_in import HELLO
 
     prepared = plan_run("hello", merge_overrides(preset_name="notebook"))
-    model = TinyLM(prepared.config.model, prepared.config.train.seed)
-    lm = LanguageModel(prepared.config, prepared.tokenizer, model)
+    model = TinyLM(prepared.setup.config.model, prepared.setup.config.train.seed)
+    lm = LanguageModel(prepared.setup.config, prepared.setup.data.tokenizer, model)
     return Story(console, prepared, lm, list(HELLO))
 
 
@@ -244,7 +244,7 @@ def inputs_and_targets(story: Story) -> None:
 
 
 def _batch(story: Story) -> Batch:
-    return story.prepared.rows().batch(0, len(story.sentences))
+    return story.prepared.setup.rows.batch(0, len(story.sentences))
 
 
 def _row(ids: list[int]) -> str:
@@ -272,9 +272,9 @@ def _train(story: Story) -> Iterable[str]:
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.schedule import StepHorizon
 
-    model, train, steps = story.lm.model, story.lm.config.train, story.prepared.steps
+    model, train, steps = story.lm.model, story.lm.config.train, story.prepared.setup.n_steps
     assert steps is not None, "the notebook preset counts epochs"
-    loop = Training(model, make_optimizers(model, train), story.prepared.rows(), train, StepHorizon(steps))
+    loop = Training(model, make_optimizers(model, train), story.prepared.setup.rows, train, StepHorizon(steps))
     for event in loop.events():
         if isinstance(event, Stepped) and event.step % EPOCHS_A_LINE == 0:
             yield f"epoch {event.epoch:>3.0f} of {train.epochs:g}   loss {event.loss:.4f}"

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.report import Report, bits_comparison, cautions, verdict
+from tinylm.evaluation.report import Report, perplexity_of
 from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import repeat_folder
+from tinylm.reports.sentences import bits_comparison, cautions, verdict
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
@@ -128,14 +129,10 @@ def _report_from_history(history: History) -> Report | None:
     if began is None or ratio is None or not counted:
         return None
     loss = history.best.loss if history.best else math.inf
-    return Report(split="validation", loss=loss, perplexity=_perplexity(loss),
+    return Report(split="validation", loss=loss, perplexity=perplexity_of(loss),
                   bits_per_byte=loss * ratio + history.left_out_bits, tokens=began.validation_tokens,
                   bytes=began.validation_bytes, baselines=counted,
                   ngram_order=began.ngram_order, left_out=LeftOut(history.left_out_bits * began.validation_bytes))
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(min(loss, 700.0))
 
 
 def _name(config: RunConfig, folder: str | Path) -> str:
@@ -158,7 +155,7 @@ def _numbers(config: RunConfig, history: History, report: Report | None) -> str:
     last, best = history.steps[-1], history.best
     numbers = {"bits a byte": f"{report.bits_per_byte:.3f}"} if report is not None else {}
     if best is not None:
-        numbers |= {"validation loss": f"{best.loss:.4f}", "perplexity": f"{_perplexity(best.loss):,.2f}"}
+        numbers |= {"validation loss": f"{best.loss:.4f}", "perplexity": f"{perplexity_of(best.loss):,.2f}"}
     else:
         numbers["loss of the last batch"] = f"{last.loss:.4f}"
     numbers |= {"parameters": f"{structure.total_parameters(config.model):,}", "steps": f"{last.step:,}",

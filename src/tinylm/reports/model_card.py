@@ -11,8 +11,9 @@ from pathlib import Path
 from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
 from tinylm.evaluation.memorization import Overlap
-from tinylm.evaluation.report import Report, cautions, comparison, describe_overlap, rounded, verdict
+from tinylm.evaluation.report import Report
 from tinylm.inspection import structure
+from tinylm.reports.sentences import cautions, comparison, describe_overlap, rounded, verdict
 from tinylm.system.untrusted import escape_control_codes, replace_control_codes
 from tinylm.training.events import Finished
 

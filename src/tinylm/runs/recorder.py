@@ -10,14 +10,13 @@ from typing import IO
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
+from tinylm.planning.forecast import SAVING_SHARE
 from tinylm.system.files import flush
 from tinylm.training.checkpoint import Checkpoints, State
 from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
 from tinylm.training.loop import Training
 
-SAVING_SHARE = 0.01
-"""Most of the time that goes into saving."""
 MIN_SAVE_INTERVAL = 1.0
 """Seconds between two saves, at least."""
 

@@ -10,7 +10,6 @@ from tinylm.config.overrides import HORIZONS
 from tinylm.config.schema import DataConfig, PartialConfig, RunConfig, TrainConfig
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, command
-from tinylm.evaluation.report import baselines_of_run
 from tinylm.evaluation.training_text import (
     absolute_source,
     absolute_validation,
@@ -18,9 +17,9 @@ from tinylm.evaluation.training_text import (
     validation_fingerprint,
 )
 from tinylm.model.device import choose_device
-from tinylm.runs.prepare import RunSetup, describe
+from tinylm.planning.data import RunData
+from tinylm.planning.setup import RunSetup
 from tinylm.system.paths import IN_MEMORY
-from tinylm.text.dataset import build_dataset
 from tinylm.text.reading.sources import Given, Texts
 
 MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
@@ -54,15 +53,13 @@ def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) 
     def elsewhere(*words: str) -> str:
         return f"If it lies elsewhere now: {command('train', *words, '--resume', '--out', folder)}"
 
-    corpus, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves),
+    _, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves),
                                        texts=source if isinstance(source, Texts) else None)
     if isinstance(source, Texts) or str(source) == "-":  # no place to find it again
         data = data.model_copy(update={"source": before.data.source})
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
     config = config.model_copy(update={"data": data})
-    dataset = build_dataset(split, tokenizer)
-    setup = RunSetup(corpus.name, config, tokenizer, split, dataset, describe(corpus),
-                     baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
+    setup = RunSetup.of(config, RunData.of(data, tokenizer, split), choose_device(config.train.device))
     return setup, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
 
 
@@ -76,7 +73,7 @@ def _check_can_go_on(folder: Path, source: str) -> None:
 
 def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
     """A line for people where a run has reached its end before."""
-    train, steps = setup.config.train, setup.steps
+    train, steps = setup.config.train, setup.n_steps
     if train.minutes is not None or steps is None or step < steps:
         return []
     longer = ("--steps", 2 * train.steps) if train.steps else ("--epochs", f"{2 * (train.epochs or 1):g}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -49,8 +48,3 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, device: torch.device
 def _loss(model: nn.Module, inputs: NDArray[np.int64], targets: NDArray[np.int64], device: torch.device | str) -> float:
     logits = model(torch.from_numpy(inputs).to(device))
     return total_loss(logits, torch.from_numpy(targets).to(device)).item()
-
-
-def bits_per_byte(nats: float, n_bytes: int) -> float:
-    """The measure that compares across tokenizers: nats over a text of `n_bytes` in UTF-8."""
-    return nats / math.log(2) / max(1, n_bytes)

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, median
 
+from tinylm.text.units import bits_per_byte
 from tinylm.training.diagnostics import messages
 from tinylm.training.diagnostics.messages import Finding
 from tinylm.training.diagnostics.statistics import LayerGradients, LossCurve, Validation
-from tinylm.training.evaluate import bits_per_byte
 from tinylm.training.events import Began, Event, Finished, RolledBack, Stepped, Validated
 
 __all__ = ["Doctor", "Finding", "examine", "overfits"]
