@@ -71,7 +71,8 @@ def changed(folder: Path, **model: object) -> Path:
 def test_a_config_that_asks_for_an_enormous_model_is_refused_before_anything_is_made(folder, model, monkeypatch):
     monkeypatch.setattr("tinylm.model.transformer.TinyLM.__init__", lambda *_: pytest.fail("a model was made"))
     with pytest.raises(TinyLMError):
-        model_folder.read_model(folder, model_folder.read_config(changed(folder, **model)).model)
+        config = model_folder.read_config(changed(folder, **model)).model
+        model_folder.make_model(config, model_folder.read_weights(folder, config))
 
 
 @pytest.mark.parametrize("model", [{"n_layers": 10**9}, {"n_layers": 1000}, {"d_model": 10**9, "n_heads": 1}])

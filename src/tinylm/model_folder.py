@@ -341,8 +341,3 @@ def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
     model = TinyLM(config)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=False)
     return model
-
-
-def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
-    """The torch module with the weights of a folder. Raises: TinyLMError: as `read_weights`."""
-    return make_model(config, read_weights(folder, config))
