@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tinylm.config.overrides import merge_overrides
 from tinylm.planning import data
 from tinylm.runs import prepare
-from tinylm.config.overrides import merge_overrides
 
 TEXT = "the cat sat on the mat, and the cat sat on the hat. " * 20
 

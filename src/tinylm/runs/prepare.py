@@ -1,4 +1,4 @@
-"""Preparation of a run: data -> machine -> config -> setup -> forecast, each a value that the next ones are made from."""
+"""Preparation of a run: data -> machine -> config -> setup -> forecast, each a value that the next is made from."""
 
 from __future__ import annotations
 

@@ -32,28 +32,40 @@ from tinylm.text.reading.sources import Given, Texts, chosen_source
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
           out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-          config: PartialConfig | str | Path | None = None, force: bool = False, resume: bool = False, quiet: bool = False,
-          **flags: Any) -> LanguageModel:
-    """Trains a model on a text and writes its folder.
+          config: PartialConfig | str | Path | None = None, force: bool = False, resume: bool = False,
+          quiet: bool = False, **flags: Any) -> LanguageModel:
+    """Trains a model on a text and writes its folder. Progress is printed in a terminal or a notebook.
 
     Args:
-        source: a path, or a built-in text: "hello", "python-reference", "python-stdlib".
-        texts: strings instead of a source, each of them a document; a run that goes on needs them again.
+        source: a file or folder of text; or a built-in text: "hello", "python-reference", "python-stdlib".
+        texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
-        size: a name from config.SIZES, such as "0.8M"; by default what suits text and time.
-        config: values by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
+        size: a name from `SIZES` in config/presets.py, such as "0.8M"; by default the one that suits text and time.
+        config: settings by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
-        resume: go on with the run in `out` where it stopped. Of its settings only steps, epochs, minutes and target_loss may
-            be given anew.
+        resume: go on with the run in `out` where it stopped. Of its settings only `steps`, `epochs`, `minutes`,
+            `max_epochs` and `target_loss` may be given anew.
         quiet: print nothing.
-        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, minutes, ...
+        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, seed, device,
+            and one of minutes (by default 5, of the whole call), steps, epochs.
+
+    Returns:
+        The model with the weights of the lowest validation loss; of the last step, where nothing is held out.
 
     Raises:
-        TinyLMError: anything in the text or the choices that cannot work; nothing is written then. Or the disk is full:
-            the run can be resumed.
+        TinyLMError: anything in the text or the settings that cannot work; nothing is written then. Or the disk is
+            full: the run can be resumed.
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> lm = train("hello", preset="notebook", steps=20, out=f"{folder.name}/run", quiet=True)
+    >>> lm.config.train.steps, lm.folder.name
+    (20, 'run')
+    >>> folder.cleanup()
     """
-    overrides = merge_overrides(preset_name=preset, size_name=size, layers=(() if config is None else (config,)), **flags)
+    layers = () if config is None else (config,)
+    overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)
     console = tolerant_console(quiet=quiet)
     given = chosen_source(source, texts)
     if resume:
