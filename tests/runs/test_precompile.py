@@ -68,7 +68,8 @@ from tinylm.training.cpu import activations, attention, kernels
 
 tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)
 used = [choose, attention.attend, attention.attend_backward, activations.swiglu, activations.swiglu_backward,
-        kernels.embed, kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm, kernels.cross_entropy]
+        kernels.embed, kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm,
+        kernels.cross_entropy]
 print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
       sum(sum(each.stats.cache_misses.values()) for each in used))
 """
