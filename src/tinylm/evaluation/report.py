@@ -17,7 +17,8 @@ from tinylm.text.left_out import NOTHING, LeftOut, measure, share_unknown, white
 from tinylm.text.rows import Packing, Rows
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
+from tinylm.training.backend import TrainingBackend
+from tinylm.training.evaluate import bits_per_byte, evaluate
 
 MAX_COUNTED_TOKENS = 5_000_000
 """Tokens. Counting more takes longer than a run of minutes can spare: of a longer text, to learn from or to judge on,
@@ -81,19 +82,18 @@ class Report:
 
 
 def make_report(model: TinyLM, part: Part, *, packing: Packing, split: str, baselines: Baselines,
-          should_stop: Callable[[], bool] = lambda: False, loss_of: LossOf | None = None) -> Report:
+          should_stop: Callable[[], bool] = lambda: False, backend: TrainingBackend | None = None) -> Report:
     """The loss of the model on every token of a text, in fixed rows.
 
     Args:
         split: what the text is: "validation", "train", or the name of another source.
         baselines: from `measure_baselines`.
-        loss_of: a quicker way to the model's loss than its own forward pass.
+        backend: computes the losses of the model; None: the reference.
     """
     width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
     rows = Rows(part, packing=packing, context_length=width)
     batches = rows.evaluation(max(1, EVALUATION_BATCH_TOKENS // width))
-    nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop,
-                            loss_of=loss_of)
+    nats, tokens = evaluate(model, batches, backend=backend, should_stop=should_stop)
     loss = nats / max(1, tokens)
     perplexity = math.exp(min(loss, 700.0))
     left_out = baselines.left_out

@@ -16,7 +16,7 @@ from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.throughput import StepTimes
 from tinylm.system.memory import peak_memory_bytes
 from tinylm.text.dataset import Dataset
-from tinylm.training.loop import VALIDATION_SHARE
+from tinylm.training.schedule import VALIDATION_SHARE
 
 SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
 """Written after each validation, and to see what the finished model copies."""

@@ -40,7 +40,7 @@ from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_toke
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 from tinylm.training.backend import Compute, choose_compute, must_compile
 from tinylm.training.cpu import attention
-from tinylm.training.loop import VALIDATIONS, count_validations
+from tinylm.training.schedule import VALIDATIONS, count_validations
 
 LONG_TEXT = 20_000_000
 """Bytes. Reading so many takes long enough to be told of it."""

@@ -42,7 +42,8 @@ from tinylm.system.standard_streams import tolerant_console
 from tinylm.text.opening import opening
 from tinylm.text.reading.packed import PACKED
 from tinylm.text.reading.sources import Given, Texts, chosen_source
-from tinylm.training.backend import loss_of
+from tinylm.training.backend import TrainingBackend
+from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
 from tinylm.training.evaluate import Interrupted, bits_per_byte
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
@@ -188,10 +189,12 @@ class _Runner:
         self.recorder = Recorder(folder, started)
         self.horizon = self._horizon(started)
         self.compute = setup.compute()
-        self.loss_of = loss_of(model, self.compute)
+        self.backend = TrainingBackend(model, self.compute)
+        self.controller = ScheduleController(config.train, self.horizon, setup.validations(),
+                                             should_save=self.recorder.is_due)
         self.training = Training(model, make_optimizers(model, config.train, self.compute), setup.rows(), config.train,
-                                 self.horizon, self._validate if held_out else None, compute=self.compute,
-                                 load_last_good=self.recorder.load_last_good, validations=setup.validations())
+                                 self.controller, self._validate if held_out else None, self.backend,
+                                 self.recorder.load_last_good, self._save)
         self.doctor, self.remarks = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
         self.report: Report | None = None
@@ -222,13 +225,12 @@ class _Runner:
     def resume(self) -> list[str]:
         """Back to the last checkpoint. Returns what is to be told."""
         state, seconds, remarks = self.recorder.resume()
+        self.horizon = self.controller.horizon = self._horizon(self.recorder.started, state.numbers["step"])
         self.training.restore(state)
         events = [*read_events(self.folder / model_folder.METRICS), *read_events(self.folder / model_folder.SAMPLES)]
         self.is_new = not events
         for event in events:
             self._keep(event)
-        self.horizon = self._horizon(self.recorder.started, self.training.step)
-        self.training.horizon = self.horizon
         return [*remarks, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
                 *already_finished(self.setup, self.training.step, self.folder)]
 
@@ -239,7 +241,7 @@ class _Runner:
         with ExitStack() as stack:
             stack.enter_context(flush_denormals())
             stack.enter_context(self.compute.running())
-            self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            self.controller.should_stop = stack.enter_context(_stop_on_signals(self.console))
             stack.enter_context(self.recorder)
             self.display = self._display()
             with self.display.shown():
@@ -256,13 +258,15 @@ class _Runner:
         """Those of the training, saved on the way. What comes after the last save can be done again."""
         if self.is_new:
             yield self._began()
-        for event in self.training.steps():
-            yield event
-            self.recorder.save_if_due(self.training)
-            if isinstance(self.horizon, TimeHorizon):
-                self.horizon.finishing = FINISHING_SECONDS + 2 * self.recorder.save_seconds
-        self.recorder.save(self.training)
+        yield from self.training.steps()
+        self._save()
         yield from self.training.end()
+
+    def _save(self) -> None:
+        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
+        self.recorder.save(self.training)
+        if isinstance(self.horizon, TimeHorizon):
+            self.horizon.finishing = FINISHING_SECONDS + 2 * self.recorder.save_seconds
 
     def _began(self) -> Began:
         config, train, held_out = self.setup.config.model, self.setup.dataset.train, self.setup.dataset.validation
@@ -308,15 +312,15 @@ class _Runner:
 
     # ---- judging and writing
 
-    def _validate(self) -> float:
-        report = self._evaluate(lambda: self.training.should_stop() and not self.training.ending)
+    def _validate(self, should_stop: Callable[[], bool]) -> float:
+        report = self._evaluate(should_stop)
         if self.training.best_loss is None or report.loss < self.training.best_loss:
             self.report = report  # of the weights that the training keeps
         return report.loss
 
     def _evaluate(self, should_stop: Callable[[], bool]) -> Report:
         return make_report(self.lm.model, self.judged, packing=self.setup.config.data.packing, split=self.split,
-                           baselines=self.setup.baselines, should_stop=should_stop, loss_of=self.loss_of)
+                           baselines=self.setup.baselines, should_stop=should_stop, backend=self.backend)
 
     def _evaluate_kept_weights(self, finished: Finished) -> None:
         """Where no validation of this process judged the weights that are kept. Who wants to leave waits no longer than
