@@ -1,2 +1,1 @@
-"""What a model is made of and what it does: counts and costs (structure.py), activations (trace.py), and what plain
-counting achieves on the same text (baselines.py)."""
+"""Inspection of a model: its parameters and costs (structure.py), and the activations of a pass (trace.py)."""

@@ -1,1 +1,1 @@
-"""The loss goes down."""
+"""Training: batches in, a lower loss out. Start reading at loop.py."""
