@@ -267,6 +267,7 @@ def training(story: Story) -> None:
 
 
 def _train(story: Story) -> Iterable[str]:
+    from tinylm.training.controller import ScheduleController
     from tinylm.training.events import Stepped
     from tinylm.training.loop import Training
     from tinylm.training.optimizer import make_optimizers
@@ -274,7 +275,8 @@ def _train(story: Story) -> Iterable[str]:
 
     model, train, steps = story.lm.model, story.lm.config.train, story.prepared.setup.n_steps
     assert steps is not None, "the notebook preset counts epochs"
-    loop = Training(model, make_optimizers(model, train), story.prepared.setup.rows, train, StepHorizon(steps))
+    controller = ScheduleController(train, StepHorizon(steps))
+    loop = Training(model, make_optimizers(model, train), story.prepared.setup.rows, train, controller)
     for event in loop.events():
         if isinstance(event, Stepped) and event.step % EPOCHS_A_LINE == 0:
             yield f"epoch {event.epoch:>3.0f} of {train.epochs:g}   loss {event.loss:.4f}"
@@ -283,16 +285,16 @@ def _train(story: Story) -> Iterable[str]:
 
 def _losses(story: Story) -> tuple[float, float]:
     """The loss of the trained model in nats a token, with padding counted and without."""
-    import torch
+    import numpy as np
 
     from tinylm.text.rows import IGNORE
-    from tinylm.training.loss import count_targets, total_loss
+    from tinylm.training.backend import TrainingBackend
+    from tinylm.training.loss import count_targets
 
-    inputs, targets = (torch.from_numpy(array) for array in _batch(story))
-    masked = targets.masked_fill(targets == story.lm.tokenizer.pad_id, IGNORE)
-    with torch.no_grad():
-        logits = story.lm.model(inputs)
-    counted, real = (float(total_loss(logits, t)) / count_targets([(inputs, t)]) for t in (targets, masked))
+    inputs, targets = _batch(story)
+    masked = np.where(targets == story.lm.tokenizer.pad_id, IGNORE, targets)
+    backend = TrainingBackend(story.lm.model)
+    counted, real = (backend.loss(inputs, t) / count_targets([(inputs, t)]) for t in (targets, masked))
     return counted, real
 
 

@@ -84,7 +84,7 @@ class Evaluator:
 
         config, model = self.lm.config, self.lm.model
         batches = evaluation_batches(part, config.data.packing, config.model.context_length)
-        nats, tokens = evaluate(model, batches, device=model.embed.weight.device)
+        nats, tokens = evaluate(model, batches)
         if not math.isfinite(nats):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")

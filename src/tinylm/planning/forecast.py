@@ -13,7 +13,7 @@ from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
-from tinylm.training.loop import VALIDATION_SHARE
+from tinylm.training.schedule import VALIDATION_SHARE
 
 SAMPLE_TOKENS = 60
 """Tokens that a run writes after each validation."""

@@ -19,7 +19,7 @@ from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import check_fits, fitting_sizes
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.training.backend import Compute, choose_compute
-from tinylm.training.loop import VALIDATIONS, count_validations
+from tinylm.training.schedule import VALIDATIONS, count_validations
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,9 @@ class Recorder:
         except OSError as error:
             raise _write_error(error, self.folder / kind) from None
 
-    def save_if_due(self, training: Training) -> None:
-        """Call it after each event: it saves as often as costs about a hundredth of the time."""
-        if time.perf_counter() >= self._next_save:
-            self.save(training)
+    def is_due(self) -> bool:
+        """True if a checkpoint is due: as often as saving takes about a hundredth of the time."""
+        return time.perf_counter() >= self._next_save
 
     def save(self, training: Training) -> None:
         """A checkpoint of this moment, unless a number in it is not finite.

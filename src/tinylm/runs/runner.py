@@ -36,10 +36,12 @@ from tinylm.runs.resume import already_finished
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.opening import opening
+from tinylm.text.rows import Batch
 from tinylm.text.units import bits_per_byte
-from tinylm.training.backend import loss_of
+from tinylm.training.backend import TrainingBackend
+from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
-from tinylm.training.evaluate import Interrupted, evaluate
+from tinylm.training.evaluate import Interrupted, Validator
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training
 from tinylm.training.optimizer import make_optimizers
@@ -82,10 +84,13 @@ class Runner:
         self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
         self.recorder = Recorder(folder, started)
         self.horizon = self._horizon(started)
-        self.loss_of = loss_of(model, compute)
+        backend = TrainingBackend(model, compute)
+        self.validator = Validator(model, self._evaluation_batches, backend)
+        self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
+                                             should_save=self.recorder.is_due)
         self.training = Training(model, make_optimizers(model, config.train, compute), setup.rows, config.train,
-                                 self.horizon, self._validate if data.dataset.validation else None, compute=compute,
-                                 load_last_good=self.recorder.load_last_good, validations=setup.n_validations)
+                                 self.controller, self._validate if data.dataset.validation else None, backend,
+                                 self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
         self.best: tuple[float, int] | None = None
@@ -117,13 +122,12 @@ class Runner:
     def resume(self) -> list[str]:
         """Goes back to the last checkpoint. Returns lines for people."""
         state, seconds, lines = self.recorder.resume()
+        self.horizon = self.controller.horizon = self._horizon(self.recorder.started, state.numbers["step"])
         self.training.restore(state)
         events = [*read_events(self.folder / model_folder.METRICS), *read_events(self.folder / model_folder.SAMPLES)]
         self.is_new = not events
         for event in events:
             self._keep(event)
-        self.horizon = self._horizon(self.recorder.started, self.training.step)
-        self.training.horizon = self.horizon
         return [*lines, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
                 *already_finished(self.setup, self.training.step, self.folder)]
 
@@ -135,7 +139,7 @@ class Runner:
         with ExitStack() as stack:
             stack.enter_context(flush_denormals())
             stack.enter_context(self.setup.compute.running())
-            self.training.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            self.controller.should_stop = stack.enter_context(_stop_on_signals(self.console))
             stack.enter_context(self.recorder)
             self.display = self._display()
             with self.display.shown():
@@ -152,13 +156,15 @@ class Runner:
         """Yields the events of the training, and saves on the way. What comes after the last save can be done again."""
         if self.is_new:
             yield self._began()
-        for event in self.training.steps():
-            yield event
-            self.recorder.save_if_due(self.training)
-            if isinstance(self.horizon, TimeHorizon):
-                self.horizon.finishing = FINISHING_SECONDS + 2 * self.recorder.save_seconds
-        self.recorder.save(self.training)
+        yield from self.training.steps()
+        self._save()
         yield from self.training.end()
+
+    def _save(self) -> None:
+        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
+        self.recorder.save(self.training)
+        if isinstance(self.horizon, TimeHorizon):
+            self.horizon.finishing = FINISHING_SECONDS + 2 * self.recorder.save_seconds
 
     def _began(self) -> Began:
         config, baselines = self.setup.config, self.setup.data.baselines
@@ -204,26 +210,24 @@ class Runner:
 
     # ---- evaluating and writing
 
-    def _validate(self) -> float:
-        nats, tokens = self._evaluate(lambda: self.training.should_stop() and not self.training.ending)
-        loss = nats / max(1, tokens)
-        if self.training.best_loss is None or loss < self.training.best_loss:
-            self.best = nats, tokens
-        return loss
-
-    def _evaluate(self, should_stop: Callable[[], bool]) -> tuple[float, int]:
+    def _evaluation_batches(self) -> Iterator[Batch]:
         config, dataset = self.setup.config, self.setup.data.dataset
-        batches = evaluation_batches(dataset.validation or dataset.train, config.data.packing,
-                                     config.model.context_length)
-        return evaluate(self.lm.model, batches, device=self.setup.compute.device, should_stop=should_stop,
-                        loss_of=self.loss_of)
+        return evaluation_batches(dataset.validation or dataset.train, config.data.packing,
+                                  config.model.context_length)
+
+    def _validate(self, should_stop: Callable[[], bool]) -> float:
+        loss = self.validator(should_stop)
+        if self.training.best_loss is None or loss < self.training.best_loss:
+            self.best = self.validator.nats, self.validator.tokens
+        return loss
 
     def _evaluate_kept_weights(self, finished: Finished) -> None:
         """Evaluates the kept weights where no validation of this process did. A person who wants to leave waits no
         longer than for a quick evaluation."""
         leave = time.perf_counter() + QUICK_SECONDS if finished.reason == "interrupted" else math.inf
         with suppress(Interrupted):
-            self.best = self._evaluate(lambda: time.perf_counter() > leave)
+            self.validator(lambda: time.perf_counter() > leave)
+            self.best = self.validator.nats, self.validator.tokens
 
     def _report(self, finished: Finished) -> Report | None:
         if self.best is None or self.best[0] / max(1, self.best[1]) != finished.best_loss:
