@@ -1,4 +1,4 @@
-"""Judging a model: how well it reads a text, and what it copies. LanguageModel's way into report.py."""
+"""Evaluation of a model: its loss on a text, and what it copies. LanguageModel's way into report.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OWN_TEXT = ("this is the text that the model was trained on, so the figures say
 
 
 class Evaluator:
-    """Judges one model.
+    """Evaluates one model.
 
     Attributes:
         training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.

@@ -55,7 +55,7 @@ class Overlap:
             0.0 where the text is shorter than a window.
         ngram: the width of these windows.
         windows: how many the text has.
-        where: the first place of the run; None: nothing is copied.
+        where: the first position of the run; None: nothing is copied.
         searched: bytes of a longer training text, from its beginning, in which all this was looked for; None: in all
             of it.
     """
@@ -174,10 +174,10 @@ class _Query:
 
 
 class _Run(NamedTuple):
-    """Run of `length` units that stands both at `place` in the training text and at `start` in the query."""
+    """Run of `length` units that stands both at `position` in the training text and at `start` in the query."""
 
     length: int
-    place: int
+    position: int
     start: int
 
 
@@ -223,50 +223,50 @@ class CopyIndex:
                 longest = better
         share = 1 - sum(map(len, missing.values())) / windows if windows else 0.0
         run = query.run(longest.start, longest.length)
-        where = self._place(longest.place) if run else None
+        where = self._location(longest.position) if run else None
         return Overlap(unit.name, longest.length, len(run), run, share, unit.ngram, windows, where,
                        self._searched)
 
     def _remove_found(self, missing: dict[int, list[int]], query: _Query, chunk: WindowHashes, begin: int) -> None:
         """Takes the n-grams that stand in this chunk out of those that are missing."""
         ngram = self._unit.ngram
-        for place, value in query.wanted(ngram).hashes.find(chunk.hashes(ngram)):
+        for position, value in query.wanted(ngram).hashes.find(chunk.hashes(ngram)):
             if missing[value]:
                 missing[value] = [start for start in missing[value]
-                                  if self._common(begin + place, query.units[start:start + ngram]) < ngram]
+                                  if self._common(begin + position, query.units[start:start + ngram]) < ngram]
 
     def _find_longer_run(self, length: int, query: _Query, chunk: WindowHashes, begin: int) -> _Run | None:
         """The first run of at least `length` that begins in this chunk, as far as it goes."""
         wanted = query.wanted(length)
-        for place, value in wanted.hashes.find(chunk.hashes(length)):
+        for position, value in wanted.hashes.find(chunk.hashes(length)):
             for start in wanted.starts[value]:
-                common = self._common(begin + place, query.units[start:])
+                common = self._common(begin + position, query.units[start:])
                 if common >= length:
-                    return _Run(common, begin + place, start)
+                    return _Run(common, begin + position, start)
         return None
 
-    def _common(self, place: int, units: Sequence[str]) -> int:
-        """Length of the common prefix of `units` and of the training text from `place` on."""
+    def _common(self, position: int, units: Sequence[str]) -> int:
+        """Length of the common prefix of `units` and of the training text from `position` on."""
         common = 0
-        while common < len(units) and place + common < self._begin[-1]:
-            block, at = self._find(place + common)
+        while common < len(units) and position + common < self._begin[-1]:
+            block, at = self._find(position + common)
             for there, here in zip(self._units(block)[at:at + len(units)], units[common:], strict=False):
                 if there != here:
                     return common
                 common += 1
         return common
 
-    def _find(self, place: int) -> tuple[int, int]:
+    def _find(self, position: int) -> tuple[int, int]:
         """The block of a unit, and its number in there."""
-        block = bisect_right(self._begin, place) - 1
-        return block, place - self._begin[block]
+        block = bisect_right(self._begin, position) - 1
+        return block, position - self._begin[block]
 
     def _units(self, block: int) -> Sequence[str]:
         if self._open[0] != block:
             self._open = block, self._unit.split(self._texts[block])
         return self._open[1]
 
-    def _place(self, unit: int) -> TextLocation:
+    def _location(self, unit: int) -> TextLocation:
         block, at = self._find(unit)
         text = self._texts[block]
-        return self._blocks[block].place(text, self._unit.starts(text)[at])
+        return self._blocks[block].location(text, self._unit.starts(text)[at])

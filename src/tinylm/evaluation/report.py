@@ -54,7 +54,7 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Report:
-    """How well a model predicts a text, beside the baselines.
+    """Report on how well a model predicts a text, beside the baselines.
 
     Attributes:
         split: the text: "validation", "train", or the name of another source.

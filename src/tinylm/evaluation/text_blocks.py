@@ -39,7 +39,7 @@ class Block(NamedTuple):
     lines: array[int]
     in_one_line: bool
 
-    def place(self, text: str, at: int) -> TextLocation:
+    def location(self, text: str, at: int) -> TextLocation:
         """Location of the character number `at` in the text of the block."""
         start = text.rfind(END, 0, at) + 1
         line = self.lines[text.count(END, 0, at)] + (0 if self.in_one_line else text.count("\n", start, at))

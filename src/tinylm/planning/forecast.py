@@ -74,8 +74,8 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
 
 def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tuple[int, float]:
     """Number of steps, and the seconds of the whole process."""
-    train, judged = setup.config.train, setup.data.validation_tokens * times.validated_token
-    validation = judged + SAMPLE_TOKENS * times.generated_token if judged else 0.0
+    train, loss_seconds = setup.config.train, setup.data.validation_tokens * times.validated_token
+    validation = loss_seconds + SAMPLE_TOKENS * times.generated_token if loss_seconds else 0.0
     fixed = elapsed + times.model_init + LEAVING_SECONDS + COPYING_SAMPLES * COPYING_TOKENS * times.generated_token
     step = times.step * (1 + SAVING_SHARE)
     if train.minutes is None:
@@ -85,7 +85,7 @@ def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tup
             n_validations = setup.n_steps // train.evaluate_every + 1
         return setup.n_steps, fixed + setup.n_steps * step + n_validations * validation
     budget = 60 * train.minutes
-    affordable = VALIDATION_SHARE * budget / max(judged, 1e-9)
+    affordable = VALIDATION_SHARE * budget / max(loss_seconds, 1e-9)
     validating = min(setup.n_validations, max(2.0, affordable)) * validation
     in_time = max(1, int((budget - fixed - validating) / step))
     if setup.n_steps is None or in_time <= setup.n_steps:

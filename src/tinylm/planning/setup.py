@@ -24,7 +24,7 @@ from tinylm.training.schedule import VALIDATIONS, count_validations
 
 @dataclass(frozen=True)
 class RunSetup:
-    """What a run is given to do.
+    """Setup of a run: everything that is fixed before its first step.
 
     Attributes:
         rows: the rows of ids that it trains on.

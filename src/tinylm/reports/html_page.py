@@ -49,7 +49,7 @@ for (const place of document.querySelectorAll("[data-figure]")) {
 
 
 def write_page(folder: str | Path, out: str | Path | None = None, *, version: str) -> Path:
-    """Writes the report of a run, whole or not at all. Returns its place.
+    """Writes the report of a run, whole or not at all. Returns its path.
 
     Args:
         folder: the model folder; its run may still be going on.
@@ -57,7 +57,7 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
         version: of this tinylm.
 
     Raises:
-        TinyLMError: there is no such folder, it does not tell of any training, or the page cannot be written.
+        TinyLMError: there is no such folder, it has no records of a training, or the page cannot be written.
     """
     path = given_path(folder) / NAME if out is None else given_path(out)
     content = make_page(folder, version=version)
@@ -99,7 +99,7 @@ def escape_html(text: object) -> str:
     return html.escape(LINE_END.sub("\n", replace_control_codes(str(text))))
 
 
-# ---- what the folder tells
+# ---- what the folder records
 
 
 def _read_metrics(folder: Path) -> list[Event]:
@@ -122,8 +122,8 @@ def _read_samples(folder: Path) -> list[Sampled]:
 
 
 def _report_from_history(history: History) -> Report | None:
-    """The model beside the baselines; its loss is infinite where nothing was held out to judge it by. None where the
-    records tell of no baselines."""
+    """The model beside the baselines; its loss is infinite where nothing was held out to validate on. None where the
+    records have no baselines."""
     began, ratio = history.began, history.bits_per_byte_per_nat
     counted = {name: bits for name, bits in began.baselines.items() if math.isfinite(bits)} if began else {}
     if began is None or ratio is None or not counted:
@@ -276,10 +276,10 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
 
 
 def _settings(config: RunConfig, command: str) -> str:
-    told = {"To repeat this run": f"<code>{escape_html(command)}</code>"}
+    groups = {"To repeat this run": f"<code>{escape_html(command)}</code>"}
     for name, values in config.model_dump(mode="json").items():
-        told[name] = _rows({key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
-    return "".join(f"<details><summary>{title}</summary>{content}</details>" for title, content in told.items())
+        groups[name] = _rows({key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
+    return "".join(f"<details><summary>{title}</summary>{content}</details>" for title, content in groups.items())
 
 
 def _rows(values: Mapping[str, str]) -> str:

@@ -137,9 +137,9 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
 
 
 def repeat_folder(folder: Path) -> Path:
-    """The place of a second model that is made like the one in `folder`."""
-    place = os.path.abspath(folder) if folder.name in ("", "..") else folder
-    return Path(f"{place}-again")
+    """The folder of a second model that is made like the one in `folder`."""
+    path = os.path.abspath(folder) if folder.name in ("", "..") else folder
+    return Path(f"{path}-again")
 
 
 def _length(train: TrainConfig) -> str:
@@ -149,7 +149,7 @@ def _length(train: TrainConfig) -> str:
 
 
 def _copying(copied: Overlap | None) -> list[str]:
-    """The place by the file's name alone: the folders of its owner are nobody's business."""
+    """Lines on copies, whose location has the name of the file alone: the folders of its owner are private."""
     if copied is None:
         return []
     if copied.where:

@@ -35,7 +35,7 @@ def comparison(report: Report) -> list[ComparisonRow]:
 
 
 def rounded(value: float, places: int) -> str:
-    """A number with so many decimals; one that is less than the last of them is not told as 0.
+    """A number with so many decimals; one that is less than the last of them is not written as 0.
 
     >>> rounded(0.25, 3), rounded(0.00002, 3), rounded(0.0, 3)
     ('0.250', '2e-05', '0.000')
@@ -103,11 +103,11 @@ def describe_overlap(copied: Overlap) -> list[str]:
     if copied.where is None:
         return [f"no {copied.unit.removesuffix('s')} of it stands in {text}"]
     unit = copied.unit if copied.longest > 1 else copied.unit.removesuffix("s")
-    said = [f"the longest run copied word for word has {copied.longest} {unit}: {_short(copied.run)!r}",
-            f"it stands in {copied.where.file}, line {copied.where.line}: {_short(copied.where.text)!r}"]
+    lines = [f"the longest run copied word for word has {copied.longest} {unit}: {_short(copied.run)!r}",
+             f"it stands in {copied.where.file}, line {copied.where.line}: {_short(copied.where.text)!r}"]
     if copied.windows:
-        said.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in {text}")
-    return said
+        lines.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in {text}")
+    return lines
 
 
 def _short(text: str, most: int = 80) -> str:

@@ -83,8 +83,8 @@ class Display:
         """Prints the baselines that the model has to beat, best first. (Without a validation text there are none.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
-            told = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
-            print_lines(self.console, [f"to beat    in bits a byte: {told}"])
+            baselines = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
+            print_lines(self.console, [f"to beat    in bits a byte: {baselines}"])
 
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""

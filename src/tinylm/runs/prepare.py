@@ -35,7 +35,7 @@ COUNTED_PROBE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All that is known before the first step. `notes` says for people what was chosen, and why."""
+    """Plan of a run, before its first step. `notes` are lines for people: what was chosen, and why."""
 
     setup: RunSetup
     forecast: Forecast

@@ -30,9 +30,9 @@ def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) 
     """The setup of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
-        given: choices made now; where one differs from the run's own it must be one that may change, or a new place of
+        given: choices made now; where one differs from the run's own it must be one that may change, or a new path of
             the text that is validated on.
-        source: the text, should it lie elsewhere by now: the new place becomes the run's own.
+        source: the text, should it lie elsewhere by now: the new path becomes the run's own.
 
     Raises:
         TinyLMError: the folder holds no run, the text is not the same, or a choice cannot be changed.
@@ -53,9 +53,9 @@ def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) 
     def elsewhere(*words: str) -> str:
         return f"If it lies elsewhere now: {command('train', *words, '--resume', '--out', folder)}"
 
-    _, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves),
+    _, split = open_training_text(data, elsewhere, is_new_location=source is not None or bool(moves),
                                        texts=source if isinstance(source, Texts) else None)
-    if isinstance(source, Texts) or str(source) == "-":  # no place to find it again
+    if isinstance(source, Texts) or str(source) == "-":  # no path to find it by
         data = data.model_copy(update={"source": before.data.source})
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
     config = config.model_copy(update={"data": data})
@@ -82,14 +82,14 @@ def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
 
 
 def _new_locations(data: DataConfig, given: PartialConfig, source: Given | None) -> tuple[DataConfig, list[str]]:
-    """The places of the texts now, and lines for people on what is new in them."""
-    places = {"source": data.source if source is None else absolute_source(source)}
+    """The paths of the texts now, and lines for people on the new ones."""
+    locations = {"source": data.source if source is None else absolute_source(source)}
     validation = given.get("data", {}).get("validation")
     if isinstance(data.validation, str) and isinstance(validation, str):
-        places["validation"] = absolute_source(validation)
-    told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
-            if place != absolute_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
-    return data.model_copy(update=places), told
+        locations["validation"] = absolute_source(validation)
+    lines = [f"{name}: {location} instead of {getattr(data, name)}" for name, location in locations.items()
+             if location != absolute_validation(getattr(data, name)) and location not in ("-", IN_MEMORY)]
+    return data.model_copy(update=locations), lines
 
 
 def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfig, list[str]]:
@@ -110,5 +110,5 @@ def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfi
                                   remedy=f"Give --{counted} instead")
             changes[name] = value
     train = TrainConfig(**{**config.train.model_dump(), **changes})
-    told = [f"{name}: {value:g} instead of {getattr(config.train, name)}" for name, value in changes.items()]
-    return config.model_copy(update={"train": train}), told
+    lines = [f"{name}: {value:g} instead of {getattr(config.train, name)}" for name, value in changes.items()]
+    return config.model_copy(update={"train": train}), lines
