@@ -73,7 +73,7 @@ class Report:
 
     >>> report = Report("validation", loss=0.5, perplexity=1.65, bits_per_byte=0.72, tokens=100, bytes=100,
     ...                 baselines={"uniform": 8.0, "unigram": 4.5})
-    >>> min(report.baselines.values()) - report.bits_per_byte
+    >>> round(min(report.baselines.values()) - report.bits_per_byte, 2)
     3.78
     >>> report.to_dict()["loss"]
     0.5

@@ -63,7 +63,7 @@ def load_data(source: Given, overrides: Mapping[str, Any], *, log: Callable[[str
         TinyLMError: the text cannot be read, or a setting does not suit it.
 
     >>> load_data("hello", {"tokenizer": "word"}).tokenizer.vocab_size
-    12
+    13
     """
     values = dict(overrides)
     corpus = open_corpus(source, Options.of(DataConfig(**values)))

@@ -57,12 +57,9 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         TinyLMError: anything in the text or the settings that cannot work; nothing is written then. Or the disk is
             full: the run can be resumed.
 
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> lm = train("hello", preset="notebook", steps=20, out=f"{folder.name}/run", quiet=True)
+    >>> lm = train("hello", preset="notebook", steps=20, out="runs/hello", quiet=True)
     >>> lm.config.train.steps, lm.folder.name
-    (20, 'run')
-    >>> folder.cleanup()
+    (20, 'hello')
     """
     layers = () if config is None else (config,)
     overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)
