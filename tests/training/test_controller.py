@@ -103,6 +103,8 @@ def test_a_run_of_minutes_validates_as_often_as_it_can_afford():
         controller.validated(state)
         assert state.next_validation - horizon.progress(10) == pytest.approx(apart, abs=1e-3)
         assert horizon.validating == pytest.approx(1.2 * seconds)
+    horizon.reserve_finishing(40.0)
+    assert horizon.progress(10) == pytest.approx(500 / (1000 - 120 - 40), abs=1e-3)
 
 
 def test_a_request_to_stop_gives_up_a_validation_but_not_the_last_one():

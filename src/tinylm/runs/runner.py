@@ -89,7 +89,7 @@ class Runner:
         self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
                                              should_save=self.recorder.is_due)
         self.training = Training(model, make_optimizers(model, config.train, compute), setup.rows, config.train,
-                                 self.controller, self._validate if data.dataset.validation else None, backend,
+                                 self.controller, self.validator if data.dataset.validation else None, backend,
                                  self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
@@ -163,8 +163,7 @@ class Runner:
     def _save(self) -> None:
         """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
         self.recorder.save(self.training)
-        if isinstance(self.horizon, TimeHorizon):
-            self.horizon.finishing = FINISHING_SECONDS + 2 * self.recorder.save_seconds
+        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds)
 
     def _began(self) -> Began:
         config, baselines = self.setup.config, self.setup.data.baselines
@@ -183,6 +182,8 @@ class Runner:
             padding_counted=config.train.loss_on_padding, left_out_bits=baselines.left_out.bits)
 
     def _publish(self, event: Event) -> None:
+        if isinstance(event, Validated) and event.best:
+            self.best = self.validator.result
         for each in (event, *self._sampled(event)):
             self.recorder.write(each)
             self.display(each)
@@ -215,19 +216,13 @@ class Runner:
         return evaluation_batches(dataset.validation or dataset.train, config.data.packing,
                                   config.model.context_length)
 
-    def _validate(self, should_stop: Callable[[], bool]) -> float:
-        loss = self.validator(should_stop)
-        if self.training.best_loss is None or loss < self.training.best_loss:
-            self.best = self.validator.nats, self.validator.tokens
-        return loss
-
     def _evaluate_kept_weights(self, finished: Finished) -> None:
         """Evaluates the kept weights where no validation of this process did. A person who wants to leave waits no
         longer than for a quick evaluation."""
         leave = time.perf_counter() + QUICK_SECONDS if finished.reason == "interrupted" else math.inf
         with suppress(Interrupted):
             self.validator(lambda: time.perf_counter() > leave)
-            self.best = self.validator.nats, self.validator.tokens
+            self.best = self.validator.result
 
     def _report(self, finished: Finished) -> Report | None:
         if self.best is None or self.best[0] / max(1, self.best[1]) != finished.best_loss:

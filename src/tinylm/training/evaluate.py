@@ -24,19 +24,23 @@ class Validator:
         backend: computes the losses.
 
     Attributes:
-        nats: the summed loss of the last validation, in nats.
-        tokens: the number of its targets.
+        result: of the last validation: the summed loss in nats, and the number of tokens.
     """
 
     def __init__(self, model: nn.Module, batches: Callable[[], Iterable[Batch]],
                  backend: TrainingBackend | None = None) -> None:
         self._model, self._batches, self._backend = model, batches, backend
-        self.nats, self.tokens = 0.0, 0
+        self.result = 0.0, 0
 
     def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> float:
-        """The loss in nats a token. Raises: Interrupted: see `evaluate`."""
-        self.nats, self.tokens = evaluate(self._model, self._batches(), backend=self._backend, should_stop=should_stop)
-        return self.nats / max(1, self.tokens)
+        """Measures the loss in nats a token.
+
+        Raises:
+            Interrupted: `should_stop()` became true; `result` is then that of the validation before.
+        """
+        self.result = nats, tokens = evaluate(self._model, self._batches(), backend=self._backend,
+                                              should_stop=should_stop)
+        return nats / max(1, tokens)
 
 
 @torch.no_grad()

@@ -47,6 +47,7 @@ def make_optimizers(model: nn.Module, config: TrainConfig, compute: Compute = RE
         compute: the cores and the precision of Muon's products.
     """
     groups = parameter_groups(model)
+    assert any(groups.values()), "every parameter is frozen"
     rates = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
     if config.optimizer == "adam":
         everything = [p for group in groups.values() for p in group]

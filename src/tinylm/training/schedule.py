@@ -80,6 +80,9 @@ class Horizon(Protocol):
     def reserve_validation(self, seconds: float) -> None:
         """Keeps time for the last validation, when the slowest so far took `seconds` (infinite: none was made)."""
 
+    def reserve_finishing(self, seconds: float) -> None:
+        """Keeps time for writing all down and leaving."""
+
 
 @dataclass
 class StepHorizon:
@@ -113,6 +116,9 @@ class StepHorizon:
         return due
 
     def reserve_validation(self, seconds: float) -> None:
+        """Does nothing: steps are made however long they take."""
+
+    def reserve_finishing(self, seconds: float) -> None:
         """Does nothing: steps are made however long they take."""
 
 
@@ -153,3 +159,6 @@ class TimeHorizon:
     def reserve_validation(self, seconds: float) -> None:
         if math.isfinite(seconds):
             self.validating = max(self.validating, LAST_VALIDATION_MARGIN * seconds)
+
+    def reserve_finishing(self, seconds: float) -> None:
+        self.finishing = seconds
