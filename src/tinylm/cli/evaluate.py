@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.evaluation.report import cautions, comparison, describe_overlap, rounded, verdict
+    from tinylm.reports.sentences import cautions, comparison, describe_overlap, rounded, verdict
     from tinylm.system.untrusted import escape_control_codes
 
     report = tinylm.load(arguments.run).evaluate(arguments.source, **reading_options(arguments))

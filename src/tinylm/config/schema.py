@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
 from tinylm.config.presets import preset
@@ -285,10 +284,6 @@ class RunConfig(Section):
     def to_json(self) -> str:
         """The config as JSON. It is pure ASCII, since the path of a text may hold bytes that are not UTF-8."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
-
-    def to_toml(self) -> str:
-        """The config as TOML, without values that are None, which TOML cannot write."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def command(self, out: Path | None = None) -> str:
         """The command line that makes this run again, whatever a later tinylm or another machine would choose.

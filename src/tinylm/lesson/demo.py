@@ -109,8 +109,8 @@ def _begin(console: Console) -> Story:
     from tinylm.text.reading.built_in import HELLO
 
     prepared = plan_run("hello", merge_overrides(preset_name="notebook"))
-    model = TinyLM(prepared.config.model, prepared.config.train.seed)
-    lm = LanguageModel(prepared.config, prepared.tokenizer, model)
+    model = TinyLM(prepared.setup.config.model, prepared.setup.config.train.seed)
+    lm = LanguageModel(prepared.setup.config, prepared.setup.data.tokenizer, model)
     return Story(console, prepared, lm, list(HELLO))
 
 
@@ -248,7 +248,7 @@ def inputs_and_targets(story: Story) -> None:
 
 
 def _batch(story: Story) -> Batch:
-    return story.prepared.rows().batch(0, len(story.sentences))
+    return story.prepared.setup.rows.batch(0, len(story.sentences))
 
 
 def _row(ids: list[int]) -> str:
@@ -271,14 +271,16 @@ def training(story: Story) -> None:
 
 
 def _train(story: Story) -> Iterable[str]:
+    from tinylm.training.controller import ScheduleController
     from tinylm.training.events import Stepped
     from tinylm.training.loop import Training
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.schedule import StepHorizon
 
-    model, train, steps = story.lm.model, story.lm.config.train, story.prepared.steps
+    model, train, steps = story.lm.model, story.lm.config.train, story.prepared.setup.n_steps
     assert steps is not None, "the notebook preset counts epochs"
-    loop = Training(model, make_optimizers(model, train), story.prepared.rows(), train, StepHorizon(steps))
+    controller = ScheduleController(train, StepHorizon(steps))
+    loop = Training(model, make_optimizers(model, train), story.prepared.setup.rows, train, controller)
     for event in loop.events():
         if isinstance(event, Stepped) and event.step % EPOCHS_A_LINE == 0:
             yield f"epoch {event.epoch:>3.0f} of {train.epochs:g}   loss {event.loss:.4f}"
@@ -287,16 +289,16 @@ def _train(story: Story) -> Iterable[str]:
 
 def _losses(story: Story) -> tuple[float, float]:
     """The loss of the trained model in nats a token, with padding counted and without."""
-    import torch
+    import numpy as np
 
     from tinylm.text.rows import IGNORE
-    from tinylm.training.loss import count_targets, total_loss
+    from tinylm.training.backend import TrainingBackend
+    from tinylm.training.loss import count_targets
 
-    inputs, targets = (torch.from_numpy(array) for array in _batch(story))
-    masked = targets.masked_fill(targets == story.lm.tokenizer.pad_id, IGNORE)
-    with torch.no_grad():
-        logits = story.lm.model(inputs)
-    counted, real = (float(total_loss(logits, t)) / count_targets([(inputs, t)]) for t in (targets, masked))
+    inputs, targets = _batch(story)
+    masked = np.where(targets == story.lm.tokenizer.pad_id, IGNORE, targets)
+    backend = TrainingBackend(story.lm.model)
+    counted, real = (backend.loss(inputs, t) / count_targets([(inputs, t)]) for t in (targets, masked))
     return counted, real
 
 

@@ -17,7 +17,7 @@ from tinylm.planning.memory_model import training_peak
 from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
-"""Of each token of a step, whatever computes it: its id, the one that follows, and their places in the text."""
+"""Of each token of a step, whatever computes it: its id, the one that follows, and their positions in the text."""
 
 
 def available_bytes(device: torch.device) -> int:

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -20,11 +22,23 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
-def replace_atomically(temporary: Path, path: Path) -> None:
-    """Replaces `path` by a finished file: at every moment the old or the new one is there, whole."""
-    fsync(temporary)
-    os.replace(temporary, path)
-    fsync(path.parent)
+@contextmanager
+def replaced_atomically(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`. A file that the block writes there replaces `path` when the block ends
+    well: at every moment the earlier file or the new one is there, whole.
+
+    Raises:
+        OSError: the file cannot be written; the earlier one then stays.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)  # left by a kill; it may be a link to another file
+    try:
+        yield temporary
+        fsync(temporary)
+        os.replace(temporary, path)
+        fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -35,12 +49,8 @@ def write_atomically(path: Path, text: str) -> None:
     """
     if path.is_dir():  # also . and /, which have no name to derive another from
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = path.with_name(f".{path.name}.new")
-    try:
+    with replaced_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        replace_atomically(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

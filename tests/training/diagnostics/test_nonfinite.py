@@ -27,7 +27,7 @@ class Small:
         shape = {"vocab_size": 11, "d_model": 16, "n_layers": 2, "n_heads": 2, "context_length": 8, "d_mlp": 24}
         self.model = TinyLM(ModelConfig.preset(preset, **{**shape, **values}))
         self.optimizers = make_optimizers(self.model, TrainConfig(steps=10, optimizer=optimizer))
-        ids = torch.randint(3, 11, (4, 9), generator=torch.Generator().manual_seed(0))
+        ids = torch.randint(3, 11, (4, 9), generator=torch.Generator().manual_seed(0)).numpy()
         self.batches = [(ids[:2, :-1], ids[:2, 1:]), (ids[2:, :-1], ids[2:, 1:])]
         assert self.step().applied
 
@@ -83,7 +83,7 @@ def test_activations_of_every_preset(preset):
     """Each named activation in turn, the last value of which is then infinite for ever."""
     small = Small(preset)
     with torch.no_grad(), capture(small.model) as heard:
-        small.model(small.batches[0][0])
+        small.model(torch.from_numpy(small.batches[0][0]))
     for name in heard:
         with hooked(small.model, spoil(name)):
             assert locate_nonfinite(small.model, small.optimizers, small.batches, []) == f"the activations {name}"

@@ -66,20 +66,18 @@ class CpuGradients:
         self._networks = [Network(model, self._weights.tensors, sums.tensors) for sums in self._sums]
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
+    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: int,
+                 dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
 
         Returns:
             the summed loss in nats, ().
         """
         self._weights.refresh()
-        held, ours = self._model.embed.weight.grad, self._sums[0].tensors.embed.t
-        assert held is None or held.data_ptr() == ours.data_ptr(), "gradients of another path cannot be added to"
-        for sums in self._sums[1:] if held is not None else self._sums:
+        for sums in self._sums[1:] if self._sums[0].is_assigned_to(self._model) else self._sums:
             sums.flat.zero_()
         dropout = self._dropout(dropout_seed)
-        config, rows = self._model.config, (inputs.numpy(), targets.numpy())
-        nats = _sum_over_cores(config, self._pool, *rows, lambda core, ids, wanted, first: (
+        nats = _sum_over_cores(self._model.config, self._pool, inputs, targets, lambda core, ids, wanted, first: (
             self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
         for sums in self._sums[1:]:
             self._sums[0].flat.add_(sums.flat)
@@ -174,16 +172,20 @@ class _Weights:
 
 
 class _Gradients:
-    """The gradients that one core sums up, all in one piece of memory."""
+    """The gradients that one core sums up, all in one piece of memory. A frozen matrix has none (`NO_BUFFER`), unless
+    it is one with a matrix that is trained; a frozen norm has one that goes nowhere, for the kernels write it."""
 
     def __init__(self, model: TinyLM) -> None:
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         self.flat = torch.zeros(sum(shape.numel() for shape in shapes.values()))
+        self._trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._by_name: dict[str, Tensor] = {}
         used = 0
 
         def matrix(names: Sequence[str], *halves: int) -> Buffer:
             nonlocal used
+            if self._trained.isdisjoint(names) and len(shapes[names[0]]) > 1:
+                return NO_BUFFER
             if names[0] in self._by_name:  # the head that is the embedding: both add to one gradient
                 return as_buffer(self._by_name[names[0]])
             first = used
@@ -193,9 +195,19 @@ class _Gradients:
             return as_buffer(self.flat[first:used].view(-1, *shapes[names[0]][1:]), *halves)
 
         self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: matrix([name], *halves))
-        assert self._by_name.keys() == shapes.keys(), "every parameter has a gradient"
+        assert self._by_name.keys() >= self._trained, "every trained parameter has a gradient"
+        self.flat = self.flat[:used]
+
+    def is_assigned_to(self, model: TinyLM) -> bool:
+        """True if these are the gradients of the model, and others are to be added to them."""
+        name, parameter = next((name, each) for name, each in model.named_parameters() if name in self._trained)
+        held = parameter.grad
+        assert held is None or held.data_ptr() == self._by_name[name].data_ptr(), (
+            "gradients of another path cannot be added to")
+        return held is not None
 
     def assign_to(self, model: TinyLM) -> None:
         """Makes these gradients the `.grad` of the model's parameters."""
         for name, parameter in model.named_parameters():
-            parameter.grad = self._by_name[name]
+            if name in self._trained:
+                parameter.grad = self._by_name[name]

@@ -23,7 +23,7 @@ from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.cpu import attention, kernels
 from tinylm.training.cpu.activations import ACTIVATIONS
-from tinylm.training.cpu.buffers import Buffer, BufferPool, SizeOnlyPool, as_buffer
+from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, BufferPool, SizeOnlyPool, as_buffer
 
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
 """The four sites of dropout in a layer."""
@@ -289,7 +289,8 @@ class Network:
             self._attend_backward(run, i, g)
             kernels.norm_backward(buffers.dh.a, layer.x.a, layer.rstd1.a, w.norm1.a, buffers.dx.a, g.norm1.a,
                                   buffers.branch.a)
-        kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
+        if gradients.embed is not NO_BUFFER:
+            kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
 
     def _mlp_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
         """Backpropagates the gradient in `branch` through the MLP of layer i to dh."""
@@ -316,7 +317,9 @@ class Network:
         torch.mm(buffers.dqkv.t, w.qkv.t, out=buffers.dh.t)
 
     def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Buffer) -> None:
-        """Adds dy^T x: (N, out), (N, in) -> (out, in)."""
+        """Adds dy^T x: (N, out), (N, in) -> (out, in). A frozen matrix has no gradient."""
+        if gradient is NO_BUFFER:
+            return
         if self.dtype == F32:
             gradient.t.addmm_(dy.t(), x)
             return
