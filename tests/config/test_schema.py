@@ -55,6 +55,7 @@ def test_a_setting_that_is_wrong_is_named(section, values, message):
     ({"d_model": 10, "n_heads": 4}, ("d_model (10)", "n_heads (4)")),
     ({"n_heads": 4, "n_kv_heads": 3}, ("n_heads (4)", "n_kv_heads (3)")),
     ({"d_model": 12, "n_heads": 4}, ("d_head (3)", "even")),
+    ({"d_model": 12, "n_heads": 4, "d_head": 5}, ("d_head (5)", "even", "d_head 6")),
     ({"tied_embeddings": True, "head_bias": True}, ("tied_embeddings", "head_bias")),
 ])
 def test_sizes_that_do_not_fit_together(values, named):
@@ -66,6 +67,13 @@ def test_sizes_that_do_not_fit_together(values, named):
 
 def test_an_odd_head_is_fine_where_nothing_turns():
     assert ModelConfig(vocab_size=5, d_model=12, n_heads=4, positions="none").d_head == 3
+
+
+def test_a_head_may_be_wider_or_narrower_than_its_share():
+    wide = ModelConfig(vocab_size=5, d_model=10, n_heads=4, d_head=16)
+    assert (wide.d_head, wide.n_kv_heads) == (16, 4)
+    assert ModelConfig(vocab_size=5, d_model=96, n_heads=6, d_head=4).d_head == 4
+    assert ModelConfig(**wide.model_dump()) == wide
 
 
 def test_what_can_be_derived_is():

@@ -120,7 +120,7 @@ def test_a_layer_begins_as_the_identity():
     config = ModelConfig.preset("tinylm", **WIDE)
     x = torch.randn(2, 8, 256, generator=torch.Generator().manual_seed(0))
     model = TinyLM(config)
-    assert torch.equal(model.layers[0](x, model.positions.angles(0, 8, x.device)), x)
+    assert torch.equal(model.layers[0](x, model.positions.angles(torch.arange(8))), x)
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

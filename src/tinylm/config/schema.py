@@ -50,6 +50,8 @@ class ModelConfig(Section):
     n_heads: int = Field(4, ge=1, le=MAX_INT32)
     n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=MAX_INT32,
                             description="key/value heads; fewer than n_heads is grouped-query attention")
+    d_head: int = Field(default_factory=lambda chosen: chosen.get("d_model", 1) // chosen.get("n_heads", 1),
+                        ge=1, le=MAX_INT32, description="width of one head; default: d_model / n_heads")
     mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = "swiglu"
     d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
                        ge=1, le=MAX_INT32, description="width of the MLP's hidden layer")
@@ -67,18 +69,22 @@ class ModelConfig(Section):
     init: Literal["torch", "scaled"] = Field("scaled", description="how weights begin: see model/init.py")
 
     @property
-    def d_head(self) -> int:
-        return self.d_model // self.n_heads
+    def is_gated(self) -> bool:
+        """True if the hidden units of the MLP are multiplied by a second view of the input, `gate_proj`."""
+        return self.mlp == "swiglu"
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         d_model, n_heads, turned = self.d_model, self.n_heads, self.positions == "rotary"
-        if d_model % n_heads:
+        if d_model % n_heads and "d_head" not in self.model_fields_set:
             raise _unfitting(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads})",
                              _heads(d_model, n_heads, turned), _width(d_model, n_heads, turned))
         if n_heads % self.n_kv_heads:
             raise _unfitting(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})",
                              f"n_kv_heads {_divisor(n_heads, self.n_kv_heads)}")
+        if turned and self.d_head % 2 and "d_head" in self.model_fields_set:
+            raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}) must be even",
+                             f"d_head {self.d_head + 1}", "positions learned")
         if turned and self.d_head % 2:
             raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}), which is d_model / n_heads, "
                              "must be even", _width(d_model, n_heads, turned), "positions learned")

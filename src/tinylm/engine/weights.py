@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, INTERLEAVE, LANES
 from tinylm.engine.records import LAYER, MLPS, MODEL, address_of, aligned_zeros, round_up
+from tinylm.model.layout import fused_matrices
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
@@ -63,11 +64,9 @@ class PackedWeights:
             layer[name], layer[f"{name}_bias"] = (self._vector(f"{prefix}{name}.{part}") for part in ("weight", "bias"))
         for name in ("q_norm", "k_norm"):
             layer[name] = self._vector(f"{prefix}attn.{name}.weight")
-        for name, parts in {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",),
-                            "up": ("mlp.up_proj",), "gate": ("mlp.gate_proj",), "down": ("mlp.down_proj",)}.items():
-            if f"{prefix}{parts[0]}.weight" in self._weights:
-                self._matrix(layer[name], *(f"{prefix}{part}.weight" for part in parts))
-                layer[f"{name}_bias"] = self._vector(*(f"{prefix}{part}.bias" for part in parts))
+        for name, parts in fused_matrices(config, gate_apart=True).items():
+            self._matrix(layer[name], *(f"{prefix}{part}.weight" for part in parts))
+            layer[f"{name}_bias"] = self._vector(*(f"{prefix}{part}.bias" for part in parts))
         # A half is what one of two workers makes by itself, where that can be: heads, and pairs of panels
         heads = config.n_kv_heads // 2 * (config.n_heads // config.n_kv_heads)
         layer["o"]["cut"] = heads * config.d_head or layer["o"]["inputs"] // 2

@@ -12,6 +12,7 @@ from tinylm.engine.barrier import LINE_BYTES, sched_yield
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.micro_kernel import LANES, ROWS
 from tinylm.engine.records import WORK, address_of, aligned_zeros, round_up
+from tinylm.model.layout import fused_shapes, rotary_angles
 from tinylm.sampling.finite import not_finite
 
 Floats = NDArray[np.float32]
@@ -34,7 +35,7 @@ class Workspace:
         self._rows = self._length = 0
         self._outputs = -1  # there are calls that ask for none
         widths = {"": config.d_model, "hidden_": config.d_mlp, "logits_": config.vocab_size,
-                  "qkv_": (config.n_heads + 2 * config.n_kv_heads) * config.d_head}
+                  "qkv_": fused_shapes(config)["qkv"][0]}
         self._widths = {name: round_up(width, 2 * LANES) for name, width in widths.items()}
         work = self.work[0]
         for name, width in self._widths.items():
@@ -103,7 +104,7 @@ class Workspace:
             self._make(name, self.cores, rows, width)
         self.work[0]["worker_stride"] = 4 * rows * width
         self._make("branch", 2, 2, rows, width)
-        self._make("z", rows, config.d_model)
+        self._make("z", rows, config.n_heads * config.d_head)
         self._make("qkv", rows, self._widths["qkv_"])
         for name in ("hidden", "gate"):
             self._make(name, rows, self._widths["hidden_"])
@@ -123,10 +124,9 @@ class Workspace:
         self._make("scores", self.cores, ROWS, self._length + round_up(width, LANES) + 1)
         self.work[0]["scores_width"] = self._length
         if self._config.positions == "rotary":
-            pair = np.arange(0, width, 2, dtype=np.float32)
+            positions, dimensions = (np.arange(*ends, dtype=np.float32) for ends in ((self._length,), (0, width, 2)))
             with np.errstate(over="ignore", invalid="ignore"):
-                speed = np.float32(self._config.rope_theta) ** (-pair / np.float32(width))
-                angle = np.outer(np.arange(self._length, dtype=np.float32), speed)
+                angle = rotary_angles(positions, dimensions, width, np.float32(self._config.rope_theta))
             for name, values in (("cos", np.cos(angle)), ("sin", np.sin(angle))):
                 self._make(name, *values.shape)
                 self._buffers[name][:] = values

@@ -331,7 +331,7 @@ class TextGenerator:
         from tinylm.engine.weights import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
-        if self.model.taps.hook is not None or hooked or self.model.embed.weight.dtype.itemsize != 4:
+        if self.model.taps.hooks or hooked or self.model.embed.weight.dtype.itemsize != 4:
             return False
         now = weights_of(self.model)
         return all(np.array_equal(now[name], array) for name, array in (self._weights or {}).items())

@@ -54,7 +54,7 @@ def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int,
 def fitting_sizes(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
                   device: torch.device) -> list[str]:
     """The sizes, everything else being equal, that the memory holds."""
-    free = model.model_dump(exclude={"d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp"})
+    free = model.model_dump(exclude={"d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp"})
     return [name for name in SIZES
             if needed_bytes(ModelConfig(**free, **size(name)["model"]), train, validation_tokens, device) <= available]
 

@@ -28,7 +28,8 @@ from tinylm.training.step import train_step
 
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
-SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
+SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head",
+                    "d_mlp")
 MIN_REPEATS, MAX_REPEATS = 2, 9
 """Times that something is done to get one figure."""
 ROWS_PER_CORE = 2
@@ -81,7 +82,7 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
     """
     shape = size(REFERENCE_SIZE)["model"]
     changed = {"vocab_size": REFERENCE_VOCABULARY, "context_length": REFERENCE_LENGTH, **shape}
-    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads"})
+    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads", "d_head"})
     model = ModelConfig(**{**same, **changed})
     flops = training_flops(model.n_layers, model.d_model, model.vocab_size)
     compute = choose_compute(model, device, flops=flops * REFERENCE_ROWS * REFERENCE_LENGTH, precision=precision)

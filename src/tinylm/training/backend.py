@@ -162,5 +162,5 @@ class TrainingBackend:
 
 
 def _has_hooks(model: nn.Module) -> bool:
-    tapped = isinstance(model, TinyLM) and model.taps.hook is not None
+    tapped = isinstance(model, TinyLM) and bool(model.taps.hooks)
     return tapped or any(parameter._backward_hooks for parameter in model.parameters())

@@ -33,6 +33,7 @@ FAMILY = {
     "no norms of heads, gelu": {"qk_norm": False, "mlp": "gelu"},
     "no positions, relu": {"positions": "none", "mlp": "relu"}, "no layers": {"n_layers": 0},
     "tied embeddings": {"tied_embeddings": True}, "one wide head": {"n_heads": 1},
+    "wide heads": {"d_head": 12}, "narrow heads, grouped queries": {"d_head": 4, "n_kv_heads": 2, "qk_norm": False},
     "odd widths": {"d_model": 30, "n_heads": 5, "d_mlp": 37},
 }
 
@@ -90,6 +91,7 @@ def test_gradients_are_autograds(changed, cores):
 def test_gradients_are_autograds_for_every_shape(data):
     heads, d_head = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([2, 4, 6, 16, 20]))
     shape = {"n_heads": heads, "d_model": heads * d_head, "n_layers": data.draw(st.integers(1, 3)),
+             "d_head": data.draw(st.sampled_from([d_head, 2, 8, 18])),
              "n_kv_heads": data.draw(st.sampled_from([g for g in range(1, heads + 1) if heads % g == 0])),
              "mlp": data.draw(st.sampled_from(["relu", "gelu", "squared_relu", "swiglu"])),
              "d_mlp": data.draw(st.integers(1, 70)), "qk_norm": data.draw(st.booleans()),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import ThreadPool
+from tinylm.model.layout import fused_matrices, fused_shapes
 from tinylm.model.transformer import TinyLM
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
 from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
@@ -34,8 +35,7 @@ def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: t
     activations = activation_bytes(config, rows, length, dtype, backward=True)
     validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
     validation += 4 * MAX_PRODUCT_NUMBERS
-    per_layer = config.d_model * (config.d_model + 2 * config.n_kv_heads * config.d_head + config.d_model
-                                  + (3 if config.mlp == "swiglu" else 2) * config.d_mlp)
+    per_layer = sum(outputs * inputs for outputs, inputs in fused_shapes(config).values())
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
     everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
     products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
@@ -123,13 +123,6 @@ def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64
 # ---- a model's parameters as the network wants them
 
 
-def _matrices(config: ModelConfig) -> dict[str, tuple[str, ...]]:
-    """Which modules' matrices are one in `LayerTensors`."""
-    up = ("mlp.gate_proj", "mlp.up_proj") if config.mlp == "swiglu" else ("mlp.up_proj",)
-    return {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",), "up": up,
-            "down": ("mlp.down_proj",)}
-
-
 def _norms(config: ModelConfig) -> dict[str, str]:
     heads = {"q_norm": "attn.q_norm", "k_norm": "attn.k_norm"} if config.qk_norm else {}
     return {"norm1": "norm1", "norm2": "norm2", **heads}
@@ -142,7 +135,7 @@ def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer
     layers = []
     for i in range(config.n_layers):
         buffers = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
-                 for name, parts in _matrices(config).items()}
+                 for name, parts in fused_matrices(config).items()}
         for name, part in _norms(config).items():
             halves = (2, config.d_head // 2) if name in ("q_norm", "k_norm") else ()
             buffers[name] = vector(f"layers.{i}.{part}.weight", *halves)

@@ -90,7 +90,7 @@ class _Shapes:
 
     def __init__(self, config: ModelConfig, rows: int, length: int) -> None:
         n, heads, shared, half = rows * length, config.n_heads, config.n_kv_heads, config.d_head // 2
-        pres = 2 if config.mlp == "swiglu" else 1
+        pres = 2 if config.is_gated else 1
         self.tokens = (n,)
         self.stream, self.hidden, self.logits = (n, config.d_model), (n, config.d_mlp), (n, config.vocab_size)
         self.pre = (n, pres * config.d_mlp), (n, *((2,) if pres == 2 else ()), config.d_mlp)
@@ -195,7 +195,7 @@ class Network:
 
     def _shape(self, rows: int, length: int) -> tuple[_Buffers, Buffer, Buffer]:
         if (rows, length) not in self._by_shape:
-            angles = self._positions.angles(0, length, torch.device("cpu"))
+            angles = self._positions.angles(torch.arange(length))
             half = self.config.d_head // 2
             cos, sin = angles or (torch.ones(length, half), torch.zeros(length, half))
             before = self._pool.n_bytes
