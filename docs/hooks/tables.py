@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pydantic.fields import FieldInfo
 
 from tinylm.config.presets import PRESETS, SIZES
+from tinylm.config.sample_settings import Setting
 from tinylm.config.schema import SECTIONS
 from tinylm.config.spelling import expected
 
@@ -24,7 +25,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 
 def settings(section: str) -> str:
-    rows = ([f"`{name}`", values(field), default(field), field.description or ""]
+    rows = ([f"`{name}`", values(field), default(field), meaning(field)]
             for name, field in SECTIONS[section].model_fields.items())
     return table(["setting", "values", "default", "meaning"], rows)
 
@@ -33,6 +34,11 @@ def values(field: FieldInfo) -> str:
     """The values that a field may hold, without the bounds that only keep a number countable."""
     bounds = [each for each in field.metadata if getattr(each, "le", 0) < COUNTABLE]
     return expected(field.annotation, bounds)
+
+
+def meaning(field: FieldInfo) -> str:
+    """The description of a field: its own, or that of the sampling setting that it is made from."""
+    return next((each.description for each in field.metadata if isinstance(each, Setting)), field.description or "")
 
 
 def default(field: FieldInfo) -> str:

@@ -37,6 +37,11 @@ def test_the_config_has_the_fields_of_the_table_in_its_order() -> None:
     assert [*SampleConfig.model_fields] == NAMES
 
 
+def test_each_setting_has_a_description() -> None:
+    assert all(setting.description for _, _, setting in named_settings())
+    assert named_settings()[NAMES.index("top_k")].setting.description == "only the K most likely tokens; 0: all"
+
+
 def options(table: type = SampleSettings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     sampling.add_sampling_options(parser, table)

@@ -28,6 +28,11 @@ class Setting:
         self.help, self.metavar, self.about, self.after, self.bounds = help, metavar, about, after, bounds
         self.__dict__.update(bounds)  # an error that names the bounds finds them as attributes
 
+    @property
+    def description(self) -> str:
+        """All that is said of the setting, in one line."""
+        return "; ".join(filter(None, (self.help, self.about)))
+
     def __iter__(self) -> Iterator[Any]:
         from pydantic import AfterValidator, Field
 
