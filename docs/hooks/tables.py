@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 
 def settings(section: str) -> str:
-    rows = ([f"`{name}`", values(field), default(field), meaning(field)]
+    rows = ([f"`{name}`", values(field), default(field), html.escape(meaning(field), quote=False)]
             for name, field in SECTIONS[section].model_fields.items())
     return table(["setting", "values", "default", "meaning"], rows)
 
