@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-full lint bench clean
+.PHONY: demo test test-full lint docs bench clean
 
 demo: .venv/installed
 	$(BIN)/tinylm demo
@@ -20,6 +20,10 @@ lint: .venv/tested-with
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# The documentation as a site that opens offline: site/index.html. A broken link or reference fails; `make test` builds it, too.
+docs: .venv/tested-with
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The short ones; `.venv/bin/python -m benchmarks` lists them all.
 bench: .venv/installed
@@ -42,4 +46,4 @@ bench: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build src/*.egg-info
+	rm -rf .venv build site src/*.egg-info

@@ -38,9 +38,10 @@ def _compute(size: str) -> Any:
 
 
 def _shape(size: str) -> Any:
-    from tinylm.config import schema
+    from tinylm.config.presets import size as size_config
+    from tinylm.config.schema import ModelConfig
 
-    return schema.ModelConfig(vocab_size=VOCABULARY, context_length=CONTEXT, **schema.size(size)["model"])
+    return ModelConfig(vocab_size=VOCABULARY, context_length=CONTEXT, **size_config(size)["model"])
 
 
 def _product(compute: Any) -> Run:
@@ -67,15 +68,15 @@ def _steps(size: str, steps: int) -> Run:
     from tinylm.training.step import train_step
 
     shape, compute = _shape(size), _compute(size)
-    ids = torch.randint(VOCABULARY, (ROWS, CONTEXT), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(VOCABULARY, (ROWS, CONTEXT), generator=torch.Generator().manual_seed(0)).numpy()
     with flush_denormals(), compute.running():
         model = TinyLM(shape)
         optimizers, backend = make_optimizers(model, TrainConfig(steps=1), compute), TrainingBackend(model, compute)
         times = [_timed(lambda: train_step(model, optimizers, [(ids, ids)], grad_clip=1.0, backend=backend))
                  for _ in range(1 + steps)]
     seconds = sorted(times[1:])[steps // 2]
-    return {"value": round(1e-9 * training_flops_per_token(shape, CONTEXT) * ids.numel() / seconds, 1),
-            "tokens_per_second": round(ids.numel() / seconds)}
+    return {"value": round(1e-9 * training_flops_per_token(shape, CONTEXT) * ids.size / seconds, 1),
+            "tokens_per_second": round(ids.size / seconds)}
 
 
 def _timed(action: Any) -> float:

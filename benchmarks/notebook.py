@@ -19,7 +19,8 @@ def train_tinylm() -> Run:
     nothing is measured or tried out beforehand, which would warm the process up."""
     import torch
 
-    from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig, preset
+    from tinylm.config.presets import preset
+    from tinylm.config.schema import DataConfig, ModelConfig, TrainConfig
     from tinylm.inspection.structure import training_flops_per_token
     from tinylm.model.threads import flush_denormals
     from tinylm.model.transformer import TinyLM
@@ -27,7 +28,8 @@ def train_tinylm() -> Run:
     from tinylm.text.dataset import build_dataset
     from tinylm.text.rows import Rows
     from tinylm.text.split import split_corpus, train_tokenizer
-    from tinylm.training.backend import choose_compute
+    from tinylm.training.backend import TrainingBackend, choose_compute
+    from tinylm.training.controller import ScheduleController
     from tinylm.training.events import Stepped
     from tinylm.training.loop import Training
     from tinylm.training.optimizer import make_optimizers
@@ -46,8 +48,9 @@ def train_tinylm() -> Run:
     loss = 0.0
     with flush_denormals(), compute.running():
         model = TinyLM(shape)
-        training = Training(model, make_optimizers(model, train, compute), rows, train,
-                            StepHorizon(int(train.epochs or 0)), compute=compute)
+        controller = ScheduleController(train, StepHorizon(int(train.epochs or 0)))
+        training = Training(model, make_optimizers(model, train, compute), rows, train, controller,
+                            backend=TrainingBackend(model, compute))
         began = time.perf_counter()
         for event in training.events():
             loss = event.loss if isinstance(event, Stepped) else loss

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 
-from tinylm.config.schema import ModelConfig, TrainConfig, size
+from tinylm.config.presets import size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.evaluation import baselines
 from tinylm.inspection import structure
 from tinylm.model.threads import flush_denormals
@@ -30,8 +31,10 @@ from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.rows import Rows
 from tinylm.text.split import split_corpus, train_tokenizer
-from tinylm.training.backend import choose_compute, loss_of
-from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.text.units import bits_per_byte
+from tinylm.training.backend import TrainingBackend, choose_compute
+from tinylm.training.controller import ScheduleController
+from tinylm.training.evaluate import Validator
 from tinylm.training.events import Validated, to_json_line
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
@@ -140,16 +143,12 @@ def run_cell(cell: Cell, texts: Path, folder: Path) -> dict[str, object]:
                          muon_learning_rate=0.02 * cell.learning, evaluate_every=max(1, steps // 12))
     model = TinyLM(model_config, config.seed)
     compute = choose_compute(model_config, torch.device("cpu"), flops=math.inf, precision=config.precision)
-    judging = loss_of(model, compute)
+    backend = TrainingBackend(model, compute)
     held_out = Rows(data.validation, packing="windows", context_length=cell.context)
-
-    def validate() -> float:
-        nats, n = evaluate(model, held_out.evaluation(8192 // cell.context), loss_of=judging)
-        return nats / n
-
+    validator = Validator(model, lambda: held_out.evaluation(8192 // cell.context), backend)
     rows = Rows(data.train, packing="windows", context_length=cell.context, seed=config.seed)
-    training = Training(model, make_optimizers(model, config, compute), rows, config, StepHorizon(steps), validate,
-                        compute=compute)
+    training = Training(model, make_optimizers(model, config, compute), rows, config,
+                        ScheduleController(config, StepHorizon(steps)), validator, backend)
     started, curve = time.perf_counter(), []
     with open(folder / "metrics.jsonl", "x", encoding="utf-8") as file, flush_denormals(), compute.running():
         for event in training.events():

@@ -45,8 +45,8 @@ def tinylm_step() -> Iterator[Step]:
     with flush_denormals(), compute.running():
         model = TinyLM(shape)
         optimizers, backend = make_optimizers(model, train, compute), TrainingBackend(model, compute)
-        yield lambda inputs, targets: train_step(model, optimizers, [(inputs, targets)], grad_clip=train.grad_clip,
-                                                 backend=backend)
+        yield lambda inputs, targets: train_step(model, optimizers, [(inputs.numpy(), targets.numpy())],
+                                                 grad_clip=train.grad_clip, backend=backend)
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def _configs(draw: st.DrawFn) -> ModelConfig:
         n_kv_heads=n_kv_heads, n_heads=n_heads, d_model=n_heads * draw(st.sampled_from((4, 8))),
         n_layers=draw(st.sampled_from((2, 1, 0))), d_mlp=draw(st.integers(1, 12)),
         rope_theta=draw(st.sampled_from((100.0, 1e6))), tied_embeddings=tied,
-        head_bias=not tied and draw(st.booleans()), **chosen,
+        head_bias=not tied and draw(st.booleans()), **draw(st.sampled_from(({}, {}, {"d_head": 2}, {"d_head": 6}))),
+        **chosen,
     )
 
 

@@ -13,6 +13,7 @@ import tinylm
 from tinylm import model_folder
 from tinylm.cli import main
 from tinylm.errors import TinyLMError
+from tinylm.model.transformer import TinyLM
 from tinylm.system.untrusted import quoted, read_whole
 
 PROGRAMS = Path(__file__).parent / "adversarial"
@@ -57,6 +58,11 @@ def folder(hello_run, tmp_path):
     return shutil.copytree(hello_run, tmp_path / "model")
 
 
+def read_model(folder: Path) -> TinyLM:
+    config = model_folder.read_config(folder).model
+    return model_folder.make_model(config, model_folder.read_weights(folder, config))
+
+
 def changed(folder: Path, **model: object) -> Path:
     values = json.loads((folder / "config.json").read_text())
     values["model"].update(model)
@@ -71,7 +77,7 @@ def changed(folder: Path, **model: object) -> Path:
 def test_a_config_that_asks_for_an_enormous_model_is_refused_before_anything_is_made(folder, model, monkeypatch):
     monkeypatch.setattr("tinylm.model.transformer.TinyLM.__init__", lambda *_: pytest.fail("a model was made"))
     with pytest.raises(TinyLMError):
-        model_folder.read_model(folder, model_folder.read_config(changed(folder, **model)).model)
+        read_model(changed(folder, **model))
 
 
 @pytest.mark.parametrize("model", [{"n_layers": 10**9}, {"n_layers": 1000}, {"d_model": 10**9, "n_heads": 1}])

@@ -1,8 +1,14 @@
 """Your own small language model, from your own text, on your own machine.
 
-    lm = tinylm.train("book.txt", minutes=2)
-    lm.generate("once upon", max_tokens=50)
-    lm = tinylm.load("runs/book")
+`train` makes a `LanguageModel` from a text, `load` reads one from its folder. A model writes, predicts, and can be
+looked into.
+
+    >>> import tinylm
+    >>> lm = tinylm.load("runs/notebook")  # or: lm = tinylm.train("book.txt", minutes=2)
+    >>> lm.generate("hello , how is", greedy=True)
+    'your day ?'
+    >>> lm.predict("hello , how are", top=1)[0].token
+    'you'
 """
 
 from __future__ import annotations
@@ -23,8 +29,9 @@ if TYPE_CHECKING:
     from tinylm.runs.run import train
     from tinylm.text.tokenizer import Tokenizer
 
-# Read by the thread pool when torch is first imported. Threads that wait by spinning for long take the core from the
-# very thread they wait for as soon as another program runs beside them: training was up to ten times slower.
+# torch's thread pool reads this at the first import of torch. Threads that spin for long while they wait take the core
+# from the very thread that they wait for, as soon as another program runs beside them: training was up to ten times
+# slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 
 __version__ = "0.1.0"
@@ -55,7 +62,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first asked for: `import tinylm` alone stays quick."""
+    """Imports a public name at its first use, so that `import tinylm` alone stays quick."""
     if name not in _HOMES:
         raise AttributeError(f"module 'tinylm' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tinylm.{_HOMES[name]}"), name)

@@ -1,7 +1,7 @@
-"""What the user gave that cannot work: what was wrong, where, and what to try.
+"""Errors that a person can mend: what was wrong, where, and what to try.
 
-Everything a person can mend is raised as `TinyLMError`; the command line prints it as one message and exits with 2.
-A broken assumption of our own is an `assert`, and shows its traceback.
+Each is raised as a `TinyLMError`; the command line prints it as one message and exits with 2. A broken assumption
+of the program is an `assert`, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # which takes a tenth of the time of `tinylm --help` to import
+if TYPE_CHECKING:  # its import takes a tenth of the time of `tinylm --help`
     from pathlib import Path
 
 
 class TinyLMError(ValueError):
-    """Something the user can mend.
+    """An error that the user can mend; a ValueError. Each part is a sentence or several, and may lack its last full
+    stop; `str()` joins the parts into one line.
 
     Args:
         what: what was wrong.
-        where: the file, line, option or field it was found in.
-        remedy: what to try instead.
+        where: the file, line, option or field in which it was found; default: none.
+        remedy: what to try instead; default: none. Advice works when typed.
 
-    Each part is a sentence, or several, and may lack its last full stop; `str()` joins them into one line.
+    Attributes: `what`, `where` and `remedy`, as given.
+
+    >>> print(TinyLMError("must be a number, but it is 'many'", where="train.steps", remedy="Write it in figures"))
+    train.steps: must be a number, but it is 'many'. Write it in figures.
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
@@ -34,8 +38,8 @@ class TinyLMError(ValueError):
 
 
 def sentences(*parts: str) -> str:
-    """The parts that are not empty as sentences in one line, each with its full stop, question or exclamation mark. A
-    command at the very end has none, as people copy it.
+    """Joins the parts that are not empty as sentences in one line, each with its full stop, question or exclamation
+    mark. A command at the very end has none, since people copy it.
 
     >>> sentences("Did you mean 'a.txt'?", "", "Go on with: tinylm train --resume --out runs/a")
     "Did you mean 'a.txt'? Go on with: tinylm train --resume --out runs/a"
@@ -51,16 +55,21 @@ def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy that names the nearest known word, or lists the known words when none is near."""
+    """The remedy for a mistyped word: names the nearest known word, or lists the known words if none is near.
+
+    >>> did_you_mean("adm", ["adam", "muon"])
+    "Did you mean 'adam'?"
+    """
     known = list(known)
     close = nearest(word, known)
     return f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}"
 
 
 def command(name: str, *words: object, text: str | None = None) -> str:
-    """A command of tinylm as a person can type it here, each word quoted for the shell of this system.
+    """A command of tinylm as a person can type it, each word quoted for the shell of this system.
 
     Args:
+        name: the command.
         words: options and arguments in order; a `Path` that begins with a dash is written as ./-name, so that no
             program takes it for an option.
         text: the last argument, such as a prompt; after `--` if it begins with a dash.

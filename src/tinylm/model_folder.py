@@ -30,7 +30,7 @@ from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import flush, replace_atomically, write_atomically
+from tinylm.system.files import fsync, replaced_atomically, write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
 from tinylm.text.tokenizer import Tokenizer
@@ -52,14 +52,14 @@ MAX_EVENT_BYTES = 1 << 14
 
 @contextmanager
 def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = False) -> Iterator[Path]:
-    """A temporary folder that takes the place of `folder` when the block ends well, and is gone when it does not.
+    """A temporary folder that replaces `folder` when the block ends well, and is gone when it does not.
 
     Args:
         force: a model folder that is there may be replaced. Any other folder that holds something never is.
         keep_old: what is replaced becomes `folder`.old instead of being deleted.
 
     Raises:
-        TinyLMError: the place is taken, or cannot be written.
+        TinyLMError: the folder holds something, or cannot be written.
     """
     folder = Path(os.path.abspath(given_path(folder)))
     check_free(folder, force=force)
@@ -75,7 +75,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
         temporary.chmod(0o755)
         _flush_all(temporary)
         _move_into_place(temporary, folder, force=force, keep_old=keep_old)
-        flush(folder.parent)
+        fsync(folder.parent)
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
                           remedy="Make room there, or choose another place with --out") from None
@@ -84,7 +84,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
 
 
 def check_free(folder: Path, *, force: bool) -> None:
-    """Raises TinyLMError when a new model may not take this place."""
+    """Raises TinyLMError when a new model may not be written to this folder."""
     above = next(parent for parent in Path(os.path.abspath(folder)).parents if parent.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise TinyLMError("nothing can be written here", where=str(above), remedy="Choose another --out")
@@ -111,7 +111,7 @@ def locked(folder: Path) -> Iterator[None]:
     however that ends.
 
     Raises:
-        TinyLMError: another process holds it, or the place cannot be written.
+        TinyLMError: another process holds it, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -124,7 +124,7 @@ def locked(folder: Path) -> Iterator[None]:
         path.touch()
         before = path.stat().st_ino
         lock.acquire()
-        if path.stat().st_ino != before:  # another folder has taken its place meanwhile
+        if path.stat().st_ino != before:  # another folder has replaced it meanwhile
             lock.release()
             raise Timeout(str(path))
     except (Timeout, FileNotFoundError):
@@ -140,7 +140,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _flush_all(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        flush(path)
+        fsync(path)
 
 
 def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
@@ -225,23 +225,19 @@ def write_weights(folder: Path, model: TinyLM) -> None:
     """Writes every parameter once: a tied output head is the embedding."""
     from safetensors.torch import save_file
 
-    temporary = folder / f".{WEIGHTS}.new"
-    temporary.unlink(missing_ok=True)  # it may be a link to a checkpoint's weights (link_weights), left by a kill
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
-    save_file(weights, temporary, metadata={"format": "pt"})
-    temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
-    replace_atomically(temporary, folder / WEIGHTS)
+    with replaced_atomically(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary, metadata={"format": "pt"})
+        temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
 
 
 def link_weights(folder: Path, weights: Path) -> None:
     """Makes the weights of a checkpoint the model's, without a second copy of them where the disk can do that."""
-    temporary = folder / f".{WEIGHTS}.new"
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(weights, temporary)
-    except OSError:
-        shutil.copyfile(weights, temporary)
-    replace_atomically(temporary, folder / WEIGHTS)
+    with replaced_atomically(folder / WEIGHTS) as temporary:
+        try:
+            os.link(weights, temporary)
+        except OSError:
+            shutil.copyfile(weights, temporary)
 
 
 def copy_records(source: Path, target: Path) -> None:
@@ -341,8 +337,3 @@ def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
     model = TinyLM(config)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, strict=False)
     return model
-
-
-def read_model(folder: str | Path, config: ModelConfig) -> TinyLM:
-    """The torch module with the weights of a folder. Raises: TinyLMError: as `read_weights`."""
-    return make_model(config, read_weights(folder, config))

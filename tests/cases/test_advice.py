@@ -19,12 +19,12 @@ import tinylm as package
 from tests.cases import recipes
 from tests.cases.conftest import Speaking
 from tests.cli.conftest import Command, Said
-from tinylm.cli.demo import NEXT
 from tinylm.cli.parser import Parser
 from tinylm.cli.serve import KEY, as_curl
 from tinylm.cli.train import add_arguments
 from tinylm.config.schema import SECTIONS
 from tinylm.errors import command
+from tinylm.lesson.demo import NEXT
 from tinylm.runs.run import run_folder
 from tinylm.text.opening import opening
 from tinylm.text.tokenizer import Tokenizer

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import tinylm as library
-from tinylm.cli.demo import NEXT
-from tinylm.evaluation.report import Report, verdict
+from tinylm.evaluation.report import Report
+from tinylm.lesson.demo import NEXT
 from tinylm.reports.html_page import make_page
+from tinylm.reports.sentences import verdict
 from tinylm.text.corpus import open_corpus
 
 from .recipes import QUICK, book

@@ -10,8 +10,9 @@ import pytest
 
 import tinylm as product
 from tests.cases.recipes import QUICK, book
-from tinylm.evaluation.report import Report, cautions, rounded, verdict
+from tinylm.evaluation.report import Report
 from tinylm.reports.history import History, read_events
+from tinylm.reports.sentences import cautions, rounded, verdict
 from tinylm.text.left_out import LeftOut
 
 VERSE = ("Rose is red,", "violets are blue,", "sugar is sweet,", "and so are you.")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tinylm import load
 from tinylm.cli import main
+from tinylm.cli.chat import Chat
 
 
 @pytest.mark.parametrize("flags", [("--target-loss", "9"), ("--until", "9")])
@@ -21,6 +23,15 @@ def test_flags_of_writing(tinylm: Command, hello: Path) -> None:
     new = tinylm(*options, "--prefix", "day", "--banned-tokens", "you", "--weight-dtype", "int8").json
     assert tinylm(*options, "--force", "day", "--ban", "you", "--storage", "int8").json == new
     assert new["text"].startswith("day")
+
+
+def test_settings_of_a_chat(hello: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chat = Chat(load(hello), {"seed": 1})
+    for line in ("/ban you", "/force day", "/banned-tokens"):
+        assert chat.handle_line(line)
+    assert chat.settings["banned_tokens"] == ("you",)
+    assert chat.settings["prefix"] == ("day",)
+    assert 'banned_tokens  ["you"]' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("old", "new"), [("--force", "--prefix"), ("--ban", "--banned-tokens")])

@@ -9,18 +9,15 @@ import pytest
 from pydantic import ValidationError
 
 from tinylm.config.overrides import merge, parse_setting, read_toml
+from tinylm.config.presets import PRESETS, SIZES, preset, size
 from tinylm.config.schema import (
-    PRESETS,
     SECTIONS,
-    SIZES,
     DataConfig,
     ModelConfig,
     RunConfig,
     SampleConfig,
     TrainConfig,
     default_d_mlp,
-    preset,
-    size,
 )
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import total_parameters
@@ -55,6 +52,7 @@ def test_a_setting_that_is_wrong_is_named(section, values, message):
     ({"d_model": 10, "n_heads": 4}, ("d_model (10)", "n_heads (4)")),
     ({"n_heads": 4, "n_kv_heads": 3}, ("n_heads (4)", "n_kv_heads (3)")),
     ({"d_model": 12, "n_heads": 4}, ("d_head (3)", "even")),
+    ({"d_model": 12, "n_heads": 4, "d_head": 5}, ("d_head (5)", "even", "d_head 6")),
     ({"tied_embeddings": True, "head_bias": True}, ("tied_embeddings", "head_bias")),
 ])
 def test_sizes_that_do_not_fit_together(values, named):
@@ -66,6 +64,13 @@ def test_sizes_that_do_not_fit_together(values, named):
 
 def test_an_odd_head_is_fine_where_nothing_turns():
     assert ModelConfig(vocab_size=5, d_model=12, n_heads=4, positions="none").d_head == 3
+
+
+def test_a_head_may_be_wider_or_narrower_than_its_share():
+    wide = ModelConfig(vocab_size=5, d_model=10, n_heads=4, d_head=16)
+    assert (wide.d_head, wide.n_kv_heads) == (16, 4)
+    assert ModelConfig(vocab_size=5, d_model=96, n_heads=6, d_head=4).d_head == 4
+    assert ModelConfig(**wide.model_dump()) == wide
 
 
 def test_what_can_be_derived_is():
@@ -105,7 +110,9 @@ def test_nothing_changes_afterwards(section):
 
 def test_json_and_toml_bring_it_back():
     assert RunConfig.from_dict(json.loads(RUN.to_json())) == RUN
-    assert RunConfig.from_dict(tomllib.loads(RUN.to_toml())) == RUN
+    toml = "".join(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in section.items())
+                   for name, section in RUN.model_dump(mode="json", exclude_none=True).items())
+    assert RunConfig.from_dict(tomllib.loads(toml)) == RUN
     changed = RunConfig.from_dict({**json.loads(RUN.to_json()), "train": {"steps": 7}})
     assert changed != RUN
 

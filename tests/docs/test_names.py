@@ -1,21 +1,26 @@
-"""docs/NAMES.md and docs/ARCHITECTURE.md speak of what is there: taps, parameters, settings, modules, links."""
+"""The pages speak of what is there: taps, parameters, settings, packages, paths, links."""
 
 from __future__ import annotations
 
-import ast
+import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 
-from tinylm.config.schema import PRESETS, ModelConfig
+import tinylm
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tinylm"
 PAGES = ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/NAMES.md", "docs/SERVING.md"]
+PATH = re.compile(r"(?<![\w./-])((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 AXES = {"B": 2, "T": 5, "S": 5, "D": 24, "H": 4, "G": 2, "K": 6, "F": 40, "V": 11}
 
 
@@ -62,20 +67,38 @@ def test_the_sizes_are_settings_of_the_model():
         assert hasattr(ModelConfig(vocab_size=5), name), name
 
 
+def test_the_words_of_training_and_generation_are_settings_or_arguments():
+    known = {*tinylm.TrainConfig.model_fields, *tinylm.SampleConfig.model_fields, "tokens_seen",
+             *inspect.signature(tinylm.LanguageModel.complete).parameters, *inspect.signature(tinylm.load).parameters}
+    rows = table(page("docs/NAMES.md"), "Training and generation")
+    told = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    assert told <= known, f"no settings: {told - known}"
+
+
 def test_the_axis_letters_are_complete():
     assert [row[0] for row in table(page("docs/NAMES.md"), "Axis letters")] == list(AXES)
 
 
-def test_every_module_is_in_the_architecture_and_no_other():
-    modules = {str(path.relative_to(PACKAGE).as_posix()) for path in PACKAGE.rglob("*.py") if _holds_code(path)}
-    told = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page("docs/ARCHITECTURE.md")))
-    assert told == modules, f"not told: {modules - told}; not there: {told - modules}"
+def test_the_picture_of_the_packages_is_the_import_contract():
+    contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers, = (each["layers"] for each in contracts if each["type"] == "layers")
+    picture = page("docs/ARCHITECTURE.md").split("```text\n")[1].split("```")[0]
+    assert re.findall(r"^.{20}(\w+) ", picture, re.MULTILINE) == [layer.removeprefix("tinylm.") for layer in layers]
 
 
-def _holds_code(path: Path) -> bool:
-    """An `__init__.py` of nothing but its docstring says no more than that the folder is a package."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return path.name != "__init__.py" or any(not isinstance(node, ast.Expr) for node in body)
+def test_every_package_and_loose_module_has_its_paragraph():
+    paragraphs = page("docs/ARCHITECTURE.md").split("### A paragraph a package\n")[1].split("\n## ")[0]
+    packages = {f"{path.parent.relative_to(PACKAGE).as_posix()}/" for path in PACKAGE.glob("*/**/*.py")}
+    loose = {path.name for path in PACKAGE.glob("*.py")}
+    missing = {name for name in packages | loose if f"`{name}`" not in paragraphs}
+    assert not missing, f"without a paragraph: {missing}"
+
+
+@pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "SECURITY.md"])
+def test_every_path_that_a_page_names_exists(name):
+    named = PATH.findall(FENCED.sub("", page(name)))
+    missing = [path for path in named if not any((root / path).exists() for root in (ROOT, PACKAGE))]
+    assert not missing, f"{name} names what is not there: {missing}"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,4 +1,4 @@
-"""What the README tells people to type works, and its transcripts are what the commands print."""
+"""Commands that the README tells people to type work, and its transcripts are what they print."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CUT = "..."
 
 
 def steps() -> list[tuple[str, list[str]]]:
-    """Each command with the lines that are shown below it, and the Python blocks, in the order of the page."""
+    """Commands with the lines that are shown below them, and the Python blocks, in the order of the page."""
     found: list[tuple[str, list[str]]] = []
     for language, block in BLOCKS:
         if language == "python":
@@ -40,7 +40,7 @@ def masked(line: str) -> str:
 
 
 def shows(output: str, line: str) -> bool:
-    """Whether a line of the page, or what is left of one that is cut at its end, is in the output."""
+    """True if a line of the page, or the beginning of one that is cut at its end, is in the output."""
     begun = masked(line.removesuffix(CUT))
     printed = map(masked, output.splitlines())
     if line.endswith(CUT):  # a text that the model wrote: only the first word is sure to be the same
@@ -113,7 +113,7 @@ def test_every_command_of_the_command_line_is_in_the_table():
 
 
 def test_every_size_and_preset_is_named():
-    from tinylm.config.schema import PRESETS, SIZES
+    from tinylm.config.presets import PRESETS, SIZES
 
     choices = README.split("## How to choose")[1]
     assert f"{', '.join(SIZES)}," in choices

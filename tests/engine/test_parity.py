@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.generation.step_decoder import StepDecoder
 from tests.model_strategies import make_ids, make_model
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.thread_tuner import ThreadTuner
@@ -26,7 +27,7 @@ Rounding = Callable[[torch.Tensor], torch.Tensor]
 SHAPES = [{}, {"d_model": 60, "n_heads": 5, "n_kv_heads": 1, "d_mlp": 77, "positions": "learned", "bias": True},
           {"norm_position": "post", "norm": "layernorm", "mlp": "gelu", "head_bias": True, "positions": "none"},
           {"mlp": "squared_relu", "tied_embeddings": True, "d_model": 96, "n_heads": 2, "qk_norm": False},
-          {"n_layers": 0}]
+          {"d_head": 24, "n_kv_heads": 2}, {"d_head": 6, "bias": True, "mlp": "relu"}, {"n_layers": 0}]
 any_config = st.from_type(ModelConfig).map(lambda config: config.model_copy(update={"causal": True}))
 
 
@@ -122,10 +123,12 @@ def of_8_bits(matrix: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(numbers * scales[:, None])
 
 
+@pytest.mark.parametrize("values", [{}, {"d_head": 24, "n_kv_heads": 2}], ids=str)
 @pytest.mark.parametrize(("weight_dtype", "rounding"), [("bf16", lambda each: each.bfloat16().float()),
                                                    ("int8", of_8_bits)])
-def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(weight_dtype: str, rounding: Rounding) -> None:
-    config = shape()
+def test_16_and_8_bits_compute_what_the_module_does_with_such_weights(weight_dtype: str, rounding: Rounding,
+                                                                      values: dict[str, object]) -> None:
+    config = shape(**values)
     model, ids = make_model(config), make_ids(config, 1, 50)[0].tolist()
     rounded = TinyLM(config).eval()
     rounded.load_state_dict({name: rounding(each) if each.dim() == 2 and name != "embed.weight" else each

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.evaluation import memorization, rolling_hash
+from tinylm.evaluation import memorization, rolling_hash, text_blocks
 from tinylm.evaluation.memorization import CopyIndex, Overlap, TextLocation, combine
 from tinylm.text.corpus import open_corpus
 from tinylm.text.split import split_corpus
@@ -84,7 +84,7 @@ def test_chunks_blocks_and_equal_hashes_change_nothing(place, first, length):
     expected = index_of(place, "\n".join(NUMBERED)).measure(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rolling_hash, "CHUNK", 16)
-        patch.setattr(memorization, "_BLOCK", 40)
+        patch.setattr(text_blocks, "BLOCK_CHARACTERS", 40)
         assert index_of(place, "\n".join(NUMBERED)).measure(text) == expected
         patch.setattr(memorization, "_word_numbers",
                       lambda text: rolling_hash.np.array([len(w) for w in text.split()], "u4"))
@@ -113,7 +113,7 @@ def test_nothing_is_copied_across_the_end_of_a_document(place):
 
 
 def test_file_and_line_in_a_folder_of_many_kinds(tmp_path, monkeypatch):
-    monkeypatch.setattr(memorization, "_BLOCK", 16)
+    monkeypatch.setattr(text_blocks, "BLOCK_CHARACTERS", 16)
     (tmp_path / "a.txt").write_text("one two\nthree four\n")
     (tmp_path / "b.jsonl").write_text('{"text": "five six\\nseven"}\n\n{"text": "eight\\nnine ten"}\n')
     (tmp_path / "c.txt").write_text("\n\neleven twelve")
@@ -126,7 +126,7 @@ def test_file_and_line_in_a_folder_of_many_kinds(tmp_path, monkeypatch):
 
 
 def test_of_a_long_text_the_beginning_is_searched_and_that_is_said(place, monkeypatch):
-    monkeypatch.setattr(memorization, "_BLOCK", 40)
+    monkeypatch.setattr(text_blocks, "BLOCK_CHARACTERS", 40)
     whole = index_of(place, "\n".join(NUMBERED)).measure("w10 w11")
     assert whole.searched is None
     monkeypatch.setattr(memorization, "MAX_SEARCHED_BYTES", 500)
@@ -167,7 +167,7 @@ def test_a_long_line_is_shown_around_the_copy(place):
     assert copied.where is not None
     assert copied.where.line == 1
     assert "w30000 w30001 w30002" in copied.where.text
-    assert len(copied.where.text) <= memorization.MAX_LINE_CHARACTERS
+    assert len(copied.where.text) <= text_blocks.MAX_LINE_CHARACTERS
 
 
 def test_texts_together(place):

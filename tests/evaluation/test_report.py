@@ -9,7 +9,8 @@ import pytest
 
 from tinylm.evaluation import report as report_module
 from tinylm.evaluation.memorization import Overlap, TextLocation
-from tinylm.evaluation.report import Report, comparison, describe_overlap, encoded_texts, measure_baselines, verdict
+from tinylm.evaluation.report import Report, encoded_texts, measure_baselines
+from tinylm.reports.sentences import comparison, describe_overlap, verdict
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
 from tinylm.text.split import split_corpus, train_tokenizer

@@ -9,13 +9,12 @@ import tinylm
 from tests.model_strategies import make_model
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.engine.weights import weights_of
+from tinylm.interchange.names import to_hugging_face
 from tinylm.text.tokenizer import Tokenizer
 
 TEXT = "the cat sat on the mat , naïve café , 日本語 🙂 the cat sat again . how are you ? the dog is fine"
 TOKENIZERS = {"word": Tokenizer.train("word", [TEXT]), "char": Tokenizer.train("char", [TEXT]),
               "bpe": Tokenizer.train("bpe", [TEXT], vocab_size=290)}
-NAMES = {"embed.": "model.embed_tokens.", "layers.": "model.layers.", ".attn.": ".self_attn.", "ln_f.": "model.norm.",
-         ".norm1.": ".input_layernorm.", ".norm2.": ".post_attention_layernorm.", "out_head.": "lm_head."}
 
 
 def make_lm(kind: str, sharpness: float = 1.0, **values: object) -> tinylm.LanguageModel:
@@ -39,10 +38,7 @@ def llama_of(lm: tinylm.LanguageModel) -> LlamaForCausalLM:
         num_key_value_heads=config.n_kv_heads, max_position_embeddings=config.context_length,
         rms_norm_eps=config.norm_eps, rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
         bos_token_id=1, eos_token_id=2, pad_token_id=0)).eval()
-    ours = {}
-    for name, tensor in lm.model.state_dict().items():
-        for old, new in NAMES.items():
-            name = name.replace(old, new)
-        ours[name] = tensor
-    twin.load_state_dict(ours)
+    ours = {name: tensor.numpy() for name, tensor in lm.model.state_dict().items()}
+    theirs = to_hugging_face(ours, "llama", config.n_layers)
+    twin.load_state_dict({name: torch.from_numpy(array) for name, array in theirs.items()})
     return twin

@@ -13,7 +13,7 @@ from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine import engine as engines
 from tinylm.engine.engine import Engine
-from tinylm.engine.micro_kernel import ROWS
+from tinylm.engine.micro_kernel import TILE_ROWS
 from tinylm.engine.weights import weights_of
 from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
@@ -151,7 +151,7 @@ def test_groups_hold_everybody_and_give_each_core_something_to_do(count: int, co
     sizes = [part.stop - part.start for part in parts]
     assert max(sizes) <= engines.MAX_GROUP_SIZE
     assert max(sizes) - min(sizes) <= 1
-    assert len(parts) >= min(cores, count // ROWS)
+    assert len(parts) >= min(cores, count // TILE_ROWS)
 
 
 def test_a_run_is_one_call_that_tells_of_all_its_steps() -> None:

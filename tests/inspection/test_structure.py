@@ -1,4 +1,4 @@
-"""What is counted from the config alone is what the real module has and does."""
+"""Counts from the config alone are what the real module has and does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from tinylm.config.schema import PRESETS, SIZES, ModelConfig, size
+from tinylm.config.presets import PRESETS, SIZES, size
+from tinylm.config.schema import ModelConfig
 from tinylm.inspection import structure
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.taps import hooked
@@ -25,7 +26,7 @@ NOTEBOOK_SUM = "12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12
 
 @st.composite
 def configs(draw):
-    """Every choice that changes a shape; all lengths different from each other, so that none passes for another."""
+    """Configs with every choice that changes a shape; all lengths differ, so that none passes for another."""
     tied, kv_heads = draw(st.booleans()), draw(st.sampled_from((1, 2, 4)))
     return ModelConfig(
         vocab_size=draw(st.integers(50, 60)), context_length=draw(st.integers(20, 30)), d_model=16, n_heads=4,
@@ -33,7 +34,7 @@ def configs(draw):
         mlp=draw(st.sampled_from(("relu", "swiglu"))), norm=draw(st.sampled_from(("layernorm", "rmsnorm"))),
         norm_position=draw(st.sampled_from(("pre", "post"))), qk_norm=draw(st.booleans()), bias=draw(st.booleans()),
         positions=draw(st.sampled_from(("none", "learned", "rotary"))), tied_embeddings=tied,
-        head_bias=not tied and draw(st.booleans()),
+        head_bias=not tied and draw(st.booleans()), **draw(st.sampled_from(({}, {"d_head": 6}, {"d_head": 2}))),
     )
 
 
@@ -83,7 +84,7 @@ def test_memory_is_that_of_the_tensors(preset):
 @settings(derandomize=True, deadline=None, max_examples=12)
 @given(config=configs(), length=st.integers(1, 20))
 def test_flops_are_those_that_torch_counts(config, length):
-    """Listening, so that attention is written out and each of its products is counted as a matrix product."""
+    """Hooked, so that attention is written out and each of its products is counted as a matrix product."""
     model, ids = TinyLM(config), torch.zeros(2, length, dtype=torch.int64)
     with FlopCounterMode(display=False) as forward, hooked(model, lambda _, activation: activation):
         logits = model(ids)

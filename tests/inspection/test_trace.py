@@ -1,4 +1,4 @@
-"""One forward pass by name, and what each layer would have predicted."""
+"""Trace of one forward pass by name, and the prediction of each layer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_nothing_is_dropped_and_the_mode_comes_back(model, training):
     model.train(training)
     assert torch.equal(trace(model, IDS)["logits"], trace(model, IDS)["logits"])
     assert model.training is model.layers[0].dropout.training is training
-    assert model.taps.hook is None
+    assert not model.taps.hooks
 
 
 def test_the_mode_comes_back_after_an_error(model):
@@ -47,7 +47,7 @@ def test_the_mode_comes_back_after_an_error(model):
     with pytest.raises(TypeError):
         trace(model, IDS)
     assert model.training
-    assert model.taps.hook is None
+    assert not model.taps.hooks
 
 
 @pytest.mark.parametrize("ids", [[], [1, 5], [-1]])

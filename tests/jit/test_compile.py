@@ -63,3 +63,39 @@ def test_what_was_changed_is_compiled_again(call, tmp_path):
     call("float64")
     (tmp_path / "kernels.py").write_text(KERNEL.replace("x * 0.5", "x * 0.25"))
     assert call("float64") == ["1.25", "0", "1", "True"]
+
+
+LARGE = """
+import math
+
+import numpy as np
+from tinylm.jit.compile import kernel, part
+
+@part
+def large(x):
+    y = x[0]
+    for i in range(x.size):
+        BODY
+    return y
+
+@kernel
+def twice(x):
+    return large(x) + large(x[1:])
+
+twice(np.ones(5))
+assembly, = twice.inspect_asm().values()
+lines = [line.strip() for line in assembly.splitlines() if "5large" in line]
+print(len(lines), sum(line.startswith(".weak") for line in lines))
+"""
+
+
+def test_a_kernel_calls_copies_of_its_parts_of_its_own(tmp_path):
+    """Of a part too large to be inlined: the program that compiles would else call the part as it was compiled for
+    itself, whose sums are in another order than those of the copy that later programs load."""
+    body = "; ".join(f"y += math.sin(y * {i}.5 + x[i])" for i in range(60))
+    (tmp_path / "large.py").write_text(LARGE.replace("BODY", body))
+    done = subprocess.run([sys.executable, "large.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+                          timeout=100, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
+    found, open_to_replacement = map(int, done.stdout.split())
+    assert found > 0
+    assert open_to_replacement == 0

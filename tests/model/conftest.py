@@ -1,4 +1,4 @@
-"""What the tests of the model share: one thread, and models of the whole family."""
+"""Fixtures of the tests of the model: one thread, and models of the whole family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention's two paths compute the same: written out (while somebody listens) and fused."""
+"""Attention's two paths compute the same: written out (under a hook) and fused."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def test_scores_and_mix_by_hand():
 def test_grouped_heads_serve_their_neighbours(make_model, make_ids):
     """Query heads 0 and 1 read key/value head 0, and 2 and 3 read head 1, as in Llama's files."""
     config = ModelConfig(vocab_size=5, d_model=16, n_layers=1, n_heads=4, n_kv_heads=2)
-    model, ids, heard = make_model(config), make_ids(config, 1, 1), {}
+    model, ids, kept = make_model(config), make_ids(config, 1, 1), {}
 
-    def hear(name, activation):
-        heard[name] = activation
+    def record(name, activation):
+        kept[name] = activation
         return activation
 
-    with torch.no_grad(), hooked(model, hear):
+    with torch.no_grad(), hooked(model, record):
         model(ids)
-    z, v = heard["layers.0.attn.z"], heard["layers.0.attn.v"]  # alone, a position takes all of its own value
+    z, v = kept["layers.0.attn.z"], kept["layers.0.attn.v"]  # alone, a position takes all of its own value
     assert_close(z, v[:, [0, 0, 1, 1]])

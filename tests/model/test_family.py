@@ -1,4 +1,4 @@
-"""What holds for every member of the family: the shape of the logits, causality, and that the cache changes nothing."""
+"""Properties of every member of the family: the shape of the logits, causality, and that the cache changes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
+from tinylm.model import kv_cache
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.taps import hooked
 from tinylm.model.transformer import TinyLM
@@ -53,7 +55,7 @@ def test_a_changed_token_leaves_the_past_untouched(make_model, make_ids, config,
 def test_every_preset_is_causal_bit_for_bit(make_model, make_ids, preset, hooked_up):
     config = ModelConfig.preset(preset, **SMALL)
     model, ids = make_model(config), make_ids(config, 2, LENGTH)
-    model.taps.hook = (lambda _, activation: activation) if hooked_up else None
+    model.taps.hooks += [lambda _, activation: activation] * hooked_up
     for position in range(LENGTH):
         before, after = logits_with_a_changed_token(model, ids, position)
         assert torch.equal(before[:, :position], after[:, :position])
@@ -70,7 +72,7 @@ def test_without_the_mask_the_future_reaches_the_past(make_model, make_ids, pres
 
 @pytest.mark.parametrize("preset", ["gpt2", "llama", "qwen3", "tinylm"])
 def test_position_matters_except_in_the_notebook(make_model, make_ids, preset):
-    """With a token between them exchanged, two earlier ones are another sentence, but not to a set."""
+    """Two earlier tokens that change places make another sentence, but not another set."""
     for name, differs in ((preset, True), ("notebook", False)):
         config = ModelConfig.preset(name, **{**SMALL, "n_layers": 1})
         model, ids = make_model(config), make_ids(config, 1, 5)
@@ -132,3 +134,85 @@ def test_dropout_only_while_training(make_model, make_ids):
     assert not torch.equal(model(ids), model(ids))
     with hooked(model, lambda _, activation: activation):
         assert not torch.equal(model(ids), model(ids))
+
+
+# ---- rows of a batch at positions of their own
+
+PLACED = ["notebook", "gpt2", "qwen3"]
+"""Without positions, with learned ones, with rotary ones."""
+
+
+@pytest.mark.parametrize("hooked_up", [False, True], ids=["fused", "written out"])
+@pytest.mark.parametrize("preset", PLACED)
+def test_a_row_that_stands_elsewhere_has_the_logits_it_has_alone(make_model, make_ids, preset, hooked_up):
+    config = ModelConfig.preset(preset, **SMALL)
+    model, ids = make_model(config), make_ids(config, 2, 4)
+    model.taps.hooks += [lambda _, activation: activation] * hooked_up
+    positions = torch.tensor([[0, 1, 2, 3], [5, 6, 7, 8]])
+    with torch.no_grad():
+        together = model(ids, position_ids=positions)
+        for row in range(2):
+            alone = model(ids[row:row + 1], position_ids=positions[row:row + 1])
+            assert (together[row] - alone[0]).abs().max() <= 1e-5
+        assert (together[0] - model(ids)[0]).abs().max() <= 1e-5
+        moved = (together[1] - model(ids)[1]).abs().max()
+    assert (moved > 1e-3) == (preset == "gpt2")  # the others know distances, or nothing, of where a row stands
+
+
+@pytest.mark.parametrize("hooked_up", [False, True], ids=["fused", "written out"])
+@pytest.mark.parametrize("preset", PLACED)
+def test_rows_of_different_lengths_go_on_together_with_a_cache(make_model, make_ids, preset, hooked_up):
+    """Prompts of 7 and 4 ids, the shorter one filled up at its end, go on one id at a time, and then two."""
+    config, lengths = ModelConfig.preset(preset, **SMALL), torch.tensor([7, 4])
+    model, ids, cache = make_model(config), make_ids(config, 2, LENGTH), KVCache(config, 2, LENGTH)
+    model.taps.hooks += [lambda _, activation: activation] * hooked_up
+    prompts = ids[:, :7].clone()
+    prompts[1, 4:] = 0
+    with torch.no_grad():
+        alone = [model(ids[row:row + 1])[0] for row in range(2)]
+        found = model(prompts, cache)
+        for row, length in enumerate(lengths):
+            assert (found[row, :length] - alone[row][:length]).abs().max() <= 1e-5
+        for n_new in (1, 1, 2):
+            positions = lengths[:, None] + torch.arange(n_new)
+            found = model(ids.gather(1, positions), cache, positions)
+            for row in range(2):
+                assert (found[row] - alone[row][positions[row]]).abs().max() <= 1e-5
+            lengths = lengths + n_new
+    assert cache.length == lengths.max()
+
+
+def test_a_cache_grows_under_rows_of_different_lengths(make_model, make_ids, monkeypatch):
+    monkeypatch.setattr(kv_cache, "INITIAL_CAPACITY", 2)
+    config = ModelConfig.preset("tinylm", **SMALL)
+    model, ids, cache = make_model(config), make_ids(config, 2, LENGTH), KVCache(config, 2, LENGTH)
+    with torch.no_grad():
+        alone = model(ids)
+        model(ids[:, :2], cache)
+        for step in range(2, LENGTH):
+            positions = torch.tensor([[step], [(step + 2) // 2]])
+            found = model(ids.gather(1, positions), cache, positions)
+            for row, position in enumerate(positions[:, 0]):
+                assert (found[row, 0] - alone[row, position]).abs().max() <= 1e-5
+    assert cache.layers[0].keys.shape[2] == LENGTH
+
+
+def test_learned_positions_end_for_rows_of_their_own_too(make_model, make_ids):
+    config = ModelConfig.preset("gpt2", **SMALL)
+    with pytest.raises(TinyLMError, match=f"{LENGTH + 1} positions.*{LENGTH}"):
+        make_model(config)(make_ids(config, 1, 1), position_ids=torch.tensor([[LENGTH]]))
+
+
+# ---- heads that are not a share of the width
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_heads_may_be_wider_or_narrower_than_their_share(make_model, make_ids, preset):
+    for d_head in (4, 12):
+        config = ModelConfig.preset(preset, **SMALL, d_head=d_head)
+        model, ids, cache = make_model(config), make_ids(config, 2, LENGTH), KVCache(config, 2, LENGTH)
+        assert model.layers[0].attn.q_proj.weight.shape == (4 * d_head, 32)
+        assert model.layers[0].attn.o_proj.weight.shape == (32, 4 * d_head)
+        with torch.no_grad():
+            steps = torch.cat([model(ids[:, i:i + 1], cache) for i in range(LENGTH)], dim=1)
+            assert (steps - model(ids)).abs().max() <= 1e-5

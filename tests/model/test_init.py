@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tinylm.config.schema import PRESETS, ModelConfig
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
 from tinylm.model.init import init_weights
 from tinylm.model.transformer import TinyLM
 
@@ -120,7 +121,7 @@ def test_a_layer_begins_as_the_identity():
     config = ModelConfig.preset("tinylm", **WIDE)
     x = torch.randn(2, 8, 256, generator=torch.Generator().manual_seed(0))
     model = TinyLM(config)
-    assert torch.equal(model.layers[0](x, model.positions.angles(0, 8, x.device)), x)
+    assert torch.equal(model.layers[0](x, model.positions.angles(torch.arange(8))), x)
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

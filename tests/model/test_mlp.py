@@ -1,13 +1,19 @@
-"""What an MLP computes, written out once more with its own weights."""
+"""An MLP computes what its formula says, written out once more with its own weights."""
 
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
 from tinylm.config.schema import ModelConfig
+from tinylm.engine import records
+from tinylm.model import transformer
+from tinylm.model.transformer import TinyLM
+from tinylm.planning.memory_model import saved_per_token
+from tinylm.training.cpu import activations
 
 ACTIVATIONS = {
     "relu": lambda x: max(x, 0.0),
@@ -30,3 +36,14 @@ def test_it_widens_activates_and_narrows(make_model, kind):
         gate, hidden = up, torch.tensor([ACTIVATIONS[kind](value) for value in up.tolist()])
     assert gate.min() < -0.1 < 0.1 < gate.max(), "both sides of zero"
     torch.testing.assert_close(mlp(x)[0, 0], mlp.down_proj.weight @ hidden + mlp.down_proj.bias)
+
+
+def test_an_activation_is_known_wherever_one_is_computed_or_counted():
+    """Names in the config, the module, the CPU's training, the engine and the memory model: the same everywhere."""
+    names = set(get_args(ModelConfig.model_fields["mlp"].annotation))
+    for known in (ACTIVATIONS, transformer.ACTIVATIONS, activations.ACTIVATIONS, records.MLPS):
+        assert set(known) == names
+    for name in names:
+        config = ModelConfig(vocab_size=3, mlp=name)
+        assert saved_per_token(config, 8) > 0
+        assert config.is_gated == any("gate_proj" in parameter for parameter in TinyLM(config).state_dict())

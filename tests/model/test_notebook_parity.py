@@ -112,7 +112,7 @@ def test_so_they_are_on_the_path_that_is_written_out(config, randomise, make_ids
 
 @pytest.mark.parametrize("hooked_up", [False, True], ids=["fused", "written out"])
 def test_dropout_sits_in_the_same_four_places(config, randomise, make_ids, hooked_up):
-    """From one random state both draw the same numbers in the same order, so they drop the same activations.
+    """Both models draw the same numbers in the same order from one random state, so they drop the same activations.
 
     A batch of one, because torch's layer drops attention's output in (T, B, D) order."""
     config = ModelConfig(**{**config.model_dump(), "dropout": 0.3})

@@ -1,13 +1,19 @@
-"""Every activation has its name, can be heard and changed under it, and costs nothing while nobody listens."""
+"""Taps: an activation has its name, hooks can watch and change it under it, and without hooks it costs nothing."""
 
 from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
-from tinylm.config.schema import PRESETS, ModelConfig
-from tinylm.model.taps import Tap, capture, hooked
+from tinylm.config.presets import PRESETS
+from tinylm.config.schema import ModelConfig
+from tinylm.model.taps import TAPS, Tap, capture, hooked, tap_names
 
+PAGE = Path(__file__).parents[2] / "docs" / "NAMES.md"
 B, T, D, H, G, K, F, V = 2, 5, 32, 4, 2, 8, 48, 11
 SIZES = {"vocab_size": V, "d_model": D, "n_layers": 2, "n_heads": H, "n_kv_heads": G, "d_mlp": F, "context_length": T}
 
@@ -31,33 +37,33 @@ def ids(model, make_ids):
     return make_ids(model.config, B, T)
 
 
-def hear(model, ids):
-    with torch.no_grad(), capture(model) as heard:
+def record(model, ids):
+    with torch.no_grad(), capture(model) as kept:
         model(ids)
-    return heard
+    return kept
 
 
 def test_the_names_in_the_order_they_arise(model, ids):
-    assert list(hear(model, ids)) == NAMES
+    assert list(record(model, ids)) == NAMES
 
 
 def test_the_shapes_of_the_legend(model, ids):
-    for name, activation in hear(model, ids).items():
+    for name, activation in record(model, ids).items():
         assert activation.shape == LEGEND[name.removeprefix("layers.0.").removeprefix("layers.1.")], name
 
 
-def test_listening_changes_nothing(model, ids):
-    """In double precision, where the rounding of the two attention paths is far below any real difference."""
+def test_hooks_change_nothing(model, ids):
+    """Double precision keeps the rounding of the two attention paths far below any real difference."""
     model.double()
     with torch.no_grad():
-        assert (hear(model, ids)["logits"] - model(ids)).abs().max() <= 1e-12
+        assert (record(model, ids)["logits"] - model(ids)).abs().max() <= 1e-12
 
 
 def test_a_row_of_the_pattern_sums_to_one_and_looks_only_back(model, ids):
-    heard = hear(model, ids)
+    kept = record(model, ids)
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
     for i in (0, 1):
-        pattern, scores = heard[f"layers.{i}.attn.pattern"], heard[f"layers.{i}.attn.scores"]
+        pattern, scores = kept[f"layers.{i}.attn.pattern"], kept[f"layers.{i}.attn.scores"]
         torch.testing.assert_close(pattern.sum(-1), torch.ones(B, H, T))
         assert (pattern[..., future] == 0).all()
         assert (pattern[..., ~future] > 0).all()
@@ -65,26 +71,26 @@ def test_a_row_of_the_pattern_sums_to_one_and_looks_only_back(model, ids):
 
 
 def test_the_activations_belong_together(model, ids):
-    """Where one flows into the next without a weight between them, the numbers say so."""
-    heard = hear(model, ids)
-    assert torch.equal(heard["layers.0.resid_post"], heard["layers.1.resid_pre"])
+    """Activations that flow into the next one without a weight between them agree in their numbers."""
+    kept = record(model, ids)
+    assert torch.equal(kept["layers.0.resid_post"], kept["layers.1.resid_pre"])
     for i in (0, 1):
         at = f"layers.{i}"
-        shared = heard[f"{at}.attn.v"].repeat_interleave(H // G, dim=1)
-        torch.testing.assert_close(heard[f"{at}.attn.pattern"] @ shared, heard[f"{at}.attn.z"])
+        shared = kept[f"{at}.attn.v"].repeat_interleave(H // G, dim=1)
+        torch.testing.assert_close(kept[f"{at}.attn.pattern"] @ shared, kept[f"{at}.attn.z"])
         if model.config.norm_position == "pre":
-            mid = heard[f"{at}.resid_pre"] + heard[f"{at}.attn_out"]
-            torch.testing.assert_close(mid, heard[f"{at}.resid_mid"])
-            torch.testing.assert_close(mid + heard[f"{at}.mlp_out"], heard[f"{at}.resid_post"])
+            mid = kept[f"{at}.resid_pre"] + kept[f"{at}.attn_out"]
+            torch.testing.assert_close(mid, kept[f"{at}.resid_mid"])
+            torch.testing.assert_close(mid + kept[f"{at}.mlp_out"], kept[f"{at}.resid_post"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_listener_returns_flows_on(make_model, make_ids, name):
+def test_what_a_hook_returns_flows_on(make_model, make_ids, name):
     model = make_model(ModelConfig.preset("tinylm", **SIZES))
     ids = make_ids(model.config, B, T)
 
-    def swap_the_two_texts(heard, activation):
-        return activation.flip(0) if heard == name else activation
+    def swap_the_two_texts(tapped, activation):
+        return activation.flip(0) if tapped == name else activation
 
     with torch.no_grad():
         plain = model(ids)
@@ -94,18 +100,18 @@ def test_what_a_listener_returns_flows_on(make_model, make_ids, name):
 
 
 def test_only_the_names_asked_for(model, ids):
-    with capture(model, names=["logits", "layers.1.attn.pattern"]) as heard:
+    with capture(model, names=["logits", "layers.1.attn.pattern"]) as kept:
         model(ids)
-    assert list(heard) == ["layers.1.attn.pattern", "logits"]
+    assert list(kept) == ["layers.1.attn.pattern", "logits"]
 
 
-def test_nobody_listens_afterwards(model, ids):
+def test_no_hook_is_left_afterwards(model, ids):
     with hooked(model, lambda _, activation: activation):
-        assert model.taps.hook is not None
-    assert model.taps.hook is None
+        assert model.taps.hooks
+    assert not model.taps.hooks
     with pytest.raises(RuntimeError, match="enough"), hooked(model, _had_enough):
         model(ids)
-    assert model.taps.hook is None
+    assert not model.taps.hooks
     assert model(ids).shape == (B, T, V)
 
 
@@ -113,7 +119,7 @@ def _had_enough(_name, _activation):
     raise RuntimeError("enough")
 
 
-def test_a_listener_within_another_gives_way_again(model, ids):
+def test_a_hook_within_another_comes_after_it_and_goes_again(model, ids):
     outer, inner = [], []
 
     def into(notes):
@@ -126,12 +132,74 @@ def test_a_listener_within_another_gives_way_again(model, ids):
     with hooked(model, into(outer)):
         with hooked(model, into(inner)):
             model(ids)
-        assert (outer, inner) == ([], NAMES)
+        assert (outer, inner) == (NAMES, NAMES)
         model(ids)
-    assert outer == NAMES
+    assert (outer, inner) == (NAMES + NAMES, NAMES)
 
 
-def test_without_a_listener_nothing_is_computed_for_it(model, ids, monkeypatch):
+def test_ablation_and_capture_combine(model, ids):
+    """Two hooks at once: the second sees what the first one made of an activation, and so does the model."""
+    name = "layers.0.attn_out"
+
+    def ablate(tapped, activation):
+        return torch.zeros_like(activation) if tapped == name else activation
+
+    plain = record(model, ids)
+    with torch.no_grad(), hooked(model, ablate), capture(model) as after:
+        model(ids)
+    with torch.no_grad(), capture(model) as before, hooked(model, ablate):
+        model(ids)
+    assert not after[name].any()
+    assert torch.equal(before[name], plain[name])
+    assert plain[name].abs().max() > 0.01
+    for kept in (after, before):
+        assert (kept["logits"] - plain["logits"]).abs().max() > 1e-3
+    assert torch.equal(after["logits"], before["logits"])
+
+
+def test_hooks_of_one_block_are_applied_in_order(model, ids):
+    plain = record(model, ids)["embed"]
+    with torch.no_grad(), capture(model, ["embed"]) as first, hooked(model, _doubled, _plus_one), \
+            capture(model, ["embed"]) as last:
+        model(ids)
+    assert torch.equal(first["embed"], plain)
+    assert torch.equal(last["embed"], 2 * plain + 1)
+
+
+def _doubled(name, activation):
+    return 2 * activation if name == "embed" else activation
+
+
+def _plus_one(name, activation):
+    return activation + 1 if name == "embed" else activation
+
+
+def test_the_table_of_taps_names_them_with_their_shapes(model, ids):
+    """TAPS is what a model has: the same names in the same order, and the shape of each."""
+    sizes = {"B": B, "T": T, "S": T, "D": D, "H": H, "G": G, "K": K, "F": F, "V": V}
+    kept, table = record(model, ids), {tap.name: tap for tap in TAPS}
+    assert tap_names(2) == list(kept)
+    for name, activation in kept.items():
+        letters = table[re.sub(r"layers\.\d", "layers.i", name)].shape.strip("()").split(", ")
+        assert tuple(sizes[letter] for letter in letters) == activation.shape, name
+
+
+def test_the_page_of_names_has_the_table_of_taps():
+    section = PAGE.read_text(encoding="utf-8").split("## Activations\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ")[:3] for line in section.splitlines() if line.startswith("| `")]
+    assert [(name.strip("| `"), shape, about) for name, shape, about in rows] == [tuple(tap) for tap in TAPS]
+
+
+def test_a_copy_of_a_model_has_taps_of_its_own(model, ids):
+    twin = copy.deepcopy(model)
+    with capture(twin) as kept:
+        model(ids)
+        assert not kept
+        twin(ids)
+    assert list(kept) == NAMES
+
+
+def test_without_a_hook_nothing_is_computed_for_it(model, ids, monkeypatch):
     """A tap is passed by, hands on the very same tensor, and no scores are written out."""
     passed, written_out = [], []
     original = Tap.__call__
@@ -149,7 +217,7 @@ def test_without_a_listener_nothing_is_computed_for_it(model, ids, monkeypatch):
     assert not any(written_out)
 
 
-def test_each_tap_calls_its_listener_once(model, ids):
+def test_each_tap_calls_its_hook_once(model, ids):
     calls = []
 
     def count(name, activation):

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.config.schema import SIZES, ModelConfig, TrainConfig
+from tinylm.config.presets import SIZES
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.planning import defaults
 
 SPEED = 75e9

@@ -30,11 +30,11 @@ CONFIGURATIONS = {
 # and nothing done yet.
 CHILDREN = """
 import json, os, resource, sys
-import psutil, torch
+import numpy as np, psutil, torch
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import TrainingBackend, choose_compute, loss_of
+from tinylm.training.backend import TrainingBackend, choose_compute
 from tinylm.training.evaluate import evaluate
 from tinylm.training.optimizer import make_optimizers
 from tinylm.planning.throughput import smallest_model, warm_up
@@ -50,14 +50,14 @@ def work(model, train):
     torch.set_num_threads(1)
     network = TinyLM(config)
     optimizers = make_optimizers(network, settings, compute)
-    path, judging = TrainingBackend(network, compute), loss_of(network, compute)
+    backend = TrainingBackend(network, compute)
     shape = (train["batch_size"], model["context_length"])
     for step in range(2):
-        batches = [(torch.zeros(shape, dtype=torch.int64),) * 2 for _ in range(train.get("gradient_accumulation", 1))]
-        train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backend=path)
+        batches = [(np.zeros(shape, np.int64),) * 2 for _ in range(train.get("gradient_accumulation", 1))]
+        train_step(network, optimizers, batches, grad_clip=1.0, dropout_seed=step, backend=backend)
         best = [parameter.detach().clone() for parameter in network.parameters()]
-        rows = torch.zeros((JUDGED // shape[1], shape[1]), dtype=torch.int64).numpy()
-        evaluate(network, [(rows, rows)], loss_of=judging)
+        rows = np.zeros((JUDGED // shape[1], shape[1]), np.int64)
+        evaluate(network, [(rows, rows)], backend=backend)
     print(json.dumps([foretold, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]), flush=True)
 
 for model, train in json.loads(sys.argv[1]):

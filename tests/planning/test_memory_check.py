@@ -4,7 +4,8 @@ import psutil
 import pytest
 import torch
 
-from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
+from tinylm.config.presets import SIZES, size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.planning import memory_check
 from tinylm.runs.prepare import plan

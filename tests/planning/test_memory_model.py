@@ -31,7 +31,7 @@ def kept(config):
 
 
 @pytest.mark.parametrize("changed", [
-    {}, {"dropout": 0.1}, {"n_kv_heads": 1}, {"n_kv_heads": 1, "dropout": 0.1}, {"qk_norm": False},
+    {}, {"dropout": 0.1}, {"n_kv_heads": 1}, {"n_kv_heads": 1, "dropout": 0.1}, {"qk_norm": False}, {"d_head": 24},
     {"norm": "layernorm", "bias": True, "positions": "learned"}, {"norm": "layernorm", "norm_position": "post"},
     *({"mlp": mlp, "dropout": dropout} for mlp in ("gelu", "relu", "squared_relu") for dropout in (0.0, 0.1)),
 ], ids=str)

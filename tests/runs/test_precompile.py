@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from numba import float32, typeof
 
-from tinylm.runs import precompile
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
-from tinylm.training.backend import Compute, TrainingBackend, loss_of
+from tinylm.runs import precompile
+from tinylm.training.backend import Compute, TrainingBackend
 from tinylm.training.cpu import attention, kernels, network
 from tinylm.training.precision import choose_precision
 
@@ -33,7 +34,8 @@ def called(monkeypatch):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == module.__name__
             if ours and not name.startswith("_"):
                 monkeypatch.setattr(module, name, recording(kernel))
-    monkeypatch.setattr(network, "ACTIVATIONS", {name: tuple(map(recording, pair)) for name, pair in network.ACTIVATIONS.items()})
+    recorded = {name: tuple(map(recording, pair)) for name, pair in network.ACTIVATIONS.items()}
+    monkeypatch.setattr(network, "ACTIVATIONS", recorded)
     return seen
 
 
@@ -49,9 +51,9 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, cal
     cpu = torch.device("cpu")
     compute = Compute(cpu, choose_precision("auto", cpu), ThreadPool(), fast=True)
     model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
-    ids = torch.ones((2, 8), dtype=torch.int64)
-    TrainingBackend(model, compute)(ids, ids, 16, 0)
-    loss_of(model, compute)(ids.numpy(), ids.numpy())
+    ids, backend = np.ones((2, 8), np.int64), TrainingBackend(model, compute)
+    backend.backward(ids, ids, 16, 0)
+    backend.loss(ids, ids)
     assert called == signatures
 
 
@@ -66,8 +68,9 @@ from tinylm.sampling.filters import choose
 from tinylm.training.cpu import activations, attention, kernels
 
 tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)
-used = [choose, attention.attend, attention.attend_backward, activations.swiglu, activations.swiglu_backward, kernels.embed,
-        kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm, kernels.cross_entropy]
+used = [choose, attention.attend, attention.attend_backward, activations.swiglu, activations.swiglu_backward,
+        kernels.embed, kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm,
+        kernels.cross_entropy]
 print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
       sum(sum(each.stats.cache_misses.values()) for each in used))
 """

@@ -16,8 +16,8 @@ import torch
 
 import tinylm
 from tinylm import model_folder
-from tinylm.runs import run
 from tinylm.errors import TinyLMError
+from tinylm.runs import run, runner
 from tinylm.runs.recorder import Recorder
 
 SMALL = {"model": {"context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2, "dropout": 0.1},
@@ -174,7 +174,7 @@ def test_while_it_trains_the_best_weights_so_far_can_be_asked(book, tmp_path, mo
 def poison(monkeypatch):
     """From some step on, a gradient of the second layer is not a number: `times` times."""
     def give(step, times):
-        make = run.make_optimizers
+        make = runner.make_optimizers
 
         def make_and_poison(model, *more):
             calls = iter(range(10_000))
@@ -182,7 +182,7 @@ def poison(monkeypatch):
                 lambda gradient: gradient * float("nan") if step <= next(calls) < step + times else gradient)
             return make(model, *more)
 
-        monkeypatch.setattr(run, "make_optimizers", make_and_poison)
+        monkeypatch.setattr(runner, "make_optimizers", make_and_poison)
     return give
 
 
@@ -194,7 +194,8 @@ def all_tensors(folder):
 
 def test_a_nan_never_reaches_the_disk_and_the_step_and_layer_are_named(book, tmp_path, poison, capsys):
     poison(7, 100)
-    outcome = run.train_run(book, run.merge_overrides(layers=(SMALL,), tokenizer="char", steps=12), out=tmp_path / "run",
+    overrides = run.merge_overrides(layers=(SMALL,), tokenizer="char", steps=12)
+    outcome = run.train_run(book, overrides, out=tmp_path / "run",
                             console=run.Console(width=300))
     assert outcome.finished.reason == "not finite"
     assert all(torch.isfinite(tensor).all() for tensor in all_tensors(tmp_path / "run"))

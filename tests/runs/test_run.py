@@ -14,7 +14,8 @@ SMALL = {"model": {"context_length": 32}}
 
 
 def test_later_choices_win_and_one_horizon_replaces_another():
-    chosen = merge_overrides(preset_name="notebook", layers=({"train": {"epochs": 3}}, {"model": {"d_model": 8}}), steps=5)
+    layers = {"train": {"epochs": 3}}, {"model": {"d_model": 8}}
+    chosen = merge_overrides(preset_name="notebook", layers=layers, steps=5)
     assert chosen["train"]["steps"] == 5
     assert "epochs" not in chosen["train"]
     assert chosen["model"]["d_model"] == 8

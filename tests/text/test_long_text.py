@@ -54,8 +54,8 @@ def test_it_finds_what_the_library_finds(encoder: LongTextEncoder, library: toke
 def test_with_hardly_any_room_it_finds_the_same(library: tokenizers.Tokenizer, texts: list[str]) -> None:
     """Four words of nine bytes in all are known at a time, and longer ones never."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, room in (("MOST_WORDS", 4), ("MOST_LETTERS", 9), ("_SLOTS", 8), ("_AT_ONCE", 3)):
-            patch.setattr(long_text, name, room)
+        for name, size in (("MAX_WORDS", 4), ("MAX_LETTERS", 9), ("_SLOTS", 8), ("_WORDS_AT_ONCE", 3)):
+            patch.setattr(long_text, name, size)
         crowded = LongTextEncoder(library)
     for text in texts:
         assert crowded(text).tolist() == library.encode(text, add_special_tokens=False).ids

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.rows import IGNORE, Batch, Rows
+from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.split import split_corpus
 from tinylm.text.tokenizer import Tokenizer
 
 PACKINGS = ("windows", "packed", "padded")
-BOS, EOS, PAD = Tokenizer.bos_id, Tokenizer.eos_id, Tokenizer.pad_id
+PAD, BOS, EOS = SpecialTokens()[:3]
 
 
 def part_of(lengths: list[int]) -> Part:
@@ -40,9 +41,9 @@ def check_rule(part: Part, batch: Batch, packing: str, context_length: int) -> l
         length = sum(target != IGNORE for target in row_targets)
         assert row_targets[length:] == [IGNORE] * (len(row_targets) - length)
         assert row_inputs[length:] == [PAD] * (len(row_targets) - length)
-        for place in range(length):
-            begins = place == 0 or (packing == "packed" and row_targets[place] - 10 in part.offsets)
-            assert row_inputs[place] == (BOS if begins else row_targets[place - 1])
+        for position in range(length):
+            begins = position == 0 or (packing == "packed" and row_targets[position] - 10 in part.offsets)
+            assert row_inputs[position] == (BOS if begins else row_targets[position - 1])
         counted += row_targets[:length]
     return counted
 

@@ -23,8 +23,8 @@ from tinylm.errors import TinyLMError
 from tinylm.text import corpus as corpus_module
 from tinylm.text.corpus import CorpusStats, open_corpus
 from tinylm.text.reading.built_in import HELLO
+from tinylm.text.special_tokens import SPELLED_OUT
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
-from tinylm.text.vocabulary import SPELLED_OUT
 
 KINDS = ("word", "char", "bpe")
 SPELLINGS = sorted(SPELLED_OUT)

@@ -13,7 +13,8 @@ from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
-from tinylm.training.backend import REFERENCE, Compute
+from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
+from tinylm.training.controller import ScheduleController
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Finished, Stepped, Validated, to_json_line
 from tinylm.training.loop import Training
@@ -37,8 +38,9 @@ def training(steps=20, validate=None, should_stop=lambda: False, model=MODEL, co
     config = TrainConfig(**{"steps": steps, "batch_size": 8, "warmup_steps": 5, **values})
     net = TinyLM(model, config.seed)
     rows = Rows(part(), packing="windows", context_length=16, seed=config.seed)
-    return Training(net, make_optimizers(net, config, compute), rows, config, StepHorizon(steps), validate, should_stop,
-                    compute)
+    controller = ScheduleController(config, StepHorizon(steps), should_stop=should_stop)
+    return Training(net, make_optimizers(net, config, compute), rows, config, controller, validate,
+                    TrainingBackend(net, compute))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -82,7 +84,7 @@ def test_the_best_weights_are_kept():
     losses = iter([3.0, 1.0, 2.0, 2.5])
     weights = []
 
-    def validate():
+    def validate(_):
         weights.append(run.model.embed.weight.detach().clone())
         return next(losses)
 
@@ -98,19 +100,19 @@ def test_the_best_weights_are_kept():
 
 def test_a_run_stops_at_the_loss_that_was_asked_for():
     losses = iter([3.0, 1.0, 0.5])
-    *_, last = training(100, lambda: next(losses), evaluate_every=2, target_loss=1.2).events()
+    *_, last = training(100, lambda _: next(losses), evaluate_every=2, target_loss=1.2).events()
     assert (last.step, last.reason) == (4, "until")
 
 
 def test_asked_to_stop_it_takes_time_for_a_quick_validation():
     losses = iter([3.0, 2.0])
-    run = training(1000, lambda: next(losses), should_stop=lambda: run.step >= 3, evaluate_every=2)
+    run = training(1000, lambda _: next(losses), should_stop=lambda: run.step >= 3, evaluate_every=2)
     *_, last = run.events()
     assert (last.reason, last.best_step, last.best_loss) == ("interrupted", 3, 2.0)
 
 
 def test_an_interrupted_validation_keeps_what_is_there():
-    def validate():
+    def validate(_):
         raise Interrupted
 
     *_, last = training(4, validate, evaluate_every=2).events()
@@ -119,7 +121,7 @@ def test_an_interrupted_validation_keeps_what_is_there():
 
 
 def test_numbers_that_are_not_finite_end_the_run_and_the_best_weights_stay():
-    run = training(100, lambda: 1.0, evaluate_every=2)
+    run = training(100, lambda _: 1.0, evaluate_every=2)
     events = []
     for event in run.events():
         events.append(event)

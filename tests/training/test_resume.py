@@ -19,7 +19,8 @@ from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
 from tinylm.training.checkpoint import Checkpoints
-from tinylm.training.evaluate import evaluate
+from tinylm.training.controller import ScheduleController
+from tinylm.training.evaluate import Validator
 from tinylm.training.events import Finished, RolledBack, Stepped, Validated, to_json_line
 from tinylm.training.loop import STEPS_BETWEEN_ROLLBACKS, Training
 from tinylm.training.optimizer import make_optimizers, optimizer_state
@@ -51,13 +52,9 @@ def training(tokens=2000, dropout=0.0, load_last_good=None, **values):
     model = TinyLM(MODEL.model_copy(update={"dropout": dropout}), config.seed)
     rows = Rows(part(tokens), packing="windows", context_length=8, seed=config.seed)
     held_out = Rows(part(100), packing="windows", context_length=8)
-
-    def validate():
-        nats, count = evaluate(model, held_out.evaluation(16))
-        return nats / count
-
-    return Training(model, make_optimizers(model, config), rows, config, StepHorizon(config.steps), validate,
-                    load_last_good=load_last_good)
+    controller = ScheduleController(config, StepHorizon(config.steps))
+    return Training(model, make_optimizers(model, config), rows, config, controller,
+                    Validator(model, lambda: held_out.evaluation(16)), load_last_good=load_last_good)
 
 
 def everything(run):
@@ -106,7 +103,7 @@ def test_the_best_weights_survive(tmp_path):
     """They are saved beside the newest where they are others."""
     losses, best = iter([1.0, 2.0, 3.0]), torch.zeros(())
     run = training(evaluate_every=2)
-    run.validate = lambda: next(losses)
+    run.validate = lambda _: next(losses)
     for event in run.steps():
         if isinstance(event, Validated) and event.best:
             best = run.model.embed.weight.detach().clone()
@@ -115,7 +112,7 @@ def test_the_best_weights_survive(tmp_path):
             break
     other = training(evaluate_every=2)
     other.restore(Checkpoints(tmp_path).load()[0])
-    other.validate = lambda: 9.0
+    other.validate = lambda _: 9.0
     *_, last = other.events()
     assert (last.best_step, last.best_loss) == (2, 1.0)
     assert torch.equal(other.model.embed.weight, best)
@@ -160,7 +157,8 @@ class Histories(RuleBasedStateMachine):
 
     def start(self):
         model = Ear()
-        self.run = Training(model, make_optimizers(model, self.config), self.rows, self.config, StepHorizon(10_000))
+        self.run = Training(model, make_optimizers(model, self.config), self.rows, self.config,
+                            ScheduleController(self.config, StepHorizon(10_000)))
         self.events = self.run.steps()
 
     @rule(steps=st.integers(1, 4))
@@ -282,7 +280,7 @@ class TestNumbersThatAreNotFinite:
 def test_long_after_the_first_time_it_may_happen_again():
     run = training(load_last_good=lambda: state, steps=14)
     state = run.state()
-    run._numbers.failed_step = 1
-    run._numbers.step = STEPS_BETWEEN_ROLLBACKS + 1
+    run._state.failed_step = 1
+    run._state.step = STEPS_BETWEEN_ROLLBACKS + 1
     run.model.embed.weight.register_hook(lambda gradient: gradient * float("nan"))
-    assert isinstance(next(run._stepped()), RolledBack)
+    assert isinstance(next(run._stepped(1.0)), RolledBack)

@@ -1,12 +1,14 @@
 """One step against plain torch."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
-from tinylm.training.evaluate import bits_per_byte, evaluate
+from tinylm.text.units import bits_per_byte
+from tinylm.training.evaluate import Interrupted, Validator, evaluate
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
@@ -15,8 +17,8 @@ CONFIG = ModelConfig(vocab_size=11, d_model=16, n_layers=1, n_heads=2, context_l
 
 
 def batch(rows, seed=0):
-    ids = torch.randint(0, 11, (rows, 9), generator=torch.Generator().manual_seed(seed))
-    return ids[:, :-1], ids[:, 1:].clone()
+    ids = torch.randint(0, 11, (rows, 9), generator=torch.Generator().manual_seed(seed)).numpy()
+    return ids[:, :-1], ids[:, 1:].copy()
 
 
 def sgd(model):
@@ -39,7 +41,7 @@ def test_a_step_equals_plain_torch():
     inputs, targets = batch(4)
     targets[0, 3:] = IGNORE
     result = train_step(ours, sgd(ours), [(inputs, targets)])
-    loss = F.cross_entropy(theirs(inputs).flatten(0, 1), targets.flatten())
+    loss = F.cross_entropy(theirs(torch.from_numpy(inputs)).flatten(0, 1), torch.from_numpy(targets).flatten())
     loss.backward()
     norm = torch.cat([p.grad.flatten() for p in theirs.parameters()]).norm()
     sgd(theirs)[0].step()
@@ -93,14 +95,26 @@ def test_evaluation_is_the_mean_over_all_targets_with_dropout_off():
     model = TinyLM(CONFIG.model_copy(update={"dropout": 0.5, "init": "torch"})).train()
     inputs, targets = batch(6)
     targets[1, 4:] = IGNORE
-    batches = [(inputs[rows].numpy(), targets[rows].numpy()) for rows in (slice(0, 4), slice(4, 6))]
+    batches = [(inputs[rows], targets[rows]) for rows in (slice(0, 4), slice(4, 6))]
     nats, tokens = evaluate(model, batches)
     assert model.training
     model.eval()
     with torch.no_grad():
-        expected = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), reduction="sum")
+        expected = F.cross_entropy(model(torch.from_numpy(inputs)).flatten(0, 1), torch.from_numpy(targets).flatten(),
+                                   reduction="sum")
     assert tokens == 44
     assert abs(nats - expected.item()) < 1e-4
+
+
+def test_a_validator_measures_the_same_batches_again_and_again():
+    model, batches = TinyLM(CONFIG), [batch(4), batch(2, seed=1)]
+    validate = Validator(model, lambda: iter(batches))
+    nats, tokens = evaluate(model, batches)
+    assert validate() == validate() == nats / tokens
+    assert validate.result == (nats, tokens) == (nats, 48)
+    with pytest.raises(Interrupted):
+        validate(lambda: True)
+    assert validate.result[0] == nats, "of the last validation that was carried through"
 
 
 def test_bits_per_byte_of_guessing_bytes_is_eight():

@@ -1,11 +1,11 @@
-"""The command line: one thin module a command, imported when it is asked for."""
+"""The command line: one thin module a command, imported when the command is given."""
 
 from __future__ import annotations
 
 import time
 
 STARTED = time.perf_counter()
-"""When the process began, nearly: a run of some minutes counts from here."""
+"""The time of the process's start, nearly: a run of some minutes counts from here."""
 
 import atexit  # noqa: E402
 import importlib  # noqa: E402
@@ -65,25 +65,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_closed_streams() -> None:
-    """In `tinylm train book.txt >&-` the next file that is opened would take the place of the output: what any library
-    then prints would be written into it."""
+    """Opens the null device for each standard stream that is closed, as in `tinylm train book.txt >&-`. The next file
+    that is opened would else get the stream's descriptor, and the prints of any library would be written into it."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _exit_process(code: int) -> NoReturn:
-    """Ends the process when all is done that was to be done at its end. To take torch apart first, object by object,
-    would take half a second longer."""
+    """Ends the process after its exit handlers have run. Tearing torch down first, object by object, would take half a
+    second longer."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # what was not told by now cannot be told
+        with suppress(OSError, ValueError):  # what is not written by now cannot be written
             stream.flush()
     os._exit(code)
 
 
 def _run_guarded(given: list[str]) -> int:
-    """Runs one command; says what went wrong."""
+    """Runs one command, and prints its error. Returns the exit code."""
     with ascii_fallback():
         try:
             with interruptible(signal.SIGINT, signal.SIGTERM):  # alike: what is half made is removed

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import columns, print_note
+from tinylm.cli.output import print_note
 from tinylm.cli.prompts import read_line
 from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
 from tinylm.cli.typed import read_settings, read_typed
+from tinylm.reports.table import columns
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
@@ -49,10 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Chat:
-    """The text so far, and how it goes on.
+    """A text that a person and a model write in turns.
 
     Args:
-        settings: fields of SampleConfig; raises TinyLMError where they are none.
+        lm: the model.
+        settings: fields of `SampleConfig`.
+
+    Raises:
+        TinyLMError: a setting that cannot be.
     """
 
     def __init__(self, lm: LanguageModel, settings: dict[str, Any]) -> None:
@@ -60,10 +65,10 @@ class Chat:
         self.reset()
 
     def reset(self) -> None:
-        self.ids, self._has_warned = [self.lm.tokenizer.bos_id], False
+        self.ids, self._has_warned = [self.lm.tokenizer.specials.start], False
 
     def run(self) -> None:
-        """Until the end of the input, or /quit. What a person can mend is said, and the prompt stays."""
+        """Handles lines until the input ends or a line says /quit. An error is printed, and the prompt stays open."""
         from tinylm.errors import TinyLMError
 
         print(GREETING)
@@ -80,7 +85,7 @@ class Chat:
                 return
 
     def handle_line(self, line: str) -> bool:
-        """One line of the person. Returns whether the prompt stays open."""
+        """Handles one typed line. Returns True if the prompt stays open."""
         if not line.startswith("/") or line.startswith("//"):
             self._continue(line[1:] if line.startswith("//") else line)
             return True
@@ -96,27 +101,27 @@ class Chat:
         from tinylm.system.untrusted import replace_control_codes
 
         ids = [*self.ids, *self._encoded(line)]
-        task, = self.lm.generator.requests(ids, **self.settings)
+        request, = self.lm.generator.requests(ids, **self.settings)
         try:
-            for piece in self.lm.generator.stream_request(task):
+            for piece in self.lm.generator.stream_request(request):
                 print(replace_control_codes(piece), end="", flush=True)
         finally:  # also where Ctrl-C stops it: what was written stays
-            self._keep(ids, task.builder.ids, task.builder.text if task.builder.stopped else None)
+            self._keep(ids, request.builder.ids, request.builder.text if request.builder.stopped else None)
         print()
         if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
             self.reset()
             print_note("(end of text: the next line begins another one)")
-        elif task.builder.n_dropped and not self._has_warned:
+        elif request.builder.n_dropped and not self._has_warned:
             self._has_warned = True
             print_note(f"(it sees {self.lm.config.model.context_length} tokens at once, and has begun to forget the "
                        "first)")
 
     def _keep(self, ids: list[int], new: list[int], stopped: str | None) -> None:
-        """The text so far. A stop text has been left out of it, also where it is a part of a token."""
+        """Stores the text so far, without a stop text, which may have ended inside a token."""
         self.ids = [*ids, *(new if stopped is None else self.lm.tokenizer.encode_text(stopped))]
 
     def _encoded(self, line: str) -> list[int]:
-        """Begins a line of its own, if there is something before it and the tokenizer knows line breaks."""
+        """Ids of a typed line, after a line break if there is text before it and the tokenizer knows line breaks."""
         from tinylm.errors import TinyLMError
 
         tokenizer, line = self.lm.tokenizer, read_typed(self.lm.tokenizer, line)
@@ -154,13 +159,13 @@ class Chat:
         print(f"  {name}  {json.dumps(now[name], ensure_ascii=False)}")
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """All settings as they would be. Raises: TinyLMError: a value that cannot be."""
+        """Sampling settings of the model with changes applied. Raises: TinyLMError: a value that cannot be."""
         return self.lm.sample_config(**settings).model_dump(mode="json")
 
 
 @contextmanager
 def _exit_on_sigterm() -> Iterator[None]:
-    """It is like Ctrl-C to every other command, and here that stops a text only."""
+    """Lets SIGTERM end the command. Other commands treat SIGTERM like Ctrl-C, which here stops a text only."""
     def leave(*_: object) -> None:
         raise SystemExit(130)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json, print_note
+from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.reading import add_reading_options, reading_options
+from tinylm.reports.table import columns
 
 EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.evaluation.report import cautions, comparison, describe_overlap, rounded, verdict
+    from tinylm.reports.sentences import cautions, comparison, describe_overlap, rounded, verdict
     from tinylm.system.untrusted import escape_control_codes
 
     report = tinylm.load(arguments.run).evaluate(arguments.source, **reading_options(arguments))

@@ -1,4 +1,4 @@
-"""Settings that have a flag of their own: checked as all settings are, and the flag is named where one cannot stand."""
+"""Settings that have a flag of their own: checked as all settings are; an error names the flag."""
 
 from __future__ import annotations
 

@@ -47,32 +47,32 @@ def run(arguments: argparse.Namespace) -> int:
         first, *others = ({**_as_json(each), "prompt": given} for each in written)
         print_json({**first, "samples": [first, *others]} if others else first)
         return 0
-    for number, task in enumerate(lm.generator.requests(prompt, samples=arguments.samples, **settings)):
-        _write(lm, task, number)
+    for number, request in enumerate(lm.generator.requests(prompt, samples=arguments.samples, **settings)):
+        _write(lm, request, number)
     return 0
 
 
 def _as_json(completion: Completion) -> dict[str, Any]:
-    """Without what nobody asked for. `forgotten` is the older name of `n_dropped`."""
-    fields = {**asdict(completion), "forgotten": completion.n_dropped}
+    """The fields of a completion as JSON, without those that were not requested."""
+    fields = {**asdict(completion), "forgotten": completion.n_dropped}  # the older name of `n_dropped`
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _write(lm: LanguageModel, task: GenerationRequest, number: int) -> None:
+def _write(lm: LanguageModel, request: GenerationRequest, number: int) -> None:
     """Streams one text to the terminal."""
     from tinylm.system.untrusted import replace_control_codes
 
-    pieces = lm.generator.stream_request(task)
+    pieces = lm.generator.stream_request(request)
     first = next(pieces)  # a model that is damaged is an error here, before anything is printed
     if number:
         print("\n" + "─" * 40)
-    prompt = task.builder.prompt
+    prompt = request.builder.prompt
     joint = " " if prompt and lm.tokenizer.kind == "word" else ""
     print(replace_control_codes(prompt) + joint + replace_control_codes(first), end="", flush=True)
     for piece in pieces:
         print(replace_control_codes(piece), end="", flush=True)
     print()
-    if task.builder.n_dropped:
+    if request.builder.n_dropped:
         sys.stdout.flush()
         print_note(f"note: the text is longer than the {lm.config.model.context_length} tokens that this model sees at "
-                   f"once; it forgot {task.builder.n_dropped} tokens from the front")
+                   f"once; it forgot {request.builder.n_dropped} tokens from the front")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, columns, print_json, print_unfinished
+from tinylm.cli.output import add_json, print_json, print_unfinished
+from tinylm.reports.table import columns
 
 EXAMPLE = "tinylm inspect runs/book"
 

@@ -11,15 +11,17 @@ from tinylm.errors import TinyLMError, command, nearest, shell
 
 _NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 _TEXT = re.compile(r"-[^-\W\d]\S+$|-h.")
-"""What argparse would take for -h and more; no option of ours has a dash and several letters."""
+"""Texts that argparse would take for -h and more. No option here is a dash with several letters."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors like everybody else's here, one message and exit code 2; and with words (RUN, PROMPT, ..)
-    that may stand before, between and after the options, or begin with a dash after `--`.
+    """An argument parser whose errors are `TinyLMError`, and whose words (RUN, PROMPT, ...) may stand before, between
+    and after the options, or begin with a dash after `--`.
 
     Args:
-        name: of the command.
+        name: the name of the command.
+        description: a sentence above the list of options.
+        epilog: an example below it.
     """
 
     def __init__(self, name: str, description: str, epilog: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, cell, columns, print_json, print_note
+from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.typed import read_typed
+from tinylm.reports.table import cell, columns
 
 EXAMPLE = 'tinylm predict runs/book "It was a" --top 10'
 

@@ -1,45 +1,50 @@
-"""The options that say how ids are chosen, for the commands that write."""
+"""Sampling options of the commands that write, made from the table of sampling settings."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from tinylm.cli.flags import checked_flags, given_flags
+from tinylm.config.aliases import ALIASES
+from tinylm.config.sample_settings import SampleSettings, named_settings
 
 
-def add_sampling_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-tokens", metavar="N", help="most new tokens")
-    parser.add_argument("--min-tokens", metavar="N", help="the text does not end before so many")
-    parser.add_argument("--overflow", metavar="slide|error",
-                        help="longer than the model sees: forget the front (slide, the default), or refuse")
-    parser.add_argument("--prefix", action="append", metavar="TEXT",
-                        help="the text begins with this: a text, or a token as #id (may be repeated)")
-    parser.add_argument("--force", action="append", help=argparse.SUPPRESS)
-    parser.add_argument("--greedy", action="store_true", default=None, help="always the most likely token")
-    parser.add_argument("--temperature", metavar="X", help="below 1 safer, above 1 wilder")
-    parser.add_argument("--top-k", metavar="K", help="only the K most likely tokens")
-    parser.add_argument("--top-p", metavar="P", help="only the most likely tokens that reach P together")
-    parser.add_argument("--min-p", metavar="P", help="only tokens at least P times as likely as the best")
-    parser.add_argument("--typical-p", metavar="P",
-                        help="only the tokens about as surprising as is to be expected that reach P together")
-    parser.add_argument("--repetition-penalty", metavar="X", help="above 1: less of what was there")
-    parser.add_argument("--frequency-penalty", metavar="X",
-                        help="above 0: less with each time it was there")
-    parser.add_argument("--presence-penalty", metavar="X", help="above 0: less once it was there")
-    parser.add_argument("--banned-tokens", action="append", metavar="TOKEN",
-                        help="never this token: its text, or #id (may be repeated)")
-    parser.add_argument("--ban", action="append", help=argparse.SUPPRESS)
-    parser.add_argument("--logit-bias", action="append", metavar="TOKEN=X",
-                        help="likelier by e to the X against all others, or less if negative (may be repeated)")
-    parser.add_argument("--beams", metavar="N", help="above 1: search for the likeliest text, with N beams")
-    parser.add_argument("--length-penalty", metavar="X",
-                        help="of beams: 1 (the default) compares averages, less favours short texts, more long ones")
-    parser.add_argument("--early-stopping", metavar="true|false|never",
-                        help="of beams: end with the first texts (true); where better ones are not to be expected "
-                        "(false, the default); only where none could be better (never)")
-    parser.add_argument("--stop", action="append", metavar="TEXT", help="end before this text (may be repeated)")
-    parser.add_argument("--seed", metavar="N", help="the same seed gives the same text")
+def add_sampling_options(parser: argparse.ArgumentParser, table: type = SampleSettings) -> None:
+    """Adds an option for each sampling setting. Old names of settings are options that the help does not show.
+
+    Args:
+        table: the settings.
+    """
+    old_names = {standard: old for old, standard in ALIASES.items()}
+    for name, kind, setting in named_settings(table):
+        if kind is bool:
+            form: dict[str, Any] = {"action": "store_true", "default": None}
+        else:
+            form = {"metavar": setting.metavar or "|".join(_words(kind))}
+        about = setting.help
+        if get_origin(kind) in (tuple, dict):
+            form["action"], about = "append", f"{about} (may be repeated)"
+        parser.add_argument(_flag(name), help=about, **form)
+        if name in old_names:
+            parser.add_argument(_flag(old_names[name]), help=argparse.SUPPRESS, **form)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _words(kind: Any) -> list[str]:
+    """The words that a setting of this type may be: "true" and "false" for a boolean.
+
+    >>> _words(bool | Literal["never"])
+    ['true', 'false', 'never']
+    """
+    if kind is bool:
+        return ["true", "false"]
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [word for each in get_args(kind) for word in _words(each)]
 
 
 def add_weight_dtype(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +61,8 @@ def weight_dtype_of(arguments: argparse.Namespace) -> Any:
 
 
 def sampling_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of SampleConfig that were given; and the seed, whose absence means another one each time, whatever the
-    model's own.
+    """The fields of `SampleConfig` that were given, and the seed: None, if it was not given, means another one each
+    time, whatever the model's own.
 
     Raises:
         TinyLMError: naming the flag, a value that cannot be.

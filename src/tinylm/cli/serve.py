@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.sampling import add_weight_dtype, weight_dtype_of
+from tinylm.serving.limits import Limits
 
 EXAMPLE = "tinylm serve runs/book --port 8000"
 KEY = "TINYLM_API_KEY"
@@ -26,26 +27,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN",
                         help="a web site whose pages may ask, such as https://example.org (may be repeated)")
     add_weight_dtype(parser)
-    for name, kind, unit, about in _LIMITS:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=unit, help=about)
+    for name, unit, about in _LIMITS:
+        default = getattr(Limits, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), metavar=unit,
+                            help=f"{about} (default: {default:g})")
     add_json(parser)
 
 
 _LIMITS = (
-    ("texts", int, "N", "texts written side by side, of a model (default: 32)"),
-    ("queue", int, "N", "texts that may wait; then requests are refused (default: 128)"),
-    ("connections", int, "N", "open at the same time (default: 512)"),
-    ("max_tokens", int, "N", "of one text, at most (default: 4096)"),
-    ("seconds", float, "S", "for a request, at most (default: 300)"),
-    ("read_seconds", float, "S", "until a client has sent its request (default: 10)"),
-    ("grace", float, "S", "for what is under way, when asked to stop (default: 10)"),
+    ("texts", "N", "texts written side by side, of a model"),
+    ("queue", "N", "texts that may wait; then requests are refused"),
+    ("connections", "N", "open at the same time"),
+    ("max_tokens", "N", "of one text, at most"),
+    ("seconds", "S", "for a request, at most"),
+    ("read_seconds", "S", "until a client has sent its request"),
+    ("grace", "S", "for what is under way, when asked to stop"),
 )
+"""Limits that have an option: name, unit, help."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.errors import TinyLMError
     from tinylm.http.server import BindOptions
-    from tinylm.serving.limits import Limits
     from tinylm.serving.server import serve
 
     given = {name: value for name, *_ in _LIMITS if (value := getattr(arguments, name)) is not None}
@@ -80,7 +83,7 @@ def _greet(url: str, models: Sequence[str], asks_for_key: bool) -> None:
 
 
 def as_curl(url: str, model: str, asks_for_key: bool, *, windows: bool, to_ascii: bool = False) -> str:
-    """A command line that asks for a text, quoted for a POSIX shell or for cmd.exe; the key is read from the
+    """A curl command that requests a text, quoted for a POSIX shell or for cmd.exe. It reads the key from the
     environment.
 
     Args:

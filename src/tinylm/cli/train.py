@@ -12,7 +12,7 @@ from tinylm.system.standard_streams import redirect_to_null, tolerant_console
 
 EXAMPLE = "tinylm train book.txt --minutes 5"
 COMPILED_PRESETS = ("tinylm", "llama", "qwen3")
-"""Presets whose kind of model is trained by compiled code."""
+"""Presets of models that compiled code trains on a CPU."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool = True) -> None:
-    """What train and plan share."""
+    """Adds the arguments that `train` and `plan` share."""
     parser.add_argument("source", metavar="SOURCE", nargs=None if source_is_needed else "?",
                         help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
                         "packed or not), - for standard input, or a built-in text: hello, python-reference, "
@@ -50,7 +50,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
 
 
 def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
-    """The choices of the command line, by section."""
+    """The settings of the command line, by section of the config. Raises: TinyLMError: one that cannot be."""
     from tinylm.config.overrides import FLAG_SECTIONS, merge_overrides, parse_setting
 
     layers = [arguments.config] if arguments.config is not None else []

@@ -1,4 +1,4 @@
-"""Texts that a person typed, read in the model's own spelling; what was read in another one is noted."""
+"""Typed texts in the model's own spelling; a note tells what was read in another spelling than it was typed."""
 
 from __future__ import annotations
 

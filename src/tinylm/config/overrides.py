@@ -1,8 +1,8 @@
-"""A person's choices by section: read from settings and files, checked, and laid over each other.
+"""Overrides: the settings that a person gives, by section, read from files and flags, checked, and merged.
 
     preset < size < file, settings < single flags
 
-Nothing here fills in what nobody chose; `prepare.py` does, once the text is known.
+Settings that nobody gave stay open here; runs/prepare.py fills them in once the text is known.
 """
 
 from __future__ import annotations
@@ -17,39 +17,50 @@ from pathlib import Path
 from typing import Any
 
 from tinylm.config.aliases import ALIASES, standard_names
-from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, PartialConfig, known_section, preset, size
+from tinylm.config.presets import PartialConfig, preset, size
+from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, known_section
 from tinylm.config.section import checked_value
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.system.paths import given_path
 
 HORIZONS = ("steps", "epochs", "minutes")
-"""Each says how long a run is; one of them is chosen."""
+"""The settings that fix the length of a run, of which one is given."""
 FLAG_SECTIONS = {
     "tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
     "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
     "target_loss": "train", "seed": "train", "device": "train"}
 """The section of each setting that has a flag of its own."""
 MAX_TOML_BYTES = 1 << 20
-"""Bytes of a file of settings."""
+"""Bytes of a TOML file of settings, at most."""
 
 
 def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None,
                     layers: tuple[PartialConfig | str | Path, ...] = (), **flags: Any) -> dict[str, dict[str, Any]]:
-    """A person's choices by section: a preset, over it a size, files and settings in order, and single flags.
+    """Merges the overrides of a run: a preset, over it a size, then the layers in order, then single flags.
 
     Args:
-        layers: values by section, or the path of a TOML file with such.
+        preset_name: the name of a preset.
+        size_name: the name of a size; default: none.
+        layers: values by section, or paths of TOML files with such values.
+        flags: settings with a flag of their own (`FLAG_SECTIONS`), by standard or old name; None: not given.
+
+    Returns:
+        settings by section and name, checked, as they would stand in a config.
 
     Raises:
-        TinyLMError: a choice that cannot stand, whatever the text.
+        TinyLMError: a setting that cannot be, whatever the text; two horizons in one layer; a setting by both names.
+        TypeError: a flag that does not exist.
+
+    >>> merge_overrides(size_name="0.1M", layers=({"train": {"steps": "1_000"}},), seed=3)["train"]
+    {'steps': 1000, 'seed': 3}
     """
     given: dict[str, dict[str, Any]] = {}
     for name, value in standard_names(flags, FLAG_SECTIONS).items():
         if name not in FLAG_SECTIONS:
-            home = section_of(name)
+            owner = section_of(name)
             raise TypeError(f"train() has no argument {name!r}" + (
-                f'; it is a setting: config={{"{home}": {{"{name}": ...}}}}' if home else ""))
+                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
         if value is not None:
             given.setdefault(FLAG_SECTIONS[name], {})[name] = value
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
@@ -67,7 +78,7 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
 
 
 def merge(*layers: PartialConfig) -> dict[str, dict[str, Any]]:
-    """PartialConfig configs laid over each other; later ones win, field by field."""
+    """Merges partial configs field by field; later ones win."""
     merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for layer in layers:
         for section, values in layer.items():
@@ -75,17 +86,21 @@ def merge(*layers: PartialConfig) -> dict[str, dict[str, Any]]:
     return merged
 
 
-def check_overrides(chosen: PartialConfig) -> dict[str, dict[str, Any]]:
-    """The same choices as they would stand in a config: "4" as 4, one text as a list of one. What is None counts as not
-    chosen, unless its field may be none.
+def check_overrides(overrides: PartialConfig) -> dict[str, dict[str, Any]]:
+    """Checks settings by section, and spells them as in a config: "4" as 4, one text as a list of one, an old name as
+    the standard one. None counts as not given, unless the setting may be None.
 
     Raises:
-        TinyLMError: an unknown section or field, a value out of its bounds, or one that is not a person's to choose.
+        TinyLMError: an unknown section or setting, a value out of its bounds, a setting by both names, or one that
+            follows from the text.
+
+    >>> check_overrides({"train": {"until": "1.5"}})
+    {'train': {'target_loss': 1.5}}
     """
-    if not isinstance(chosen, Mapping):
+    if not isinstance(overrides, Mapping):
         raise TinyLMError("settings stand in sections", where="config",
                           remedy='For example {"train": {"steps": 1000}}, or the path of a TOML file')
-    return {section: _checked_section(section, values) for section, values in chosen.items()}
+    return {section: _checked_section(section, values) for section, values in overrides.items()}
 
 
 def _checked_section(section: str, values: Any) -> dict[str, Any]:
@@ -99,24 +114,25 @@ def _checked_section(section: str, values: Any) -> dict[str, Any]:
             raise TinyLMError("follows from the text", where=where, remedy=FOLLOWS_FROM_TEXT[where])
         if name in kind.model_fields and value is None and kind.model_fields[name].default is not None:
             continue
-        if name not in kind.model_fields and (home := section_of(name)):
-            raise TinyLMError("there is no such setting", where=where, remedy=f"It is {home}.{ALIASES.get(name, name)}")
+        if name not in kind.model_fields and (owner := section_of(name)):
+            raise TinyLMError("there is no such setting", where=where,
+                              remedy=f"It is {owner}.{ALIASES.get(name, name)}")
         found[name] = checked_value(kind, name, value, where)
     return found
 
 
 def section_of(name: str) -> str:
-    """The section that has a setting of this name, an old one or the standard one; empty: none has."""
+    """The section that has a setting of this name, by its standard or old name; empty if none has."""
     name = ALIASES.get(name, name)
     return next((section for section, kind in SECTIONS.items() if name in kind.model_fields), "")
 
 
 def _no_section(name: str) -> TinyLMError:
-    """The error for a value that stands where a section should."""
-    home = section_of(name)
-    if home:
-        return TinyLMError("stands outside of any section", where=str(name), remedy=f"Put it into the section {home}: "
-                           f"[{home}] in a file, {home}.{name} as a setting")
+    """The error for a value outside of any section."""
+    owner = section_of(name)
+    if owner:
+        return TinyLMError("stands outside of any section", where=str(name), remedy=f"Put it into the section {owner}: "
+                           f"[{owner}] in a file, {owner}.{name} as a setting")
     if name in SECTIONS:
         return TinyLMError(f"{name} must be a [section] of settings", remedy=f"Put settings below a line [{name}]")
     return TinyLMError("there is no such section or setting", where=str(name), remedy=did_you_mean(
@@ -127,20 +143,31 @@ def _no_section(name: str) -> TinyLMError:
 
 
 def parse_setting(setting: str) -> dict[str, dict[str, Any]]:
-    """`train.learning_rate=1e-3` -> {"train": {"learning_rate": 0.001}}. Raises: TinyLMError: as `check_overrides`."""
+    """Parses the value of --set.
+
+    Raises:
+        TinyLMError: as `check_overrides`; the text is not of the form section.name=value.
+
+    >>> parse_setting("train.learning_rate=1e-3")
+    {'train': {'learning_rate': 0.001}}
+    """
     key, equals, value = setting.partition("=")
     section, dot, field = key.strip().replace("-", "_").partition(".")
     if not equals or not dot:
-        home = "" if dot else section_of(section)
+        owner = "" if dot else section_of(section)
         raise TinyLMError(f"{quote_value(setting)} is not of the form section.key=value", where="--set",
-                          remedy=f"Write it as --set {home}.{section}={value.strip() or 'VALUE'}" if home else
+                          remedy=f"Write it as --set {owner}.{section}={value.strip() or 'VALUE'}" if owner else
                           "For example --set train.learning_rate=0.001")
     return check_overrides({section: {field: parse_value(value)}})
 
 
 def parse_value(text: str) -> Any:
-    """The value that a person typed for a setting. A list, an object or a text in quotes is read as JSON; other text
-    stands for itself, and the field decides what it means."""
+    """Reads a value that a person typed for a setting: a list, an object or a text in quotes as JSON; other text as it
+    is, for the field to interpret.
+
+    >>> parse_value('["a", "b"]'), parse_value("4")
+    (['a', 'b'], '4')
+    """
     if text.strip()[:1] in ('"', "[", "{"):
         with suppress(ValueError, RecursionError):
             return json.loads(text)
@@ -149,27 +176,27 @@ def parse_value(text: str) -> Any:
 
 # ---- from a file
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-"""Byte order marks and what they tell. That of UTF-32 begins like that of UTF-16."""
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+                     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+"""(mark, encoding). UTF-32 comes before UTF-16, whose mark is the beginning of its own."""
 
 
 def read_toml(path: str | Path) -> dict[str, dict[str, Any]]:
-    """A partial config from a TOML file, in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
+    """Reads settings by section from a TOML file, in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
 
     Raises:
-        TinyLMError: the file is missing, is not TOML, or has an unknown section or key.
+        TinyLMError: the file is missing, too long or not TOML; as `check_overrides`.
     """
-    import tomllib  # who writes texts reads no such file
+    import tomllib  # a model that writes needs no TOML
 
     try:
-        chosen = tomllib.loads(_text_of(given_path(path)))
+        overrides = tomllib.loads(_text_of(given_path(path)))
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(path, str(error)) from None
     except RecursionError:
         raise _not_toml(path, "it is nested too deeply") from None
     try:
-        return check_overrides(chosen)
+        return check_overrides(overrides)
     except TinyLMError as error:
         raise TinyLMError(error.what, where=": ".join(filter(None, (str(path), error.where))),
                            remedy=error.remedy) from None
@@ -183,7 +210,7 @@ def _text_of(path: Path) -> str:
         raise TinyLMError(f"cannot be read ({error.strerror})", where=str(path)) from None
     if len(data) > MAX_TOML_BYTES:
         raise TinyLMError(f"has more than {MAX_TOML_BYTES:,} bytes, and is no file of settings", where=str(path))
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

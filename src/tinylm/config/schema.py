@@ -1,8 +1,8 @@
-"""Every choice that makes a model, in four frozen sections: model, data, train, sample.
+"""Settings of a run, in four frozen sections: model, data, train, sample.
 
-A config holds only what was chosen; what follows from it (`d_head`, the number of parameters, ...) is a property or a
-function elsewhere. An unknown key, a wrong type or sizes that do not fit together raise `TinyLMError` naming the field.
-Presets and sizes are tables at the end of this file: plain partial configs, which a person's own choices override.
+A config holds the settings alone; what follows from them (the number of parameters, ...) is a property or a function
+elsewhere. An unknown key, a wrong type or sizes that do not fit together raise `TinyLMError` naming the field. Presets
+and sizes (presets.py) are partial configs; old names of settings (aliases.py) stay accepted.
 """
 
 from __future__ import annotations
@@ -10,76 +10,95 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
+from tinylm.config.presets import preset
+from tinylm.config.sample_settings import MAX_INT32, MAX_SEED, SampleSettings
 from tinylm.config.section import Section
-from tinylm.config.spelling import ExpectedValues, match_name
+from tinylm.config.spelling import ExpectedValues
 from tinylm.errors import TinyLMError, command, did_you_mean
 from tinylm.system.paths import IN_MEMORY
 
-PartialConfig = Mapping[str, Mapping[str, Any]]
-"""Chosen values by section and field, e.g. {"train": {"learning_rate": 1e-3}}."""
-
-MAX_INT32, MAX_SEED = 2**31 - 1, 2**63 - 1
-"""Of any size of a model, and of any seed: what the libraries below can count."""
 MAX_MINUTES = 1e7
-"""Minutes of a run: 19 years."""
+"""Minutes of a run, at most: 19 years."""
 
 MAX_SUGGESTED_HEADS = 1024
-"""That a remedy suggests."""
+"""The largest number of heads that a remedy suggests."""
 WeightDtype = Literal["fp32", "bf16", "int8"]
-"""How the compiled engine keeps the matrices of a model that it writes with: as numbers of 32 bits, of 16, or of 8 with
-a scale for each output."""
+"""The format in which the compiled engine keeps a model's matrices: numbers of 32 bits, of 16, or of 8 with a scale for
+each output."""
 
 
 def default_d_mlp(mlp: str, d_model: int) -> int:
-    """4 d_model; 8/3 d_model for a gated MLP, whose third matrix then costs what the wider two would
-    (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 32."""
+    """The default width of the MLP: 4 d_model; 8/3 d_model for a gated MLP, whose three matrices then have as many
+    weights as the two wider ones would (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 32.
+
+    >>> default_d_mlp("gelu", 128), default_d_mlp("swiglu", 128)
+    (512, 352)
+    """
     return -(-8 * d_model // (3 * 32)) * 32 if mlp == "swiglu" else 4 * d_model
 
 
 class ModelConfig(Section):
-    """The shape of a transformer. Required: `vocab_size`; the defaults are the shape of Qwen3, at the size 0.8M."""
+    """The shape of a transformer: its sizes, norms, positions and activation. Only `vocab_size` is required; the
+    defaults are the shape of Qwen3, at the size 0.8M. Sizes are numbers of dimensions, tokens, layers or heads.
 
-    vocab_size: int = Field(ge=1, le=MAX_INT32)
+    Raises:
+        TinyLMError: an unknown setting, a value out of its bounds, or sizes that do not fit together; the error names
+            the field and a value that fits.
+
+    >>> shape = ModelConfig(vocab_size=1000, d_model=64, n_heads=2)
+    >>> shape.d_head, shape.d_mlp, shape.norm
+    (32, 192, 'rmsnorm')
+    """
+
+    vocab_size: int = Field(ge=1, le=MAX_INT32, description="entries of the vocabulary")
     context_length: int = Field(256, ge=1, le=MAX_INT32, description="the longest sequence it is trained on, in tokens")
     d_model: int = Field(128, ge=1, le=MAX_INT32, description="width of the residual stream")
-    n_layers: int = Field(4, ge=0, le=1000)
-    n_heads: int = Field(4, ge=1, le=MAX_INT32)
+    n_layers: int = Field(4, ge=0, le=1000, description="transformer blocks")
+    n_heads: int = Field(4, ge=1, le=MAX_INT32, description="query heads of each attention layer")
     n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=MAX_INT32,
                             description="key/value heads; fewer than n_heads is grouped-query attention")
-    mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = "swiglu"
+    d_head: int = Field(default_factory=lambda chosen: chosen.get("d_model", 1) // chosen.get("n_heads", 1),
+                        ge=1, le=MAX_INT32, description="width of one head; default: d_model / n_heads")
+    mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = Field(
+        "swiglu", description="activation of the MLP; swiglu multiplies it by a gate")
     d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
                        ge=1, le=MAX_INT32, description="width of the MLP's hidden layer")
-    norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
-    norm_position: Literal["pre", "post"] = "pre"
-    norm_eps: float = Field(1e-6, gt=0, le=1)
-    positions: Literal["none", "learned", "rotary"] = "rotary"
+    norm: Literal["layernorm", "rmsnorm"] = Field("rmsnorm", description="the normalisation of the residual stream")
+    norm_position: Literal["pre", "post"] = Field(
+        "pre", description="before attention and MLP, or after each is added to the residual stream")
+    norm_eps: float = Field(1e-6, gt=0, le=1, description="added to the variance, against a division by zero")
+    positions: Literal["none", "learned", "rotary"] = Field(
+        "rotary", description="none; a learned vector for each position; or rotated queries and keys")
     rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary wavelengths")
     qk_norm: bool = Field(True, description="normalise each head's queries and keys")
     bias: bool = Field(False, description="biases in attention, MLP and LayerNorm")
     head_bias: bool = Field(False, description="a bias in the output head")
     tied_embeddings: bool = Field(False, description="the output head is the embedding matrix")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations set to zero in training")
     causal: bool = Field(True, description="a position sees only itself and the past")
     init: Literal["torch", "scaled"] = Field("scaled", description="how weights begin: see model/init.py")
 
     @property
-    def d_head(self) -> int:
-        return self.d_model // self.n_heads
+    def is_gated(self) -> bool:
+        """True if the hidden units of the MLP are multiplied by a second view of the input, `gate_proj`."""
+        return self.mlp == "swiglu"
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         d_model, n_heads, turned = self.d_model, self.n_heads, self.positions == "rotary"
-        if d_model % n_heads:
+        if d_model % n_heads and "d_head" not in self.model_fields_set:
             raise _unfitting(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads})",
                              _heads(d_model, n_heads, turned), _width(d_model, n_heads, turned))
         if n_heads % self.n_kv_heads:
             raise _unfitting(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})",
                              f"n_kv_heads {_divisor(n_heads, self.n_kv_heads)}")
+        if turned and self.d_head % 2 and "d_head" in self.model_fields_set:
+            raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}) must be even",
+                             f"d_head {self.d_head + 1}", "positions learned")
         if turned and self.d_head % 2:
             raise _unfitting(f"rotary positions turn pairs, so d_head ({self.d_head}), which is d_model / n_heads, "
                              "must be even", _width(d_model, n_heads, turned), "positions learned")
@@ -90,10 +109,17 @@ class ModelConfig(Section):
 
     @classmethod
     def preset(cls, name: str, **values: Any) -> ModelConfig:
-        """A named shape with your own values on top, e.g. `ModelConfig.preset("notebook", vocab_size=12)`.
+        """The shape of a preset, with other values on top.
+
+        Args:
+            name: "tinylm", "notebook", "gpt2", "llama" or "qwen3".
+            values: fields of ModelConfig; at least `vocab_size`.
 
         Raises:
-            TinyLMError: unknown preset or setting.
+            TinyLMError: an unknown preset or setting.
+
+        >>> ModelConfig.preset("notebook", vocab_size=12).positions
+        'none'
         """
         return cls(**{**preset(name).get("model", {}), **values})
 
@@ -109,12 +135,12 @@ def _divisor(number: int, wanted: int, also: int = 1) -> int:
 
 
 def _heads(d_model: int, n_heads: int, turned: bool) -> str:
-    """A number of heads that suits the width; rotary positions need an even d_head."""
+    """The words for a number of heads that divides the width; rotary positions need an even d_head."""
     return "" if turned and d_model % 2 else f"n_heads {_divisor(d_model, n_heads, 2 if turned else 1)}"
 
 
 def _width(d_model: int, n_heads: int, turned: bool) -> str:
-    """The least width from `d_model` on that suits the heads."""
+    """The words for the smallest width from `d_model` on that suits the heads."""
     step = n_heads * (2 if turned else 1)
     width = -(-d_model // step) * step
     return f"d_model {width}" if width <= MAX_INT32 else ""
@@ -129,7 +155,15 @@ def _share_or_path(validation: float | str) -> float | str:
 
 
 class DataConfig(Section):
-    """How a text becomes rows of ids."""
+    """The settings that turn a text into rows of ids: its source, format, tokenizer, held-out part and packing. All
+    fields have defaults. `source` and the fingerprints follow from the text, and are filled in by a run.
+
+    Raises:
+        TinyLMError: an unknown setting, or a value that a field cannot hold.
+
+    >>> DataConfig(tokenizer="BPE", validation="5%").validation
+    0.05
+    """
 
     source: str = Field("", description="what was trained on: a path, or the name of a built-in corpus")
     fingerprint: str = Field("", description="sha256 of its documents, so that a changed text is noticed")
@@ -144,7 +178,8 @@ class DataConfig(Section):
     encoding: str = Field("auto", description="of files that are not UTF-8 and have no byte order mark; auto: none")
     line_ends: Literal["normalize", "keep"] = Field(
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
-    tokenizer: Literal["auto", "word", "char", "bpe"] = "auto"
+    tokenizer: Literal["auto", "word", "char", "bpe"] = Field(
+        "auto", description="tokens are words, characters, or byte-level BPE; auto: by the size of the text")
     vocab_size: int | None = Field(
         None, ge=1, le=MAX_INT32, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")
@@ -157,34 +192,44 @@ class DataConfig(Section):
 
 
 class TrainConfig(Section):
-    """How the loss goes down. Exactly one of `steps`, `epochs`, `minutes` fixes the horizon of the schedule."""
+    """The settings of the optimization: length, batches, optimizer, learning rates, seed and device. Exactly one of
+    `steps` (updates), `epochs` (passes over the text) and `minutes` must be given: the horizon of the schedule.
 
-    steps: int | None = Field(None, ge=1, le=MAX_INT32)
-    epochs: float | None = Field(None, gt=0, le=MAX_INT32)
-    minutes: float | None = Field(None, gt=0, le=MAX_MINUTES)
+    Raises:
+        TinyLMError: no horizon or several, an unknown setting, or a value that a field cannot hold.
+
+    >>> TrainConfig(steps="1_000", optimizer="adamw").learning_rate
+    0.005
+    """
+
+    steps: int | None = Field(None, ge=1, le=MAX_INT32, description="updates of the weights")
+    epochs: float | None = Field(None, gt=0, le=MAX_INT32, description="passes over the training text")
+    minutes: float | None = Field(None, gt=0, le=MAX_MINUTES, description="of the whole run, start-up included")
     max_epochs: float | None = Field(
         None, gt=0, le=MAX_INT32, description="a run of minutes ends after so many, if they come first")
     target_loss: float | None = Field(None, description="stop early once the validation loss is at most this")
     batch_size: int = Field(32, ge=1, le=MAX_INT32, description="sequences in a batch")
     gradient_accumulation: int = Field(
         1, ge=1, le=MAX_INT32, description="batches whose gradients are added up in one step")
-    optimizer: Literal["adam", "adamw", "muon"] = "muon"
+    optimizer: Literal["adam", "adamw", "muon"] = Field(
+        "muon", description="muon: for the matrices inside the layers, with adamw for all else")
     learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
                                  gt=0, le=1e37, description="under muon: of embeddings, head, norms and biases")
     muon_learning_rate: float = Field(
         0.02, gt=0, le=1e37, description="for the matrices inside the layers, under muon")
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.99, ge=0, lt=1)
-    weight_decay: float = Field(0.1, ge=0)
-    warmup_steps: int = Field(100, ge=0, le=MAX_INT32)
-    decay: Literal["constant", "linear", "cosine"] = "linear"
+    beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: decay of the mean gradient")
+    beta2: float = Field(0.99, ge=0, lt=1, description="of Adam: decay of the mean squared gradient")
+    weight_decay: float = Field(
+        0.1, ge=0, description="of matrices and embeddings, decoupled; under adam of all weights, by the gradient")
+    warmup_steps: int = Field(100, ge=0, le=MAX_INT32, description="steps until the learning rate is whole")
+    decay: Literal["constant", "linear", "cosine"] = Field("linear", description="the schedule after the warm-up")
     final_learning_rate: float = Field(0.0, ge=0, le=1, description="share of the learning rate left at the end")
     grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: never clipped")
     loss_on_padding: bool = Field(False, description="count padding as targets, as the notebook does")
     evaluate_every: int | None = Field(
         None, ge=1, le=MAX_INT32, description="steps between validations; none: about 20 in a run")
-    seed: int = Field(0, ge=0, le=MAX_SEED)
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="decides first weights, order of the text, and dropout")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else the CPU")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products; auto: bfloat16 where the processor multiplies it")
 
@@ -197,34 +242,19 @@ class TrainConfig(Section):
         return self
 
 
-class SampleConfig(Section):
-    """How the next id is chosen. The filters apply in the order of the fields (sampling/filters.py)."""
+class SampleConfig(SampleSettings, Section):
+    """The settings of sampling: length, filters, penalties, beams and seed. `SampleSettings` holds the
+    fields. All fields have defaults; `tinylm generate --help` describes each.
 
-    max_tokens: int = Field(100, ge=0, le=MAX_INT32)
-    min_tokens: int = Field(0, ge=0, le=MAX_INT32, description="<eos> is not chosen before so many")
-    overflow: Literal["slide", "error"] = Field(
-        "slide", description="when a text outgrows the context: forget its front; or refuse the prompt, end the text")
-    prefix: tuple[str, ...] = Field((), description="what the text has to begin with: texts, or single tokens as #id")
-    greedy: bool = False
-    banned_tokens: tuple[str, ...] = Field((), description="tokens that are never chosen, as their text or as #id")
-    logit_bias: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
-        {}, description="numbers added to the logits of tokens, by text or #id")
-    repetition_penalty: float = Field(1.0, gt=0, description="of all that occurred: logits divided by it; 1: none")
-    frequency_penalty: float = Field(0.0, description="taken off a logit for each time that its token occurred")
-    presence_penalty: float = Field(0.0, description="taken off a logit whose token occurred at all")
-    temperature: float = Field(0.8, ge=0, description="0: always the likeliest, as greedy")
-    top_k: int = Field(0, ge=0, le=MAX_INT32, description="0: all")
-    top_p: float = Field(1.0, gt=0, le=1)
-    min_p: float = Field(0.0, ge=0, lt=1)
-    typical_p: float = Field(1.0, gt=0, le=1)
-    beams: int = Field(1, ge=1, le=1000, description="above 1: beam search for the likeliest text, without any chance")
-    length_penalty: float = Field(
-        1.0, ge=-50, le=50, description="of beams: a sum of log-probabilities is divided by length to this")
-    early_stopping: bool | Literal["never"] = Field(
-        False, description="of beams: end with the first texts; with the heuristic; only if none could be better")
-    stop: Annotated[tuple[str, ...], AfterValidator(lambda texts: tuple(filter(None, texts)))] = Field(
-        (), description="texts that end the generation and are left out of it; empty ones end nothing")
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="none: another one each time")
+    Raises:
+        TinyLMError: an unknown setting, or a value that a field cannot hold.
+
+    >>> SampleConfig(temperature=0).is_greedy, SampleConfig(stop="\\n").stop
+    (True, ('\\n',))
+    """
+
+    if TYPE_CHECKING:  # the fields come from a class that is no model, where type checkers do not look for them
+        def __init__(self, **values: Any) -> None: ...
 
     @property
     def is_greedy(self) -> bool:
@@ -233,7 +263,18 @@ class SampleConfig(Section):
 
 
 class RunConfig(Section):
-    """All of a run: what `config.json` in a model folder holds."""
+    """The settings of a whole run, as `config.json` in a model folder holds them.
+
+    Raises:
+        TinyLMError: as its sections.
+
+    >>> import json
+    >>> run = RunConfig(model=ModelConfig(vocab_size=12), data=DataConfig(), train=TrainConfig(steps=10))
+    >>> run == RunConfig.from_dict(json.loads(run.to_json()))
+    True
+    >>> print(run.command())
+    tinylm train SOURCE --tokenizer auto --steps 10
+    """
 
     model: ModelConfig
     data: DataConfig
@@ -241,18 +282,14 @@ class RunConfig(Section):
     sample: SampleConfig = SampleConfig()
 
     def to_json(self) -> str:
-        """JSON in ASCII alone: the path of a text may hold bytes that are no UTF-8."""
+        """The config as JSON. It is pure ASCII, since the path of a text may hold bytes that are not UTF-8."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
-
-    def to_toml(self) -> str:
-        """The same as TOML, without the unset values, which TOML cannot write."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def command(self, out: Path | None = None) -> str:
         """The command line that makes this run again, whatever a later tinylm or another machine would choose.
 
         Args:
-            out: where the other model goes; default: where a run on this text goes by itself.
+            out: the folder of the new model; default: the one that a run on this text chooses by itself.
         """
         flags = {"tokenizer": "data", "vocab_size": "data", "steps": "train", "epochs": "train", "minutes": "train",
                  "seed": "train"}
@@ -263,20 +300,24 @@ class RunConfig(Section):
             if value is not None and (name, value) != ("seed", 0):
                 words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else value]
         for name, section in SECTIONS.items():
-            for field, value in _chosen(section, getattr(self, name)).items():
+            for field, value in _non_defaults(section, getattr(self, name)).items():
                 if field not in flags and f"{name}.{field}" not in FOLLOWS_FROM_TEXT:
                     words += ["--set", f"{name}.{field}={_as_setting(value)}"]
         return command("train", *words) + (" < TEXT" if source == "-" else "")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
-        """Raises: TinyLMError naming the section and field that does not fit."""
+        """The config of values by section, such as `json.loads` of a config.json.
+
+        Raises:
+            TinyLMError: naming the section and field that does not fit.
+        """
         sections = {}
-        for name, chosen in values.items():
+        for name, settings in values.items():
             section = SECTIONS[known_section(name)]
-            if not isinstance(chosen, Mapping):
+            if not isinstance(settings, Mapping):
                 raise TinyLMError("must be a section of settings", where=name)
-            sections[name] = section(**chosen)
+            sections[name] = section(**settings)
         return cls(**sections)
 
 
@@ -285,24 +326,24 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-def _chosen(kind: type[Section], section: Section) -> dict[str, Any]:
-    """The fields that are not as they would be if nobody had chosen them, given the ones before."""
-    chosen: dict[str, Any] = {}
+def _non_defaults(kind: type[Section], section: Section) -> dict[str, Any]:
+    """The fields whose values differ from their defaults, given the values of the fields before them."""
+    found: dict[str, Any] = {}
     for name, field in kind.model_fields.items():
         value = getattr(section, name)
-        default = field.get_default(call_default_factory=True, validated_data=chosen | _defaults(kind, chosen))
+        default = field.get_default(call_default_factory=True, validated_data=found | _defaults(kind, found))
         if field.is_required() or value != default:
-            chosen[name] = value
-    return chosen
+            found[name] = value
+    return found
 
 
-def _defaults(kind: type[Section], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(kind: type[Section], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: field.default for name, field in kind.model_fields.items()
-            if name not in chosen and not field.is_required() and field.default_factory is None}
+            if name not in given and not field.is_required() and field.default_factory is None}
 
 
 def _as_setting(value: Any) -> str:
-    """The value as choices.py reads it: JSON where it is that, else text."""
+    """A value as `--set` reads it: JSON, or a text that is not JSON as it stands."""
     if not isinstance(value, str):
         return json.dumps(value)
     try:
@@ -313,6 +354,7 @@ def _as_setting(value: Any) -> str:
 
 
 def known_section(name: str) -> str:
+    """The name, if it is that of a section. Raises: TinyLMError: it is not."""
     if name not in SECTIONS:
         raise TinyLMError("there is no such section", where=str(name), remedy=did_you_mean(str(name), SECTIONS))
     return name
@@ -321,59 +363,4 @@ def known_section(name: str) -> str:
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
                      "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE",
                      "data.validation_fingerprint": "Name the text to validate on with --validation"}
-
-
-def preset(name: str) -> PartialConfig:
-    """The partial config of a preset. Raises TinyLMError for an unknown name."""
-    known = match_name(str(name), PRESETS)
-    if known is None:
-        raise TinyLMError(f"there is no preset {name!r}", remedy=did_you_mean(str(name), PRESETS))
-    return PRESETS[known]
-
-
-def size(name: str) -> PartialConfig:
-    """The partial config of a size. Raises TinyLMError for an unknown name."""
-    known = match_name(str(name), SIZES)
-    if known is None:
-        raise TinyLMError(f"there is no size {name!r}", remedy=did_you_mean(str(name), SIZES))
-    n_layers, d_model, n_heads = SIZES[known]
-    return {"model": {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads}}
-
-
-PRESETS: dict[str, PartialConfig] = {
-    # The default: Qwen3's shape, which Hugging Face and llama.cpp hold exactly.
-    "tinylm": {},
-    # The teaching notebook, corners included: no positions, padding counted in the loss, no unknown words.
-    "notebook": {
-        "model": {"context_length": 64, "d_model": 32, "n_layers": 2, "n_heads": 2, "mlp": "relu", "d_mlp": 64,
-                  "norm": "layernorm", "norm_position": "post", "norm_eps": 1e-5, "positions": "none",
-                  "qk_norm": False, "bias": True, "head_bias": True, "dropout": 0.1, "init": "torch"},
-        "data": {"documents": "line", "tokenizer": "word", "unknown_token": False, "validation": 0.0,
-                 "packing": "padded"},
-        "train": {"epochs": 200, "batch_size": "full", "optimizer": "adam", "learning_rate": 1e-3, "beta2": 0.999,
-                  "weight_decay": 0.0, "warmup_steps": 0, "decay": "constant", "grad_clip": 0.0,
-                  "loss_on_padding": True},
-        "sample": {"greedy": True, "max_tokens": 15},
-    },
-    "gpt2": {
-        "model": {"mlp": "gelu", "norm": "layernorm", "norm_eps": 1e-5, "positions": "learned", "qk_norm": False,
-                  "bias": True, "tied_embeddings": True},
-    },
-    "llama": {"model": {"qk_norm": False, "norm_eps": 1e-5}},
-    "qwen3": {"model": {"rope_theta": 1_000_000.0, "tied_embeddings": True}},
-}
-
-SIZES: dict[str, tuple[int, int, int]] = {
-    # name: n_layers, d_model, n_heads. The name counts the weights inside the layers (12 n_layers d_model^2),
-    # which is what the time of a step follows; embedding and head come on top.
-    "0.1M": (2, 64, 2),
-    "0.3M": (3, 96, 3),
-    "0.8M": (4, 128, 4),
-    "2M": (4, 192, 6),
-    "5M": (6, 256, 4),
-    "10M": (6, 384, 6),
-    "25M": (8, 512, 8),
-    "50M": (12, 576, 9),
-    "85M": (12, 768, 12),
-    "125M": (18, 768, 12),
-}
+"""Settings that nobody chooses, and the remedy for a person who tries."""

@@ -1,4 +1,4 @@
-"""A section of settings: frozen, checked field by field, with values as people spell them, and errors in words."""
+"""Section: a frozen group of settings, checked field by field, with values as people spell them and errors in words."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tinylm.errors import TinyLMError, did_you_mean
 
 
 class Section(BaseModel):
-    """A frozen group of settings in which an unknown key is an error with the nearest right one, and a value may be
-    spelled as people spell it (spelling.py)."""
+    """A frozen group of settings. An unknown key is an error that names the nearest known one; a value may be spelled
+    as people spell it (spelling.py); a setting may go by its old name (aliases.py)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -45,7 +45,7 @@ class Section(BaseModel):
 
 
 def _readable(error: ValidationError, section: type[Section], values: Mapping[str, Any]) -> TinyLMError:
-    """The first complaint of pydantic as our error: which field, what is wrong, which field was meant."""
+    """Pydantic's first complaint as a TinyLMError: the field, what is wrong, and the field that was probably meant."""
     problem = error.errors()[0]
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, TinyLMError):  # of fields that do not go together
@@ -61,8 +61,8 @@ def _readable(error: ValidationError, section: type[Section], values: Mapping[st
     return value_error(section.model_fields[name], values.get(name), where)
 
 
-FAR = 1_000_000
-"""An upper bound from here on is named only to who has gone beyond it."""
+FAR_BOUND = 1_000_000
+"""Upper bounds from here on are named only in the error for a value beyond them."""
 
 
 def _section_name(section: type[Section]) -> str:
@@ -74,10 +74,10 @@ def _where(section: type[Section], name: str) -> str:
 
 
 def value_error(field: FieldInfo, value: Any, where: str) -> TinyLMError:
-    """The error for a value that a field cannot hold: what it may hold, and what it was given."""
+    """The error for a value that a field cannot hold: what it may hold, what was given, and a likely remedy."""
     kinds, number = alternatives(field.annotation), as_number(value)
-    is_far = number is None or number <= FAR  # from bounds that stand for what the libraries below can count
-    bounds = [each for each in field.metadata if not (is_far and getattr(each, "le", 0) >= FAR)]
+    is_far = number is None or number <= FAR_BOUND  # from the bounds that are limits of the libraries
+    bounds = [each for each in field.metadata if not (is_far and getattr(each, "le", 0) >= FAR_BOUND)]
     may_be = expected(field.annotation, bounds)
     known = [name for kind in kinds for name in get_args(kind) if get_origin(kind) is Literal]
     remedy = ""
@@ -89,7 +89,7 @@ def value_error(field: FieldInfo, value: Any, where: str) -> TinyLMError:
 
 
 def _as_a_number(text: str, *, whole: bool) -> str:
-    """A remedy for a text that was meant as a number."""
+    """The remedy for a text that was meant as a number."""
     if re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+\s*", text):
         return f"Write it as {text.strip().replace(',', '_')}"
     if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", text):
@@ -98,13 +98,14 @@ def _as_a_number(text: str, *, whole: bool) -> str:
 
 
 def checked_value(section: type[Section], name: str, value: Any, where: str) -> Any:
-    """The value of one field, as it would stand in a config.
+    """Checks the value of one field; returns it as it would stand in a config.
 
     Args:
-        where: how an error names the field.
+        section: the section that has the field.
+        where: the name of the field in errors.
 
     Raises:
-        TinyLMError: there is no such field, or it cannot hold this.
+        TinyLMError: there is no such field, or it cannot hold the value.
     """
     if name not in section.model_fields:
         raise TinyLMError("there is no such setting", where=where, remedy=did_you_mean(str(name), section.model_fields))
@@ -117,14 +118,14 @@ def checked_value(section: type[Section], name: str, value: Any, where: str) -> 
 
 @cache
 def _validator(section: type[Section], name: str) -> TypeAdapter[Any]:
-    """The validator of one field by itself."""
+    """The validator of a single field."""
     field = section.model_fields[name]
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
 
 
 def whole_number(value: Any, where: str, least: int) -> int:
-    """A count as people spell it. Raises: TinyLMError: it is no whole number of at least `least`."""
+    """Reads a count as people spell it. Raises: TinyLMError: the value is not a whole number of at least `least`."""
     with suppress(ValueError):
         found = parse_spelling(int, value)
         if isinstance(found, int) and found >= least:

@@ -1,8 +1,8 @@
-"""A setting as people spell it: read into the plain value that its field holds, or told in words what it may be.
+"""Spellings of settings: values as people write them, read into the values of fields; and fields described in words.
 
     "1_000" -> 1000    "4.0" -> 4    "10%" -> 0.1    "Yes" -> True    "Layer-Norm" -> "layernorm"    "\\n" -> ("\\n",)
 
-Which spellings make sense follows from the type of the field alone, so that every field of every section has the same.
+The spellings follow from the type of the field alone, so that every field of every section has the same.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origi
 
 Name = TypeVar("Name", bound=str)
 TRUE, FALSE, NONE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n"), ("none", "null", "")
-MOST_SHOWN = 60
-"""Characters of a value that an error quotes."""
+MAX_QUOTED = 60
+"""Characters of a value that an error quotes, at most."""
 
 
 def parse_spelling(kind: Any, value: Any) -> Any:
-    """The plain value of a field of type `kind`; what is no spelling of one comes back as it is.
+    """Reads a spelling of a value of the type `kind`. A value that is not a spelling of the type comes back as it is.
 
     Raises:
-        ValueError: a yes or no where something else is asked, which would otherwise count as 1 or 0.
+        ValueError: a boolean for a type that has none, where it would otherwise count as 1 or 0.
+
+    >>> parse_spelling(int, "1_000"), parse_spelling(float, "10%"), parse_spelling(bool, "Yes")
+    (1000, 0.1, True)
     """
     value = _unwrapped(value)
     kinds = alternatives(kind)
@@ -40,18 +43,22 @@ def parse_spelling(kind: Any, value: Any) -> Any:
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
-    """The types of a union; none first, as `None` is to be told apart from a text."""
+    """The types of a union. None comes first, since "none" would otherwise be read as a text."""
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     return tuple(sorted(kinds, key=lambda each: each is not NoneType))
 
 
 def match_name(name: str, known: Iterable[Name]) -> Name | None:
-    """The known name that is written so, whatever its case, hyphens and underscores; None where there is none."""
+    """The known name that equals `name` but for case, hyphens, underscores and spaces; None if there is none.
+
+    >>> match_name("Layer-Norm", ["layernorm", "rmsnorm"])
+    'layernorm'
+    """
     return {_letters(each): each for each in known}.get(_letters(name))
 
 
 _NOT_ONE: Any = object()
-"""What a reader gives where a value is no spelling of its type."""
+"""The result of a reader for a value that is not a spelling of its type."""
 
 
 def _reader(kind: Any) -> tuple[Any, ...]:
@@ -62,7 +69,7 @@ def _reader(kind: Any) -> tuple[Any, ...]:
 
 
 def _unwrapped(value: Any) -> Any:
-    """Numbers of NumPy and torch as Python's, and paths as texts."""
+    """Unwraps scalars of NumPy and torch to Python numbers, and paths to texts."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
@@ -108,13 +115,13 @@ def _number(value: Any) -> Any:
 
 
 def as_number(value: Any) -> int | float | None:
-    """The number that a value is or spells; None where it is none."""
+    """The number that a value is or spells; None if it is no number."""
     found = _number(_unwrapped(value))
     return None if found is _NOT_ONE else found
 
 
 def _whole(value: Any) -> Any:
-    """Digits are read as they stand: a float would round long ones."""
+    """Reads a whole number. Digits are not read by way of a float, which would round long ones."""
     with suppress(ValueError):
         return int(value.strip()) if isinstance(value, str) else _whole_of(_number(value))
     return _whole_of(_number(value))
@@ -133,7 +140,7 @@ def _text(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """A list of texts. One text stands for a list of one, and an empty one for an empty list."""
+    """Reads a list of texts. One text stands for a list of one, an empty text for an empty list."""
     if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
         one = _text(value)
         return _NOT_ONE if one is _NOT_ONE else (one,)
@@ -144,7 +151,7 @@ def _texts(value: Any) -> Any:
 
 
 def _numbers_by_text(value: Any) -> Any:
-    """A mapping, or `TOKEN=NUMBER`, one or several. A whole number as a key is an id."""
+    """Reads numbers by token: a mapping, or one or several `TOKEN=NUMBER`. A whole number as a key is an id."""
     if not isinstance(value, Mapping):
         value = _texts(value)
         if value is _NOT_ONE or not all("=" in each for each in value):
@@ -165,13 +172,17 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
 
 
 class ExpectedValues(NamedTuple):
-    """Metadata of a field: what it may hold in words, where its type does not say it well."""
+    """Metadata of a field: a description of its values, where its type does not describe them well."""
 
     words: str
 
 
 def expected(kind: Any, bounds: Collection[Any] = ()) -> str:
-    """The values that a field may hold, in words: "a whole number of at least 1, or none"."""
+    """Describes the values that a field may hold: "a whole number of at least 1, or none".
+
+    >>> expected(int | None)
+    'a whole number, or none'
+    """
     if said := [each.words for each in bounds if isinstance(each, ExpectedValues)]:
         return said[0]
     words = [_words(each, bounds) for each in alternatives(kind)]
@@ -189,14 +200,18 @@ def _words(kind: Any, bounds: Collection[Any]) -> str:
 
 
 def _within(bounds: Collection[Any]) -> str:
-    """The bounds of a number in words: `bounds` are what pydantic keeps of `Field(ge=..., lt=...)`."""
+    """Describes the bounds of a number, which are the metadata that pydantic keeps of `Field(ge=..., lt=...)`."""
     words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
     found = [f"{words[name]} {getattr(each, name):,}" for name in words for each in bounds if hasattr(each, name)]
     return f" {' and '.join(found)}" if found else ""
 
 
 def quote_value(value: Any) -> str:
-    """A value for an error: short, and as people write it in a file of settings."""
+    """Quotes a value for an error: short, and as people write it in a file of settings.
+
+    >>> quote_value({"a": True})
+    '{"a": true}'
+    """
     try:
         text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -205,4 +220,4 @@ def quote_value(value: Any) -> str:
         except (ValueError, RecursionError):  # an int of more digits than Python writes
             text = "a number of very many digits" if isinstance(value, int) else f"a {type(value).__name__}"
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"

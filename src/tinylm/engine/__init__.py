@@ -1,1 +1,1 @@
-"""The compiled engine: the forward pass for writing text, without torch. The tests tie it to the reading file."""
+"""The compiled engine: forward pass and sampling for writing text, without torch. Tests hold it to the reading file."""

@@ -1,4 +1,4 @@
-"""A model ready to compute, and one call for some new positions of some of the streams that it writes."""
+"""A model ready to compute: calls that read new positions of sequences, and calls that write on from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinylm.config.schema import ModelConfig, WeightDtype
 from tinylm.engine.forward import forward
 from tinylm.engine.kv_cache import SequenceCache
-from tinylm.engine.micro_kernel import ROWS
+from tinylm.engine.micro_kernel import TILE_ROWS
 from tinylm.engine.records import SAMPLING
 from tinylm.engine.sampling_records import SamplingRecords
 from tinylm.engine.thread_tuner import ThreadTuner, available_cores
@@ -23,30 +23,33 @@ from tinylm.jit.thread_pool import ThreadPool
 from tinylm.sampling.sampler import Sampler
 
 PREFILL_CHUNK = 128
-"""Positions of one call. The weights are read once for all of these, so more would take memory and no less time."""
+"""Positions that a call should read at most. The weights are read once for all of these, so more would take memory and
+no less time."""
 MAX_GROUP_SIZE = 8
-"""Texts that a core writes together: enough for its products, few enough for its caches to hold what they said; ..."""
+"""Texts that a core writes together: enough for its products, few enough for its caches to hold their keys and values;
+..."""
 MAX_CACHED_WEIGHTS = 4_000_000
-"""... if the model has no more numbers, so that each core may read all of them. Of a larger one each reads a share."""
+"""... if the model has no more weights, so that each core may read all of them. Of a larger one each reads a share."""
 MAX_LOGITS = 1 << 20
-"""Of a group's run, which keeps them: more would push everything else out of the caches."""
+"""Logits that a call keeps for a group: more would push everything else out of the caches."""
 NO_SAMPLING = np.zeros(0, SAMPLING)
 
 
 class GeneratedIds(NamedTuple):
-    """The ids that a text goes on with, and the logits (ids, V) that they were chosen from."""
+    """The ids that a text goes on with, and the logits (ids, V) that each was sampled from."""
 
     ids: list[int]
     logits: Floats
 
 
 class Engine:
-    """A model, compiled. One call at a time.
+    """A compiled model. It takes one call at a time.
 
     Args:
+        config: the shape of the model.
         weights: its parameters by name, as in the torch module.
-        weight_dtype: how the matrices are kept; sums are float32 always.
-        cores: most threads of a call; none: as many as the process may use. Results do not depend on it.
+        weight_dtype: the number format of the matrices; sums are float32 always.
+        cores: the most threads of a call; None: as many as the process may use. Results do not depend on it.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32",
@@ -57,13 +60,13 @@ class Engine:
         self._pool, self._tuner = ThreadPool(cores), ThreadTuner(cores)
 
     def read(self, caches: Sequence[SequenceCache], ids: Sequence[int], outputs: int) -> Floats:
-        """Appends ids[i] to streams[i], one after another; a stream may come several times.
+        """Appends ids[i] to the sequence of caches[i], one after another; a cache may come several times.
 
         Args:
-            outputs: for so many of the last ids the logits are computed.
+            outputs: logits are computed for so many of the last ids.
 
         Returns:
-            (outputs, V): what follows those. The next call overwrites it.
+            logits (outputs, V) of what follows those ids. The next call overwrites them.
 
         Raises:
             TinyLMError: a logit is not finite.
@@ -74,42 +77,39 @@ class Engine:
 
     def write(self, caches: Sequence[SequenceCache], start: Sequence[int] | Floats, sampling: SamplingRecords,
               steps: int) -> tuple[NDArray[np.int64], Floats]:
-        """Chooses the next ids of some streams, reads them, chooses the next, and so on, in one call.
+        """Samples the next ids of some sequences, reads them, samples the next, and so on, in one call.
 
         Args:
-            streams: different ones.
-            start: the last id of each, which is still to be read; or (streams, V), the logits after it.
-            choices: how the ids of each are chosen.
-            steps: how many ids at most. The call ends with the step in which a text does.
+            caches: different ones.
+            start: the last id of each sequence, which is still to be read; or the logits (caches, V) after it.
+            sampling: how the ids of each are sampled.
+            steps: the most ids of each. The call ends with the step in which a text does.
 
         Returns:
-            ids (steps, streams), of which the last are still to be read; below 0: none could be chosen (logits.py).
-            And the logits (steps, streams, V) that they were chosen from. The next call overwrites both.
+            ids (steps, caches), the last of which are still to be read; below 0: no id could be sampled (`NOTHING_LEFT`
+            and `NOT_FINITE` of sampling/filters.py). And the logits (steps, caches, V) that they were sampled from. The
+            next call overwrites both.
 
         Raises:
             TinyLMError: a logit is not finite.
         """
-        self._workspace.prepare(caches, start, len(caches), steps)
-        self._run(self._workspace, sampling.ahead(steps))
-        steps = self._workspace.steps()
-        for cache in caches:
-            cache.length += steps - 1
-        return self._workspace.chosen(steps, len(caches)), self._workspace.logits(steps, len(caches))
+        return self._write(self._workspace, caches, start, sampling, steps)
 
     def write_together(self, caches: Sequence[SequenceCache], ids: Sequence[int], samplers: Sequence[Sampler],
                        eos_id: int, steps: Sequence[int]) -> Sequence[GeneratedIds | None]:
-        """As `write`, for many texts. Those of a small model are in groups, each on one core, so that none waits for
-        another; a single text is on all cores.
+        """Writes many texts, as `write` does. Texts of a small model form groups, each on one core, so that no core
+        waits for another; a single text is on all cores.
 
         Args:
-            ids: the last of each stream, which is still to be read.
-            samplers: choose for each; a run brings their counts up to date, `Sampler.accept` their places.
-            steps: how many ids each gets at most. A group has as many as fits all of its texts, and ends with the step
+            ids: the last id of each sequence, which is still to be read.
+            samplers: one for each text. A call brings their counts up to date, `Sampler.accept` their positions.
+            eos_id: the id that ends a text.
+            steps: the most ids of each. A group gets the fewest that one of its texts may have, and ends with the step
                 in which one of them does.
 
         Returns:
-            what each goes on with. The last id is still to be read; below 0: none could be chosen (logits.py). None,
-            and nothing done: a logit of its group is not finite.
+            the ids of each text, as of `write`. None if its group produced a logit that is not finite; the caches of
+            the group then have the length that they had.
         """
         if self._weights.n_weights > MAX_CACHED_WEIGHTS or len(caches) == 1:
             return self._write_group(self._workspace, caches, ids, SamplingRecords(samplers, eos_id), min(steps))
@@ -118,7 +118,7 @@ class Engine:
         waiting = iter(parts)
 
         def work(worker: int) -> None:
-            for part in waiting:  # each takes the next one that is left
+            for part in waiting:  # each worker takes the next group that is left
                 found[part] = self._write_group(self._workspaces[worker], caches[part], ids[part],
                                                 SamplingRecords(samplers[part], eos_id), min(steps[part]))
 
@@ -129,21 +129,25 @@ class Engine:
                      sampling: SamplingRecords, steps: int) -> Sequence[GeneratedIds | None]:
         count, lengths = len(caches), [cache.length for cache in caches]
         steps = max(1, min(steps, MAX_LOGITS // (count * self.config.vocab_size)))
-        workspace.prepare(caches, ids, count, steps)
         try:
-            self._run(workspace, sampling.ahead(steps))
-            steps = workspace.steps()
+            sampled, logits = self._write(workspace, caches, ids, sampling, steps)
         except TinyLMError:
             for cache, length in zip(caches, lengths, strict=True):
                 cache.length = length
             return [None] * count
+        return [GeneratedIds(*each) for each in zip(sampled.T.tolist(), logits.swapaxes(0, 1).copy(), strict=True)]
+
+    def _write(self, workspace: Workspace, caches: Sequence[SequenceCache], start: Sequence[int] | Floats,
+               sampling: SamplingRecords, steps: int) -> tuple[NDArray[np.int64], Floats]:
+        workspace.prepare(caches, start, len(caches), steps)
+        self._run(workspace, sampling.ahead(steps))
+        steps = workspace.steps()
         for cache in caches:
             cache.length += steps - 1
-        logits = workspace.logits(steps, count).swapaxes(0, 1).copy()
-        return [GeneratedIds(*each) for each in zip(workspace.chosen(steps, count).T.tolist(), logits, strict=True)]
+        return workspace.sampled(steps, len(caches)), workspace.logits(steps, len(caches))
 
     def _run(self, workspace: Workspace, sampling: NDArray[np.void]) -> None:
-        """On all cores, if the desk is for them."""
+        """Calls the kernel on as many cores as the tuner says, or on one if the workspace is for one."""
         model, layers, works = self._weights.model, self._weights.layers, workspace.work
         if workspace.cores == 1:
             works["workers"] = 1
@@ -158,7 +162,11 @@ class Engine:
 
 
 def groups(count: int, cores: int) -> list[slice]:
-    """So many texts in groups of about equal size: `MAX_GROUP_SIZE` at most, and one for each core where there are
-    enough."""
-    number = max(-(-count // MAX_GROUP_SIZE), min(cores, count // ROWS))
+    """Cuts `count` texts into groups of about equal size: `MAX_GROUP_SIZE` at most, and one for each core where there
+    are enough texts.
+
+    >>> groups(10, cores=2)
+    [slice(0, 5, None), slice(5, 10, None)]
+    """
+    number = max(-(-count // MAX_GROUP_SIZE), min(cores, count // TILE_ROWS))
     return [slice(count * i // number, count * (i + 1) // number) for i in range(number)]

@@ -1,42 +1,54 @@
-"""What an engine keeps of a text that it writes."""
+"""The key/value cache of one sequence, in the panels that the micro-kernel reads."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tinylm.config.schema import ModelConfig
-from tinylm.engine.micro_kernel import LANES
-from tinylm.engine.records import aligned_zeros, round_up
+from tinylm.jit.arrays import aligned_zeros, round_up
+from tinylm.jit.llvm import LANES
 
 INITIAL_CAPACITY = 512
-"""Positions that a stream has room for at first; it doubles when it is full."""
+"""Positions for which a cache has memory at first."""
+
+
+def grown(capacity: int, length: int) -> int:
+    """The capacity that follows when `length` exceeds one: twice as much at least, so that growing stays cheap."""
+    return max(round_up(length, LANES), 2 * capacity)
 
 
 class SequenceCache:
-    """The keys and values of one text (layout: attention.py). `length`: positions in it."""
+    """The keys and values of one sequence, in all layers and key/value heads.
+
+    Attributes:
+        length: positions in it. Fewer may be set, to go on from an earlier position.
+        capacity: positions that it has memory for, a multiple of 16; grows as needed.
+        keys: (layers * G, capacity/16, K, 16) float32: 16 positions side by side.
+        values: (layers * G, ceil(K/16), capacity, 16) float32: 16 numbers of a head side by side.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         self._config, self.length = config, 0
-        self._make(min(INITIAL_CAPACITY, round_up(config.context_length, LANES)))
+        self._allocate(min(INITIAL_CAPACITY, round_up(config.context_length, LANES)))
 
-    def _make(self, size: int) -> None:
+    def _allocate(self, capacity: int) -> None:
         heads, width = self._config.n_layers * self._config.n_kv_heads, self._config.d_head
-        self.capacity = size
-        self.keys = aligned_zeros((heads, size // LANES, width, LANES), np.float32)
-        self.values = aligned_zeros((heads, -(-width // LANES), size, LANES), np.float32)
+        self.capacity = capacity
+        self.keys = aligned_zeros((heads, capacity // LANES, width, LANES), np.float32)
+        self.values = aligned_zeros((heads, round_up(width, LANES) // LANES, capacity, LANES), np.float32)
 
     def copy(self) -> SequenceCache:
-        """The same text once more, to go on in another way."""
+        """A second cache of the same sequence, which can go on in another way."""
         twin, panels = SequenceCache(self._config), round_up(self.length, LANES) // LANES
-        twin.ensure_capacity(self.length)
+        twin.reserve(self.length)
         twin.length = self.length
         twin.keys[:, :panels] = self.keys[:, :panels]
         twin.values[:, :, :self.length] = self.values[:, :, :self.length]
         return twin
 
-    def ensure_capacity(self, length: int) -> None:
-        """For so many positions in all."""
+    def reserve(self, length: int) -> None:
+        """Grows until there is memory for `length` positions."""
         if length > self.capacity:
             keys, values, before = self.keys, self.values, self.capacity
-            self._make(max(round_up(length, LANES), 2 * before))
+            self._allocate(grown(before, length))
             self.keys[:, :before // LANES], self.values[:, :, :before] = keys, values

@@ -1,4 +1,4 @@
-"""What a run of steps is told of the texts whose ids it chooses."""
+"""Records that tell the kernel how to sample the ids of each text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.engine.records import SAMPLING, address_of
+from tinylm.engine.records import SAMPLING
+from tinylm.jit.arrays import address_of
 from tinylm.sampling.sampler import Sampler
 
 
 class SamplingRecords:
-    """
+    """The sampling records of the texts that a call writes.
+
     Args:
-        samplers: one for each text. A run brings their counts up to date, `Sampler.accept` their places.
+        samplers: one for each text. The kernel brings their counts up to date, `Sampler.accept` their positions.
         eos_id: the id that ends a text.
     """
 
@@ -27,10 +29,10 @@ class SamplingRecords:
                 record[name] = value
 
     def ahead(self, steps: int) -> NDArray[np.void]:
-        """The records for a run of so many steps; good until the next ones are asked for."""
+        """The records for the next `steps` ids of each text. They are valid until the next call."""
         self._uniforms = np.array([sampler.uniforms(steps) for sampler in self._samplers])
         self._records["uniforms"] = address_of(self._uniforms) + 8 * steps * np.arange(len(self._samplers))
         self._forced = [np.array(sampler.forced[sampler.n_accepted:], np.int64) for sampler in self._samplers]
-        self._records["forced"], self._records["n_forced"] = zip(*((address_of(ids), len(ids)) for ids in self._forced),
-                                                                 strict=True)
+        self._records["forced"], self._records["n_forced"] = zip(
+            *((address_of(ids), len(ids)) for ids in self._forced), strict=True)
         return self._records

@@ -1,9 +1,9 @@
-"""A model's weights, laid out for the engine: matrices in panels (tiles.py), everything else as it is.
+"""A model's weights as the engine reads them: matrices in packed panels, everything else as it is.
 
     linear layer (O, I) -> float32, or int8 with a scale for each output: (O/16, I, 16)
-                           bfloat16 in pairs, outputs o and o + 16 in one uint32: (O/32, I, 16)
+                           bfloat16, the outputs o and o + 16 in one uint32: (O/32, I, 16)
 
-O outputs, filled up with zeros to whole panels   I inputs
+O outputs, padded with zeros to whole panels   I inputs
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig, WeightDtype
-from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, INTERLEAVE, LANES
-from tinylm.engine.records import LAYER, MLPS, MODEL, address_of, aligned_zeros, round_up
+from tinylm.engine.micro_kernel import BFLOAT16, FLOAT32, INT8, INTERLEAVED
+from tinylm.engine.records import LAYER, MLPS, MODEL
+from tinylm.jit.arrays import address_of, aligned_zeros, round_up
+from tinylm.jit.llvm import LANES
+from tinylm.model.layout import fused_matrices
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
@@ -26,23 +29,27 @@ KINDS: dict[WeightDtype, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8
 
 
 def weights_of(model: Any) -> Weights:
-    """Those of a torch module that lies in memory; where it can, without a copy."""
+    """The parameters of a torch module as NumPy arrays, without a copy where the module lies in memory as float32."""
     return {name: parameter.detach().float().cpu().contiguous().numpy() for name, parameter in model.named_parameters()}
 
 
 class PackedWeights:
     """The records of a model, and all memory that their addresses lie in.
 
+    Args:
+        weights: parameters by name, as in the torch module.
+        weight_dtype: the number format of the matrices.
+
     Attributes:
-        model, layers: for kernels (memory.py).
-        numbers: in the matrices, which every token reads.
+        model, layers: records for kernels (records.py).
+        n_weights: in the matrices, which every token reads.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32") -> None:
         self._weights, self._kind, self._buffers = weights, KINDS[weight_dtype], list[NDArray[Any]]()
         self.n_weights = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
-        with np.errstate(over="ignore"):  # a setting may be more than 32 bits hold: the logits then tell of it
+        with np.errstate(over="ignore"):  # a setting may exceed 32 bits: the logits are then not finite, which is told
             self._fill_model(self.model[0], config)
         for i in range(config.n_layers):
             self._fill_layer(self.layers[i], config, f"layers.{i}.")
@@ -53,25 +60,23 @@ class PackedWeights:
         model["mlp"], model["rotary"] = MLPS.index(config.mlp), config.positions == "rotary"
         model["post"], model["layernorm"] = config.norm_position == "post", config.norm == "layernorm"
         model["eps"], model["scale"] = config.norm_eps, 1 / math.sqrt(config.d_head)
-        for name in ("embed", "positions", "ln_f"):
-            model[name] = self._vector(f"{name}.weight")
-        model["ln_f_bias"], model["head_bias"] = self._vector("ln_f.bias"), self._vector("out_head.bias")
-        self._matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
+        model["embed"], model["position_table"] = self._vector("embed.weight"), self._vector("positions.weight")
+        model["ln_f"], model["ln_f_bias"] = self._vector("ln_f.weight"), self._vector("ln_f.bias")
+        model["head_bias"] = self._vector("out_head.bias")
+        self._pack_matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
 
     def _fill_layer(self, layer: Any, config: ModelConfig, prefix: str) -> None:
         for name in ("norm1", "norm2"):
             layer[name], layer[f"{name}_bias"] = (self._vector(f"{prefix}{name}.{part}") for part in ("weight", "bias"))
         for name in ("q_norm", "k_norm"):
             layer[name] = self._vector(f"{prefix}attn.{name}.weight")
-        for name, parts in {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",),
-                            "up": ("mlp.up_proj",), "gate": ("mlp.gate_proj",), "down": ("mlp.down_proj",)}.items():
-            if f"{prefix}{parts[0]}.weight" in self._weights:
-                self._matrix(layer[name], *(f"{prefix}{part}.weight" for part in parts))
-                layer[f"{name}_bias"] = self._vector(*(f"{prefix}{part}.bias" for part in parts))
-        # A half is what one of two workers makes by itself, where that can be: heads, and pairs of panels
+        for name, parts in fused_matrices(config, gate_apart=True).items():
+            self._pack_matrix(layer[name], *(f"{prefix}{part}.weight" for part in parts))
+            layer[f"{name}_bias"] = self._vector(*(f"{prefix}{part}.bias" for part in parts))
+        # A half is what one of two workers computes by itself, where that can be: heads, and interleaved panels
         heads = config.n_kv_heads // 2 * (config.n_heads // config.n_kv_heads)
         layer["o"]["cut"] = heads * config.d_head or layer["o"]["inputs"] // 2
-        together = INTERLEAVE[self._kind]
+        together = INTERLEAVED[self._kind]
         layer["down"]["cut"] = layer["up"]["panels"] // together // 2 * together * LANES or layer["down"]["inputs"] // 2
 
     def _vector(self, *names: str) -> int:
@@ -81,8 +86,8 @@ class PackedWeights:
         found = [self._weights[name] for name in names]
         return self._keep(found[0] if len(found) == 1 else np.concatenate(found))
 
-    def _matrix(self, record: Any, *names: str) -> None:
-        """One matrix of the outputs of all these."""
+    def _pack_matrix(self, record: Any, *names: str) -> None:
+        """Packs matrices that read the same inputs as one, and fills its record."""
         parts, kind = [self._weights[name] for name in names], self._kind
         whole: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if kind == INT8:
@@ -91,16 +96,20 @@ class PackedWeights:
         panels = in_panels(whole, kind)
         self.n_weights += whole.size
         record["weights"], record["kind"] = self._keep(panels), kind
-        record["inputs"], record["panels"] = whole.shape[1], len(panels) * INTERLEAVE[kind]
+        record["inputs"], record["panels"] = whole.shape[1], len(panels) * INTERLEAVED[kind]
 
     def _keep(self, array: NDArray[Any]) -> int:
-        """Its address, which is good as long as this layout."""
+        """Keeps an array as long as this object, and returns its address."""
         self._buffers.append(array)
         return address_of(array)
 
 
 def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
-    """(O, I) -> panels of 16 outputs, or pairs of panels. int8 numbers come as such."""
+    """Packs a matrix (O, I) into panels of 16 outputs, or interleaved pairs of panels.
+
+    Args:
+        matrix: float32; for int8 already of that type.
+    """
     inputs = matrix.shape[1]
     if kind == BFLOAT16:
         low, high = padded(rounded(matrix), 2 * LANES).reshape(-1, 2, LANES, inputs).transpose(1, 0, 3, 2)
@@ -108,23 +117,27 @@ def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
         np.bitwise_or(low, high << 16, out=pairs)
         return pairs
     outputs, whole = len(matrix), len(matrix) // LANES
-    laid = aligned_zeros((round_up(outputs, LANES) // LANES, inputs, LANES), matrix.dtype)
-    laid[:whole] = matrix[:whole * LANES].reshape(whole, LANES, inputs).transpose(0, 2, 1)
-    if whole < len(laid):
-        laid[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
-    return laid
+    panels = aligned_zeros((round_up(outputs, LANES) // LANES, inputs, LANES), matrix.dtype)
+    panels[:whole] = matrix[:whole * LANES].reshape(whole, LANES, inputs).transpose(0, 2, 1)
+    if whole < len(panels):
+        panels[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
+    return panels
 
 
 def padded(array: NDArray[Any], step: int) -> NDArray[Any]:
-    """With rows of zeros up to a multiple of `step`."""
+    """Pads an array with rows of zeros up to a multiple of `step`."""
     wide = aligned_zeros((round_up(len(array), step), *array.shape[1:]), array.dtype)
     wide[:len(array)] = array
     return wide
 
 
 def quantised(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Whole numbers from -127 to 127 (O, I), and for each output a scale (O,): their product is nearly the matrix. An
-    output that is not finite has a scale that is not, so it is told of as ever."""
+    """Rounds a matrix (O, I) to int8, symmetrically and output by output, as in LLM.int8() (arXiv 2208.07339).
+
+    Returns:
+        whole numbers from -127 to 127 (O, I), and a scale for each output (O,): their product is nearly the matrix. The
+        scale of an output that is not finite is not finite either, so the engine reports it as ever.
+    """
     scales = np.abs(matrix).max(axis=1) / np.float32(127)
     with np.errstate(invalid="ignore", divide="ignore"):
         steps = np.rint(matrix / scales[:, None])
@@ -132,7 +145,7 @@ def quantised(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 
 def rounded(numbers: Floats) -> NDArray[np.uint32]:
-    """bfloat16 bits of float32 numbers, to the nearest, halves to even."""
+    """The bits of the nearest bfloat16 of float32 numbers, halves to even."""
     bits = np.ascontiguousarray(numbers).view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     nearest: NDArray[np.uint32] = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)

@@ -148,12 +148,12 @@ def _ranked(keys: _Ints) -> tuple[_Ints, _Numbers, _Ints]:
     keys <<= bits
     keys |= np.arange(len(keys), dtype=np.int32)
     keys.sort()
-    places = keys.astype(np.int32)
-    places &= (1 << bits) - 1
+    positions = keys.astype(np.int32)
+    positions &= (1 << bits) - 1
     keys >>= bits
     begins = np.concatenate([[True], keys[1:] != keys[:-1]])
     ranks: _Numbers = np.empty(len(keys), np.int32)
-    ranks[places] = np.cumsum(begins, dtype=np.int32)
+    ranks[positions] = np.cumsum(begins, dtype=np.int32)
     ranks -= 1
     first = np.flatnonzero(begins)
     counts: _Ints = np.diff(np.append(first, len(keys)))
@@ -164,8 +164,8 @@ def _find(ngrams: _Ints, keys: _Ints) -> _Numbers:
     """The number of each key among the sorted `ngrams`, or -1. Keys below zero are found nowhere."""
     if not len(ngrams):
         return np.full(len(keys), -1, np.int32)
-    place = np.minimum(np.searchsorted(ngrams, keys), len(ngrams) - 1)
-    return np.where(ngrams[place] == keys, place, -1).astype(np.int32)
+    index = np.minimum(np.searchsorted(ngrams, keys), len(ngrams) - 1)
+    return np.where(ngrams[index] == keys, index, -1).astype(np.int32)
 
 
 def _interpolate(probs: _Floats, contexts: _Contexts, found: _Numbers, context_of: _Ints, counts: _Ints) -> None:
@@ -175,7 +175,7 @@ def _interpolate(probs: _Floats, contexts: _Contexts, found: _Numbers, context_o
     Args:
         context_of, counts: of each n-gram of the training text.
     """
-    n_slots = contexts.n_different + 1  # the last place is that of -1
+    n_slots = contexts.n_different + 1  # the last slot is that of -1
     total = np.bincount(context_of, weights=counts, minlength=n_slots)[contexts.validation]
     kinds = np.maximum(np.bincount(context_of, minlength=n_slots), 1)[contexts.validation]
     probs *= kinds

@@ -1,4 +1,4 @@
-"""Judging a model: how well it reads a text, and what it copies. LanguageModel's way into report.py."""
+"""Evaluation of a model: its loss on a text, and what it copies. LanguageModel's way into report.py."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is f
     from tinylm.text.left_out import LeftOut
     from tinylm.text.tokenizer import Tokenizer
 
-SAMPLES, SAMPLE_TOKENS = 3, 200
-"""What `copying` lets the model write."""
+COPYING_SAMPLES, COPYING_TOKENS = 3, 200
+"""Texts that `copying` lets the model write, and the tokens of each."""
 _OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
              "well it reads anything else")
 
@@ -46,7 +46,7 @@ class EvaluatedModel(Protocol):
 
 
 class Evaluator:
-    """Judges one model.
+    """Evaluates one model.
 
     Attributes:
         training_corpus: the training text, where `config.data.source` cannot be opened again but this process has it.
@@ -96,13 +96,16 @@ class Evaluator:
         return split.train.corpus.stats().fingerprint == self.lm.config.data.fingerprint
 
     def _make_report(self, part: Part, split: str, baselines: Baselines) -> Report:
-        from tinylm.evaluation.report import make_report
+        from tinylm.evaluation.report import evaluation_batches, make_report
+        from tinylm.training.evaluate import evaluate
 
-        report = make_report(self.lm.model, part, packing=self.lm.config.data.packing, split=split, baselines=baselines)
-        if not math.isfinite(report.loss):
+        config, model = self.lm.config, self.lm.model
+        batches = evaluation_batches(part, config.data.packing, config.model.context_length)
+        nats, tokens = evaluate(model, batches)
+        if not math.isfinite(nats):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")
-        return report
+        return make_report(nats, tokens, part.n_bytes, split=split, baselines=baselines)
 
     def _baselines_of_training(self, other: EncodedText, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""
@@ -125,7 +128,7 @@ class Evaluator:
     def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """See `LanguageModel.copying`."""
         self._copy_index = index or self._copy_index
-        written = self.lm.generate(samples=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=0)
+        written = self.lm.generate(samples=COPYING_SAMPLES, max_tokens=COPYING_TOKENS, seed=0)
         try:
             return combine([self.copied(text) for text in written])
         except TinyLMError:

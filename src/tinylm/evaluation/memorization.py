@@ -14,19 +14,17 @@ Each hit is compared with the text itself, so hashes that are equal by chance ne
 from __future__ import annotations
 
 import re
-from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from tinylm.evaluation.rolling_hash import HashSet, Numbers, WindowHashes, chunks
+from tinylm.evaluation.text_blocks import END, Block, BlockBuilder, CompressedTexts, TextLocation
 from tinylm.system.memory import trim_heap
-from tinylm.text.corpus import Piece
 from tinylm.text.split import Slice
 
 Unit = Literal["words", "characters"]
@@ -40,22 +38,8 @@ MAX_WORD_CHARACTERS = 20
 """Longer words than that on average, in characters, are none."""
 MAX_SEARCHED_BYTES = 1 << 27
 """Bytes. Of a longer training text the first so many are searched, to bound memory."""
-MAX_LINE_CHARACTERS = 200
-"""At most so many characters of a line are shown."""
 
-_BLOCK = 1 << 16
-_END = "\ud800"
-"""Stands between documents: half a surrogate pair, which no text has."""
 _WORD = re.compile(r"\S+")
-
-
-@dataclass(frozen=True)
-class TextLocation:
-    """A position in the training text. `text` is its line, or the neighbourhood of the position in a very long line."""
-
-    file: str
-    line: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +55,7 @@ class Overlap:
             0.0 where the text is shorter than a window.
         ngram: the width of these windows.
         windows: how many the text has.
-        where: the first place of the run; None: nothing is copied.
+        where: the first position of the run; None: nothing is copied.
         searched: bytes of a longer training text, from its beginning, in which all this was looked for; None: in all
             of it.
     """
@@ -126,12 +110,12 @@ def _character_numbers(text: str) -> NDArray[np.uint16]:
 
 def _words() -> _Unit:
     return _Unit("words", NGRAM, str.split, lambda text: [word.start() for word in _WORD.finditer(text)],
-                 _word_numbers, f" {_END} ")
+                 _word_numbers, f" {END} ")
 
 
 def _characters(bytes_per_character: float) -> _Unit:
     return _Unit("characters", max(NGRAM, round(NGRAM_BYTES / bytes_per_character)), lambda text: text,
-                 lambda text: range(len(text)), _character_numbers, _END)
+                 lambda text: range(len(text)), _character_numbers, END)
 
 
 def _choose_unit(text: Slice) -> _Unit:
@@ -154,107 +138,6 @@ def _beginning(text: Slice) -> str:
     return "\n".join(pieces)
 
 
-# ---- the text, kept
-
-
-class _Block(NamedTuple):
-    """Block of a file's text, of some 64 thousand characters, with `_END` where a document begins.
-
-    `lines` has the number of the line in which the block begins, and of each line in which a document begins in it.
-    """
-
-    file: str
-    lines: array[int]
-    in_one_line: bool
-
-    def place(self, text: str, at: int) -> TextLocation:
-        """Location of the character number `at` in the text of the block."""
-        start = text.rfind(_END, 0, at) + 1
-        line = self.lines[text.count(_END, 0, at)] + (0 if self.in_one_line else text.count("\n", start, at))
-        start = max(start, text.rfind("\n", 0, at) + 1, at - MAX_LINE_CHARACTERS // 2)
-        shown = re.split(rf"[\n{_END}]", text[start:start + MAX_LINE_CHARACTERS], maxsplit=1)[0]
-        return TextLocation(self.file, line, shown.strip())
-
-
-class _CompressedTexts:
-    """Texts compressed by zstd to a third of their size, in one buffer: many small buffers would leave gaps in the heap
-    as large as themselves."""
-
-    def __init__(self) -> None:
-        self._packed, self._begin, self.n_bytes = bytearray(), [0], 0
-
-    def append(self, text: str) -> None:
-        utf8 = text.encode("utf-8", "surrogatepass")
-        self._packed += zstandard.compress(utf8, 1)
-        self._begin.append(len(self._packed))
-        self.n_bytes += len(utf8)
-
-    def __getitem__(self, number: int) -> str:
-        packed = bytes(self._packed[self._begin[number]:self._begin[number + 1]])
-        return zstandard.decompress(packed).decode("utf-8", "surrogatepass")
-
-
-class _BlockBuilder:
-    """Cuts the pieces of a text into blocks."""
-
-    def __init__(self, gap: str) -> None:
-        self._gap = gap
-        self._texts: list[str] = []
-        self._size = 0
-        self._lines = array("I")
-        self._source, self._ended = ("", False), True
-
-    def of(self, text: Slice) -> Iterator[tuple[_Block, str]]:
-        for piece in text.pieces():
-            if self._source != (piece.file, piece.in_one_line):
-                yield from self._cut(to_the_end=True)
-                self._source = piece.file, piece.in_one_line
-            self._add(piece)
-            if self._size > _BLOCK:
-                yield from self._cut()
-        yield from self._cut(to_the_end=True)
-
-    def _add(self, piece: Piece) -> None:
-        if not self._lines:
-            self._lines.append(piece.line)
-        if self._ended:
-            self._texts.append(self._gap)
-            self._lines.append(piece.line)
-        self._texts.append(piece.text)
-        self._size += len(piece.text)
-        self._ended = piece.ends_document
-
-    def _cut(self, to_the_end: bool = False) -> Iterator[tuple[_Block, str]]:
-        text, start = "".join(self._texts), 0
-        while len(text) - start > _BLOCK:
-            stop = _cut_after(text, start + _BLOCK)
-            yield self._block(text[start:stop]), text[start:stop]
-            start = stop
-        if to_the_end and start < len(text):
-            yield self._block(text[start:]), text[start:]
-            start = len(text)
-        self._texts, self._size = [text[start:]], len(text) - start
-        if to_the_end:
-            self._lines = array("I")
-
-    def _block(self, text: str) -> _Block:
-        documents, (file, in_one_line) = text.count(_END), self._source
-        lines = self._lines[:documents + 1]
-        here = lines[-1] + (0 if in_one_line else text.count("\n", text.rfind(_END) + 1))
-        self._lines = array("I", [here]) + self._lines[documents + 1:]
-        return _Block(file, lines, in_one_line)
-
-
-_LINE_END = re.compile(r"[^\n]*\n")
-_SPACE = re.compile(r"\S*\s")
-
-
-def _cut_after(text: str, at: int) -> int:
-    """End of the line that holds `at`, or of the word where the line is long."""
-    found = _LINE_END.match(text, at, at + _BLOCK) or _SPACE.match(text, at)
-    return found.end() if found else len(text)
-
-
 # ---- the query
 
 
@@ -269,7 +152,7 @@ class _Query:
     """Text that may have been copied, as units and hashes of their windows."""
 
     def __init__(self, text: str, unit: _Unit) -> None:
-        self.text = text.replace(_END, "\ufffd")  # half a surrogate pair, which only a program could have put there
+        self.text = text.replace(END, "\ufffd")  # half a surrogate pair, which only a program could have put there
         self.units, self.starts = unit.split(self.text), unit.starts(self.text)
         self._windows = WindowHashes(unit.numbers(self.text))
         self._wanted: dict[int, _QueryWindows] = {}
@@ -291,10 +174,10 @@ class _Query:
 
 
 class _Run(NamedTuple):
-    """Run of `length` units that stands both at `place` in the training text and at `start` in the query."""
+    """Run of `length` units that stands both at `position` in the training text and at `start` in the query."""
 
     length: int
-    place: int
+    position: int
     start: int
 
 
@@ -310,9 +193,9 @@ class CopyIndex:
 
     def __init__(self, text: Slice) -> None:
         self._unit = _choose_unit(text)
-        self._blocks, self._texts = list[_Block](), _CompressedTexts()
+        self._blocks, self._texts = list[Block](), CompressedTexts()
         numbers, dtype, begin = bytearray(), self._unit.numbers("").dtype, [0]
-        blocks = _BlockBuilder(self._unit.gap).of(text)
+        blocks = BlockBuilder(self._unit.gap).of(text)
         for block, text_of_block in blocks:
             self._blocks.append(block)
             self._texts.append(text_of_block)
@@ -340,50 +223,50 @@ class CopyIndex:
                 longest = better
         share = 1 - sum(map(len, missing.values())) / windows if windows else 0.0
         run = query.run(longest.start, longest.length)
-        where = self._place(longest.place) if run else None
+        where = self._location(longest.position) if run else None
         return Overlap(unit.name, longest.length, len(run), run, share, unit.ngram, windows, where,
                        self._searched)
 
     def _remove_found(self, missing: dict[int, list[int]], query: _Query, chunk: WindowHashes, begin: int) -> None:
         """Takes the n-grams that stand in this chunk out of those that are missing."""
         ngram = self._unit.ngram
-        for place, value in query.wanted(ngram).hashes.find(chunk.hashes(ngram)):
+        for position, value in query.wanted(ngram).hashes.find(chunk.hashes(ngram)):
             if missing[value]:
                 missing[value] = [start for start in missing[value]
-                                  if self._common(begin + place, query.units[start:start + ngram]) < ngram]
+                                  if self._common(begin + position, query.units[start:start + ngram]) < ngram]
 
     def _find_longer_run(self, length: int, query: _Query, chunk: WindowHashes, begin: int) -> _Run | None:
         """The first run of at least `length` that begins in this chunk, as far as it goes."""
         wanted = query.wanted(length)
-        for place, value in wanted.hashes.find(chunk.hashes(length)):
+        for position, value in wanted.hashes.find(chunk.hashes(length)):
             for start in wanted.starts[value]:
-                common = self._common(begin + place, query.units[start:])
+                common = self._common(begin + position, query.units[start:])
                 if common >= length:
-                    return _Run(common, begin + place, start)
+                    return _Run(common, begin + position, start)
         return None
 
-    def _common(self, place: int, units: Sequence[str]) -> int:
-        """Length of the common prefix of `units` and of the training text from `place` on."""
+    def _common(self, position: int, units: Sequence[str]) -> int:
+        """Length of the common prefix of `units` and of the training text from `position` on."""
         common = 0
-        while common < len(units) and place + common < self._begin[-1]:
-            block, at = self._find(place + common)
+        while common < len(units) and position + common < self._begin[-1]:
+            block, at = self._find(position + common)
             for there, here in zip(self._units(block)[at:at + len(units)], units[common:], strict=False):
                 if there != here:
                     return common
                 common += 1
         return common
 
-    def _find(self, place: int) -> tuple[int, int]:
+    def _find(self, position: int) -> tuple[int, int]:
         """The block of a unit, and its number in there."""
-        block = bisect_right(self._begin, place) - 1
-        return block, place - self._begin[block]
+        block = bisect_right(self._begin, position) - 1
+        return block, position - self._begin[block]
 
     def _units(self, block: int) -> Sequence[str]:
         if self._open[0] != block:
             self._open = block, self._unit.split(self._texts[block])
         return self._open[1]
 
-    def _place(self, unit: int) -> TextLocation:
+    def _location(self, unit: int) -> TextLocation:
         block, at = self._find(unit)
         text = self._texts[block]
-        return self._blocks[block].place(text, self._unit.starts(text)[at])
+        return self._blocks[block].location(text, self._unit.starts(text)[at])

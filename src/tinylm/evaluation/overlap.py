@@ -46,9 +46,9 @@ def _stand_in(ids: Numbers, windows: Numbers) -> NDArray[np.bool_]:
     hashes = hash_rows(windows)
     wanted, stretches = HashSet(hashes), dict[int, Numbers]()
     for begin, chunk in chunks(ids, width):
-        for place, value in wanted.find(chunk.hashes(width)):
+        for position, value in wanted.find(chunk.hashes(width)):
             if value not in stretches:
-                stretches[value] = np.array(ids[begin + place:begin + place + width])
+                stretches[value] = np.array(ids[begin + position:begin + position + width])
     found = np.array([value in stretches for value in hashes.tolist()])
     there = np.array([stretches[value] for value in hashes[found].tolist()]).reshape(-1, width)
     found[found] = (there == windows[found]).all(axis=1)

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from tinylm.evaluation import baselines
 from tinylm.evaluation.memorization import Overlap
-from tinylm.model.transformer import TinyLM
 from tinylm.text.dataset import Dataset, Part
-from tinylm.text.left_out import NOTHING, LeftOut, measure, share_unknown, white_space
-from tinylm.text.rows import Packing, Rows
+from tinylm.text.left_out import NOTHING, LeftOut, measure
+from tinylm.text.rows import Batch, Packing, Rows
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.training.evaluate import LossOf, bits_per_byte, evaluate
+from tinylm.text.units import bits_per_byte
 
 MAX_COUNTED_TOKENS = 5_000_000
-"""Tokens. Counting more takes longer than a run of minutes can spare: of a longer text, to learn from or to judge on,
-the first so many count."""
+"""Tokens that are counted of a longer text, to learn from or to evaluate on: the first ones. Counting more takes longer
+than a run of minutes can spare."""
 MAX_ORDER_TOKENS = 1_000_000
-"""Tokens at its beginning that the order of the n-gram is chosen on."""
-EVALUATION_BATCH_TOKENS = 8192
-MIN_TELLING_TOKENS = 1000
-"""Below it, the loss on a text says little of another text like it: it is off by 3% or more."""
-
-
+"""Tokens at the beginning of a text that the order of the n-gram is chosen on."""
 MAX_COMPRESSED_CHARACTERS = 1 << 20
-"""The compressor is measured on the first so many characters of a longer text, ..."""
+"""Characters of a longer text that the compressor is measured on: the first ones, ..."""
 MAX_DICTIONARY_CHARACTERS = 1 << 21
-"""... having read the last so many of the training text: one second or two."""
+"""... after it has read this many characters of the training text, the last ones: one second or two."""
+EVALUATION_BATCH_TOKENS = 8192
 
 
 class EncodedText(NamedTuple):
@@ -59,10 +54,30 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Report:
-    """`loss` in nats a token; `bits_per_byte` and the baselines in bits a byte of the text, which compares across
-    tokenizers: they charge for what the tokens leave out (`left_out`), and `loss` and `perplexity` do not.
-    `ngram_order`: see `Baselines`. `copying`: what stands in the training text of some texts that the model wrote; None
-    where nobody looked, or where the training text is not there. `notes`: how the text was read, in sentences."""
+    """Report on how well a model predicts a text, beside the baselines.
+
+    Attributes:
+        split: the text: "validation", "train", or the name of another source.
+        loss: nats a token.
+        perplexity: exp(loss), of at most exp(700).
+        bits_per_byte: the loss in bits a byte of the text, which compares across tokenizers. It is charged for what the
+            tokens leave out, as the baselines are; `loss` and `perplexity` are not.
+        tokens, bytes: the length of the text.
+        baselines: bits a byte by name: "uniform", "unigram", and where the model was trained on another text "ngram"
+            and "zstd".
+        ngram_order: n of the n-gram; 0 where there is none.
+        copying: the overlap of some texts that the model wrote with its training text; None where nobody looked, or
+            where the training text is not there.
+        notes: sentences on how the text was read.
+        left_out: the part of the text that its tokens leave out.
+
+    >>> report = Report("validation", loss=0.5, perplexity=1.65, bits_per_byte=0.72, tokens=100, bytes=100,
+    ...                 baselines={"uniform": 8.0, "unigram": 4.5})
+    >>> round(min(report.baselines.values()) - report.bits_per_byte, 2)
+    3.78
+    >>> report.to_dict()["loss"]
+    0.5
+    """
 
     split: str
     loss: float
@@ -77,28 +92,39 @@ class Report:
     left_out: LeftOut = NOTHING
 
     def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it."""
         return asdict(self)
 
 
-def make_report(model: TinyLM, part: Part, *, packing: Packing, split: str, baselines: Baselines,
-          should_stop: Callable[[], bool] = lambda: False, loss_of: LossOf | None = None) -> Report:
-    """The loss of the model on every token of a text, in fixed rows.
+def make_report(nats: float, tokens: int, n_bytes: int, *, split: str, baselines: Baselines) -> Report:
+    """The report on a text, from the loss of a model on all of it.
 
     Args:
-        split: what the text is: "validation", "train", or the name of another source.
+        nats: the loss of all tokens, summed.
+        tokens: their number.
+        n_bytes: the length of the text in UTF-8.
+        split: "validation", "train", or the name of another source.
         baselines: from `measure_baselines`.
-        loss_of: a quicker way to the model's loss than its own forward pass.
+
+    >>> round(make_report(nats=700.0, tokens=100, n_bytes=400, split="validation", baselines=Baselines({})).loss, 2)
+    7.0
     """
-    width = min(model.config.context_length, max(1, part.n_tokens))  # a row no longer than the text
-    rows = Rows(part, packing=packing, context_length=width)
-    batches = rows.evaluation(max(1, EVALUATION_BATCH_TOKENS // width))
-    nats, tokens = evaluate(model, batches, device=model.embed.weight.device, should_stop=should_stop,
-                            loss_of=loss_of)
     loss = nats / max(1, tokens)
-    perplexity = math.exp(min(loss, 700.0))
-    left_out = baselines.left_out
-    return Report(split, loss, perplexity, bits_per_byte(nats, part.n_bytes) + left_out.bits / max(1, part.n_bytes),
-                  tokens, part.n_bytes, baselines.bits_per_byte, baselines.ngram_order, left_out=left_out)
+    return Report(split, loss, perplexity_of(loss),
+                  bits_per_byte(nats, n_bytes) + baselines.left_out.bits / max(1, n_bytes), tokens, n_bytes,
+                  baselines.bits_per_byte, baselines.ngram_order, left_out=baselines.left_out)
+
+
+def perplexity_of(loss: float) -> float:
+    """exp(loss in nats a token), of at most exp(700), which a float holds."""
+    return math.exp(min(loss, 700.0))
+
+
+def evaluation_batches(part: Part, packing: Packing, context_length: int) -> Iterator[Batch]:
+    """Yields every token of a text once, in fixed rows that are no longer than the text."""
+    width = min(context_length, max(1, part.n_tokens))
+    rows = Rows(part, packing=packing, context_length=width)
+    return rows.evaluation(max(1, EVALUATION_BATCH_TOKENS // width))
 
 
 def encoded_texts(split: Split, dataset: Dataset) -> tuple[EncodedText, EncodedText]:
@@ -164,105 +190,3 @@ def _last_characters(text: Slice) -> bytes:
         while size - len(held[0]) >= MAX_DICTIONARY_CHARACTERS:
             size -= len(held.popleft())
     return "".join(held)[-MAX_DICTIONARY_CHARACTERS:].encode()
-
-
-class ComparisonRow(NamedTuple):
-    """A line of the table: who, and its loss in both units. Both are of the whole text: where the tokens leave
-    something out, the nats are those of a token and of its share in that."""
-
-    name: str
-    nats_per_token: float
-    bits_per_byte: float
-
-
-def comparison(report: Report) -> list[ComparisonRow]:
-    """The model and the baselines, best first, with their names for people. Nats a token are of the tokens alone, as
-    the loss is; a compressor's are of all that it keeps."""
-    nats_a_bit = math.log(2) / max(1, report.tokens)
-    rows = [ComparisonRow("this model", report.loss, report.bits_per_byte)]
-    for name, bits in report.baselines.items():
-        charged = 0.0 if name == "zstd" else report.left_out.bits
-        nats = nats_a_bit * (bits * report.bytes - charged)
-        rows.append(ComparisonRow(baseline_label(name, report.ngram_order), nats, bits))
-    return sorted(rows, key=lambda row: row.bits_per_byte)
-
-
-def rounded(value: float, places: int) -> str:
-    """A number with so many decimals; one that is less than the last of them is not told as 0.
-
-    >>> rounded(0.25, 3), rounded(0.00002, 3), rounded(0.0, 3)
-    ('0.250', '2e-05', '0.000')
-    """
-    return f"{value:.1g}" if 0 < value < 0.5 * 10**-places else f"{value:.{places}f}"
-
-
-def bits_comparison(report: Report) -> list[tuple[str, float]]:
-    """The same in bits a byte alone."""
-    return [(row.name, row.bits_per_byte) for row in comparison(report)]
-
-
-def baseline_label(name: str, ngram_order: int = 0) -> str:
-    """A baseline's name for people."""
-    if name == "ngram" and ngram_order:
-        return f"counting {ngram_order}-grams"
-    return {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams",
-            "zstd": "compressing with zstd"}.get(name, name)
-
-
-def verdict(report: Report) -> str:
-    """Sentence that compares the model with the best of the baselines."""
-    name, best = min(report.baselines.items(), key=lambda item: item[1])
-    difference = best - report.bits_per_byte
-    if abs(difference) < 0.005:
-        return f"as good as {baseline_label(name, report.ngram_order)}, to a hundredth of a bit a byte"
-    better = "better" if difference >= 0 else "worse"
-    return f"{better} than {baseline_label(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
-
-
-def cautions(report: Report) -> list[str]:
-    """Sentences to read before the numbers of a report are compared: on what the tokens leave out, and on a text that
-    is too short to judge by."""
-    return [*describe_left_out(report.left_out, report.bytes), *_few_tokens(report)]
-
-
-def describe_left_out(left_out: LeftOut, n_bytes: int) -> list[str]:
-    """Sentences on what the tokens of a text leave out, and on the bits a byte that are charged for it."""
-    parts, spaces = [], white_space(left_out)
-    if left_out.unknown:
-        examples = ", ".join(map(repr, left_out.examples)) + (", .." if len(left_out.examples) > 4 else "")
-        parts.append(f"{share_unknown(left_out)} are unknown to this model: {examples}")
-    if spaces:
-        parts.append(f"words alone are predicted, without {spaces}")
-    if left_out.bits:
-        parts.append(f"the bits a byte include {left_out.bits / max(1, n_bytes):.3f} for what the tokens leave out, "
-                     "loss and perplexity nothing")
-    read = f"the text was read in Unicode's form {left_out.form}, of which the model knows more"
-    return [*([read] if left_out.form else []), *(["; ".join(parts)] if parts else [])]
-
-
-def _few_tokens(report: Report) -> list[str]:
-    """The mean of n losses that scatter as widely as their mean is off by a share of about 1 / sqrt(n)."""
-    if report.split == "train" or report.tokens >= MIN_TELLING_TOKENS:
-        return []
-    return [f"{report.tokens:,} tokens are few to judge by: by chance alone, such a loss is off by some "
-            f"{100 / math.sqrt(max(1, report.tokens)):.0f}%"]
-
-
-def describe_overlap(copied: Overlap) -> list[str]:
-    """The copy figures in sentences, without what is said before and after."""
-    text = "the training text"
-    if copied.searched:
-        text = f"the first {copied.searched / 1e6:,.0f} MB of the training text, which are all that was searched"
-    if copied.where is None:
-        return [f"no {copied.unit.removesuffix('s')} of it stands in {text}"]
-    unit = copied.unit if copied.longest > 1 else copied.unit.removesuffix("s")
-    said = [f"the longest run copied word for word has {copied.longest} {unit}: {_short(copied.run)!r}",
-            f"it stands in {copied.where.file}, line {copied.where.line}: {_short(copied.where.text)!r}"]
-    if copied.windows:
-        said.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in {text}")
-    return said
-
-
-def _short(text: str, most: int = 80) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[:most - 1] + "…"

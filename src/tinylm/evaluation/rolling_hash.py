@@ -81,13 +81,13 @@ class HashSet:
         self._filter[self._slots(hashes)] = True
 
     def find(self, hashes: Hashes) -> Iterator[tuple[int, int]]:
-        """(place, hash) of those in `hashes` that are wanted, in the order of places."""
-        places = np.flatnonzero(self._filter.take(self._slots(hashes)))
-        if len(places):
-            found = hashes[places]
+        """(position, hash) of those in `hashes` that are wanted, in the order of positions."""
+        positions = np.flatnonzero(self._filter.take(self._slots(hashes)))
+        if len(positions):
+            found = hashes[positions]
             at = np.searchsorted(self._sorted, found)
             exact = self._sorted[np.minimum(at, len(self._sorted) - 1)] == found
-            yield from zip(places[exact].tolist(), found[exact].tolist(), strict=True)
+            yield from zip(positions[exact].tolist(), found[exact].tolist(), strict=True)
 
     @staticmethod
     def _slots(hashes: Hashes) -> NDArray[np.int64]:

@@ -41,12 +41,12 @@ def validation_fingerprint(split: Split, validation: Any) -> str:
     return split.validation.corpus.stats().fingerprint
 
 
-def open_training_text(data: DataConfig, elsewhere: Elsewhere, *, is_new_place: bool = False,
+def open_training_text(data: DataConfig, elsewhere: Elsewhere, *, is_new_location: bool = False,
                        texts: Texts | None = None) -> tuple[Corpus, Split]:
     """The text as `data` says, and what of it is held out.
 
     Args:
-        is_new_place: a person says that it lies there now.
+        is_new_location: a person says that it lies there now.
         texts: the text itself, where a program holds it.
 
     Raises:
@@ -59,35 +59,36 @@ def open_training_text(data: DataConfig, elsewhere: Elsewhere, *, is_new_place: 
 
     corpus = _opened(read, data.source, elsewhere("SOURCE"))
     if data.fingerprint and corpus.stats().fingerprint != data.fingerprint:
-        raise _other_text(data.source, elsewhere("SOURCE"), is_new_place)
+        raise _other_text(data.source, elsewhere("SOURCE"), is_new_location)
     if not isinstance(data.validation, str):
         return corpus, split_corpus(corpus, data.validation)
     remedy = elsewhere("--validation", "FILE")
     split = _opened(lambda: split_corpus(corpus, data.validation), data.validation, remedy)
     before = data.validation_fingerprint
     if before and validation_fingerprint(split, data.validation) != before:
-        raise _other_text(data.validation, remedy, is_new_place)
+        raise _other_text(data.validation, remedy, is_new_location)
     return corpus, split
 
 
-def _opened(read: Callable[[], Opened], place: str, remedy: str) -> Opened:
+def _opened(read: Callable[[], Opened], location: str, remedy: str) -> Opened:
     try:
         return read()
     except TinyLMError as error:
-        if place in ("-", IN_MEMORY, *BUILT_IN) or os.path.exists(place):
+        if location in ("-", IN_MEMORY, *BUILT_IN) or os.path.exists(location):
             raise
         near = error.remedy if error.remedy.startswith("Did you mean") else ""
-        raise TinyLMError("the text of this model is not there", where=place, remedy=sentences(near, remedy)) from None
+        raise TinyLMError("the text of this model is not there", where=location,
+                          remedy=sentences(near, remedy)) from None
 
 
-def _other_text(place: str, remedy: str, is_new_place: bool) -> TinyLMError:
-    if is_new_place:
-        return TinyLMError("this is not the text that the run began with", where=place,
+def _other_text(location: str, remedy: str, is_new_location: bool) -> TinyLMError:
+    if is_new_location:
+        return TinyLMError("this is not the text that the run began with", where=location,
                            remedy="Name that text, or train anew with --force")
     try:
-        seconds = Path(place).stat().st_mtime if Path(place).is_file() else None
+        seconds = Path(location).stat().st_mtime if Path(location).is_file() else None
     except OSError:
         seconds = None
     when = f"; it was last written on {time.strftime('%Y-%m-%d at %H:%M', time.localtime(seconds))}" if seconds else ""
-    return TinyLMError(f"this text has changed since the model was trained on it{when}", where=place,
+    return TinyLMError(f"this text has changed since the model was trained on it{when}", where=location,
                        remedy=sentences("Restore it as it was", remedy))

@@ -100,7 +100,7 @@ class Batch:
         """
         max_new = max_new_tokens(config, ids, self.backend.limit)
         bias = np.zeros(self._vocab_size, np.float32) if bias is None else bias
-        sampler = Sampler(config, ids, bias, seed, forced)
+        sampler = Sampler(config, ids, bias, seed, forced, eos_id=self._eos_id)
         sequence = TokenSequence(ids, self.backend.limit, self.backend.new_cache(), sampler, max_new)
         if max_new:
             self.running.append(sequence)

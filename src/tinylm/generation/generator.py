@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 import numpy as np
 
 from tinylm.config.overrides import check_overrides
-from tinylm.config.schema import MAX_SEED, SampleConfig
+from tinylm.config.sample_settings import MAX_SEED
+from tinylm.config.schema import SampleConfig
 from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.generation.completion import (

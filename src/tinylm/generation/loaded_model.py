@@ -100,7 +100,7 @@ class LoadedModel:
         from tinylm.engine.weights import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.module.modules())
-        if self.module.taps.hook is not None or hooked or self.module.embed.weight.dtype.itemsize != 4:
+        if self.module.taps.hooks or hooked or self.module.embed.weight.dtype.itemsize != 4:
             return False
         now = weights_of(self.module)
         return all(np.array_equal(now[name], array) for name, array in (self.weights or {}).items())

@@ -83,7 +83,8 @@ class AccessPolicy(NamedTuple):
 
 
 class AccessMiddleware:
-    """ASGI middleware: refuses a request that the policy does not allow, and puts security headers on every response.
+    """ASGI middleware: refuses a request that the policy does not allow, and puts security headers on every response
+    that passes it.
 
     Args:
         app: the ASGI application behind it. Only HTTP scopes reach it.

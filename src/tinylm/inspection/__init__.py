@@ -1,1 +1,1 @@
-"""Inspection of a model: its parameters and costs (structure.py), and the activations of a pass (trace.py)."""
+"""The inside of a model: its parameters and their costs (structure.py), its activations (trace.py)."""

@@ -12,22 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinylm.config.schema import ModelConfig
+from tinylm.model.layout import KEYS, QUERIES, RESIDUAL, Axis, axis_length, layer_linears
 
-Axis = tuple[str, ...]
-"""One axis of a tensor: the sizes whose product is its length, by their names in the config."""
-
-_RESIDUAL: Axis = ("d_model",)
-_QUERIES: Axis = ("n_heads", "d_head")
-_KEYS: Axis = ("n_kv_heads", "d_head")
 _HEAD: Axis = ("d_head",)
-_HIDDEN: Axis = ("d_mlp",)
 _VOCABULARY: Axis = ("vocab_size",)
 _CONTEXT: Axis = ("context_length",)
 
 
 @dataclass(frozen=True)
 class ParameterTensor:
-    """One tensor of weights.
+    """A parameter tensor.
 
     Attributes:
         name: as in the model's state dict, e.g. `layers.0.attn.q_proj.weight`.
@@ -45,14 +39,23 @@ class ParameterTensor:
 
 
 def parameter_table(config: ModelConfig) -> list[ParameterTensor]:
-    """Every parameter tensor in the model's own order. A tied output head is the embedding, so it is not listed."""
+    """Lists the parameter tensors in the model's own order. A tied output head is the embedding and not listed.
+
+    >>> embed = parameter_table(ModelConfig.preset("notebook", vocab_size=12))[0]
+    >>> embed.name, embed.shape, embed.symbols, embed.formula, embed.count
+    ('embed.weight', (12, 32), 'vocab_size * d_model', '12 * 32', 384)
+    """
     before, layer, after = _blocks(config)
     layers = [replace(tensor, name=f"layers.{i}.{tensor.name}") for i in range(config.n_layers) for tensor in layer]
     return [*before, *layers, *after]
 
 
 def total_parameters(config: ModelConfig) -> int:
-    """How many numbers the model learns."""
+    """The number of parameters: all numbers that the model learns.
+
+    >>> total_parameters(ModelConfig.preset("notebook", vocab_size=12))
+    17932
+    """
     return _count(config, lambda _: True)
 
 
@@ -76,7 +79,7 @@ def _blocks(config: ModelConfig) -> tuple[_Block, _Block, _Block]:
 def _tensor(config: ModelConfig, name: str, axes: tuple[Axis, ...]) -> ParameterTensor:
     factors = [factor for axis in axes for factor in axis]
     sizes = [getattr(config, factor) for factor in factors]
-    shape = tuple(math.prod(getattr(config, factor) for factor in axis) for axis in axes)
+    shape = tuple(axis_length(config, axis) for axis in axes)
     return ParameterTensor(name, shape, " * ".join(factors), " * ".join(map(str, sizes)), math.prod(sizes))
 
 
@@ -84,30 +87,31 @@ _Named = tuple[str, tuple[Axis, ...]]
 
 
 def _before(config: ModelConfig) -> Iterator[_Named]:
-    yield "embed.weight", (_VOCABULARY, _RESIDUAL)
+    yield "embed.weight", (_VOCABULARY, RESIDUAL)
     if config.positions == "learned":
-        yield "positions.weight", (_CONTEXT, _RESIDUAL)
+        yield "positions.weight", (_CONTEXT, RESIDUAL)
 
 
 def _after(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("ln_f", config)
     if not config.tied_embeddings:
-        yield from _linear("out_head", _VOCABULARY, _RESIDUAL, config.head_bias)
+        yield from _linear("out_head", _VOCABULARY, RESIDUAL, config.head_bias)
 
 
 def _layer(config: ModelConfig) -> Iterator[_Named]:
     yield from _norm("norm1", config)
-    for name, heads in (("q_proj", _QUERIES), ("k_proj", _KEYS), ("v_proj", _KEYS)):
-        yield from _linear(f"attn.{name}", heads, _RESIDUAL, config.bias)
-    yield from _linear("attn.o_proj", _RESIDUAL, _QUERIES, config.bias)
+    yield from _linears("attn.", config)
     if config.qk_norm:
         yield "attn.q_norm.weight", (_HEAD,)
         yield "attn.k_norm.weight", (_HEAD,)
     yield from _norm("norm2", config)
-    yield from _linear("mlp.up_proj", _HIDDEN, _RESIDUAL, config.bias)
-    yield from _linear("mlp.down_proj", _RESIDUAL, _HIDDEN, config.bias)
-    if config.mlp == "swiglu":
-        yield from _linear("mlp.gate_proj", _HIDDEN, _RESIDUAL, config.bias)
+    yield from _linears("mlp.", config)
+
+
+def _linears(part: str, config: ModelConfig) -> Iterator[_Named]:
+    for name, (out, into) in layer_linears(config).items():
+        if name.startswith(part):
+            yield from _linear(name, out, into, config.bias)
 
 
 def _linear(name: str, out: Axis, into: Axis, bias: bool) -> Iterator[_Named]:
@@ -117,9 +121,9 @@ def _linear(name: str, out: Axis, into: Axis, bias: bool) -> Iterator[_Named]:
 
 
 def _norm(name: str, config: ModelConfig) -> Iterator[_Named]:
-    yield f"{name}.weight", (_RESIDUAL,)
+    yield f"{name}.weight", (RESIDUAL,)
     if _norm_has_bias(config):
-        yield f"{name}.bias", (_RESIDUAL,)
+        yield f"{name}.bias", (RESIDUAL,)
 
 
 def _norm_has_bias(config: ModelConfig) -> bool:
@@ -127,10 +131,12 @@ def _norm_has_bias(config: ModelConfig) -> bool:
 
 
 def breakdown(config: ModelConfig) -> str:
-    """The count as one sum, in the order embedding, layers, final norm, output head.
+    """Writes the number of parameters as one sum, in the order embedding, layers, final norm, output head.
 
-    Inside a layer: attention, MLP, the two norms; a bias makes a matrix one row taller. For the notebook:
-    `12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12`.
+    Inside a layer come attention, MLP and the two norms; a bias makes a matrix one row taller.
+
+    >>> breakdown(ModelConfig.preset("notebook", vocab_size=12))
+    '12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12'
     """
     d_model = config.d_model
     terms = [f"{config.vocab_size}*{d_model}"]
@@ -145,13 +151,17 @@ def breakdown(config: ModelConfig) -> str:
 
 
 def _layer_terms(config: ModelConfig) -> list[str]:
-    rows, d_keys = config.d_model + config.bias, config.n_kv_heads * config.d_head
-    same = config.n_kv_heads == config.n_heads
-    attention = [f"4*{rows}*{config.d_model}"] if same else [f"2*{rows}*{config.d_model}", f"2*{rows}*{d_keys}"]
+    rows, d_queries, d_keys = config.d_model + config.bias, axis_length(config, QUERIES), axis_length(config, KEYS)
+    if d_queries != config.d_model:  # the output projection has another shape than those of queries, keys and values
+        attention = [f"{rows}*{d_queries}", f"2*{rows}*{d_keys}", f"{d_queries + config.bias}*{config.d_model}"]
+    elif d_keys == d_queries:
+        attention = [f"4*{rows}*{config.d_model}"]
+    else:
+        attention = [f"2*{rows}*{config.d_model}", f"2*{rows}*{d_keys}"]
     if config.qk_norm:
         attention.append(f"2*{config.d_head}")
     widen = f"{rows}*{config.d_mlp}"
-    mlp = [f"2*{widen}" if config.mlp == "swiglu" else widen, f"{config.d_mlp + config.bias}*{config.d_model}"]
+    mlp = [f"2*{widen}" if config.is_gated else widen, f"{config.d_mlp + config.bias}*{config.d_model}"]
     return [*attention, *mlp, _norm_term(config), _norm_term(config)]
 
 
@@ -160,7 +170,7 @@ def _norm_term(config: ModelConfig) -> str:
 
 
 def flops_per_token(config: ModelConfig, length: int) -> int:
-    """Arithmetic of one forward pass over `length` tokens, divided by them.
+    """FLOPs of one forward pass over `length` tokens, divided by them.
 
     Two FLOPs for each weight of a matrix (the embedding is a look-up and free; the output head is not, tied or not),
     and two for each number in the two products of attention, the scores and the weighted sum, over the whole
@@ -176,22 +186,26 @@ def flops_per_token(config: ModelConfig, length: int) -> int:
 
 
 def training_flops_per_token(config: ModelConfig, length: int) -> int:
-    """Forward and backward: each matrix product has two in its gradient, so three times the forward pass."""
+    """FLOPs a token of a training step: three times the forward pass, for a product has two in its gradient."""
     return 3 * flops_per_token(config, length)
 
 
 def weight_bytes(config: ModelConfig, bytes_per_number: int = 4) -> int:
-    """Memory of the weights."""
+    """Memory of the weights, in bytes.
+
+    >>> weight_bytes(ModelConfig.preset("notebook", vocab_size=12))
+    71728
+    """
     return total_parameters(config) * bytes_per_number
 
 
 def kv_cache_bytes(config: ModelConfig, length: int, bytes_per_number: int = 4) -> int:
-    """Memory of the keys and values of one sequence of `length` tokens, in all layers."""
+    """Memory of the keys and values of one sequence of `length` tokens, in all layers, in bytes."""
     return 2 * config.n_layers * config.n_kv_heads * config.d_head * length * bytes_per_number
 
 
 def describe(config: ModelConfig) -> dict[str, Any]:
-    """The structure as plain data, ready for JSON: what `tinylm inspect --json` prints.
+    """Describes the structure as plain data, ready for JSON, as `tinylm inspect --json` prints it.
 
     Memory is for numbers of four bytes; the cache and the FLOPs are for the full `context_length`.
     """
@@ -209,7 +223,7 @@ def describe(config: ModelConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of the drawing: a module, what it holds, how many numbers that is, and what it does."""
+    """Line of the drawing: a module, its tensors, their numbers in all, and a remark."""
 
     depth: int
     name: str
@@ -219,7 +233,7 @@ class _Row:
 
 
 def draw(config: ModelConfig) -> str:
-    """The tree of modules for people: names, shapes (out, in), counts. The layers are all alike and drawn once."""
+    """Draws the tree of modules for people: names, shapes (out, in), counts. Layers are all alike and drawn once."""
     rows = list(_rows(config))
     labels = _branches(rows)
     wide, middle = max(map(len, labels)), max(len(row.tensors) for row in rows)
@@ -262,7 +276,7 @@ def _row(config: ModelConfig, table: list[ParameterTensor], depth: int, path: st
 
 
 def _note(config: ModelConfig, name: str) -> str:
-    """What a module does, where its name and shape do not say it."""
+    """A remark on a module, where its name and shape do not tell what it does."""
     attention = f"{config.n_heads} heads of {config.d_head}, {'causal' if config.causal else 'not causal'}"
     shared = f", {config.n_kv_heads} for keys and values" if config.n_kv_heads != config.n_heads else ""
     notes = {"attn": attention + shared, "mlp": config.mlp, "positions": config.positions,

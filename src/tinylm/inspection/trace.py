@@ -1,4 +1,4 @@
-"""One forward pass, written down: every activation by its name (the list is in model/taps.py and docs/NAMES.md).
+"""Trace: the activations of one forward pass by their names (`TAPS` in model/taps.py, docs/NAMES.md).
 
 Axis letters: B batch, T positions, D d_model, V vocabulary.
 """
@@ -17,15 +17,25 @@ from tinylm.model.transformer import TinyLM
 
 
 def trace(model: TinyLM, ids: Sequence[int] | Tensor) -> dict[str, Tensor]:
-    """Every activation of one forward pass over `ids`, by name, in the order they arise.
+    """Records every activation of one forward pass over `ids`.
 
-    Without dropout and without gradients; the model is left in the mode, training or not, that it was in.
+    The pass has no dropout and no gradients; the model stays in the mode, training or not, that it was in.
 
     Args:
         ids: a list of T ids, or a tensor (B, T); a list is a batch of one.
 
+    Returns:
+        the activations by name, in the order in which they arise; their shapes are in `TAPS`.
+
     Raises:
         TinyLMError: no ids, or ids that are not in the vocabulary.
+
+    >>> from tinylm import ModelConfig
+    >>> activations = trace(TinyLM(ModelConfig.preset("notebook", vocab_size=12)), [1, 5, 7])
+    >>> list(activations)[:3]
+    ['embed', 'layers.0.resid_pre', 'layers.0.attn.q']
+    >>> activations["layers.1.attn.pattern"].shape  # (B, H, T, S)
+    torch.Size([1, 2, 3, 3])
     """
     batch = _as_batch(ids, model)
     with without_dropout(model), torch.no_grad(), capture(model) as activations:
@@ -34,13 +44,22 @@ def trace(model: TinyLM, ids: Sequence[int] | Tensor) -> dict[str, Tensor]:
 
 
 def logit_lens(model: TinyLM, activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the model would predict if it ended after each layer: `layers.i.resid_post` -> logits (B, T, V).
+    """Logit lens: what the model would predict if it ended after each layer.
 
-    The residual stream after a layer is read as if it were the last one, through `ln_f` and `out_head`
+    The residual stream after a layer is read as if that layer were the last, through `ln_f` and `out_head`
     (nostalgebraist 2020, "interpreting GPT: the logit lens"). After the last layer it is the prediction itself.
 
     Args:
         activations: what `trace` returned.
+
+    Returns:
+        logits (B, T, V) by the name of the stream that they were read from, `layers.i.resid_post`.
+
+    >>> from tinylm import ModelConfig
+    >>> model = TinyLM(ModelConfig.preset("notebook", vocab_size=12))
+    >>> lens = logit_lens(model, trace(model, [1, 5, 7]))
+    >>> {name: tuple(logits.shape) for name, logits in lens.items()}
+    {'layers.0.resid_post': (1, 3, 12), 'layers.1.resid_post': (1, 3, 12)}
     """
     streams = {name: stream for name, stream in activations.items() if name.endswith(".resid_post")}
     with torch.no_grad():

@@ -1,1 +1,1 @@
-"""Python compiled for this processor, shared by training/cpu and engine. Nothing here imports torch."""
+"""Compiling of Python functions to machine code by numba, and where the result is kept."""

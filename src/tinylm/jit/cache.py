@@ -1,7 +1,7 @@
-"""The place of compiled code: NUMBA_CACHE_DIR, beside the source, the user's cache folder, or, where none of these can
+"""The folder of compiled code: NUMBA_CACHE_DIR, beside the source, the user's cache folder, or, where none of these can
 be written, a temporary folder that is the user's alone.
 
-What is kept is loaded as code, so a temporary folder that somebody else could have written is never used.
+Machine code from there is run, so a temporary folder that somebody else could have written is never used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ADVICE = f"Set {CACHE_DIR} to a folder of yours, and it is kept there"
 
 
 class _HomeLocator(UserWideCacheLocator):
-    """The user's cache folder; a relative one, as where there is no home, would be below the working folder."""
+    """The user's cache folder. A relative one, as where there is no home, is below the working folder: an error."""
 
     def ensure_cache_path(self) -> None:
         if not os.path.isabs(self._cache_path):
@@ -52,7 +52,7 @@ class _TemporaryLocator(UserWideCacheLocator):
 
 
 class CacheLocators(CompileResultCacheImpl):
-    """The places in which numba may keep a kernel, the first that can be written."""
+    """The folders in which numba may keep a kernel. It takes the first that can be written."""
 
     _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _HomeLocator, IPythonCacheLocator,
                         _TemporaryLocator)
@@ -87,11 +87,11 @@ def _is_owned(found: os.stat_result, others_may_not: int = 0o077) -> bool:
     return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & others_may_not)
 
 
-# ---- in words
+# ---- what a person is told
 
 
 def is_permanent(folder: str | None) -> bool:
-    """True if what is kept at `folder` is there for the next program, and the one after a restart."""
+    """True if a folder outlives a restart of the machine, for all that is known."""
     return folder is not None and not _is_temporary(folder)
 
 
@@ -103,10 +103,10 @@ def _is_temporary(folder: str) -> bool:
 
 
 def folder_note(folder: str | None) -> str:
-    """A sentence for a person on the place; empty where all is as they would expect.
+    """A sentence for a person about the folder of compiled code; empty where all is as they would expect.
 
     Args:
-        place: where a kernel is kept; None: nowhere.
+        folder: where a kernel is kept; None: nowhere.
     """
     asked = os.environ.get(CACHE_DIR, "")
     refused = bool(asked) and (folder is None or not Path(os.path.abspath(folder)).is_relative_to(
@@ -132,8 +132,8 @@ def is_kept(compiled: Any) -> bool:
 
 
 def announcement(compiled: Any, what: str, takes: str) -> list[str]:
-    """Lines that say beforehand what takes long, on the first use on a machine; and what a person should know of the
-    place where compiled code is kept. Each line comes once in a program.
+    """Lines that announce a long compilation, on the first use on a machine; and what a person should know of the
+    folder where compiled code is kept. Each line comes once in a program.
 
     Args:
         what: is compiled.
@@ -148,7 +148,7 @@ def announcement(compiled: Any, what: str, takes: str) -> list[str]:
 
 
 def announce(compiled: Any, what: str, takes: str) -> None:
-    """The same on stderr."""
+    """Prints `announcement` on stderr."""
     for line in announcement(compiled, what, takes):
         print(line, file=sys.stderr, flush=True)
 
@@ -163,7 +163,7 @@ def _is_new_line(line: str) -> bool:
 
 
 def warn_not_kept(folder: str, error: OSError) -> None:
-    """Says that a kernel could not be written; once for a place."""
+    """Prints on stderr that a kernel could not be written; once for a folder."""
     line = f"note       compiled code could not be kept in {folder} ({error.strerror}). {ADVICE}"
     if _is_new_line(line):
         print(line, file=sys.stderr, flush=True)

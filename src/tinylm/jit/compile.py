@@ -1,4 +1,8 @@
-"""How kernels are compiled: once on a machine, on first use, for all instructions that its processor has."""
+"""Compiling kernels: once on a machine, on first use, for all instructions that its processor has.
+
+`kernel` compiles a function that Python calls, and keeps its machine code for later programs. `part` and
+`noalias_part` compile functions that only kernels call.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,28 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import binding
+from llvmlite.binding import Linkage
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.runtime import rtsys
 
-from tinylm.jit import bfloat16
-from tinylm.jit.bfloat16 import FASTMATH
 from tinylm.jit.cache import CacheLocators, warn_not_kept
+from tinylm.jit.functions import FASTMATH
 
 binding.set_option("tinylm", "-force-vector-interleave=1")
 """Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
 
 
 def digest(*files: str | Path) -> str:
-    """Of what files hold, for names."""
+    """Hashes the contents of files to 8 hexadecimal digits."""
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:8]
 
 
-SHARED_DIGEST = digest(bfloat16.__file__, __file__)
-"""A part of the names under which numba keeps what it compiled: it sees when the file of a kernel changes, and not when
-these do, from which they take what they share."""
+JIT_DIGEST = digest(*sorted(Path(__file__).parent.glob("*.py")))
+"""Digest of this package, a part of the names under which numba keeps machine code. numba compiles a kernel anew when
+the file of the kernel changes, but does not see changes of the files that the kernel takes its parts from."""
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
@@ -42,14 +47,44 @@ class _NoAliasCompiler(Compiler):
         return super().define_pipelines()
 
 
+class _KernelLibrary(JITCodeLibrary):
+    """Machine code of a kernel that calls copies of its parts of its own.
+
+    numba leaves these copies open to replacement (`linkonce_odr`). In the program that compiles them, the parts replace
+    them as they were compiled for themselves: LLVM has optimised these once, and the copies twice. Sums are then in
+    another order, so the first program on a machine would compute other last digits than all later ones, which load
+    the kernel from the cache.
+    """
+
+    def _optimize_final_module(self) -> None:
+        super()._optimize_final_module()
+        self._shared_module = self._final_module.clone()  # for kernels that have this one as a part
+        for function in self._shared_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = "internal"
+
+
+class _KernelCompiler(_NoAliasCompiler):
+    """Compiles into a `_KernelLibrary`."""
+
+    def define_pipelines(self) -> Any:
+        state = self.state
+        state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return super().define_pipelines()
+
+
 class _KernelCache(FunctionCache):
-    """What an earlier program has compiled. numba would first load all that it knows of compiling, which takes a fifth
-    of the time until a program's first token, and is not needed to call what is machine code already."""
+    """Machine code that earlier programs left. numba would first load all that it knows of compiling, which takes a
+    fifth of the time until a program's first token, and is not needed to call what is machine code already."""
 
     _impl_class = CacheLocators
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Machine code, or None where there is none that can be loaded: then it is compiled anew."""
+        """Machine code, or None where there is none that can be loaded: numba then compiles anew."""
         rtsys.initialize(target_context)  # which that code calls
         try:
             return self._load_overload(sig, target_context)
@@ -61,34 +96,34 @@ class _KernelCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keeps machine code for the next program, or says why that cannot be."""
+        """Keeps machine code for later programs, or says why that cannot be."""
         try:
             self._save_overload(sig, data)
         except OSError as error:
             warn_not_kept(self._cache_path, error)
 
 
-def kernel(function: Kernel, shared: str = SHARED_DIGEST) -> Kernel:
-    """Compiles a function; while it runs, other threads of Python go on. Its arrays must not overlap.
+def kernel(function: Kernel, sources: str = JIT_DIGEST) -> Kernel:
+    """Compiles a function that Python calls. While it runs, other threads of Python go on. Its arrays must not overlap.
 
     Args:
-        shared: a digest of all that it uses from other files.
+        sources: a digest of all files from which the function uses something.
     """
-    function.__qualname__ += f"-{shared}"
-    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_NoAliasCompiler)(function)
+    function.__qualname__ += f"-{sources}"
+    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_KernelCompiler)(function)
     with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
         compiled._cache = _KernelCache(function)
     return cast(Kernel, compiled)
 
 
-def noalias_helper(function: Kernel) -> Kernel:
-    """Is called by kernels only, with arrays that do not overlap."""
+def noalias_part(function: Kernel) -> Kernel:
+    """Compiles a function that only kernels call, with arrays that do not overlap."""
     compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_NoAliasCompiler,
                             no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return compiled
 
 
 def part(function: Kernel) -> Kernel:
-    """Is called by kernels. The compiler decides whether it becomes part of them."""
+    """Compiles a function that kernels call. LLVM decides whether its code is copied into theirs."""
     compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
     return compiled

@@ -1,1 +1,1 @@
-"""ids -> logits: the transformer itself. Start reading at transformer.py."""
+"""The transformer: ids -> logits. Start reading at transformer.py."""

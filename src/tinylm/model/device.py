@@ -1,4 +1,4 @@
-"""Where to compute: the fastest device that is there, or the one that was asked for."""
+"""Device: the fastest that this machine has, or the one that was asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tinylm.errors import TinyLMError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """CUDA, else Apple's MPS, else the CPU.
+    """The device of that name; `auto` is CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         TinyLMError: the device asked for is not on this machine.
@@ -23,7 +23,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """For people."""
+    """The name of a device for people, such as `NVIDIA H100` or `CPU`."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return "Apple GPU" if device.type == "mps" else "CPU"

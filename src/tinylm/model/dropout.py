@@ -1,4 +1,4 @@
-"""Dropout as it is asked for: none, or what a seed says."""
+"""Dropout switched off, or made a function of a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from torch import nn
 
 @contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Within the block nothing is dropped. Afterwards the model is as it was, in training or not."""
+    """Puts the model into evaluation mode within the block, so that nothing is dropped. Its mode comes back after it.
+
+    >>> from torch import nn
+    >>> model = nn.Dropout(0.5)
+    >>> with without_dropout(model):
+    ...     model(torch.ones(3))
+    tensor([1., 1., 1.])
+    >>> model.training
+    True
+    """
     was_training = model.training
     model.eval()
     try:
@@ -22,8 +31,8 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def seeded_dropout(seed: int, model: nn.Module) -> Iterator[None]:
-    """Within the block what is dropped is a pure function of the seed. Dropout draws from torch's global generator:
-    seeded here, and put back as it was."""
+    """Makes dropout within the block a pure function of the seed. Dropout draws from torch's global generator, which is
+    seeded for the block and put back as it was."""
     if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
         yield
     elif next(model.parameters()).device.type == "cpu":  # torch.manual_seed would ask every other kind of device, too

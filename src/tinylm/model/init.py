@@ -1,4 +1,4 @@
-"""The first weights. One function, one table; a parameter that the table does not know is an error.
+"""First weights: one function, one table. A parameter that the table does not know is an error.
 
 | parameter                | "scaled" (default)            | "torch" (as the notebook's modules)       |
 |--------------------------|-------------------------------|-------------------------------------------|
@@ -19,28 +19,32 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
+from tinylm.model.layout import axis_length, layer_linears
 
 _NORMS = ("norm1", "norm2", "ln_f", "q_norm", "k_norm")
 _QKV = ("q_proj", "k_proj", "v_proj")
-_LINEARS = (*_QKV, "o_proj", "up_proj", "gate_proj", "down_proj", "out_head")
 
 
 def init_weights(model: nn.Module, seed: int) -> None:
-    """Fills every parameter in place, from a generator of its own: torch's global random state is left alone."""
+    """Fills every parameter in place, from a generator seeded with `seed`; torch's global random state is left alone.
+
+    Args:
+        model: a `TinyLM`; its config names the column of the table.
+    """
     config: ModelConfig = model.config  # type: ignore[assignment]
     generator = torch.Generator().manual_seed(seed)
     fill = _fill_as_torch if config.init == "torch" else _fill_scaled
+    fan_in = _fan_in(config)
     for name, parameter in model.named_parameters():
-        module = name.split(".")[-2]
-        kind = name.split(".")[-1]
-        fan_in = _fan_in(module, config)
+        module, kind = name.split(".")[-2:]
         with torch.no_grad():
-            fill(parameter, module, kind, fan_in, generator)
+            fill(parameter, module, kind, fan_in.get(module, 0), generator)
 
 
-def _fan_in(module: str, config: ModelConfig) -> int:
-    """How many numbers a linear map of this name reads."""
-    return {"o_proj": config.n_heads * config.d_head, "down_proj": config.d_mlp}.get(module, config.d_model)
+def _fan_in(config: ModelConfig) -> dict[str, int]:
+    """The number of inputs of each linear map, by the last part of its name."""
+    inside = {path.split(".")[-1]: axis_length(config, inputs) for path, (_, inputs) in layer_linears(config).items()}
+    return {**inside, "out_head": config.d_model}
 
 
 def _fill_scaled(parameter: Tensor, module: str, kind: str, fan_in: int, generator: torch.Generator) -> None:
@@ -50,14 +54,13 @@ def _fill_scaled(parameter: Tensor, module: str, kind: str, fan_in: int, generat
         parameter.normal_(0.0, 0.02, generator=generator)
     elif kind == "bias" or module in ("o_proj", "down_proj", "out_head"):
         parameter.zero_()
-    elif module in _LINEARS:
+    elif fan_in:
         parameter.normal_(0.0, 0.5 / math.sqrt(fan_in), generator=generator)
     else:
         raise AssertionError(f"no rule for the first value of {module}.{kind}")
 
 
 def _fill_as_torch(parameter: Tensor, module: str, kind: str, fan_in: int, generator: torch.Generator) -> None:
-    bound = 1 / math.sqrt(fan_in)
     if module in _NORMS:
         parameter.fill_(1.0 if kind == "weight" else 0.0)
     elif module in ("embed", "positions"):
@@ -68,7 +71,8 @@ def _fill_as_torch(parameter: Tensor, module: str, kind: str, fan_in: int, gener
         # nn.MultiheadAttention draws q, k and v as one (3D, D) Xavier matrix.
         bound = math.sqrt(6 / (fan_in + 3 * parameter.shape[0]))
         parameter.uniform_(-bound, bound, generator=generator)
-    elif module in _LINEARS:
+    elif fan_in:
+        bound = 1 / math.sqrt(fan_in)
         parameter.uniform_(-bound, bound, generator=generator)
     else:
         raise AssertionError(f"no rule for the first value of {module}.{kind}")

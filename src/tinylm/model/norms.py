@@ -1,6 +1,6 @@
-"""Norms: bring every position's vector to one scale, so that each layer meets numbers of the size it learned on.
+"""Norms: bring every position's vector to one scale, so that a layer reads numbers of the size that it learned on.
 
-Axis letters: B batch, T positions, D d_model (any last axis: the queries and keys are normalised over K d_head).
+Axis letters: B batch, T positions, D d_model (any last axis: queries and keys are normalised over K d_head).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from tinylm.config.schema import ModelConfig
 
 
 class LayerNorm(nn.Module):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, over the last axis (Ba et al. 2016, arXiv 1607.06450)."""
+    """LayerNorm: (x - mean) / sqrt(variance + eps) * weight + bias, over the last axis (Ba et al. 2016, arXiv
+    1607.06450)."""
 
     def __init__(self, width: int, eps: float, bias: bool) -> None:
         super().__init__()
@@ -27,7 +28,7 @@ class LayerNorm(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + eps) * weight, over the last axis (Zhang & Sennrich 2019, arXiv 1910.07467)."""
+    """RMSNorm: x / sqrt(mean(x^2) + eps) * weight, over the last axis (Zhang & Sennrich 2019, arXiv 1910.07467)."""
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()

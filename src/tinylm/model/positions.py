@@ -1,4 +1,4 @@
-"""Positions: without them attention sees a set of tokens, not a sequence. Three ways, one interface.
+"""Positions: without a signal of them attention sees a set of tokens, not a sequence. Three ways, one interface.
 
 Axis letters: B batch, T positions, D d_model, H heads, K d_head.
 A position signal is either added to the residual stream (`add`) or turns queries and keys (`angles`,
@@ -8,50 +8,54 @@ then `apply_rotary`).
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
+from tinylm.model.layout import rotary_angles
 
 Angles = tuple[Tensor, Tensor]
-"""Cosines and sines, (T, K/2) each."""
+"""Cosines and sines, (T, K/2) each; (B, 1, T, K/2) if the rows of a batch stand at positions of their own."""
 
 
 class NoPositions(nn.Module):
-    """The notebook's choice: order is known only through the causal mask."""
+    """Absence of a signal, the notebook's choice: a model knows of order only through the causal mask."""
 
-    def add(self, x: Tensor, start: int) -> Tensor:  # noqa: ARG002
+    def add(self, x: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002
         return x
 
-    def angles(self, start: int, length: int, device: torch.device) -> Angles | None:  # noqa: ARG002
+    def angles(self, positions: Tensor) -> Angles | None:  # noqa: ARG002
         return None
 
 
 class LearnedPositions(NoPositions):
-    """One learned vector a position, added to the embedding (GPT-2's choice)."""
+    """Learned vectors, one a position, which are added to the embedding (GPT-2's choice)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(config.context_length, config.d_model))
 
-    def add(self, x: Tensor, start: int) -> Tensor:
-        """(B, T, D) -> (B, T, D), for the positions start .. start + T - 1."""
-        return x + self.weight[start : start + x.shape[1]]
+    def add(self, x: Tensor, positions: Tensor) -> Tensor:
+        """(B, T, D), and positions (T,) or (B, T) -> (B, T, D)."""
+        return x + F.embedding(positions, self.weight)
 
 
 class RotaryPositions(NoPositions):
-    """Turns each pair of dimensions of a query or key by an angle that grows with its position, so that their product
-    depends on the distance alone (Su et al. 2021, arXiv 2104.09864). Pairs are (i, i + K/2), as in Llama's files."""
+    """Rotary positions: turn each pair of dimensions of queries and keys by an angle that grows with the position, so
+    that their products depend on the distance alone (Su et al. 2021, arXiv 2104.09864). Pairs are (i, i + K/2), as in
+    Llama's files."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.d_head, self.theta = config.d_head, config.rope_theta
 
-    def angles(self, start: int, length: int, device: torch.device) -> Angles:
-        pair = torch.arange(0, self.d_head, 2, device=device, dtype=torch.float32)  # (K/2,)
-        speed = self.theta ** (-pair / self.d_head)  # radians a position: fast pairs first
-        position = torch.arange(start, start + length, device=device, dtype=torch.float32)  # (T,)
-        angle = torch.outer(position, speed)  # (T, K/2)
-        return angle.cos(), angle.sin()
+    def angles(self, positions: Tensor) -> Angles:
+        """Positions (T,) or (B, T) -> cosines and sines, (T, K/2) or (B, 1, T, K/2); the 1 is for the heads."""
+        dimensions = torch.arange(0, self.d_head, 2, device=positions.device, dtype=torch.float32)
+        angles = rotary_angles(positions.float(), dimensions, self.d_head, self.theta)
+        if positions.dim() == 2:
+            angles = angles.unsqueeze(1)
+        return angles.cos(), angles.sin()
 
 
 def apply_rotary(x: Tensor, angles: Angles) -> Tensor:

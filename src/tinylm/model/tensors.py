@@ -1,4 +1,4 @@
-"""The tensors of a .safetensors file: exactly those that a model has, all of their numbers finite, or an error."""
+"""Tensors of a .safetensors file: exactly those that a model has, all of their numbers finite, or an error."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tinylm.system.untrusted import quoted, read_whole
 Shape = tuple[int, ...]
 Weights = dict[str, NDArray[np.float32]]
 HEADER_BYTES, HEADER_BYTES_PER_TENSOR, MAX_ITEM_BYTES = 1 << 14, 256, 8
-"""Bytes of a .safetensors file: for its own description, for that of a tensor, and for a number of the widest type."""
+"""Bytes of a .safetensors file, at most: its header without tensors, the header's entry of a tensor, and one number."""
 MIN_LAYER_BYTES = 256
-"""That a layer takes at least: its tensors are named."""
+"""Bytes that a layer takes at least: the header names its tensors."""
 
 
 def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
-    """The tensors by name, as float32.
+    """Reads the tensors by name, as float32.
 
     Args:
-        expected: the shape of each tensor that must be there; of others there must be none.
+        expected: the shape of each tensor that the file must hold; it must hold no other.
 
     Raises:
         TinyLMError: the file is missing or damaged, or holds other tensors.
@@ -37,8 +37,12 @@ def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
 
 
 def check_layers_fit(path: Path, n_layers: int) -> None:
-    """Raises TinyLMError for a file that is too short to name the tensors of so many layers: work on a file is bounded
-    by the file, and not by what a config says of it."""
+    """Checks that a file is long enough to name the tensors of `n_layers` layers, so that the work on a file is bounded
+    by the file and not by a config that speaks of it.
+
+    Raises:
+        TinyLMError: the file is too short.
+    """
     try:
         most = path.stat().st_size // MIN_LAYER_BYTES
     except OSError:
@@ -49,7 +53,7 @@ def check_layers_fit(path: Path, n_layers: int) -> None:
 
 
 class _Stored(NamedTuple):
-    """A tensor of a file. `data` are as they stand there; a bfloat16 is a uint16."""
+    """Tensor of a file, with its numbers as the file has them; a bfloat16 is a uint16."""
 
     dtype: str
     shape: list[int]

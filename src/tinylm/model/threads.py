@@ -1,7 +1,7 @@
-"""How the processor is set while it computes: on how many cores, and what it does with vanishing numbers.
+"""Threads of torch, and denormal numbers: how the processor is set while it computes.
 
-Sharing work out costs some microseconds a product, and far more when another program holds one of the cores: small work
-is quicker on one."""
+Sharing a product out among threads costs some microseconds, and far more when another program holds one of the cores:
+small products are quicker on one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ Measured: a step of 0.02 GFLOP takes 8 times as long on two busy cores as on one
 
 
 def threads_for(flops: float) -> int:
-    """One for small work; for large, as many as torch has been given."""
+    """The number of threads for one piece of work: one if it is small, else as many as torch has been given.
+
+    >>> threads_for(2e7)
+    1
+    """
     return 1 if flops < MULTITHREADED_FLOPS else torch.get_num_threads()
 
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Within the block torch shares its work out among so many threads."""
+    """Sets the number of torch's threads within the block; afterwards it is as it was."""
     before = torch.get_num_threads()
     if count == before:  # setting it, even to what it is, throws away what torch has prepared for its products
         yield
@@ -38,8 +42,8 @@ def torch_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def flush_denormals() -> Iterator[None]:
-    """Within the block numbers too small to mean anything (below 1e-38) are zero: they slow a CPU down a hundredfold.
-    Afterwards this thread is as it was, for whoever called us may need them."""
+    """Makes the calling thread compute denormal numbers (below 1e-38) as zero within the block: they mean nothing, and
+    slow a CPU down a hundredfold. Afterwards the thread is set as it was, for its caller may need them."""
     before = bool(np.finfo(np.float64).tiny / 2 == 0.0)
     torch.set_flush_denormal(True)
     try:

@@ -4,13 +4,13 @@
                          └─► norm1 ─► attention ┘  └─► norm2 ─► MLP ┘
                          └──────────────── one layer ─────────────┘
 
-The line x is the residual stream: every layer reads it and adds to it. Attention moves information between positions;
-the MLP thinks at each position alone. (That is the pre-norm wiring; the post-norm one of the notebook is below.)
+The line x is the residual stream: every layer reads the stream and adds to it. Attention moves information between
+positions; the MLP computes at each position alone. (That is the pre-norm wiring; `PostNormLayer` is the notebook's.)
 
 Axis letters:  B batch   T query positions   S key positions   D d_model   H heads   G key/value heads   K d_head
                F d_mlp   V vocabulary
 
-Every `self.tap(name, ...)` gives an activation its name (taps.py); it changes nothing. Not here: the loss and training
+A line `self.tap(name, ...)` gives an activation its name (taps.py) and changes nothing. Not here: the loss and training
 (training/), choosing the next id (generation/), the cache's own storage (kv_cache.py), first weights (init.py).
 """
 
@@ -33,12 +33,17 @@ from tinylm.model.taps import Tap, TapRegistry
 
 
 def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
-    """(T, S), True = may attend: the last query stands at the last key, and nobody looks ahead."""
+    """Makes the mask (T, S), True = may attend: the last query stands at the last key, and no query sees a later key.
+
+    >>> causal_mask(2, 4).int()
+    tensor([[1, 1, 1, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
+    """
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 def attention_scores(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
-    """How well each query matches each key: (B, H, T, K), (B, H, S, K), (T, S) -> (B, H, T, S)."""
+    """Scores of queries with keys: (B, H, T, K), (B, H, S, K), mask (T, S) -> (B, H, T, S), -inf where masked."""
     # A sum of K products grows with the root of K; dividing by it keeps the softmax from saturating
     # (Vaswani et al. 2017, arXiv 1706.03762, section 3.2.1).
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -46,14 +51,17 @@ def attention_scores(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def weighted_sum(pattern: Tensor, v: Tensor) -> Tensor:
-    """Each position takes its share of what the others offer: (B, H, T, S), (B, H, S, K) -> (B, H, T, K)."""
+    """The values, summed with the shares of the pattern as weights: (B, H, T, S), (B, H, S, K) -> (B, H, T, K)."""
     return pattern @ v
 
 
 class Attention(nn.Module):
-    """Moves information between positions."""
+    """Multi-head attention: moves information between positions (Vaswani et al. 2017, arXiv 1706.03762).
 
-    def __init__(self, config: ModelConfig, tap: Tap) -> None:
+    With fewer key/value heads than heads it is grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads, self.d_head = config.n_heads, config.n_kv_heads, config.d_head
         d_queries, d_keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
@@ -65,22 +73,28 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.d_head, config.norm_eps) if config.qk_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.causal = config.causal
-        self.tap = tap
+        self.tap = Tap()
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
+        """x (B, T, D) -> (B, T, D).
+
+        Args:
+            angles: of rotary positions, by which queries and keys are turned; None leaves them as they are.
+            cache: keys and values of earlier positions; takes in the new ones.
+        """
         q = self.q_norm(self._split_heads(self.q_proj(x)))  # (B, H, T, K): what each position looks for
         k = self.k_norm(self._split_heads(self.k_proj(x)))  # (B, G, T, K): what each position is found by
         v = self._split_heads(self.v_proj(x))  # (B, G, T, K): what each position hands over
         if angles is not None:
             q, k = apply_rotary(q, angles), apply_rotary(k, angles)
         q, k, v = self.tap("q", q), self.tap("k", k), self.tap("v", v)
+        mask = None  # each query sees the keys up to its own; or (B, 1, T, S)
         if cache is not None:
-            k, v = cache.extend(k, v)  # (B, G, S, K)
+            k, v, mask = cache.extend(k, v)  # (B, G, S, K)
         k, v = self._repeat_kv(k), self._repeat_kv(v)  # (B, H, S, K)
-        # The two paths compute the same; only the written-out one has scores and a pattern to listen to.
-        z = self._attend_explicitly(q, k, v) if self.tap.hooked else self._attend_fused(q, k, v)
-        z = self.tap("z", z)  # (B, H, T, K)
+        # The two paths compute the same; only the explicit one has scores and a pattern for hooks to see.
+        attend = self._attend_explicitly if self.tap.hooks else self._attend_fused
+        z = self.tap("z", attend(q, k, v, mask))  # (B, H, T, K)
         return self.o_proj(z.transpose(1, 2).flatten(2))  # (B, T, H*K) -> (B, T, D)
 
     def _split_heads(self, x: Tensor) -> Tensor:
@@ -89,33 +103,36 @@ class Attention(nn.Module):
 
     def _repeat_kv(self, x: Tensor) -> Tensor:
         """Grouped-query attention: each key/value head serves H/G query heads. (B, G, S, K) -> (B, H, S, K)."""
-        shares = self.n_heads // self.n_kv_heads
-        return x if shares == 1 else x.repeat_interleave(shares, dim=1)
+        queries = self.n_heads // self.n_kv_heads
+        return x if queries == 1 else x.repeat_interleave(queries, dim=1)
 
-    def _attend_explicitly(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        mask = causal_mask(q.shape[2], k.shape[2], q.device) if self.causal else None
+    def _attend_explicitly(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        if self.causal and mask is None:
+            mask = causal_mask(q.shape[2], k.shape[2], q.device)
         scores = self.tap("scores", attention_scores(q, k, mask))  # (B, H, T, S)
         pattern = self.tap("pattern", scores.softmax(dim=-1))  # (B, H, T, S): each row sums to 1
         return weighted_sum(self.dropout(pattern), v)  # (B, H, T, K)
 
-    def _attend_fused(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def _attend_fused(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         queries, keys = q.shape[2], k.shape[2]
-        square = self.causal and queries == keys
-        mask = causal_mask(queries, keys, q.device) if self.causal and not square and queries > 1 else None
+        square = self.causal and mask is None and queries == keys  # its mask is drawn by torch
+        if self.causal and mask is None and not square and queries > 1:
+            mask = causal_mask(queries, keys, q.device)
         dropout = self.dropout.p if self.training else 0.0
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=square)
 
 
 class MLP(nn.Module):
-    """Thinks at each position alone: widens, applies the activation function, and narrows again."""
+    """Multi-layer perceptron: computes at each position alone. Widens D to F, applies an activation function, and
+    narrows again."""
 
-    def __init__(self, config: ModelConfig, tap: Tap) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.up_proj = nn.Linear(config.d_model, config.d_mlp, bias=config.bias)
         self.down_proj = nn.Linear(config.d_mlp, config.d_model, bias=config.bias)
         self.activation = ACTIVATIONS[config.mlp]
         self.dropout = nn.Dropout(config.dropout)
-        self.tap = tap
+        self.tap = Tap()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -125,10 +142,11 @@ class MLP(nn.Module):
 
 
 class GatedMLP(MLP):
-    """An MLP whose hidden units are multiplied by a second, activated view of the input (SwiGLU, arXiv 2002.05202)."""
+    """An MLP whose hidden units are multiplied by the activation of a second view of the input, the gate (SwiGLU,
+    Shazeer 2020, arXiv 2002.05202)."""
 
-    def __init__(self, config: ModelConfig, tap: Tap) -> None:
-        super().__init__(config, tap)
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
         self.gate_proj = nn.Linear(config.d_model, config.d_mlp, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -155,17 +173,18 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Layer(nn.Module):
-    """Add what attention found, add what the MLP computed. Pre-norm: each reads a normalised copy of the stream,
-    and the stream itself runs straight through, so gradients reach the first layer undimmed."""
+    """Layer: adds what attention found, then what the MLP computed, to the residual stream. Pre-norm: each of the
+    two reads a normalised copy of the stream, and the stream itself runs straight through, so gradients reach the first
+    layer undimmed."""
 
-    def __init__(self, config: ModelConfig, taps: TapRegistry, path: str) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.norm1 = make_norm(config)
-        self.attn = Attention(config, taps.at(f"{path}.attn"))
+        self.attn = Attention(config)
         self.norm2 = make_norm(config)
-        self.mlp = (GatedMLP if config.mlp == "swiglu" else MLP)(config, taps.at(path))
+        self.mlp = (GatedMLP if config.is_gated else MLP)(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.tap = taps.at(path)
+        self.tap = Tap()
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -181,8 +200,8 @@ class Layer(nn.Module):
 
 
 class PostNormLayer(Layer):
-    """The same two sentences, but the stream itself is normalised after each: the wiring of the original transformer,
-    of torch.nn.TransformerEncoderLayer, and so of the notebook."""
+    """Layer whose stream is normalised after each of the two sums: the wiring of the original transformer, of
+    torch.nn.TransformerEncoderLayer, and so of the notebook."""
 
     def forward(self, x: Tensor, angles: Angles | None = None, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -195,43 +214,54 @@ class TinyLM(nn.Module):
     """A language model: ids in, one score for every possible next token out.
 
     Args:
-        config: its shape.
+        config: the shape of the model.
         seed: of the first weights (init.py).
+
+    Attributes:
+        taps: the hooks on its activations (taps.py).
+
+    >>> model = TinyLM(ModelConfig.preset("notebook", vocab_size=12))
+    >>> model(torch.tensor([[1, 5, 7]])).shape  # (B, T, V)
+    torch.Size([1, 3, 12])
     """
 
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.taps = TapRegistry()
-        self.tap = self.taps.at("")
+        self.tap = Tap()
         make_layer = PostNormLayer if config.norm_position == "post" else Layer
         with torch.random.fork_rng(devices=[]):  # torch's modules draw weights too, only for init_weights to replace
             self.embed = nn.Embedding(config.vocab_size, config.d_model)
             self.positions = make_positions(config)
-            self.layers = nn.ModuleList(
-                make_layer(config, self.taps, f"layers.{i}") for i in range(config.n_layers)
-            )
+            self.layers = nn.ModuleList(make_layer(config) for _ in range(config.n_layers))
             self.ln_f = make_norm(config)
             self.out_head = nn.Linear(config.d_model, config.vocab_size, bias=config.head_bias)
             if config.tied_embeddings:
                 self.out_head.weight = self.embed.weight
+        self.taps = TapRegistry(self)
         init_weights(self, seed)
 
-    def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """ids (B, T) int64 -> logits (B, T, V). With a cache, ids are the new ones only, and it remembers them.
+    def forward(self, ids: Tensor, cache: KVCache | None = None, position_ids: Tensor | None = None) -> Tensor:
+        """ids (B, T) int64 -> logits (B, T, V).
+
+        Args:
+            cache: keys and values of earlier positions; then `ids` are the new ones only, and the cache takes them in.
+            position_ids: (B, T) int64, where each id stands, for rows that stand at positions of their own. Default:
+                the ids of a row stand side by side, from the cache's length on.
 
         Raises:
             TinyLMError: more positions than the model has learned vectors for.
         """
         start = cache.length if cache is not None else 0
-        self._check_length(start + ids.shape[1])
-        x = self.tap("embed", self.embed(ids))  # (B, T, D)
-        x = self.positions.add(x, start)
-        angles = self.positions.angles(start, ids.shape[1], ids.device)
+        end = start + ids.shape[1] if position_ids is None else int(position_ids.max()) + 1
+        self._check_length(end)
+        if cache is not None:
+            cache.begin(end, position_ids)
+        positions = torch.arange(start, end, device=ids.device) if position_ids is None else position_ids
+        x = self.positions.add(self.tap("embed", self.embed(ids)), positions)  # (B, T, D)
+        angles = self.positions.angles(positions)
         for i, layer in enumerate(self.layers):
             x = layer(x, angles, cache.layers[i] if cache is not None else None)
-        if cache is not None:
-            cache.length = start + ids.shape[1]
         x = self.tap("ln_f", self.ln_f(x))
         return self.tap("logits", self.out_head(x))  # (B, T, V)
 

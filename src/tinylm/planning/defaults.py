@@ -29,7 +29,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tinylm.config.schema import SIZES, PartialConfig, TrainConfig, size
+from tinylm.config.presets import SIZES, PartialConfig, size
+from tinylm.config.schema import TrainConfig
 
 DEFAULT_MINUTES = 5.0
 TOKENS_PER_WEIGHT = 2.0

@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
-from tinylm.config.schema import RunConfig
+from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
-from tinylm.evaluation.report import Baselines
 from tinylm.inspection import structure
 from tinylm.planning.defaults import useful_epochs
+from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import needed_bytes
+from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
-from tinylm.system.memory import peak_memory_bytes
-from tinylm.text.dataset import Dataset
-from tinylm.training.loop import VALIDATION_SHARE
+from tinylm.training.schedule import VALIDATION_SHARE
 
-SAMPLE_TOKENS, TOKENS_AT_THE_END = 60, 600
-"""Written after each validation, and to see what the finished model copies."""
+SAMPLE_TOKENS = 60
+"""Tokens that a run writes after each validation."""
 LEAVING_SECONDS = 0.1
 """For the last checkpoint, the folder, and the end of the process."""
 SAVING_SHARE = 0.01
+"""Share of the time that goes into saving, at most."""
 LIBRARY_BYTES = 40_000_000
 """What torch's libraries prepare for the shapes of a run and keep, and the gaps between. Measured on Linux: 20 to 70 MB
 for models of 0.1M to 10M (benchmarks/forecast.py)."""
@@ -53,55 +51,64 @@ class Forecast:
     ngram_bits_per_byte: float | None
 
 
-def make_forecast(config: RunConfig, dataset: Dataset, *, steps: int | None, validations: int, tokens_per_row: float,
-                  times: StepTimes, elapsed: float, baselines: Baselines, held_bytes: int,
-                  device: torch.device) -> Forecast:
-    """Forecast of a run.
+def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapsed: float,
+                  peak_bytes: int) -> Forecast:
+    """Forecast of a run: a pure function of its setup and of what was measured.
 
     Args:
-        steps: how many; of a run of minutes, at most (None: the clock alone ends it).
-        validations: the most, on the way.
-        tokens_per_row: of the text, on average; short documents leave rows partly empty.
+        machine: before anything of the run was allocated.
         times: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
-        baselines: what counting reaches on the validation text, if there is one.
-        held_bytes: memory that the process held before the times were measured, with all code loaded.
+        peak_bytes: the most memory that the process has held so far.
     """
-    train, validation_tokens = config.train, dataset.validation.n_tokens if dataset.validation else 0
-    validation = validation_tokens * times.validated_token + SAMPLE_TOKENS * times.generated_token
-    closing = LEAVING_SECONDS + TOKENS_AT_THE_END * times.generated_token
-    fixed = elapsed + times.model_init + closing
-    step = times.step * (1 + SAVING_SHARE)
-    if train.minutes is not None:
-        budget = 60 * train.minutes
-        affordable = VALIDATION_SHARE * budget / max(validation_tokens * times.validated_token, 1e-9)
-        validating = min(validations, max(2.0, affordable)) * validation if validation_tokens else 0.0
-        in_time = max(1, int((budget - fixed - validating) / step))
-        seconds = budget if steps is None or in_time <= steps else fixed + validating + steps * step
-        steps = in_time if steps is None else min(steps, in_time)
-    else:
-        assert steps is not None
-        validations = steps // train.evaluate_every + 1 if train.evaluate_every else min(validations, steps)
-        seconds = fixed + steps * step + (validations * validation if validation_tokens else 0.0)
-    tokens = round(steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
+    train, dataset = setup.config.train, setup.data.dataset
+    n_steps, seconds = _steps_and_seconds(setup, times, elapsed)
+    tokens_per_row = dataset.train.n_tokens / setup.rows.rows_per_epoch  # short documents leave rows partly empty
+    tokens = round(n_steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
-    parameters = structure.total_parameters(config.model)
-    expected, ngram = None, baselines.bits_per_byte.get("ngram")
-    if ngram and dataset.validation:  # what the tokens leave out costs the model as much as the n-grams
-        rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)
-        expected = round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2)
-    return Forecast(round(seconds, 1), steps, tokens, round(epochs, 2), parameters,
-                    _peak_memory(config, dataset, validation_tokens, held_bytes, device), expected,
+    expected, ngram = _expected_bits(setup, tokens, epochs)
+    return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
+                    structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
                     round(ngram, 3) if ngram else None)
 
 
-def _peak_memory(config: RunConfig, dataset: Dataset, validation_tokens: int, held_bytes: int,
-                 device: torch.device) -> int:
-    training = needed_bytes(config.model, config.train, validation_tokens, device)
-    if device.type == "cuda":
+def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tuple[int, float]:
+    """Number of steps, and the seconds of the whole process."""
+    train, loss_seconds = setup.config.train, setup.data.validation_tokens * times.validated_token
+    validation = loss_seconds + SAMPLE_TOKENS * times.generated_token if loss_seconds else 0.0
+    fixed = elapsed + times.model_init + LEAVING_SECONDS + COPYING_SAMPLES * COPYING_TOKENS * times.generated_token
+    step = times.step * (1 + SAVING_SHARE)
+    if train.minutes is None:
+        assert setup.n_steps is not None
+        n_validations = min(setup.n_validations, setup.n_steps)
+        if train.evaluate_every:
+            n_validations = setup.n_steps // train.evaluate_every + 1
+        return setup.n_steps, fixed + setup.n_steps * step + n_validations * validation
+    budget = 60 * train.minutes
+    affordable = VALIDATION_SHARE * budget / max(loss_seconds, 1e-9)
+    validating = min(setup.n_validations, max(2.0, affordable)) * validation
+    in_time = max(1, int((budget - fixed - validating) / step))
+    if setup.n_steps is None or in_time <= setup.n_steps:
+        return in_time, budget
+    return setup.n_steps, fixed + validating + setup.n_steps * step
+
+
+def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float | None, float | None]:
+    """Bits a byte to expect on the validation text, and those of the n-grams; None without such a text."""
+    baselines, dataset = setup.data.baselines, setup.data.dataset
+    ngram = baselines.bits_per_byte.get("ngram")
+    if not ngram or not dataset.validation:
+        return None, ngram
+    rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)  # costs the model as much as the n-grams
+    return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
+
+
+def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
+    training = needed_bytes(setup.config.model, setup.config.train, setup.data.validation_tokens, machine.device)
+    if machine.device.type == "cuda":
         return training
-    training += LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * min(dataset.train.n_bytes, MAX_SEARCHED_BYTES)
-    return max(peak_memory_bytes(), held_bytes + training)
+    searched = min(setup.data.dataset.train.n_bytes, MAX_SEARCHED_BYTES)
+    return max(peak_bytes, machine.held_bytes + training + LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * searched)
 
 
 # ---- what to expect

@@ -9,14 +9,15 @@ from pathlib import Path
 import psutil
 import torch
 
-from tinylm.config.schema import SIZES, ModelConfig, TrainConfig, size
+from tinylm.config.presets import SIZES, size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
 from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
-"""Of each token of a step, whatever computes it: its id, the one that follows, and their places in the text."""
+"""Of each token of a step, whatever computes it: its id, the one that follows, and their positions in the text."""
 
 
 def available_bytes(device: torch.device) -> int:
@@ -54,7 +55,7 @@ def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int,
 def fitting_sizes(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
                   device: torch.device) -> list[str]:
     """The sizes, everything else being equal, that the memory holds."""
-    free = model.model_dump(exclude={"d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp"})
+    free = model.model_dump(exclude={"d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp"})
     return [name for name in SIZES
             if needed_bytes(ModelConfig(**free, **size(name)["model"]), train, validation_tokens, device) <= available]
 

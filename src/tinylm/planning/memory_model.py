@@ -1,7 +1,7 @@
 """Memory model of training: bytes at the peak, from the config alone, before anything is allocated.
 
 Numbers have four bytes. The peak is in a training step, whose backward pass needs what the forward pass kept and whose
-update needs gradients and room for the updates themselves, or where a text is judged: many tokens at once, nothing
+update needs gradients and memory for the updates themselves, or in a validation: many tokens at once, nothing
 kept. The tests hold what is kept against what PyTorch keeps, and benchmarks/forecast.py all of it against the peak of
 real runs.
 """
@@ -92,14 +92,14 @@ def training_peak(config: ModelConfig, train: TrainConfig, *, validation_batch_t
         from tinylm.training.cpu.gradients import working_bytes
 
         update = MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0
-        judged_rows = -(-validation_batch_tokens // config.context_length)
-        return BYTES * (lasting + update) + working_bytes(config, train.batch_size, judged_rows, compute.dtype,
+        evaluated_rows = -(-validation_batch_tokens // config.context_length)
+        return BYTES * (lasting + update) + working_bytes(config, train.batch_size, evaluated_rows, compute.dtype,
                                                           compute.workers.cores)
     # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
     step = FRAGMENTATION * _backward(config, train, weights) + _update(train, weights)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp
-    judging = RETAINED_SHARE * step + validation_batch_tokens * logits_and_a_layer
-    return round(BYTES * (lasting + max(step, judging)))
+    evaluating = RETAINED_SHARE * step + validation_batch_tokens * logits_and_a_layer
+    return round(BYTES * (lasting + max(step, evaluating)))
 
 
 def _backward(config: ModelConfig, train: TrainConfig, weights: WeightCounts) -> float:

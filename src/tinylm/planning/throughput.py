@@ -13,21 +13,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
-from tinylm.config.schema import ModelConfig, TrainConfig, size
+from tinylm.config.presets import size
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import training_flops, width_factor
-from tinylm.training.backend import Compute, TrainingBackend, choose_compute, loss_of
+from tinylm.text.rows import Batch
+from tinylm.training.backend import Compute, TrainingBackend, choose_compute
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
-from tinylm.training.loss import Batch
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
-SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_mlp")
+SIZES_OF_A_MODEL = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head",
+                    "d_mlp")
 MIN_REPEATS, MAX_REPEATS = 2, 9
 """Times that something is done to get one figure."""
 ROWS_PER_CORE = 2
@@ -66,7 +69,7 @@ def warm_up(config: ModelConfig, device: torch.device, precision: str = "auto") 
     compute = choose_compute(config, device, flops=math.inf, precision=precision)
     with compute.running():
         steps = _Steps(config, TrainConfig(steps=1), compute)
-        batch = torch.zeros((2, 8), dtype=torch.int64, device=device)
+        batch = np.zeros((2, 8), np.int64)
         steps.take((batch, batch))
         steps.validate((batch, batch))
 
@@ -80,16 +83,16 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
     """
     shape = size(REFERENCE_SIZE)["model"]
     changed = {"vocab_size": REFERENCE_VOCABULARY, "context_length": REFERENCE_LENGTH, **shape}
-    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads"})
+    same = kind.model_dump(exclude={"d_mlp", "n_kv_heads", "d_head"})
     model = ModelConfig(**{**same, **changed})
     flops = training_flops(model.n_layers, model.d_model, model.vocab_size)
     compute = choose_compute(model, device, flops=flops * REFERENCE_ROWS * REFERENCE_LENGTH, precision=precision)
     with compute.running():
         steps = _Steps(model, TrainConfig(steps=1), compute)
-        ids = torch.arange(REFERENCE_ROWS * REFERENCE_LENGTH, device=device).view(REFERENCE_ROWS, -1)
+        ids = np.arange(REFERENCE_ROWS * REFERENCE_LENGTH).reshape(REFERENCE_ROWS, -1)
         batch = ids % REFERENCE_VOCABULARY
         took = _median_seconds(lambda: steps.take((batch, batch)), seconds)
-    return flops * batch.numel() / took / width_factor(model.d_model)
+    return flops * batch.size / took / width_factor(model.d_model)
 
 
 def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
@@ -99,32 +102,31 @@ def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource
     Args:
         compute: as in the run.
     """
-    device = compute.device
     with compute.running():
         began = time.perf_counter()
         steps = _Steps(model, train, compute)
         model_init = time.perf_counter() - began
-        one = _batch(rows, 1, device)
+        one = rows.batch(0, 1)
         one_row = _median_seconds(lambda: steps.take(one), 0.0)
         cores = compute.workers.cores  # of which one row keeps one busy
         n_rows = min(train.batch_size, max(ROWS_PER_CORE * cores, int(cores * seconds / 4 / one_row)))
-        batch = _batch(rows, n_rows, device)
+        batch = rows.batch(0, n_rows)
         step = _median_seconds(lambda: steps.take(batch), seconds / 2)
         update = min(0.9 * step, _median_seconds(steps.update, seconds / 8))
         validated = _median_seconds(lambda: steps.validate(batch), seconds / 8)
         alone = _median_seconds(lambda: steps.validate((one[0][:, :1], one[1][:, :1])), seconds / 16)
     gradients = (step - update) * train.batch_size / n_rows
-    return StepTimes(update + train.gradient_accumulation * gradients, validated / batch[0].numel(), alone, model_init)
+    return StepTimes(update + train.gradient_accumulation * gradients, validated / batch[0].size, alone, model_init)
 
 
 class _Steps:
     """A model to try out."""
 
     def __init__(self, model: ModelConfig, train: TrainConfig, compute: Compute) -> None:
-        self.train, self.device = train, compute.device
+        self.train = train
         self.model = TinyLM(model).to(compute.device)
         self.optimizers = make_optimizers(self.model, train, compute)
-        self.backend, self.loss_of = TrainingBackend(self.model, compute), loss_of(self.model, compute)
+        self.backend = TrainingBackend(self.model, compute)
 
     def take(self, batch: Batch) -> None:
         """A training step."""
@@ -140,13 +142,7 @@ class _Steps:
             optimizer.zero_grad(set_to_none=True)
 
     def validate(self, batch: Batch) -> None:
-        inputs, targets = (part.cpu().numpy() for part in batch)
-        evaluate(self.model, [(inputs, targets)], device=self.device, loss_of=self.loss_of)
-
-
-def _batch(rows: BatchSource, n_rows: int, device: torch.device) -> Batch:
-    inputs, targets = rows.batch(0, n_rows)
-    return torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
+        evaluate(self.model, [batch], backend=self.backend)
 
 
 def _median_seconds(action: Callable[[], None], seconds: float) -> float:

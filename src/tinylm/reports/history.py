@@ -46,7 +46,7 @@ def _event(line: str) -> Event | None:
 
 @dataclass
 class History:
-    """The events of a run by kind, told as it went on: what a rollback undid stands apart.
+    """The events of a run by kind, in their order: what a rollback undid stands apart.
 
     Attributes:
         began: None in the records of an earlier tinylm.
@@ -93,18 +93,18 @@ class History:
 
     @property
     def bits_per_byte_per_nat(self) -> float | None:
-        """Bits a byte for each nat a token of the text that is judged; None where nothing is known of its size."""
-        tokens, size = self._judged()
+        """Bits a byte for each nat a token of the text that is evaluated; None where nothing is known of its size."""
+        tokens, size = self._evaluated_text()
         return tokens / size / math.log(2) if tokens and size else None
 
     @property
     def left_out_bits(self) -> float:
         """Bits a byte for what the tokens of that text leave out; 0 where the records are damaged."""
         bits = self.began.left_out_bits if self.began else 0.0
-        return bits / max(1, self._judged()[1]) if 0 <= bits < MAX_COUNT else 0.0
+        return bits / max(1, self._evaluated_text()[1]) if 0 <= bits < MAX_COUNT else 0.0
 
-    def _judged(self) -> tuple[int, int]:
-        """Tokens and bytes of the text that is judged."""
+    def _evaluated_text(self) -> tuple[int, int]:
+        """Tokens and bytes of the text that is evaluated."""
         if self.began is None:
             return 0, 0
         if self.began.validation_tokens:

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.report import Report, bits_comparison, cautions, verdict
+from tinylm.evaluation.report import Report, perplexity_of
 from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import repeat_folder
+from tinylm.reports.sentences import bits_comparison, cautions, verdict
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
@@ -48,7 +49,7 @@ for (const place of document.querySelectorAll("[data-figure]")) {
 
 
 def write_page(folder: str | Path, out: str | Path | None = None, *, version: str) -> Path:
-    """Writes the report of a run, whole or not at all. Returns its place.
+    """Writes the report of a run, whole or not at all. Returns its path.
 
     Args:
         folder: the model folder; its run may still be going on.
@@ -56,7 +57,7 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
         version: of this tinylm.
 
     Raises:
-        TinyLMError: there is no such folder, it does not tell of any training, or the page cannot be written.
+        TinyLMError: there is no such folder, it has no records of a training, or the page cannot be written.
     """
     path = given_path(folder) / NAME if out is None else given_path(out)
     content = make_page(folder, version=version)
@@ -98,7 +99,7 @@ def escape_html(text: object) -> str:
     return html.escape(LINE_END.sub("\n", replace_control_codes(str(text))))
 
 
-# ---- what the folder tells
+# ---- what the folder records
 
 
 def _read_metrics(folder: Path) -> list[Event]:
@@ -121,21 +122,17 @@ def _read_samples(folder: Path) -> list[Sampled]:
 
 
 def _report_from_history(history: History) -> Report | None:
-    """The model beside the baselines; its loss is infinite where nothing was held out to judge it by. None where the
-    records tell of no baselines."""
+    """The model beside the baselines; its loss is infinite where nothing was held out to validate on. None where the
+    records have no baselines."""
     began, ratio = history.began, history.bits_per_byte_per_nat
     counted = {name: bits for name, bits in began.baselines.items() if math.isfinite(bits)} if began else {}
     if began is None or ratio is None or not counted:
         return None
     loss = history.best.loss if history.best else math.inf
-    return Report(split="validation", loss=loss, perplexity=_perplexity(loss),
+    return Report(split="validation", loss=loss, perplexity=perplexity_of(loss),
                   bits_per_byte=loss * ratio + history.left_out_bits, tokens=began.validation_tokens,
                   bytes=began.validation_bytes, baselines=counted,
                   ngram_order=began.ngram_order, left_out=LeftOut(history.left_out_bits * began.validation_bytes))
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(min(loss, 700.0))
 
 
 def _name(config: RunConfig, folder: str | Path) -> str:
@@ -158,7 +155,7 @@ def _numbers(config: RunConfig, history: History, report: Report | None) -> str:
     last, best = history.steps[-1], history.best
     numbers = {"bits a byte": f"{report.bits_per_byte:.3f}"} if report is not None else {}
     if best is not None:
-        numbers |= {"validation loss": f"{best.loss:.4f}", "perplexity": f"{_perplexity(best.loss):,.2f}"}
+        numbers |= {"validation loss": f"{best.loss:.4f}", "perplexity": f"{perplexity_of(best.loss):,.2f}"}
     else:
         numbers["loss of the last batch"] = f"{last.loss:.4f}"
     numbers |= {"parameters": f"{structure.total_parameters(config.model):,}", "steps": f"{last.step:,}",
@@ -279,10 +276,10 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
 
 
 def _settings(config: RunConfig, command: str) -> str:
-    told = {"To repeat this run": f"<code>{escape_html(command)}</code>"}
+    groups = {"To repeat this run": f"<code>{escape_html(command)}</code>"}
     for name, values in config.model_dump(mode="json").items():
-        told[name] = _rows({key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
-    return "".join(f"<details><summary>{title}</summary>{content}</details>" for title, content in told.items())
+        groups[name] = _rows({key: json.dumps(value, ensure_ascii=False) for key, value in values.items()})
+    return "".join(f"<details><summary>{title}</summary>{content}</details>" for title, content in groups.items())
 
 
 def _rows(values: Mapping[str, str]) -> str:

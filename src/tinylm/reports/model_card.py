@@ -11,8 +11,9 @@ from pathlib import Path
 from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
 from tinylm.evaluation.memorization import Overlap
-from tinylm.evaluation.report import Report, cautions, comparison, describe_overlap, rounded, verdict
+from tinylm.evaluation.report import Report
 from tinylm.inspection import structure
+from tinylm.reports.sentences import cautions, comparison, describe_overlap, rounded, verdict
 from tinylm.system.untrusted import escape_control_codes, replace_control_codes
 from tinylm.training.events import Finished
 
@@ -136,9 +137,9 @@ def _training(config: RunConfig, command: str) -> Iterator[str]:
 
 
 def repeat_folder(folder: Path) -> Path:
-    """The place of a second model that is made like the one in `folder`."""
-    place = os.path.abspath(folder) if folder.name in ("", "..") else folder
-    return Path(f"{place}-again")
+    """The folder of a second model that is made like the one in `folder`."""
+    path = os.path.abspath(folder) if folder.name in ("", "..") else folder
+    return Path(f"{path}-again")
 
 
 def _length(train: TrainConfig) -> str:
@@ -148,7 +149,7 @@ def _length(train: TrainConfig) -> str:
 
 
 def _copying(copied: Overlap | None) -> list[str]:
-    """The place by the file's name alone: the folders of its owner are nobody's business."""
+    """Lines on copies, whose location has the name of the file alone: the folders of its owner are private."""
     if copied is None:
         return []
     if copied.where:

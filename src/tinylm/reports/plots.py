@@ -48,8 +48,8 @@ def loss_curve(history: History, baselines: Sequence[tuple[str, float]]) -> go.F
                   most=MAX_POINTS // len(history.rolled_back))
     _add_line(figure, x, smoothed(loss), "training, smoothed", TRAIN, width=2)
     _add_validations(figure, history)
-    judged = [each.loss for each in history.validations if abs(each.loss) < MAX_DRAWN]
-    _add_scale(figure, history, baselines, (x, loss), judged)
+    validations = [each.loss for each in history.validations if abs(each.loss) < MAX_DRAWN]
+    _add_scale(figure, history, baselines, (x, loss), validations)
     for event in history.rollbacks:
         figure.add_vline(event.to_step, line={"color": ROLLBACK, "width": 1, "dash": "dot"},
                          annotation={"text": "rollback", "textangle": -90, "yanchor": "top", "font": {"size": 11},
@@ -183,13 +183,14 @@ def _add_validations(figure: go.Figure, history: History) -> None:
 
 
 def _add_scale(figure: go.Figure, history: History, baselines: Sequence[tuple[str, float]],
-               batches: tuple[NDArray[np.int64], Numbers], judged: list[float]) -> None:
+               batches: tuple[NDArray[np.int64], Numbers], validations: list[float]) -> None:
     """The range of the loss and, in step with it, the axis of bits a byte with the baselines. Neither axis can be
-    zoomed alone. One batch in a hundred may leave the range where it is far above the others; the highest is told."""
+    zoomed alone. One batch in a hundred may leave the range where it is far above the others; the highest of these is
+    written beside the curve."""
     ratio, rest = history.bits_per_byte_per_nat, history.left_out_bits
     baselines = [(name, bits) for name, bits in baselines if ratio and abs(bits) < MAX_DRAWN]
     ordinary = np.sort(batches[1])[:len(batches[1]) - len(batches[1]) // 100]
-    shown = [*judged, *ordinary, *((bits - rest) / ratio for _, bits in baselines if ratio)] or [0.0, 1.0]
+    shown = [*validations, *ordinary, *((bits - rest) / ratio for _, bits in baselines if ratio)] or [0.0, 1.0]
     low, high = min(shown), max(shown)
     highest = max([high, *batches[1]])
     if highest > low + 1.5 * (high - low):

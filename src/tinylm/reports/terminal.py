@@ -14,21 +14,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from tinylm.errors import command
-from tinylm.evaluation.report import (
-    Report,
-    baseline_label,
-    bits_comparison,
-    cautions,
-    describe_overlap,
-    rounded,
-    verdict,
-)
+from tinylm.evaluation.report import Report
+from tinylm.reports.sentences import baseline_label, bits_comparison, cautions, describe_overlap, rounded, verdict
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
-
-Reader = Callable[[Event], None]
 
 
 def on_one_line(text: str, most: int = 160) -> str:
@@ -92,8 +83,8 @@ class Display:
         """Prints the baselines that the model has to beat, best first. (Without a validation text there are none.)"""
         if event.validation_tokens:
             beat = sorted(event.baselines.items(), key=lambda item: item[1])
-            told = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
-            print_lines(self.console, [f"to beat    in bits a byte: {told}"])
+            baselines = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
+            print_lines(self.console, [f"to beat    in bits a byte: {baselines}"])
 
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
@@ -131,6 +122,21 @@ _ENDINGS = {
     "overfitting": "Stopped, since it had begun to learn its text by heart. ",
     "not finite": "A number was not finite, even at a lower learning rate, so the run was ended. ",
 }
+
+
+def print_result(console: Console, folder: Path, parameters: int, seconds: float, finished: Finished,
+                 report: Report | None, *, prompt: str) -> None:
+    """Prints how a run ended, where its model is, how good the model is, and what to type next.
+
+    Args:
+        prompt: words of the text, to try the model with.
+    """
+    print_lines(console, closing_lines(folder, parameters, seconds, finished, report))
+    if finished.reason == "interrupted":
+        print_lines(console, ["", "To go on with the training:"])
+        print_commands(console, [command("train", "--resume", "--out", folder)])
+    print_lines(console, ["", "Now try:"])
+    print_commands(console, next_commands(folder, prompt))
 
 
 def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finished,

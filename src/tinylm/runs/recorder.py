@@ -10,14 +10,13 @@ from typing import IO
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
-from tinylm.system.files import flush
+from tinylm.planning.forecast import SAVING_SHARE
+from tinylm.system.files import fsync
 from tinylm.training.checkpoint import Checkpoints, State
 from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
 from tinylm.training.loop import Training
 
-SAVING_SHARE = 0.01
-"""Most of the time that goes into saving."""
 MIN_SAVE_INTERVAL = 1.0
 """Seconds between two saves, at least."""
 
@@ -33,7 +32,7 @@ class Recorder:
     def __init__(self, folder: Path, started: float) -> None:
         self.folder, self.started = folder, started
         self.save_seconds = 0.0
-        """What the last save took."""
+        """Seconds that the last save took."""
         self._next_save = time.perf_counter() + MIN_SAVE_INTERVAL
         self._best_step = 0
         self._open = ExitStack()
@@ -64,10 +63,9 @@ class Recorder:
         except OSError as error:
             raise _write_error(error, self.folder / kind) from None
 
-    def save_if_due(self, training: Training) -> None:
-        """Call it after each event: it saves as often as costs about a hundredth of the time."""
-        if time.perf_counter() >= self._next_save:
-            self.save(training)
+    def is_due(self) -> bool:
+        """True if a checkpoint is due: as often as saving takes about a hundredth of the time."""
+        return time.perf_counter() >= self._next_save
 
     def save(self, training: Training) -> None:
         """A checkpoint of this moment, unless a number in it is not finite.
@@ -86,8 +84,8 @@ class Recorder:
             except OSError as error:
                 raise _write_error(error, self.folder / kind) from None
             records[kind] = os.fstat(file.fileno()).st_size
-        place = self.checkpoints.save(State(state.tensors, {**state.numbers, "records": records}))
-        self._publish_best_weights(place, state)
+        checkpoint = self.checkpoints.save(State(state.tensors, {**state.numbers, "records": records}))
+        self._publish_best_weights(checkpoint, state)
         self.save_seconds = time.perf_counter() - began
         self._next_save = time.perf_counter() + max(MIN_SAVE_INTERVAL, self.save_seconds / SAVING_SHARE)
 
@@ -106,7 +104,7 @@ class Recorder:
     # ---- going on
 
     def load_last_good(self) -> State:
-        """The last checkpoint. The records stay as they are: they tell of the rollback."""
+        """The last checkpoint. The records stay as they are: the rollback is in them."""
         state, _ = self.checkpoints.load()
         state.numbers.pop("records")
         return state
@@ -114,20 +112,20 @@ class Recorder:
     def resume(self) -> tuple[State, float, list[str]]:
         """The last checkpoint, with the records as they were then; `started` is moved by the time used until then.
 
-        Call it before the journal is entered. Returns the state, the seconds used, and what is to be told.
+        Call it before the recorder is entered. Returns the state, the seconds used, and lines for people.
 
         Raises:
             TinyLMError: there is no intact checkpoint, or the records cannot be written.
         """
-        state, remarks = self.checkpoints.load()
+        state, lines = self.checkpoints.load()
         records = state.numbers.pop("records")
         self.started -= records["seconds"]
         for kind in (model_folder.METRICS, model_folder.SAMPLES):
             try:
-                remarks += _truncate_records(self.folder / kind, records[kind])
+                lines += _truncate_records(self.folder / kind, records[kind])
             except OSError as error:
                 raise _write_error(error, self.folder / kind) from None
-        return state, records["seconds"], remarks
+        return state, records["seconds"], lines
 
 
 def _truncate_records(path: Path, size: int) -> list[str]:
@@ -139,7 +137,7 @@ def _truncate_records(path: Path, size: int) -> list[str]:
             file.write("\n")  # after a line that may be cut off
         return [f"{path.name} has lost {size - found:,} bytes: what they told is missing"]
     os.truncate(path, size)
-    flush(path)
+    fsync(path)
     return []
 
 

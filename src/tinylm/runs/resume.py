@@ -7,10 +7,10 @@ from typing import Any
 
 from tinylm import model_folder
 from tinylm.config.overrides import HORIZONS
-from tinylm.config.schema import DataConfig, PartialConfig, RunConfig, TrainConfig
+from tinylm.config.presets import PartialConfig
+from tinylm.config.schema import DataConfig, RunConfig, TrainConfig
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, command
-from tinylm.evaluation.report import baselines_of_run
 from tinylm.evaluation.training_text import (
     absolute_source,
     absolute_validation,
@@ -18,9 +18,9 @@ from tinylm.evaluation.training_text import (
     validation_fingerprint,
 )
 from tinylm.model.device import choose_device
-from tinylm.runs.prepare import RunSetup, describe
+from tinylm.planning.data import RunData
+from tinylm.planning.setup import RunSetup
 from tinylm.system.paths import IN_MEMORY
-from tinylm.text.dataset import build_dataset
 from tinylm.text.reading.sources import Given, Texts
 
 MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
@@ -31,9 +31,9 @@ def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) 
     """The setup of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
-        given: choices made now; where one differs from the run's own it must be one that may change, or a new place of
+        given: choices made now; where one differs from the run's own it must be one that may change, or a new path of
             the text that is validated on.
-        source: the text, should it lie elsewhere by now: the new place becomes the run's own.
+        source: the text, should it lie elsewhere by now: the new path becomes the run's own.
 
     Raises:
         TinyLMError: the folder holds no run, the text is not the same, or a choice cannot be changed.
@@ -54,15 +54,13 @@ def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) 
     def elsewhere(*words: str) -> str:
         return f"If it lies elsewhere now: {command('train', *words, '--resume', '--out', folder)}"
 
-    corpus, split = open_training_text(data, elsewhere, is_new_place=source is not None or bool(moves),
+    _, split = open_training_text(data, elsewhere, is_new_location=source is not None or bool(moves),
                                        texts=source if isinstance(source, Texts) else None)
-    if isinstance(source, Texts) or str(source) == "-":  # no place to find it again
+    if isinstance(source, Texts) or str(source) == "-":  # no path to find it by
         data = data.model_copy(update={"source": before.data.source})
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
     config = config.model_copy(update={"data": data})
-    dataset = build_dataset(split, tokenizer)
-    setup = RunSetup(corpus.name, config, tokenizer, split, dataset, describe(corpus),
-                     baselines_of_run(split, dataset, tokenizer), choose_device(config.train.device))
+    setup = RunSetup.of(config, RunData.of(data, tokenizer, split), choose_device(config.train.device))
     return setup, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
 
 
@@ -76,7 +74,7 @@ def _check_can_go_on(folder: Path, source: str) -> None:
 
 def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
     """A line for people where a run has reached its end before."""
-    train, steps = setup.config.train, setup.steps
+    train, steps = setup.config.train, setup.n_steps
     if train.minutes is not None or steps is None or step < steps:
         return []
     longer = ("--steps", 2 * train.steps) if train.steps else ("--epochs", f"{2 * (train.epochs or 1):g}")
@@ -85,14 +83,14 @@ def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
 
 
 def _new_locations(data: DataConfig, given: PartialConfig, source: Given | None) -> tuple[DataConfig, list[str]]:
-    """The places of the texts now, and lines for people on what is new in them."""
-    places = {"source": data.source if source is None else absolute_source(source)}
+    """The paths of the texts now, and lines for people on the new ones."""
+    locations = {"source": data.source if source is None else absolute_source(source)}
     validation = given.get("data", {}).get("validation")
     if isinstance(data.validation, str) and isinstance(validation, str):
-        places["validation"] = absolute_source(validation)
-    told = [f"{name}: {place} instead of {getattr(data, name)}" for name, place in places.items()
-            if place != absolute_validation(getattr(data, name)) and place not in ("-", IN_MEMORY)]
-    return data.model_copy(update=places), told
+        locations["validation"] = absolute_source(validation)
+    lines = [f"{name}: {location} instead of {getattr(data, name)}" for name, location in locations.items()
+             if location != absolute_validation(getattr(data, name)) and location not in ("-", IN_MEMORY)]
+    return data.model_copy(update=locations), lines
 
 
 def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfig, list[str]]:
@@ -113,5 +111,5 @@ def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfi
                                   remedy=f"Give --{counted} instead")
             changes[name] = value
     train = TrainConfig(**{**config.train.model_dump(), **changes})
-    told = [f"{name}: {value:g} instead of {getattr(config.train, name)}" for name, value in changes.items()]
-    return config.model_copy(update={"train": train}), told
+    lines = [f"{name}: {value:g} instead of {getattr(config.train, name)}" for name, value in changes.items()]
+    return config.model_copy(update={"train": train}), lines

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.jit.bfloat16 import exp, greater
 from tinylm.jit.compile import kernel, part
+from tinylm.jit.functions import exp, maximum
 
 Logits = NDArray[np.float32]
 Counts = NDArray[np.int32]
@@ -203,7 +203,7 @@ def peak(logits: Any) -> Any:
     """The largest logit; NaN where there is one."""
     highest, sound = EXCLUDED, True
     for id in range(len(logits)):
-        highest = greater(highest, logits[id])
+        highest = maximum(highest, logits[id])
         sound &= logits[id] == logits[id]
     return highest if sound else np.float32(np.nan)
 

@@ -1,1 +1,1 @@
-"""Models behind HTTP, as OpenAI's clients ask for them. Nothing else here imports starlette and uvicorn."""
+"""Models behind HTTP, as OpenAI's clients ask for them. The part that knows no models is tinylm.http."""

@@ -1,7 +1,7 @@
-"""What a model's thread and the event loop tell each other: what a request wants, and what has become of it.
+"""The channel between a model's thread and the event loop: jobs go one way, updates of their texts the other.
 
-The loop hears of a text's first token and of its end at once. Of what lies between it hears for all texts together, and
-seldom enough that telling takes a small part of the time: a busy server sends longer pieces and not fewer tokens.
+The loop is woken at once for a text's first token and for its end. Updates in between wake it for all texts together,
+and seldom enough that waking takes a small part of the time: a busy server sends longer pieces and not fewer tokens.
 """
 
 from __future__ import annotations
@@ -16,36 +16,38 @@ from tinylm.generation.completion import GenerationRequest
 from tinylm.http.errors import ApiError
 
 REST_RATIO, MAX_REST_SECONDS = 20, 0.1
-"""Telling takes one part of the time, and so many parts are for writing; but no more than so many seconds."""
+"""After waking requests for t seconds the notifier rests for `REST_RATIO` * t, at most `MAX_REST_SECONDS`."""
 
 
 class Update(NamedTuple):
-    """What has become of a text.
+    """An update of one text of a job.
 
     Attributes:
-        choice: which of the order's.
-        text: what is certain since the last news.
-        tokens: how many its writer has taken by now.
-        ended: why it has ended, if it has.
+        choice: the index of the text among those of the job.
+        text: the text that has become certain since the last update.
+        n_tokens: the number of new tokens so far.
+        finish_reason: why the text has ended; None while it goes on.
     """
 
     choice: int
     text: str
-    tokens: int
-    ended: Literal["stop", "length"] | None
+    n_tokens: int
+    finish_reason: Literal["stop", "length"] | None
 
 
 class GenerationJob:
-    """The texts that one request wants. The loop reads it, the scheduler's thread fills it.
+    """The texts that one request wants, and the queue of their updates: the scheduler's thread fills the queue, the
+    event loop empties it.
 
     Args:
-        streams: there is news of every token; else only of texts that have ended.
+        requests: what to generate, one for each text.
+        streams: True: updates of every token; False: updates of texts that have ended.
     """
 
-    def __init__(self, tasks: Sequence[GenerationRequest], streams: bool) -> None:
-        self.tasks, self.streams = tasks, streams
-        self.waiting = deque(enumerate(tasks))
-        self.unfinished = len(tasks)
+    def __init__(self, requests: Sequence[GenerationRequest], streams: bool) -> None:
+        self.requests, self.streams = requests, streams
+        self.waiting = deque(enumerate(requests))
+        self.unfinished = len(requests)
         self.is_cancelled = False
         self._updates: deque[Update | ApiError] = deque()
         self._has_updates = asyncio.Event()
@@ -57,7 +59,11 @@ class GenerationJob:
         self._has_updates.set()
 
     async def updates(self) -> list[Update]:
-        """All that there is; waits until there is some. Raises: ApiError: that the order has ended with."""
+        """Waits until there are updates, and takes them all.
+
+        Raises:
+            ApiError: the error that the job has ended with.
+        """
         while not self._updates:
             self._has_updates.clear()
             await self._has_updates.wait()
@@ -76,8 +82,12 @@ def _wake(jobs: Iterable[GenerationJob]) -> None:
 
 
 class EventLoopNotifier:
-    """Wakes the event loop from another thread: at once for the first and the last that is told of a text, and for all
-    the rest seldom enough that both have time for their own work."""
+    """Wakes the event loop from another thread: at once for the first and the last update of a text, and for all others
+    seldom enough that both threads have time for their own work.
+
+    Args:
+        loop: the event loop in which requests wait for their jobs.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -86,6 +96,7 @@ class EventLoopNotifier:
         self._is_scheduled = False
 
     def notify(self, job: GenerationJob, *, is_urgent: bool) -> None:
+        """Marks a job as one to wake. `flush` wakes it: an urgent one at once."""
         (self._urgent if is_urgent else self._pending).append(job)
 
     def flush(self) -> None:
@@ -97,19 +108,20 @@ class EventLoopNotifier:
             self.call(self._wake_pending)
 
     def call(self, callback: Callable[[], None]) -> None:
+        """Runs a callback in the event loop."""
         try:
             self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop is closed: nobody listens any more
+        except RuntimeError:  # the loop is closed: no request waits any more
             self._pending.clear()
 
     def _wake_pending(self) -> None:
-        began = self._loop.time()
+        started = self._loop.time()
         while self._pending:
             self._pending.popleft().wake()
-        self._loop.call_soon(self._pause, began)  # after those who have been woken
+        self._loop.call_soon(self._pause, started)  # after the requests that have been woken
 
-    def _pause(self, began: float) -> None:
-        rest = REST_RATIO * (self._loop.time() - began)
+    def _pause(self, started: float) -> None:
+        rest = REST_RATIO * (self._loop.time() - started)
         self._loop.call_later(min(rest, MAX_REST_SECONDS), self._resume)
 
     def _resume(self) -> None:

@@ -1,4 +1,4 @@
-"""Errors of a request's fields in the words of JSON: which field and entry of it, what it must be, and what it is."""
+"""Errors of a request's fields in the words of JSON: which field and entry, what it must be, and what it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinylm.http.errors import ApiError
 from tinylm.system.untrusted import quoted
 
 PATH_KEY = "at"
-"""The key under which a validator of our own says where in the field the mistake is: a list of names and numbers."""
+"""The key under which a validator puts the path to a mistake inside its field: a list of names and indices."""
 _MOST_NAMED = 5
 _UNQUOTED = {"an integer": re.compile(r"-?[0-9]{1,15}"), "a number": re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?"),
              "true or false": re.compile("true|false")}
@@ -39,7 +39,7 @@ _MEANT = {
     "tools": "These models write text, and call no tools",
     "functions": "These models write text, and call no functions",
 }
-"""What somebody meant who sent a field that is not there, where the spelling of a known one does not tell."""
+"""Remedies for unknown fields whose spelling is near to no known one."""
 
 
 def json_type(value: Any) -> str:
@@ -79,8 +79,10 @@ def from_validation_error(kind: type[BaseModel], error: ValidationError, values:
     """The error of the first field that is wrong; of the unknown fields, all.
 
     Args:
-        kind: what the values were held against.
-        names: the name that the client used for a field of ours, where that is another one.
+        kind: the schema that the values were validated against.
+        error: pydantic's.
+        values: the fields of the request.
+        names: the names that the client used for fields under another name.
         known: all names that a client may use.
     """
     found = error.errors(include_url=False)
@@ -116,7 +118,7 @@ def _said(error: ErrorDetails) -> str:
 
 
 def _path(error: ErrorDetails, values: Any) -> list[str]:
-    """Names and numbers that lead to the mistake: pydantic's own path tells of branches of types, too."""
+    """Names and indices that lead to the mistake: pydantic's own path holds branches of types, too."""
     path, inside = list[str](), values
     for part in (*error["loc"], *error.get("ctx", {}).get(PATH_KEY, ())):
         if isinstance(inside, dict) and (part in inside or error["type"] == "missing"):

@@ -1,9 +1,9 @@
 """Fields of other servers, so that their clients can connect: vLLM, llama.cpp, text-generation-webui, KoboldAI, TGI.
 
-Each is in one of four tables. `ALIASES`: another name of a field of ours. `IGNORED`: a hint, or a detail of something
-that is off; any value is taken. `FIXED`: taken where it asks for what happens anyway, else refused with the reason.
-`PENALTY_SCOPES`: taken where it asks for what happens anyway, or no penalty is set. A test holds docs/SERVING.md to
-them.
+Each is in one of four tables. `ALIASES`: another name of a field of `CompletionRequest`. `IGNORED`: a hint, or a detail
+of something that is off; any value is taken. `FIXED`: taken where it asks for what happens anyway, else refused with
+the reason. `PENALTY_SCOPES`: taken where it asks for what happens anyway, or no penalty is set. A test holds
+docs/SERVING.md to them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ IGNORED = {
 
 
 class Fixed(NamedTuple):
-    """Values of a field that are taken beside null, and why others are not."""
+    """The values of a field that are taken beside null, and the reason why others are not."""
 
     values: tuple[Any, ...]
     reason: str
@@ -90,19 +90,19 @@ FIXED = {
 }
 PENALTY_SCOPES: dict[str, Any] = {"repeat_last_n": -1, "rep_pen_range": 0, "repetition_penalty_range": 0,
                                 "penalize_nl": True}
-"""What each says where it asks for what happens anyway: penalties count the whole text, line ends included."""
+"""The value with which each field asks for what happens anyway: penalties count the whole text, line ends included."""
 NAMES = (*ALIASES, *(name for names in IGNORED.values() for name in names), *FIXED, *PENALTY_SCOPES)
 
 
 class Translated(NamedTuple):
-    """Fields under their names here, and the names that the client used for those which it called otherwise."""
+    """Fields under their names here, and the client's names of those that it calls otherwise."""
 
     values: dict[str, Any]
     names: dict[str, str]
 
 
 def translate(given: dict[str, Any]) -> Translated:
-    """The fields of a request for completions, without those of other servers.
+    """Translates the fields of a request for completions: aliases get their name here, the others are dropped.
 
     Raises:
         ApiError: a field asks for what is not offered, or two names of one field contradict each other.
@@ -158,8 +158,8 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def schema() -> dict[str, Any]:
-    """Properties for the OpenAPI document: what is taken, and what it is for. Other names of fields of ours stand in
-    the descriptions of those."""
+    """Properties for the OpenAPI document: the values that are taken, and what each field is for. Aliases stand in the
+    descriptions of the fields that they name."""
     found: dict[str, Any] = {}
     for about, names in IGNORED.items():
         found |= {name: {"description": f"taken, and of no effect: {about}"} for name in names}
@@ -169,5 +169,5 @@ def schema() -> dict[str, Any]:
 
 
 def other_names(field: str) -> list[str]:
-    """The names that other servers have for a field of ours."""
+    """The aliases of a field of `CompletionRequest`."""
     return [other for other, name in ALIASES.items() if name == field]

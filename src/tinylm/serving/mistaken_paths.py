@@ -1,4 +1,4 @@
-"""Addresses that clients ask by mistake, and the one that each of them meant: the base URL ends in /v1."""
+"""Paths that clients ask by mistake, and the path that each of them meant: the base URL ends in /v1."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FOREIGN_PATHS = {
     "/v1/complete": ("Anthropic", _COMPLETIONS), "/v1/responses": ("OpenAI", _COMPLETIONS),
     "/v1/edits": ("OpenAI", _COMPLETIONS), "/tokenize": ("vLLM and llama.cpp", "/v1/next"),
 }
-"""Paths of other servers, whose they are, and what comes nearest to each here."""
+"""Paths of other servers: the name of the server, and the nearest path here."""
 
 
 def not_found(scope: Scope, methods: Mapping[str, str]) -> ApiError:
-    """The error for a path that is none of ours.
+    """The error for a path without a route.
 
     Args:
         methods: the method of each path, as routes write them.
@@ -47,7 +47,11 @@ def not_found(scope: Scope, methods: Mapping[str, str]) -> ApiError:
 
 
 def method_not_allowed(scope: Scope, headers: dict[str, str]) -> ApiError:
-    """The error for a path of ours that is asked in another way. `headers`: `Allow` names the right methods."""
+    """The error for a route that is asked with another method.
+
+    Args:
+        headers: those of the error; `Allow` names the right methods.
+    """
     allowed = [method for method in headers.get("Allow", "").split(", ") if method and method != "HEAD"]
     right = " or ".join(allowed) or "another method"
     body = " with a body of JSON" if allowed == ["POST"] else ""
@@ -57,8 +61,8 @@ def method_not_allowed(scope: Scope, headers: dict[str, str]) -> ApiError:
 
 
 def _meant(tidy: str, methods: Mapping[str, str]) -> str | None:
-    """The path of ours that differs in slashes, case, how often it says /v1 or a plural; or that stands behind
-    another one of ours, which was taken for the base URL. None if there is no such one."""
+    """The route whose path differs in slashes, case, the number of /v1 or a plural; or that stands behind another
+    route, which the client took for the base URL. None if there is no such route."""
     parts = tidy.split("/")[1:]
     rest = parts[next((place for place, part in enumerate(parts) if part.lower() != "v1"), len(parts)):]
     if rest[0].lower() == "engines" and len(rest) > 2:  # OpenAI's of old: /v1/engines/MODEL/completions
@@ -74,6 +78,6 @@ def _meant(tidy: str, methods: Mapping[str, str]) -> str | None:
 
 
 def _base(scope: Scope) -> str:
-    """The URL of this server by the name that the client has for it: a Host that the guard has let in."""
+    """The URL of this server by the name that the client has for it: a Host that the access policy allows."""
     host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
     return f"http://{host}"

@@ -1,6 +1,6 @@
-"""The models that can be asked: loaded when they are first asked for, and anew when their folder has changed.
+"""The registry of models: each is loaded when a request first names it, and anew when its folder has changed.
 
-A request keeps the weights that it began with. Where a folder cannot be read any more, the weights from before go on.
+A request keeps the weights that it began with. Where a folder cannot be read any more, the weights loaded before stay.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ Fingerprint = tuple[tuple[int, int, int], ...]
 
 @dataclass
 class ServedModel:
-    """A model that is ready to be asked, as its folder was at one moment. Whoever asks it releases it afterwards."""
+    """A loaded model with its scheduler. A request that got it from the registry calls `release` afterwards.
+
+    Attributes:
+        id: the name of its folder.
+        fingerprint: the state of the folder that it was loaded from.
+        users: requests that hold it.
+        is_retired: True once no further request gets it; its scheduler ends with the last user.
+    """
 
     id: str
     lm: LanguageModel
@@ -44,7 +51,7 @@ class ServedModel:
         self._close_if_unused()
 
     def retire(self) -> None:
-        """Nobody else will ask it."""
+        """Closes the scheduler once the requests that hold the model are done."""
         self.is_retired = True
         self._close_if_unused()
 
@@ -54,13 +61,13 @@ class ServedModel:
 
     @property
     def version(self) -> str:
-        """Other weights, other letters."""
+        """An identifier of the weights: it changes when they change."""
         return "tinylm-" + hashlib.sha256(repr(self.fingerprint).encode()).hexdigest()[:12]
 
 
 @dataclass
 class _Entry:
-    """What is known of a folder."""
+    """The state of one model folder: the loaded model, the last failure (fingerprint, time, sentence), a lock."""
 
     served: ServedModel | None = None
     failed: tuple[Fingerprint | None, float, str] | None = None
@@ -68,21 +75,22 @@ class _Entry:
 
 
 class ModelRegistry:
-    """
+    """The models of a folder.
+
     Args:
-        place: a model folder, or a folder of such. A model's id is the name of its folder.
+        folder: a model folder, or a folder of model folders. A model's id is the name of its folder.
         limits: how many models are kept, and what their schedulers take.
-        tell: what is said to whoever keeps the server.
+        log: takes a line for the operator.
         weight_dtype: how the weights are kept (`LanguageModel.load`).
 
     Raises:
         TinyLMError: there is no model.
     """
 
-    def __init__(self, place: str | Path, limits: Limits, log: Callable[[str], None],
+    def __init__(self, folder: str | Path, limits: Limits, log: Callable[[str], None],
                  weight_dtype: WeightDtype = "fp32") -> None:
-        self._root, self._limits, self._log, self._weight_dtype = given_path(place), limits, log, weight_dtype
-        self._entries: dict[str, _Entry] = {}  # the one that was asked last comes last
+        self._root, self._limits, self._log, self._weight_dtype = given_path(folder), limits, log, weight_dtype
+        self._entries: dict[str, _Entry] = {}  # in the order of their last requests
         waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:
             raise waiting[0]
@@ -90,10 +98,10 @@ class ModelRegistry:
             log(f"passed over {error}")
         if not self.folders():
             what = "is no model folder, and holds none" if self._root.is_dir() else "there is no such folder"
-            raise TinyLMError(what, where=str(place), remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
+            raise TinyLMError(what, where=str(folder), remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
 
     def folders(self) -> dict[str, Path]:
-        """Folders of the models that can be asked, by id; a run that has no weights yet is left out."""
+        """Model folders by id. A run that has no weights yet is left out."""
         return {id: path for id, path in self._all().items() if not model_folder.is_unfinished(path)}
 
     def _all(self) -> dict[str, Path]:
@@ -108,24 +116,24 @@ class ModelRegistry:
                 and (path / model_folder.CONFIG).is_file() and _is_decodable(path.name)}
 
     def ids(self) -> list[str]:
-        """Those that could be asked, and those that are loaded though their folder is being replaced."""
+        """Ids of all models: those with a folder, and loaded ones whose folder is being replaced."""
         return sorted({*self.folders(), *(id for id, entry in self._entries.items() if entry.served)})
 
     def loaded(self) -> list[ServedModel]:
         return [entry.served for entry in self._entries.values() if entry.served]
 
     def created(self, id: str) -> int:
-        """Unix seconds; 0 while its folder is being replaced."""
+        """The time of a model's weights in Unix seconds; 0 while its folder is being replaced."""
         try:
             return int((self._folder(id) / model_folder.WEIGHTS).stat().st_mtime)
         except OSError:
             return 0
 
     async def get(self, id: str) -> ServedModel:
-        """The model as it is now, until it is released.
+        """The model as its folder is now. The caller releases it.
 
         Raises:
-            ApiError: there is none of that name, or it cannot be read and never was.
+            ApiError: no model has that id (404), or its folder cannot be read and never was (503).
         """
         entry = self._entries.pop(id, None)
         if entry is None:
@@ -144,17 +152,17 @@ class ModelRegistry:
         return entry.served
 
     def close(self, error: ApiError | None = None) -> None:
-        """Ends what is under way: with an error at once, else when it is done."""
+        """Ends all jobs: with an error at once, else when they are done."""
         for served in self.loaded():
             served.scheduler.close(error)
 
     def join(self, seconds: float) -> None:
-        """Waits until nothing computes any more."""
+        """Waits up to `seconds` for the thread of each model."""
         for served in self.loaded():
             served.scheduler.join(seconds)
 
     def _folder(self, id: str) -> Path:
-        """Of a known id: never made of what a client has sent."""
+        """The folder of a known id. A path is never made of an id that a client has sent."""
         return self._root if (self._root / model_folder.CONFIG).is_file() else self._root / id
 
     def unknown(self, id: str) -> ApiError:
@@ -163,7 +171,7 @@ class ModelRegistry:
                         code="model_not_found")
 
     def _is_current(self, id: str, entry: _Entry) -> bool:
-        """Whether nothing would be gained by reading its folder."""
+        """True if the folder need not be read: unchanged since it was loaded, or since a failure of a moment ago."""
         now = fingerprint(self._folder(id))
         if entry.served is not None and now in (None, entry.served.fingerprint):
             return True
@@ -181,7 +189,7 @@ class ModelRegistry:
             goes_on = "; the weights from before go on" if entry.served else ""
             self._log(f"model      {id}: {quoted(error)}{goes_on}")
             return
-        if now is None or fingerprint(folder) != now:  # it changed meanwhile: its files may not belong together
+        if now is None or fingerprint(folder) != now:  # it changed while it was read: its files may not belong together
             entry.failed = now, 0.0, "its folder is changing"
             return
         before, entry.failed = entry.served, None
@@ -192,7 +200,7 @@ class ModelRegistry:
         self._evict()
 
     def _evict(self) -> None:
-        """The models that were asked longest ago leave, each when its last request is done."""
+        """Retires the models beyond the limit whose last requests are the longest ago."""
         loaded = self.loaded()
         for served in loaded[:max(0, len(loaded) - self._limits.models)]:
             served.retire()
@@ -200,7 +208,7 @@ class ModelRegistry:
 
 
 def fingerprint(folder: Path) -> Fingerprint | None:
-    """Other files, other numbers; none while one of them is missing."""
+    """Inode, time and size of a model's files; None while one of them is missing."""
     try:
         found = [(folder / name).stat() for name in (model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS)]
     except OSError:
@@ -215,6 +223,6 @@ def _read(folder: Path, weight_dtype: WeightDtype) -> LanguageModel:
 
 
 def _is_decodable(name: str) -> bool:
-    """A name on the disk may be bytes that are no text."""
+    """True if a name on the disk is printable text: it may be bytes of another encoding."""
     return name.isprintable() and name.encode(sys.getfilesystemencoding(), "surrogateescape").decode(
         "utf-8", "replace") == name

@@ -1,5 +1,5 @@
-"""The document that says what there is to ask, made from the very types that requests are held against; and the same
-as a page for people, which needs nothing from elsewhere."""
+"""The OpenAPI document, made from the types that requests are validated against, and the same as a page for people,
+which loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _OF_BODY = {400: "a field is wrong: `param` names it", 413: "the body is too lar
 
 
 def document(limits: Limits, registry: ModelRegistry) -> dict[str, Any]:
-    """With the models that are there now. Where there is one alone, the bounds of ids are its own."""
+    """The OpenAPI document of a server, with the models that it has now.
+
+    With a single model the bounds of token ids are those of its vocabulary.
+    """
     schemas, ids = _schemas(), registry.ids()
     for kind in _REQUESTS:
         schemas[kind.__name__]["properties"]["model"]["enum"] = ids
@@ -72,7 +75,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _bound_ids(schema: Any, vocab_size: int) -> None:
-    """Ids are below the size of the vocabulary."""
+    """Bounds token ids by the size of the vocabulary, in place."""
     if isinstance(schema, dict):
         if schema.get("maximum") == LARGEST_ID:
             schema["maximum"] = vocab_size - 1
@@ -87,13 +90,18 @@ def _bound_ids(schema: Any, vocab_size: int) -> None:
 
 
 def _pattern_below(limit: int) -> str:
-    """Of the numbers from 0 to below it: shorter ones, and those that are smaller from some digit on."""
+    """A regular expression of the numbers from 0 to `limit` - 1: those with fewer digits, and those that are smaller
+    from some digit on.
+
+    >>> _pattern_below(12)
+    '^(0|[1-9][0-9]{0,0}|1[0-0][0-9]{0}|11)$'
+    """
     most = str(limit - 1)
     longer = [f"[1-9][0-9]{{0,{len(most) - 2}}}"] if len(most) > 1 else []
-    for place, digit in enumerate(most):
-        least = 1 if place == 0 and len(most) > 1 else 0
+    for i, digit in enumerate(most):
+        least = 1 if i == 0 and len(most) > 1 else 0
         if int(digit) > least:
-            longer.append(f"{most[:place]}[{least}-{int(digit) - 1}][0-9]{{{len(most) - place - 1}}}")
+            longer.append(f"{most[:i]}[{least}-{int(digit) - 1}][0-9]{{{len(most) - i - 1}}}")
     return f"^({'|'.join(dict.fromkeys(['0', *longer, most]))})$"
 
 
@@ -176,7 +184,7 @@ def _fields(schema: dict[str, Any]) -> str:
 
 
 def _kind(field: dict[str, Any]) -> str:
-    """Of a field, in few words."""
+    """The type of a field in a few words."""
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_kind(each) for each in field["anyOf"] if each.get("type") != "null"))
     if "enum" in field:

@@ -1,4 +1,4 @@
-"""A prompt, as text or as ids, turned into what a model goes on from; its mistakes are named down to the place."""
+"""Prompts of requests, text or ids, as the ids that a model goes on from; errors name the field and the entry."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tinylm.text.tokenizer import Tokenizer
 
 
 class EncodedPrompt(NamedTuple):
-    """The beginning of a text.
+    """A prompt in ids.
 
     Attributes:
-        given: the ids that were given, or the text's; without those that were left out.
+        given: the ids of the request, or those of its text; without ids that were left out.
         ids: `given`, with `<bos>` before it.
-        text: what they say.
+        text: what the ids say.
         warnings: what was left out, or read in another spelling, in sentences.
     """
 
@@ -27,12 +27,15 @@ class EncodedPrompt(NamedTuple):
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> EncodedPrompt:
-    """
+    """Encodes the prompt of a request.
+
     Args:
+        tokenizer: the model's.
+        prompt: a text, or ids.
         field: the name of the prompt in the request, such as `prompt.3`.
 
     Raises:
-        ApiError: what the tokenizer does not know.
+        ApiError: a text or an id that the tokenizer does not know.
     """
     if isinstance(prompt, str):
         try:
@@ -40,7 +43,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> 
             given = tokenizer.encode_text(typed.text)
         except TinyLMError as error:
             raise invalid_setting(error, param=field) from None
-        return EncodedPrompt(given, [tokenizer.bos_id, *given], prompt, [*typed.replaced, *typed.unknown])
+        return EncodedPrompt(given, [tokenizer.specials.start, *given], prompt, [*typed.replaced, *typed.unknown])
     unknown = next((index for index, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
     if unknown is not None:
         raise invalid_field(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "

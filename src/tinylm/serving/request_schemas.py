@@ -1,9 +1,9 @@
-"""What may be asked: the fields of OpenAI's API as far as they mean something here, and some of our own."""
+"""Schemas of requests: the fields of OpenAI's API that mean something here, and some of this project's own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,23 +14,24 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
     WrapValidator,
+    create_model,
 )
 from pydantic_core import PydanticCustomError
 
-from tinylm.config.schema import MAX_INT32, MAX_SEED
+from tinylm.config.sample_settings import MAX_INT32, MAX_SEED, SampleSettings, Setting, named_settings
 from tinylm.serving.field_errors import PATH_KEY, json_type, wrong_type
 
 MAX_PROMPTS, MAX_CHOICES, MAX_STOPS, MAX_LOGPROBS, MAX_TOP = 64, 16, 4, 5, 1000
 MAX_STOP_LENGTH = 500
 LARGEST_ID = MAX_INT32 - 1
-"""What no other bound is: where a model is known, it is replaced by its own."""
+"""An upper bound that no other field has: the document of a single model replaces it by the size of its vocabulary."""
 _PROMPTS = "a string, an array of strings, an array of ids, or an array of such arrays"
 Mistake = tuple[list[int], str]
-"""Where in a value something is wrong, and what."""
+"""A mistake in a value: the path to its place in the value, and a sentence."""
 
 
 def _located(mistake: Callable[[Any], Mistake]) -> WrapValidator:
-    """A validator that tells one sentence about one place, instead of what each branch of a union has to say."""
+    """A validator that gives one sentence about one place in the value, instead of one for each branch of a union."""
     def check(value: Any, inner: Callable[[Any], Any]) -> Any:
         try:
             return inner(value)
@@ -125,15 +126,15 @@ class StreamOptions(_StrictModel):
     continuous_usage_stats: Off | None = Field(None, description="not offered: the last chunk counts")
 
 
-class CompletionRequest(_StrictModel):
-    """Texts that go on from prompts. What is not given, or null, is as in the model's own config."""
+class TextRequest(_StrictModel):
+    """The fields of a request for completions that OpenAI's API or the protocol shapes. A sampling setting stands here
+    where a request says more with it than `SampleConfig` does: -1 or 0 as another word for its default."""
 
     model: Model
     prompt: Prompt | None = Field(None, description="none: a text from nothing. <bos> is put before ids that lack it, "
                                                     "and an <eos> at their end left out")
     max_tokens: Annotated[int, Field(ge=-1)] | None = Field(None, description="of each text, at most; -1: as many as "
                                                                               "the server allows")
-    min_tokens: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="<eos> comes no sooner")
     ignore_eos: bool | None = Field(None, description="<eos> never comes")
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="texts for each prompt; text i "
                                                                                      "has the seed + i")
@@ -149,18 +150,45 @@ class CompletionRequest(_StrictModel):
     do_sample: bool | None = Field(None, description="false: always the likeliest")
     temperature: Annotated[float, Field(ge=0, le=100)] | None = Field(None, description="0: always the likeliest")
     top_p: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="0: always the likeliest; 1: all")
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[IdAsText, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
         None, description="added to logits, by id")
     top_k: Annotated[int, Field(ge=-1, le=MAX_INT32)] | None = Field(None, description="0 or -1: all")
-    min_p: Annotated[float, Field(ge=0, lt=1)] | None = None
-    typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = Field(None, description="1: none")
+
+
+NOT_OFFERED = ("overflow", "prefix", "greedy", "banned_tokens", "beams", "length_penalty", "early_stopping")
+"""Sampling settings that a request cannot set, or says in another way."""
+_AS_IN_OPENAI = {"presence_penalty": Setting(ge=-2, le=2), "frequency_penalty": Setting(ge=-2, le=2),
+                 "repetition_penalty": Setting(about="1: none", ge=0.01, le=100)}
+"""Settings that have other bounds and descriptions in requests than in `SampleConfig`."""
+
+
+def setting_fields(table: type = SampleSettings) -> dict[str, Any]:
+    """The fields of a request that are sampling settings as they stand, for `create_model`: all settings but those of
+    `TextRequest` and those that are not offered. What is null is as in the model's own config.
+
+    Args:
+        table: the settings.
+    """
+    fields: dict[str, Any] = {}
+    for name, kind, setting in named_settings(table):
+        if name not in TextRequest.model_fields and name not in NOT_OFFERED:
+            setting = _AS_IN_OPENAI.get(name, setting)
+            fields[name] = (Annotated[kind, setting] | None, Field(None, description=setting.about or None))
+    return fields
+
+
+SETTINGS_AS_THEY_ARE = tuple(setting_fields())
+"""Names of the fields of a request that go to the sampler as they are."""
+if TYPE_CHECKING:
+    CompletionRequest = TextRequest
+else:
+    CompletionRequest = create_model(
+        "CompletionRequest", __base__=TextRequest, __module__=__name__, **setting_fields(),
+        __doc__="Texts that go on from prompts. What is not given, or null, is as in the model's own config.")
 
 
 class NextRequest(_StrictModel):
-    """What may come next, and how likely."""
+    """A request for the probabilities of the next token."""
 
     model: Model
     prompt: Annotated[str | Ids, _located(_in_one)] | None = None
@@ -168,7 +196,7 @@ class NextRequest(_StrictModel):
 
 
 class ChatRequest(BaseModel):
-    """As in OpenAI's API. No model here has a chat format yet, so only the name of the model is looked at."""
+    """A request of OpenAI's chat API. No model here has a chat format yet, so only the name of the model is read."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 

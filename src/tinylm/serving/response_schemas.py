@@ -1,4 +1,4 @@
-"""What is answered: the shapes of OpenAI's API, and of our own."""
+"""Schemas of responses: the shapes of OpenAI's API, and some of this project's own."""
 
 from __future__ import annotations
 
@@ -90,23 +90,29 @@ def usage(prompt: int, completion: int) -> Usage:
 
 
 class LogprobsBuilder:
-    """The tokens of a text and where they stand in it, as far as the text itself has been told: a token of which a
-    stop text or `<eos>` left nothing is not told of.
+    """Builds the log-probabilities of a text that comes in pieces. A token is sent once the text before it has been
+    sent; a token of which a stop text or `<eos>` left nothing is never sent.
 
     Args:
-        offset: where the text begins.
+        tokenizer: the model's.
+        offset: the number of characters before the text.
     """
 
     def __init__(self, tokenizer: Tokenizer, offset: int) -> None:
-        self._stream, self._offset, self._told = Detokenizer(tokenizer), offset, offset
+        self._stream, self._offset, self._n_sent = Detokenizer(tokenizer), offset, offset
         self._held: list[tuple[int, TokenLogprobs | None, str]] = []
 
     def take(self, scored: list[TokenLogprobs], text: str) -> Logprobs:
-        """Those that can be told now. `text`: what is told of the text with them."""
+        """The tokens that can be sent now.
+
+        Args:
+            scored: the new tokens.
+            text: the piece of the text that is sent with them.
+        """
         for each in scored:
             self.push(each.id, each.token, each)
-        self._told += len(text)
-        ready = [held for held in self._held if held[0] < self._told]
+        self._n_sent += len(text)
+        ready = [held for held in self._held if held[0] < self._n_sent]
         del self._held[:len(ready)]
         return {"tokens": [token for _, _, token in ready],
                 "token_logprobs": [None if each is None else each.logprob for _, each, _ in ready],
@@ -114,12 +120,13 @@ class LogprobsBuilder:
                 "text_offset": [offset for offset, _, _ in ready]}
 
     def push(self, id: int, token: str, scored: TokenLogprobs | None) -> None:
+        """Adds a token; `scored`: None where its probability is not known."""
         self._held.append((self._offset, scored, token))
         self._offset += len(self._stream.push(id))
 
 
 def _top(scored: TokenLogprobs) -> dict[str, float]:
-    """The likeliest, and the one that was chosen."""
+    """Log-probabilities of the likeliest tokens and of the chosen one, by token."""
     found: dict[str, float] = {}
     for each in (*scored.top, scored):
         found.setdefault(each.token, each.logprob)

@@ -1,11 +1,11 @@
-"""Texts of many requests, written together by one thread, and what has become of them told to the event loop.
+"""Continuous batching: one thread writes the texts of many requests together, and updates the event loop.
 
-    order = scheduler.submit(tasks, streams=True)      in the event loop
-    for news in await order.updates():
+    job = scheduler.submit(requests, streams=True)      in the event loop
+    for update in await job.updates():
         ...
 
-Between two calls of the model, each of some tokens, texts join and leave. Requests take turns: one that wants many
-texts keeps no place from one that wants a single text.
+Between two calls of the model, each of some tokens, texts join and leave the batch. Jobs take turns: a job of many
+texts does not keep a job of a single text waiting.
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ from tinylm.serving.limits import Limits
 
 Result = TypeVar("Result")
 TARGET_CALL_SECONDS = 0.01
-"""Seconds that a call of the model should take: so long waits whoever wants to join, or leaves."""
+"""Seconds that a call of the model should take: a text that joins or leaves waits that long."""
 MAX_STEPS = 64
-"""Ids of each text in a call."""
+"""Most ids of each text in a call."""
 NO_LOGITS = np.empty((0, 0), np.float32)
 
 
 class _Interleaved(NamedTuple):
-    """Work that is done a little at a time, and who waits for it."""
+    """Work that is done in pieces between calls of the model, and the future of its result."""
 
     work: Generator[None, None, Any]
     future: asyncio.Future[Any]
 
 
 class Scheduler:
-    """
+    """The scheduler of one model, with a thread of its own. Create it in a running event loop.
+
     Args:
-        generator: of the model; none but this thread computes with it from now on.
-        limits: how many texts run and wait.
+        generator: of the model; only the scheduler's thread computes with it from now on.
+        limits: how many texts are written at once, and how many may wait.
     """
 
     def __init__(self, generator: TextGenerator, limits: Limits) -> None:
@@ -72,31 +73,41 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        """Texts that are being written."""
+        """Number of texts that are being written."""
         return len(self._admitted)
 
     @property
     def waiting(self) -> int:
-        """Texts that wait for a place."""
+        """Number of texts that wait to be written."""
         return max(0, self._n_submitted - self._n_finished - self.running)
 
-    def submit(self, tasks: Sequence[GenerationRequest], *, streams: bool) -> GenerationJob:
-        """Raises: ApiError: too many wait already."""
+    def submit(self, requests: Sequence[GenerationRequest], *, streams: bool) -> GenerationJob:
+        """Queues a job for the texts of one request.
+
+        Raises:
+            ApiError: too many texts wait already (429).
+        """
         self._check_capacity()
-        job = GenerationJob(tasks, streams)
-        self._n_submitted += len(tasks)
+        job = GenerationJob(requests, streams)
+        self._n_submitted += len(requests)
         self._commands.put(partial(self._jobs.append, job))
         return job
 
     def cancel(self, job: GenerationJob) -> None:
-        """Nobody waits for it any more. One that has ended already is no matter."""
+        """Removes the texts of a job that no request waits for any more. A job that has ended stays as it is."""
         self._commands.put(partial(self._drop, job))
 
     async def interleave(self, work: Generator[None, None, Result]) -> Result:
-        """Goes through a generator in the breaks between two calls, and gives what it returns.
+        """Runs a generator in pieces between calls of the model.
+
+        Args:
+            work: yields often enough that texts need not wait.
+
+        Returns:
+            The value that the generator returns.
 
         Raises:
-            ApiError: too many wait already.
+            ApiError: too many texts wait already (429).
             TinyLMError: as the generator.
         """
         self._check_capacity()
@@ -106,8 +117,11 @@ class Scheduler:
         return await future
 
     def close(self, error: ApiError | None = None) -> None:
-        """Ends the thread when nothing is open any more; with an error at once, and all that is open with it. Nothing
-        may be asked of it afterwards."""
+        """Ends the thread when its last job is done. No job may be submitted afterwards.
+
+        Args:
+            error: ends all jobs and the thread at once, with this error.
+        """
         self._closing_error = error
 
         def last() -> None:
@@ -118,7 +132,7 @@ class Scheduler:
         self._commands.put(last)
 
     def join(self, seconds: float) -> None:
-        """Waits for the end of the thread, which must not compute while Python tidies up."""
+        """Waits for the end of the thread, which must not compute while the interpreter shuts down."""
         self._thread.join(seconds)
 
     def _check_capacity(self) -> None:
@@ -127,7 +141,7 @@ class Scheduler:
         if self._n_submitted - self._n_finished >= self._max_running + self._limits.queue:
             raise overloaded(f"{self._limits.queue} texts or more are waiting already. Try again in a moment")
 
-    # ---- in its own thread
+    # ---- in the scheduler's thread
 
     def _run(self) -> None:
         while not self._is_closing or self._is_busy():
@@ -149,25 +163,26 @@ class Scheduler:
             self._commands.get()()
 
     def _admit(self) -> None:
-        """Fills the batch up; an order that still wants more goes to the end of the line."""
+        """Fills the batch. A job that has more texts waiting goes to the end of the queue."""
         while self._jobs and len(self._batch.running) < self._max_running:
             job = self._jobs.popleft()
             if job.is_cancelled:
                 continue
-            index, task = job.waiting.popleft()
+            index, request = job.waiting.popleft()
             if job.waiting:
                 self._jobs.append(job)
             try:
-                text = self._batch.add(task.ids, task.config, seed=task.seed, bias=task.bias, forced=task.forced)
+                sequence = self._batch.add(request.ids, request.config, seed=request.seed, bias=request.bias,
+                                           forced=request.forced)
             except TinyLMError as error:
                 self._fail(job, invalid_setting(error, param="prompt"))
                 continue
-            self._admitted[text] = job, index
-            if text.stopped_by:  # it may have no tokens at all
-                self._publish(NewTokens(text, [], NO_LOGITS))
+            self._admitted[sequence] = job, index
+            if sequence.stopped_by:  # it may have no tokens at all
+                self._publish(NewTokens(sequence, [], NO_LOGITS))
 
     def _step(self) -> None:
-        """Some ids of each text, as many as take no longer than others may wait."""
+        """Writes some ids of each text: as many as take about `TARGET_CALL_SECONDS`."""
         if not self._batch.running:
             return
         began = time.perf_counter()
@@ -176,31 +191,31 @@ class Scheduler:
         done = max((len(each.ids) for each in written), default=1)
         self._n_steps = max(1, min(MAX_STEPS, 2 * self._n_steps, int(max(1, done) * TARGET_CALL_SECONDS / took)))
         for each in written:
-            if each.sequence in self._admitted:  # its order may have failed with another text of this very call
+            if each.sequence in self._admitted:  # its job may have failed with another text of this very call
                 self._publish(each)
 
     def _publish(self, written: NewTokens) -> None:
-        """Tells of what has become of a text."""
-        text = written.sequence
-        job, index = self._admitted[text]
-        if text.error:
-            self._fail(job, invalid_setting(text.error))
+        """Sends the new ids of a text to its job, and removes a text that has ended."""
+        sequence = written.sequence
+        job, index = self._admitted[sequence]
+        if sequence.error:
+            self._fail(job, invalid_setting(sequence.error))
             return
-        writer = job.tasks[index].builder
-        is_first = not writer.ids
-        piece = writer.take(written.ids, written.logits)
-        ended: Literal["stop", "length"] | None = None
-        if writer.stopped or text.stopped_by:
-            ended = "length" if text.stopped_by == "length" and not writer.stopped else "stop"
-            piece += writer.finish()
-            self._remove(text)
-        if job.streams or ended:
-            job.push(Update(index, piece, len(writer.ids), ended))
-            self._notifier.notify(job, is_urgent=bool(ended) or is_first)
+        builder = job.requests[index].builder
+        is_first = not builder.ids
+        piece = builder.take(written.ids, written.logits)
+        finish_reason: Literal["stop", "length"] | None = None
+        if builder.stopped or sequence.stopped_by:
+            finish_reason = "length" if sequence.stopped_by == "length" and not builder.stopped else "stop"
+            piece += builder.finish()
+            self._remove(sequence)
+        if job.streams or finish_reason:
+            job.push(Update(index, piece, len(builder.ids), finish_reason))
+            self._notifier.notify(job, is_urgent=bool(finish_reason) or is_first)
 
-    def _remove(self, text: TokenSequence) -> None:
-        self._batch.remove(text)
-        job, _ = self._admitted.pop(text)
+    def _remove(self, sequence: TokenSequence) -> None:
+        self._batch.remove(sequence)
+        job, _ = self._admitted.pop(sequence)
         job.unfinished -= 1
         self._n_finished += 1
 
@@ -210,11 +225,11 @@ class Scheduler:
         self._drop(job)
 
     def _drop(self, job: GenerationJob) -> None:
-        for text in [text for text, (other, _) in self._admitted.items() if other is job]:
-            self._remove(text)
+        for sequence in [sequence for sequence, (other, _) in self._admitted.items() if other is job]:
+            self._remove(sequence)
         if not job.is_cancelled:
             job.is_cancelled = True
-            self._n_finished += job.unfinished  # those that have never begun
+            self._n_finished += job.unfinished  # texts that were never admitted
 
     def _fail_all(self, error: ApiError) -> None:
         jobs = {id(job): job for job in [*self._jobs, *(job for job, _ in self._admitted.values())]}
@@ -225,13 +240,13 @@ class Scheduler:
             self._finish_interleaved(self._interleaved.popleft(), None, error)
 
     def _reset(self) -> None:
-        """After a mistake of our own, nothing of the batch is sure any more."""
+        """Fails all jobs and makes a new batch: after an unexpected exception the state of the old one is unknown."""
         self._fail_all(server_error())
         self._batch = self._generator.batch()
         self._admitted.clear()
 
     def _run_interleaved(self) -> None:
-        """A little of what waits longest, and then it is the next one's turn."""
+        """Runs one piece of the work that waits longest, and puts it at the end of the queue."""
         if not self._interleaved:
             return
         interleaved = self._interleaved.popleft()

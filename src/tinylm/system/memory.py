@@ -1,4 +1,4 @@
-"""The memory of this process: the most that it has held, and giving back what it no longer needs."""
+"""Memory of this process: its peak, and returning freed memory and pages to the system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has held, in bytes."""
+    """The largest resident memory of this process so far, in bytes."""
     if sys.platform == "win32":
         import psutil
 
@@ -21,16 +21,18 @@ def peak_memory_bytes() -> int:
 
 
 def trim_heap() -> None:
-    """To the system, what was freed. glibc keeps it otherwise, hundreds of megabytes of it after some work."""
+    """Returns freed heap memory to the system. glibc would keep it, hundreds of megabytes after some work. Does nothing
+    where the C library cannot be asked."""
     import psutil
 
-    if hasattr(psutil, "heap_trim"):  # where the C library can be asked
+    if hasattr(psutil, "heap_trim"):
         psutil.heap_trim()
 
 
 def release_pages(array: NDArray[Any]) -> None:
-    """Those of a memory-mapped array that this process has read: they count as its own until then. They stay in the
-    system's cache as long as there is room, so reading them again costs little. Any other array is left alone."""
+    """Drops the pages that this process has read of a memory-mapped array, which count as its memory until then. The
+    system's cache keeps the pages while memory is free, so reading them again costs little. An array that is not
+    memory-mapped stays as it is."""
     mapped: Any = getattr(array, "_mmap", None)
     if hasattr(mapped, "madvise"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -7,14 +7,16 @@ import re
 from pathlib import Path
 
 IN_MEMORY = "texts in memory"
-"""Stands for a path where a program gave its texts."""
+"""The name of a text that a program gave as strings, which has no path."""
 
 
 def given_path(given: str | Path) -> Path:
-    """The path that a person means. `~` is the home folder. Where nothing has the name as it was typed, spaces and
-    quotes around it are taken off, a file:// address becomes its path, and backslashes are read as slashes or as marks
-    of a shell, and variables such as $HOME become their values, if a file or folder has the name that is left.
-    Otherwise the path is as it was given.
+    """Finds the path that a person means. `~` is the home folder. Where no file or folder has the name as typed, these
+    readings are tried, and the first that exists is taken: without surrounding spaces and quotes; a file:// address as
+    its path; with the values of variables such as $HOME; with backslashes as a shell's escapes, or as slashes.
+
+    Returns:
+        the path as it was given (with `~` expanded) where none of them exists.
     """
     path = Path(os.path.expanduser(given))
     if _exists(path):
@@ -23,7 +25,11 @@ def given_path(given: str | Path) -> Path:
 
 
 def is_web_address(text: str) -> bool:
-    """True for https://..., www. ... and the like."""
+    """True for a web address: https://..., www. ... and the like.
+
+    >>> is_web_address("https://example.org/a.txt"), is_web_address("runs/book")
+    (True, False)
+    """
     return bool(re.match(r"(?!file:)[a-z][a-z0-9+.-]+://|www\.[\w-]+\.|"
                          r"[\w-]+(\.[\w-]+)*\.(com|org|net|io|edu)/", text.strip().strip("'\""), re.I))
 
@@ -43,5 +49,5 @@ def _meant(given: str) -> list[Path]:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long a name, or a NUL in it
+    except (OSError, ValueError):  # the name is too long, or has a NUL
         return False

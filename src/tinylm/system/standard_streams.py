@@ -1,4 +1,4 @@
-"""Standard streams that end no command: in any encoding, on a full disk, into a pipe that nobody reads."""
+"""Standard output that never ends a command: in any encoding, on a full disk, into a closed pipe."""
 
 from __future__ import annotations
 
@@ -14,32 +14,41 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 IN_ASCII = "tinylm.to_ascii"
-"""The name of the codecs error handler for characters that an encoding lacks."""
-_ONE_FOR_ONE = {"█▉▊▋▌▍▎▏▓▒░■": "#", "│┃║╎╏├┣┤┫╞╡╟╢": "|", "─━═╌╍–—‐‑‒―−╴╸╶╺": "-", "┌┐└┘┬┴┼╭╮╰╯╔╗╚╝╦╩╬": "+",
+"""The name of the `codecs` error handler that replaces characters which an encoding lacks."""
+_SAME_LENGTH = {"█▉▊▋▌▍▎▏▓▒░■": "#", "│┃║╎╏├┣┤┫╞╡╟╢": "|", "─━═╌╍–—‐‑‒―−╴╸╶╺": "-", "┌┐└┘┬┴┼╭╮╰╯╔╗╚╝╦╩╬": "+",
                 "↵·•": "/.*",
                 "“”„‟″": '"', "‘’‚‛′": "'", "\u00a0\u202f\u2007\u2009\u3000": " ", "✓✔": "v", "✗✘×": "x"}
-_LONGER = {"…": "...", "→": "->", "←": "<-", "⇒": "=>", "≤": "<=", "≥": ">=", "≠": "!=", "«": "<<", "»": ">>"}
-_DRAWN = _LONGER | {character: signs[min(place, len(signs) - 1)] for characters, signs in _ONE_FOR_ONE.items()
-                    for place, character in enumerate(characters)}
+_OTHER_LENGTH = {"…": "...", "→": "->", "←": "<-", "⇒": "=>", "≤": "<=", "≥": ">=", "≠": "!=", "«": "<<", "»": ">>"}
+_REPLACEMENTS = _OTHER_LENGTH | {character: signs[min(index, len(signs) - 1)]
+                                 for characters, signs in _SAME_LENGTH.items()
+                                 for index, character in enumerate(characters)}
 
 
 def to_ascii(text: str) -> str:
-    """Text drawn in ASCII: the marks, bars and quotes of this product by signs that look like them, the rest as `?`."""
-    return "".join(character if character.isascii() else _DRAWN.get(character, "?") for character in text)
+    """Text in ASCII: marks, bars and quotes become signs that look like them, any other character `?`.
+
+    >>> to_ascii("“how → are”")
+    '"how -> are"'
+    """
+    return "".join(character if character.isascii() else _REPLACEMENTS.get(character, "?") for character in text)
 
 
-def _draw(error: UnicodeError) -> tuple[str, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return to_ascii(error.object[error.start:error.end]), error.end
 
 
-codecs.register_error(IN_ASCII, _draw)
+codecs.register_error(IN_ASCII, _replace_unencodable)
 
 
 def encodable(text: str, encoding: str | None) -> str:
-    """The text as a stream of this encoding shows it: what the encoding lacks is drawn in ASCII."""
-    with suppress(LookupError):  # a stream whose encoding is not one of Python's judges for itself
+    """The text as a stream of this encoding shows it: characters that the encoding lacks are replaced as by `to_ascii`.
+
+    >>> encodable("a → b", "latin-1")
+    'a -> b'
+    """
+    with suppress(LookupError):  # an encoding that Python does not know: the stream encodes the text as it can
         return text.encode(encoding or "utf-8", IN_ASCII).decode(encoding or "utf-8")
     return text
 
@@ -51,8 +60,8 @@ def is_encodable(text: str, encoding: str | None) -> bool:
 
 @contextmanager
 def ascii_fallback() -> Iterator[None]:
-    """Within the block, standard output and standard error draw in ASCII what their encodings lack, whatever
-    PYTHONIOENCODING or the system asked for."""
+    """Makes standard output and standard error replace characters that their encodings lack (`to_ascii`) within the
+    block, whatever PYTHONIOENCODING or the system asked for."""
     before = [(stream, stream.errors) for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
     for stream, _ in before:
         with suppress(OSError, ValueError):  # it is closed, or its disk is full
@@ -66,11 +75,11 @@ def ascii_fallback() -> Iterator[None]:
 
 
 class TolerantStream:
-    """A stream that shows everything as well as its encoding can, and goes silent when it fails or is closed.
+    """A text stream that never raises: it replaces what its encoding lacks, and is silent once it fails or is closed.
 
     Args:
-        stream: None: there is none, as in a program whose output is closed.
-        on_failure: called with the stream when it fails.
+        stream: the stream to write to; None if there is none, as in a program whose output is closed.
+        on_failure: called once with the stream when it fails.
     """
 
     def __init__(self, stream: IO[str] | None, on_failure: Callable[[IO[str]], None] = lambda _: None) -> None:
@@ -80,13 +89,13 @@ class TolerantStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        self._try(lambda stream: stream.write(encodable(text, getattr(stream, "encoding", None))))
+        self._attempt(lambda stream: stream.write(encodable(text, getattr(stream, "encoding", None))))
         return len(text)
 
     def flush(self) -> None:
-        self._try(lambda stream: stream.flush())
+        self._attempt(lambda stream: stream.flush())
 
-    def _try(self, use: Callable[[IO[str]], object]) -> None:
+    def _attempt(self, use: Callable[[IO[str]], object]) -> None:
         if self._stream is None:
             return
         try:
@@ -98,8 +107,14 @@ class TolerantStream:
 
 def tolerant_console(*, stderr: bool = False, quiet: bool = False,
                     on_failure: Callable[[IO[str]], None] = lambda _: None) -> Console:
-    """A console that reads no markup, and that loses no run: see `TolerantStream`. Styles are given as such, or by
-    `rich.text.Text`; no name, text or setting can become one."""
+    """A rich console that interprets no markup and raises no error of output (`TolerantStream`). Styles are given by
+    `style=` or `rich.text.Text`, so that no name, text or setting can become one.
+
+    Args:
+        stderr: print to standard error instead of standard output.
+        quiet: print nothing.
+        on_failure: called once with the stream when it fails.
+    """
     from rich.console import Console
 
     stream = TolerantStream(sys.stderr if stderr else sys.stdout, on_failure)
@@ -107,6 +122,7 @@ def tolerant_console(*, stderr: bool = False, quiet: bool = False,
 
 
 def redirect_to_null(stream: IO[str]) -> None:
-    """Sends a stream nowhere from now on, with what still waits in it: else Python fails on that when it ends."""
-    with suppress(OSError, ValueError):  # a stream of no file, or a closed one
+    """Redirects a stream, and what is still in its buffer, to the null device. Python would fail on the buffer when it
+    ends."""
+    with suppress(OSError, ValueError):  # the stream has no file, or is closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

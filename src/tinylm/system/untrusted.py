@@ -1,4 +1,4 @@
-"""Files that somebody else may have made: read whole or refused, and quoted with care."""
+"""Files from untrusted sources: read whole or refused; and foreign text, made safe to print."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202d\u202e\ud800-\
 LINE_END = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 """Every kind of line end that a text may hold."""
 _ON_ONE_LINE = re.compile(f"{_CONTROL.pattern}|{LINE_END.pattern}|\t")
-QUOTED = 300
-"""The most characters that an error quotes from a file."""
+MAX_QUOTED = 300
+"""Characters that an error quotes from a file, at most."""
 
 
 def read_whole(path: Path, most: int) -> bytes:
-    """All bytes of a file, from one moment: what is checked afterwards is what is used. A memory map would not do: when
-    another process shortens the file under it, the system ends this one.
+    """Reads all bytes of a file at one moment, so that the bytes that are checked are the bytes that are used. A memory
+    map is not enough: if another process shortens a mapped file, the system ends this process.
 
     Args:
-        most: bytes; a file that is longer is refused before it is read.
+        path: a plain file.
+        most: the largest number of bytes; a longer file is refused before it is read.
 
     Raises:
-        TinyLMError: it is missing, too long, no plain file (a pipe or a device may never end), or changes meanwhile.
+        TinyLMError: the file is missing, too long, not a plain file (a pipe or a device may never end), or changes
+            while it is read.
     """
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
@@ -51,12 +53,16 @@ def read_whole(path: Path, most: int) -> bytes:
 
 
 def open_nonblocking(path: str, flags: int) -> int:
-    """Opening a pipe would otherwise wait for somebody to write into it."""
+    """Opens a file for `open(..., opener=...)` without blocking: opening a pipe would wait for a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_json(path: Path, most: int) -> Any:
-    """Raises: TinyLMError: as `read_whole`, and when it is no JSON in UTF-8 of a reasonable depth."""
+    """Reads a JSON file of at most `most` bytes.
+
+    Raises:
+        TinyLMError: as `read_whole`; the file is not JSON in UTF-8, or is nested too deeply.
+    """
     try:
         return json.loads(read_whole(path, most).decode("utf-8"))
     except TinyLMError:
@@ -67,28 +73,39 @@ def read_json(path: Path, most: int) -> Any:
 
 
 def quoted(text: object) -> str:
-    """Foreign text for an error: short, and without characters that could drive a terminal."""
-    shown = str(text)
-    shown = shown if len(shown) <= QUOTED else f"{shown[:QUOTED]}…"
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
+    """Quotes foreign text for an error: at most `MAX_QUOTED` characters, with escapes for what is not printable.
+
+    >>> quoted("a\\x1b[31m")
+    'a\\\\x1b[31m'
+    """
+    whole = str(text)
+    short = whole if len(whole) <= MAX_QUOTED else f"{whole[:MAX_QUOTED]}…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in short)
 
 
 def replace_control_codes(text: str) -> str:
-    """Text of a model, safe to print: control codes, which could move the cursor or worse, become U+FFFD.
+    """Makes a model's text safe to print: control codes, which could move the cursor or worse, become U+FFFD.
 
-    What a text may rightly hold stays as it is: tabs, every kind of line end, joiners, variation selectors, soft
-    hyphens, and the marks, isolates and embeddings of right-to-left writing. The two overrides of its direction go:
-    they show another text than there is.
+    Tabs, every kind of line end, joiners, variation selectors, soft hyphens, and the marks, isolates and embeddings of
+    right-to-left writing stay, since a text may rightly hold them. The two direction overrides are replaced, since a
+    text with them looks like another text.
+
+    >>> replace_control_codes("a\\x1b[2Jb\\tc")
+    'a\ufffd[2Jb\\tc'
     """
     return _CONTROL.sub("\ufffd", text)
 
 
 def escape_control_codes(text: object) -> str:
-    """A name or a message on one line, safe to print: control codes, line ends and tabs are escapes such as \\n; bytes
-    of a file's name that are no text look like \\xe9."""
+    """Makes a name or a message one line that is safe to print: control codes, line ends and tabs become escapes such
+    as \\n; bytes of a file's name that are not text look like \\xe9.
+
+    >>> escape_control_codes("two\\nlines")
+    'two\\\\nlines'
+    """
     return _ON_ONE_LINE.sub(lambda found: "".join(map(_escape, found[0])), str(text))
 
 
 def _escape(character: str) -> str:
-    byte = ord(character) - 0xDC00  # of a name that is no text, as Python holds it
+    byte = ord(character) - 0xDC00  # a surrogate escape: a byte of a name that is not text
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else repr(character)[1:-1]

@@ -1,10 +1,10 @@
-"""Opens what a person points at and delivers its documents as pieces of text.
+"""Corpora: opens the source that a person names, and yields its documents as pieces of text.
 
     source -> bytes -> decoded text -> documents -> pieces of about a million characters
 
 A source is a file, a folder of files, `-` for standard input, or the name of a text that every Python carries. Files
-may be `.jsonl`/`.ndjson`, and `.gz` or `.zst`. Everything streams: a text far larger than the memory can be read, twice
-if need be. What a person can mend is a `TinyLMError` that names the file and the byte or line.
+may be `.jsonl`/`.ndjson`, and `.gz` or `.zst`. Everything streams: a text far larger than the memory can be read, as
+often as needed. An error that a person can mend is a `TinyLMError` that names the file and the byte or line.
 """
 
 from __future__ import annotations
@@ -36,15 +36,18 @@ from tinylm.text.white_space import WHITESPACE
 
 _DEFAULT = Options()
 PIECE = 1 << 20
-"""A document longer than this many characters is delivered in pieces of about this length."""
+"""Characters of a piece, about: a longer document is cut."""
 
 
 class Piece(NamedTuple):
-    """A stretch of a document's text, whether the document ends with it, and where it stands.
+    """A stretch of a document's text.
 
-    `line` is the number, from 1, of the line of file `file` in which the stretch begins. If `in_one_line`, all of it
-    comes from that line: it is a document of its own, and line ends in it (of a jsonl record) are no line ends of the
-    file.
+    Attributes:
+        ends_document: True if the document ends with this piece.
+        file: the name of the file that the text is from; empty for a text in memory.
+        line: the number, from 1, of the line of that file in which the piece begins.
+        in_one_line: True if the whole piece is from that line, such as a jsonl record: line ends in the text are then
+            not line ends of the file.
     """
 
     text: str
@@ -55,19 +58,19 @@ class Piece(NamedTuple):
 
 
 class CorpusStats(NamedTuple):
-    """What one pass over a corpus learns. `bytes` counts the text as UTF-8, whatever it was stored as."""
+    """The sizes of a corpus, of one pass over it. `bytes` counts the text in UTF-8, whatever encoding its file has."""
 
     characters: int
     bytes: int
     documents: int
     fingerprint: str
-    """sha256 of the documents' text and of where each one ends, in hexadecimal."""
+    """sha256 of the documents' text and ends, in hexadecimal."""
     alphabet: str
-    """Its distinct characters, sorted."""
+    """The distinct characters, sorted."""
 
 
 class Corpus:
-    """A text made of documents, read from its start as often as wanted. Made by `open_corpus`."""
+    """A text made of documents, which can be read from its start any number of times. Made by `open_corpus`."""
 
     def __init__(self, name: str, sources: list[Source], opened_as: Options, notes: Iterable[str] = ()) -> None:
         kinds = {source.documents for source in sources}
@@ -78,7 +81,7 @@ class Corpus:
         self._found: list[str] = []
 
     def pieces(self) -> Iterator[Piece]:
-        """The text in order, cut only where no tokenizer's result depends on it.
+        """Yields the text in order, cut only where no tokenizer's result depends on the cut.
 
         Raises:
             TinyLMError: undecodable bytes, a broken archive or record, a word or line of over 16 million characters.
@@ -89,7 +92,7 @@ class Corpus:
         for source in self._sources:
             try:
                 yield from self._pieces_of(source, tally)
-            except TinyLMError as error:  # a file of other records is no reason to do without the others
+            except TinyLMError as error:  # one file of other records: --skip-bad reads the rest
                 if len(self._sources) == 1 or "--text-field" not in error.remedy or SKIP_BAD in error.remedy:
                     raise
                 raise TinyLMError(error.what, where=error.where, remedy=f"{error.remedy}. {SKIP_BAD}") from None
@@ -119,10 +122,10 @@ class Corpus:
             yield from _cut([text], source.where, line, in_one_line)
 
     def stats(self) -> CorpusStats:
-        """Sizes, alphabet and fingerprint: the first call reads the whole text, later ones remember.
+        """Sizes, alphabet and fingerprint. The first call reads the whole text; later calls return the same.
 
         Raises:
-            TinyLMError: as `pieces`, and when there is nothing but white space.
+            TinyLMError: as `pieces`; the text is nothing but white space.
         """
         if self._stats is None:
             tally = Tally()
@@ -132,14 +135,14 @@ class Corpus:
 
     @property
     def has_records(self) -> bool:
-        """True if the text of some source is taken out of a field."""
+        """True if a source consists of records, whose text is in a field."""
         return any(source.documents in RECORDS for source in self._sources)
 
     def notes(self) -> list[str]:
-        """Sentences for people about how the text was read: what was normalised or passed over, with counts.
+        """Sentences about the reading of the text, for people: what was normalised or passed over, with counts.
 
         Raises:
-            TinyLMError: as `stats`, which reads the text if nobody has yet.
+            TinyLMError: as `stats`, which reads the text if that was not done before.
         """
         notes = [*self._notes]
         notes += dict.fromkeys(source.note for source in self._sources if source.note)
@@ -147,31 +150,34 @@ class Corpus:
             notes.append("the text is a single line, so it is one document: --documents text reads flowing text")
         return [*notes, *self._found]
 
-    def another(self, source: Given) -> Corpus:
+    def open_like(self, source: Given) -> Corpus:
         """Opens another source with the same options, such as a file to validate on. Raises: as `open_corpus`."""
         return open_corpus(source, self._opened_as)
 
 
-def open_corpus(source: Given, options: Options = _DEFAULT, **chosen: Any) -> Corpus:
+def open_corpus(source: Given, options: Options = _DEFAULT, **overrides: Any) -> Corpus:
     """Opens a text to train on.
 
     Args:
         source: a path; `-` for standard input; a built-in text: `hello`, `python-reference`, `python-stdlib`, which
             mean the same in every folder (a file of such a name is `./hello`); or texts in memory.
-        options: how it is read; by default as `Options()` says.
-        chosen: single options by name, over `options`.
+        options: the way in which it is read; default: `Options()`.
+        overrides: single options by name, over `options`.
 
     Raises:
-        TinyLMError: it does not exist, cannot be read, is empty, is not text, or is in an unknown encoding.
+        TinyLMError: the source does not exist, cannot be read, is empty, is not text, or is in an unknown encoding.
+
+    >>> open_corpus("hello").stats().documents
+    4
     """
-    options = replace(options, **chosen)
+    options = replace(options, **overrides)
     if options.documents not in DOCUMENTS:
         raise TinyLMError(f"there is no kind of documents {options.documents!r}", where="documents",
                           remedy=did_you_mean(options.documents, DOCUMENTS))
     if options.encoding != "auto":
         checked_encoding(options.encoding)
     corpus = _open(source, options)
-    if next(corpus.pieces(), None) is None:  # also tells early of a first file that is no text
+    if next(corpus.pieces(), None) is None:  # also an early error for a first file that is not text
         raise TinyLMError("there is no text in it", where=corpus.name, remedy="Give a file that holds some text")
     return corpus
 
@@ -214,7 +220,7 @@ def _standard_input() -> BinaryIO:
 
 
 def _spooled(stream: BinaryIO, path: Path, options: Options) -> Corpus:
-    """A corpus of what can be read only once: copied to a temporary file, which goes when the corpus does."""
+    """A corpus of a stream, which can be read only once: a temporary copy, removed with the corpus."""
     handle, copied = tempfile.mkstemp(prefix="tinylm-", suffix=path.suffix)
     with open(handle, "wb") as copy:
         shutil.copyfileobj(stream, copy)
@@ -224,7 +230,7 @@ def _spooled(stream: BinaryIO, path: Path, options: Options) -> Corpus:
 
 
 def _in_memory(texts: Texts, options: Options) -> Corpus:
-    """A corpus of strings. Several of them are documents that stand by themselves, as records do."""
+    """A corpus of strings. Each of several strings is a document, as a record is."""
     if options.documents not in ("auto", "text", "line"):
         raise TinyLMError(f"texts in memory are documents themselves, and no {options.documents}", where="documents",
                           remedy='Leave it out, or give documents="line" for a document a line')
@@ -244,13 +250,15 @@ _BREAK = re.compile(rf"[^{WHITESPACE}](?=[{WHITESPACE}])")
 
 
 def _cut(chunks: Iterable[str], where: str, line: int = 1, in_one_line: bool = False) -> Iterator[Piece]:
-    """A document in pieces, cut before white space that follows something else.
+    """Yields a document in pieces, cut before white space that follows another character.
 
-    `line` is where it begins; `in_one_line` means that all of it stands there.
+    At such a cut, words end for each of our tokenizers. GPT-2's pattern never looks back, no alternative of it goes on
+    from other characters into white space, and its only look-ahead, `\\s+(?!\\S)`, is about white space. So the pattern
+    finds the same tokens before and after the cut when either side is taken alone.
 
-    There, words end for every tokenizer of ours. For GPT-2's pattern: it never looks back, no alternative goes on from
-    other characters into white space, and its only look ahead, `\\s+(?!\\S)`, is about white space. So what it finds
-    before the cut and after it stays the same when either side is taken alone.
+    Args:
+        line: the line in which the document begins.
+        in_one_line: the whole document is from that line.
     """
     held, searched = "", PIECE
     for chunk in chunks:
@@ -268,13 +276,13 @@ def _cut(chunks: Iterable[str], where: str, line: int = 1, in_one_line: bool = F
 
 
 class Fingerprint:
-    """sha256 of documents' text and of where each one ends, fed piece by piece."""
+    """sha256 of documents' text and ends, fed piece by piece."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def add(self, piece: Piece) -> int:
-        """Takes the next piece. Returns its length in UTF-8."""
+        """Adds the next piece. Returns its length in UTF-8."""
         encoded = piece.text.encode()
         self._digest.update(encoded)
         if piece.ends_document:

@@ -1,9 +1,9 @@
-"""The ids of a text on disk.
+"""Datasets: the ids of a text, on disk.
 
     corpus -> split (split.py) -> tokenizer -> ids, memory-mapped and kept for the next time
 
-What the cache holds is found by the fingerprints of the text and of the tokenizer, so a changed text is never trained
-from old ids; and every byte is checked before it is used.
+The cache is keyed by the fingerprints of the text and of the tokenizer, so a changed text is never trained from old
+ids; and every byte is checked before it is used.
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
+from tinylm.system.files import sha256
 from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
+from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import UnknownText
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
-MOST_CORES = 8
-"""That encode a text side by side: more of them would wait for the one that reads it."""
-ENOUGH_FOR_A_THREAD = 1 << 18
-"""Characters."""
+MAX_THREADS = 8
+"""Threads that encode a text; more of them would wait for the one that reads it."""
+CHARACTERS_FOR_A_THREAD = 1 << 18
+"""Characters that a thread is given at once, at least."""
 FORMAT = 1
-"""Part of the cache's key: raise it when the files change their meaning."""
+"""The version of the files, a part of the cache's key: to be raised when their meaning changes."""
 
 
 class Part(NamedTuple):
@@ -54,6 +56,8 @@ class Part(NamedTuple):
     """(n_documents + 1,): document d is ids[offsets[d]:offsets[d + 1]]."""
     n_bytes: int
     """Length of the text in UTF-8."""
+    specials: SpecialTokens = SpecialTokens()
+    """The special tokens of the vocabulary that made the ids; by default those of tinylm's own vocabularies."""
 
     @property
     def n_tokens(self) -> int:
@@ -66,18 +70,20 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
+    """The ids of the training and of the validation text."""
+
     train: Part
     validation: Part | None
     folder: Path
-    """Where the ids lie."""
+    """The folder of their files."""
     note: str = ""
-    """Why they are not kept for the next time; empty if they are."""
+    """The reason why they are not kept for the next time; empty if they are."""
 
 
 class Encoding(Protocol):
-    """A tokenizer as far as it is needed here: a `Tokenizer`, or a `KnownAlone` for a text with unknown parts."""
+    """A tokenizer as far as a dataset needs it: a `Tokenizer`, or a `KnownAlone` for a text with unknown parts."""
 
-    eos_id: int
+    specials: SpecialTokens
 
     @property
     def vocab_size(self) -> int: ...
@@ -90,19 +96,21 @@ class Encoding(Protocol):
 
 def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
                   cache_dir: str | Path | None = None) -> Dataset:
-    """The ids of both texts: from the cache when the very same text was encoded before, else encoded now.
+    """The ids of both texts: from the cache if the very same text was encoded before, else encoded now.
 
     Args:
-        least: tokens that the first text must have.
-        cache_dir: default $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. Where it cannot be written, or
-            there is no home, a temporary folder stands in, and the dataset's `note` says so.
+        split: the training and the validation text.
+        tokenizer: makes the ids.
+        least: the number of tokens that the training text must have; default: 2.
+        cache_dir: default: $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. If it cannot be written, or there
+            is no home folder, the ids go to a temporary folder, and the dataset's `note` says so.
 
     Raises:
-        TinyLMError: unknown words or characters, no room on the disk, or fewer than `least` tokens to train on.
+        TinyLMError: unknown words or characters, a full disk, or fewer than `least` tokens to train on.
     """
     cache = _cache_folder(cache_dir)
     folder = cache / "ids" / _key(split, tokenizer) if cache else None
-    dataset = (folder and _open_folder(folder)) or _encode_into(folder, split, tokenizer)
+    dataset = (folder and _open_folder(folder, tokenizer.specials)) or _encode_into(folder, split, tokenizer)
     if dataset.train.n_tokens < least:
         raise TinyLMError(f"there is too little text: {dataset.train.n_tokens} tokens to train on, and 2 are needed",
                           where=split.train.corpus.name, remedy="Give a longer text, or --validation 0")
@@ -110,7 +118,7 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
 
 
 def _cache_folder(chosen: str | Path | None) -> Path | None:
-    """Folder of the cache; None where there is no home, as `~/.cache` would then be below the working folder."""
+    """The cache's folder; None without a home folder, since `~/.cache` would then be below the working folder."""
     if chosen or os.environ.get("TINYLM_CACHE"):
         return Path(chosen or os.environ["TINYLM_CACHE"])
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -124,21 +132,22 @@ def _key(split: Split, tokenizer: Encoding) -> str:
 
 
 def _encode_into(folder: Path | None, split: Split, tokenizer: Encoding) -> Dataset:
-    """Writes beside the place and renames, so that a folder of this name is always whole. Where there is no place, or
-    none that can be written: into a temporary folder, which goes when the dataset does."""
+    """Encodes both texts into a folder beside `folder`, which is then renamed, so that a folder of this name is always
+    whole. If `folder` is None or cannot be written, the ids stay in a temporary folder, which is removed with the
+    dataset."""
     temporary, target = _writable_beside(folder), None
     try:
         meta = _write_parts(temporary, split, tokenizer)
         trim_heap()
         (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
-        target = _move(temporary, folder)
+        target = _move(temporary, folder, tokenizer.specials)
     except OSError as error:
         raise TinyLMError(f"the ids cannot be written ({error.strerror})", where=str(temporary),
                           remedy="Make room there, or set TINYLM_CACHE to another folder") from None
     finally:
         if target != temporary:
             shutil.rmtree(temporary, ignore_errors=True)
-    dataset = _open_folder(target)
+    dataset = _open_folder(target, tokenizer.specials)
     assert dataset is not None, target
     if target == temporary:
         where = f"{folder.parent} cannot be written" if folder else "there is no home"
@@ -160,12 +169,12 @@ def _writable_beside(folder: Path | None) -> Path:
                           remedy="Set it to a folder of yours") from None
 
 
-def _move(temporary: Path, folder: Path | None) -> Path:
-    """Puts a finished folder in its place. One that is there by now is damaged, or another run's, made meanwhile."""
+def _move(temporary: Path, folder: Path | None, specials: SpecialTokens) -> Path:
+    """Renames a finished folder to `folder`. A folder of that name is damaged, or another run has made it meanwhile."""
     if folder is None or temporary.parent != folder.parent:
         return temporary
     if folder.exists():
-        if _open_folder(folder):
+        if _open_folder(folder, specials):
             return folder
         shutil.rmtree(folder)
     temporary.rename(folder)
@@ -173,7 +182,8 @@ def _move(temporary: Path, folder: Path | None) -> Path:
 
 
 def _write_parts(folder: Path, split: Split, tokenizer: Encoding) -> dict[str, Any]:
-    """Both texts. What is read now must be what the fingerprint, and so the cache's key, was made from."""
+    """Writes the ids of both texts; returns the content of meta.json. The text that is read must be the one whose
+    fingerprint is in the cache's key."""
     parts = {"train": split.train, "validation": split.validation}
     read: dict[Corpus, Fingerprint] = {}
     meta = {}
@@ -187,7 +197,7 @@ def _write_parts(folder: Path, split: Split, tokenizer: Encoding) -> dict[str, A
 
 
 def _write_part(path: Path, part: Slice, tokenizer: Encoding, fingerprint: Fingerprint) -> dict[str, Any]:
-    """Streams a text to `path`.ids and .offsets; returns what meta.json says of them."""
+    """Streams a text's ids to `path`.ids and .offsets; returns their entry of meta.json."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     offsets, n_tokens, n_bytes = array("q", [0]), 0, 0
     with open(f"{path}.ids", "wb") as file:
@@ -196,18 +206,18 @@ def _write_part(path: Path, part: Slice, tokenizer: Encoding, fingerprint: Finge
             file.write(ids.tobytes())
             n_tokens += len(ids)
             if piece.ends_document:
-                file.write(np.array([tokenizer.eos_id], dtype).tobytes())
+                file.write(np.array([tokenizer.specials.eos], dtype).tobytes())
                 n_tokens += 1
                 offsets.append(n_tokens)
     if offsets[-1] != n_tokens:  # the text was cut within a document
         offsets.append(n_tokens)
     np.array(offsets, np.int64).tofile(f"{path}.offsets")
     return {"dtype": dtype.name, "n_bytes": n_bytes,
-            "sha256": {suffix: _sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
+            "sha256": {suffix: sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
 
 
 def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
-    """Pieces and their ids in order. Those ahead are being encoded meanwhile, some pieces by each thread."""
+    """Yields pieces and their ids in order, while threads encode the pieces ahead."""
     n_bytes, own = part.corpus.stats().bytes, threading.local()
 
     def encode(pieces: list[Piece]) -> list[NDArray[Any] | TinyLMError]:
@@ -221,7 +231,7 @@ def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator
                 return [*found, error]
         return found
 
-    cores, position = min(MOST_CORES, os.cpu_count() or 1), 0
+    cores, position = min(MAX_THREADS, os.cpu_count() or 1), 0
     with ThreadPoolExecutor(cores) as pool:
         for pieces, found in _begun_ahead(pool, encode, _together(part.pieces()), cores + 1):
             for piece, ids in zip(pieces, found.result(), strict=False):
@@ -234,12 +244,12 @@ def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator
 
 
 def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Short ones in lists, so that handing them to a thread is little beside the work on them."""
+    """Yields short pieces in lists, so that handing one to a thread costs little beside the work on it."""
     held, size = list[Piece](), 0
     for piece in pieces:
         held.append(piece)
         size += len(piece.text)
-        if size >= ENOUGH_FOR_A_THREAD:
+        if size >= CHARACTERS_FOR_A_THREAD:
             yield held
             held, size = [], 0
     if held:
@@ -248,7 +258,7 @@ def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 
 def _begun_ahead(pool: Executor, work: Callable[[Thing], Result], things: Iterable[Thing],
                  most: int) -> Iterator[tuple[Thing, Future[Result]]]:
-    """Each thing and what will come of it, while the work on so many more is under way, or waits for its turn."""
+    """Yields each thing with its future result, while the work on `most` more is under way or queued."""
     begun = deque[tuple[Thing, Future[Result]]]()
     for thing in things:
         begun.append((thing, pool.submit(work, thing)))
@@ -257,30 +267,25 @@ def _begun_ahead(pool: Executor, work: Callable[[Thing], Result], things: Iterab
     yield from begun
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _open_folder(folder: Path) -> Dataset | None:
-    """The dataset in a folder of the cache; None when there is none, or when a byte of it has changed."""
+def _open_folder(folder: Path, specials: SpecialTokens) -> Dataset | None:
+    """The dataset in a folder of the cache; None if there is none, or if a byte of it has changed."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        parts = {name: _open_part(folder, name, about) for name, about in meta.items()}
+        parts = {name: _open_part(folder, name, about, specials) for name, about in meta.items()}
         return Dataset(parts["train"], parts.get("validation"), folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _open_part(folder: Path, name: str, about: dict[str, Any]) -> Part:
+def _open_part(folder: Path, name: str, about: dict[str, Any], specials: SpecialTokens) -> Part:
     for suffix, digest in about["sha256"].items():
-        if _sha256(folder / f"{name}.{suffix}") != digest:
+        if sha256(folder / f"{name}.{suffix}") != digest:
             raise ValueError(f"{name}.{suffix} is damaged")
     ids = _map(folder / f"{name}.ids", about["dtype"])
-    return Part(ids, _map(folder / f"{name}.offsets", "int64"), int(about["n_bytes"]))
+    return Part(ids, _map(folder / f"{name}.offsets", "int64"), int(about["n_bytes"]), specials)
 
 
 def _map(path: Path, dtype: str) -> NDArray[Any]:
-    if path.stat().st_size == 0:  # which cannot be mapped
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.zeros(0, dtype)
     return np.memmap(path, dtype=dtype, mode="r")

@@ -1,16 +1,15 @@
-"""Measures what the ids of a text leave out, and how many bits it takes to tell.
+"""Text left out: measures what the ids of a text do not hold, and the bits that a coder would need for it.
 
-Words are ids joined by single spaces: line breaks, indents and the spelling of `<unk>` are gone. A tokenizer of
-characters or of words without `<unk>` leaves out what it does not know, where another text is judged. A loss over the
-ids alone would call that free, and would be no measure to compare tokenizers by. So bits a byte charge for it, as a
-coder would that counts along the way:
+Word ids stand for words joined by single spaces: line breaks, indents and the spelling of `<unk>` are lost. A tokenizer
+of characters, or of words without `<unk>`, leaves out what it does not know of another text. A loss over the ids alone
+would count all this as free, and could not compare tokenizers. So bits a byte charge for it, as an adaptive coder does:
 
-- where something stands that was left out, if the ids do not tell: the logarithm of the number of ways to choose k of n
-  places, and of n + 1 for k;
-- what stands there: as likely as it was among those before (a new one as likely as one of them), and a new one is
-  spelled in bytes, each as likely as it was in those spelled before it.
+- the positions of what was left out, if the ids do not tell them: the logarithm of the number of ways to choose k of n
+  positions, and of n + 1 for k;
+- the content: each item is as likely as its share of the items before it (a new item as likely as one of them), and a
+  new item is spelled in bytes, each as likely as its share of the bytes spelled before it.
 
-Both are sums over counts, in whatever order. A text of which nothing is left out is charged nothing.
+Both are sums over counts, and do not depend on the order. A text of which nothing is left out is charged nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tinylm.text.encoders import Ids
+from tinylm.text.special_tokens import SPELLED_OUT
 from tinylm.text.split import Slice
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.text.vocabulary import SPELLED_OUT
 
 Form = Literal["", "NFC", "NFD"]
 _GAP = re.compile(r"\s+")
@@ -39,11 +38,11 @@ class LeftOut:
     """A count of what the ids of a text leave out.
 
     Attributes:
-        bits: it takes to tell what was left out.
+        bits: the cost of what was left out.
         unit: what `unknown` and `units` count.
         units: characters or words of the text.
-        unknown: those that the tokenizer does not know.
-        examples: the most frequent of them.
+        unknown: the number of units that the tokenizer does not know.
+        examples: the most frequent unknown units.
         line_breaks, indents, other_spaces: white space that is no single space between words (of words alone); an
             indent is the white space at the beginning of a line.
         form: Unicode's normal form in which the text was read, since the tokenizer knows more of it so.
@@ -64,7 +63,7 @@ NOTHING = LeftOut()
 
 
 class KnownAlone:
-    """A tokenizer for a text that it does not know the whole of: unknown characters and words have no ids.
+    """A tokenizer that skips what it does not know: unknown characters and words get no ids, or `<unk>`.
 
     Args:
         form: the normal form in which the text is read.
@@ -72,7 +71,7 @@ class KnownAlone:
 
     def __init__(self, tokenizer: Tokenizer, form: Form) -> None:
         self._tokenizer, self._form = tokenizer, form
-        self.vocab_size, self.eos_id = tokenizer.vocab_size, tokenizer.eos_id
+        self.vocab_size, self.specials = tokenizer.vocab_size, tokenizer.specials
         self.fingerprint = f"{tokenizer.fingerprint}, what is known of {form or 'the text'}"
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
@@ -83,7 +82,7 @@ class KnownAlone:
 
 
 def measure(text: Slice, tokenizer: Tokenizer, form: Form = "") -> LeftOut:
-    """Counts what the ids of a text leave out, in a pass over it for words, and for characters if some are unknown.
+    """Counts what the ids of a text leave out. The text is not read where every character is known.
 
     Args:
         form: the normal form in which the text is read, of `best_form`.
@@ -92,7 +91,7 @@ def measure(text: Slice, tokenizer: Tokenizer, form: Form = "") -> LeftOut:
         return NOTHING
     unknown, units = _unknown(text, tokenizer, form)
     bits = _contents(unknown)
-    if tokenizer.unk_id is None:  # else the model tells where they are
+    if tokenizer.specials.unk is None:  # else <unk> tells their positions
         bits += _places(units, unknown.total())
     examples = tuple(unit for unit, _ in unknown.most_common(_EXAMPLES))
     if tokenizer.kind == "char":
@@ -113,7 +112,7 @@ def left_out_by_words(text: Slice) -> LeftOut:
 
 
 def best_form(text: Slice, tokenizer: Tokenizer) -> Form:
-    """The normal form in which the tokenizer knows the most of a text; none where it knows as much of it as it is."""
+    """The normal form of Unicode in which the tokenizer knows the most of a text; "" if no form is better than none."""
     forms: tuple[Form, ...] = ("", "NFC", "NFD")
     alphabet = text.corpus.stats().alphabet
     if tokenizer.kind == "bpe" or alphabet.isascii() or tokenizer.knows(alphabet):
@@ -126,7 +125,7 @@ def _in_form(text: str, form: Form) -> str:
 
 
 def _unknown(text: Slice, tokenizer: Tokenizer, form: Form) -> tuple[Counter[str], int]:
-    """The characters or words that the tokenizer does not know, and the number of all."""
+    """Counts of the characters or words that the tokenizer does not know, and the number of all units."""
     counts: Counter[str] = Counter()
     for piece in text.pieces():
         read = _in_form(piece.text, form)
@@ -135,8 +134,8 @@ def _unknown(text: Slice, tokenizer: Tokenizer, form: Form) -> tuple[Counter[str
 
 
 def _gaps(text: Slice) -> tuple[Counter[str], int]:
-    """The white space of the documents that is no single space between two words, and the number of places where such
-    white space may be: before, between and after the words of each."""
+    """Counts of the white space that is not a single space between two words, and the number of positions where such
+    white space may be: before, between and after the words of each document."""
     gaps: Counter[str] = Counter()
     places, begins = 0, text.unit == "documents" or text.start == 0
     for piece in text.pieces():
@@ -158,19 +157,19 @@ def _gaps(text: Slice) -> tuple[Counter[str], int]:
 
 
 def _places(n: int, k: int) -> float:
-    """Bits to tell which k of n places. None, if there are none to tell."""
+    """Bits to tell k of n positions, and k; 0 if k is 0."""
     return math.log2(n + 1) + _log2_choose(n, k) if k else 0.0
 
 
 def _contents(counts: Counter[str]) -> float:
-    """Bits to tell texts one after another, each as likely as it was before."""
+    """Bits to tell texts one after another, each as likely as its share of the texts before it."""
     total = counts.total()
     again = _log2_factorial(total) - math.fsum(_log2_factorial(times - 1) for times in counts.values())
     return again + _spelling(counts)
 
 
 def _spelling(texts: Iterable[str]) -> float:
-    """Bits to spell texts in bytes and an end for each, each of the 257 as likely as one more than it was before."""
+    """Bits to spell texts in bytes, with an end for each. Each of the 257 symbols is as likely as its count plus 1."""
     counts: Counter[int] = Counter()
     for text in texts:
         counts.update(text.encode())
@@ -194,7 +193,7 @@ def _log2_factorial(n: int) -> float:
 
 
 def white_space(left: LeftOut) -> str:
-    """The white space that words leave out; empty if there is none."""
+    """Describes the white space that words leave out; empty if there is none."""
     parts = [_count(left.line_breaks, "line break"), _count(left.indents, "indent"),
              _count(left.other_spaces, "other stretch of white space", "other stretches of white space")]
     parts = [part for part in parts if part]
@@ -202,7 +201,7 @@ def white_space(left: LeftOut) -> str:
 
 
 def share_unknown(left: LeftOut) -> str:
-    """`12 of 61,234 characters (0.02%)`."""
+    """Describes the share of unknown units, such as "12 of 61,234 characters (0.02%)"."""
     share = 100 * left.unknown / max(1, left.units)
     told = "over 99" if 99 < share < 100 else f"{share:.0f}" if share >= 10 else f"{share:.2g}"
     return f"{left.unknown:,} of {left.units:,} {left.unit} ({told}%)"

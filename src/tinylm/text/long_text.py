@@ -1,8 +1,8 @@
-"""Byte-level BPE of a long text: compiled code cuts it into words and looks them up, on every core at once; the library
-is asked about each word only once.
+"""Byte-level BPE of a long text: compiled code cuts the text into words and looks them up, on every core at once. The
+library encodes each word only once.
 
-The words are those of tokenizer.py, stretches that BPE treats alone. A text is mostly words that came before, and to
-look one up takes a twentieth of a microsecond.
+The words are those of encoders.py: BPE encodes each independently of the others. Most words of a text came before, and
+looking one up takes a twentieth of a microsecond.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tinylm.jit.compile import kernel, part
 Bytes = NDArray[np.uint8]
 Ids = NDArray[np.uint32]
 
-MOST_WORDS, MOST_LETTERS = 1 << 19, 1 << 22
-"""What is remembered, as words and as bytes of them; then all is forgotten, and begins again."""
-_SLOTS = 2 * MOST_WORDS
-_AT_ONCE = 1 << 17
-"""Words between two questions to the library, at most."""
+MAX_WORDS, MAX_LETTERS = 1 << 19, 1 << 22
+"""The size of the table: words, and bytes of words. A full table is emptied."""
+_SLOTS = 2 * MAX_WORDS
+_WORDS_AT_ONCE = 1 << 17
+"""Words that are looked up before the library encodes the new ones, at most."""
 
 _OTHER, _SPACE, _SYMBOL, _ALPHANUMERIC, _MAYBE_SPACE = range(5)
 
 
 def _kinds() -> Bytes:
-    """What each byte is, or may be the beginning of."""
+    """The class of each byte, or of the character that it may begin."""
     kinds = np.full(256, _OTHER, np.uint8)
     for kind, members in ((_SPACE, b"\t\n\v\f\r "), (_SYMBOL, string.punctuation.encode()),
                           (_ALPHANUMERIC, (string.ascii_letters + string.digits).encode()),
@@ -44,7 +44,7 @@ _KINDS = _kinds()
 
 @part
 def _space(text: Any, at: Any, kinds: Any) -> Any:
-    """How many bytes of white space begin here: those of one character, or 0."""
+    """The number of bytes of the white space character that begins at `at`; 0 if none does."""
     kind = kinds[text[at]]
     if kind == _SPACE:
         return 1
@@ -67,7 +67,7 @@ def _space(text: Any, at: Any, kinds: Any) -> Any:
 
 @part
 def _word_end(text: Any, at: Any, kinds: Any) -> Any:
-    """Where the word ends that begins here."""
+    """The end of the word that begins at `at`."""
     size = len(text)
     last, stop = at, at  # the last character of white space, and what comes after it
     while stop < size:
@@ -92,7 +92,7 @@ def _word_end(text: Any, at: Any, kinds: Any) -> Any:
 
 @kernel
 def _first_word(text: Any, kinds: Any) -> Any:
-    """Its length."""
+    """The length of the first word, in bytes."""
     return _word_end(text, 0, kinds)
 
 
@@ -100,9 +100,10 @@ def _first_word(text: Any, kinds: Any) -> Any:
 def _look_up(text: Any, at: Any, kinds: Any, slots: Any, hashes: Any, starts: Any, letters: Any, known: Any,
              found: Any) -> Any:
     """Cuts `text` into words from `at` on, and writes the number of each into `found`. New words get the next numbers.
+    Stops at the end of the text, or when `found` or the table is full.
 
-    Ends where the text does, or where no room is left. Returns how far it came, how many words that were, and how many
-    words are known by now.
+    Returns:
+        the position reached, the number of words found, and the number of words in the table.
     """
     words, mask = 0, len(slots) - 1
     while at < len(text) and words < len(found):
@@ -143,7 +144,7 @@ def _same(text: Any, at: Any, stop: Any, letters: Any, starts: Any, number: Any)
 
 @kernel
 def _gather(found: Any, id_starts: Any, ids: Any, out: Any) -> Any:
-    """The ids of the words, one after another. Returns how many."""
+    """Writes the ids of the words, one after another, to `out`. Returns their number."""
     count = 0
     for number in found:
         for i in range(id_starts[number], id_starts[number + 1]):
@@ -153,19 +154,19 @@ def _gather(found: Any, id_starts: Any, ids: Any, out: Any) -> Any:
 
 
 class LongTextEncoder:
-    """Text -> ids, for one thread at a time. It takes some 40 megabytes."""
+    """Encodes text to ids, for one thread at a time. It takes some 40 megabytes."""
 
     def __init__(self, library: tokenizers.Tokenizer) -> None:
         self._library = library
         self._slots = np.empty(_SLOTS, np.int32)
-        self._hashes = np.empty(MOST_WORDS, np.int64)
-        self._letters = np.empty(MOST_LETTERS, np.uint8)
-        self._starts, self._id_starts = (np.zeros(MOST_WORDS + 1, np.int32) for _ in range(2))
-        self._ids = np.empty(MOST_LETTERS, np.uint32)  # a word has no more ids than bytes
-        self._found = np.empty(_AT_ONCE, np.int32)
-        self._forget()
+        self._hashes = np.empty(MAX_WORDS, np.int64)
+        self._letters = np.empty(MAX_LETTERS, np.uint8)
+        self._starts, self._id_starts = (np.zeros(MAX_WORDS + 1, np.int32) for _ in range(2))
+        self._ids = np.empty(MAX_LETTERS, np.uint32)  # a word has no more ids than bytes
+        self._found = np.empty(_WORDS_AT_ONCE, np.int32)
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._slots.fill(-1)
         self._known = 0
 
@@ -176,11 +177,11 @@ class LongTextEncoder:
             before = self._known
             reached, words, self._known = _look_up(data, at, _KINDS, self._slots, self._hashes, self._starts,
                                                    self._letters, self._known, self._found)
-            self._ask(before)
+            self._encode_new(before)
             count += _gather(self._found[:words], self._id_starts, self._ids, ids[count:])
             if reached == at and before:
-                self._forget()
-            elif reached == at:  # a word that has no room at all
+                self._clear()
+            elif reached == at:  # a word larger than the table
                 reached += _first_word(data[at:], _KINDS)
                 alone = self._library.encode(_text(data[at:reached]), add_special_tokens=False).ids
                 ids[count:count + len(alone)] = alone
@@ -188,8 +189,8 @@ class LongTextEncoder:
             at = reached
         return ids[:count]
 
-    def _ask(self, first: int) -> None:
-        """The ids of all words from that number on."""
+    def _encode_new(self, first: int) -> None:
+        """Lets the library encode all words from number `first` on."""
         starts = self._starts[first:self._known + 1].tolist()
         new = [_text(self._letters[start:stop]) for start, stop in pairwise(starts)]
         found = [encoding.ids for encoding in self._library.encode_batch_fast(new, add_special_tokens=False)]

@@ -1,4 +1,4 @@
-"""The first words of a text, as a prompt that its model takes: what a person is shown to try."""
+"""Opening: the first words of a text, as a prompt that its model takes, for a person to try."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 
 SEARCHED = 20_000
-"""Characters at the beginning of a text that are looked through."""
-LONGEST, FEW = 16, 4
-"""Characters of a prompt of letters, enough for two words and for a piece of a script without spaces; and of others."""
+"""Characters at the beginning of a text that are searched."""
+MAX_LETTERS, MAX_OTHERS = 16, 4
+"""Characters of a prompt, at most: of letters, enough for two words or a part of a script without spaces; of others."""
 _JOINTS = "'’-‐_@/\\.:"
-"""Characters that make one word with a letter after them: what they cut off would be half a word."""
+"""Characters that join letters to one word: a prompt must not end before one of them."""
 
 
 def opening(texts: Iterable[str], tokenizer: Tokenizer, encoding: str = "utf-8") -> str:
-    """Finds one or two words at the beginning of a text that every shell, the tokenizer and the output take as they
-    are; where a text has no words of letters, a few of its first characters.
+    """Finds a prompt at the beginning of a text that every shell, the tokenizer and the output take as it is: one or
+    two words of letters, else a few of the first characters.
 
     Args:
         texts: the training text in pieces.
-        encoding: of the output that the prompt is shown on.
+        encoding: the encoding of the output that shows the prompt; default: UTF-8.
 
-    Returns: the prompt; empty if nothing of the text can be shown there.
+    Returns:
+        the prompt; empty if no part of the text can be shown.
     """
     beginning = _beginning(texts)
     for candidates in (_words, _characters):
@@ -45,7 +46,7 @@ def _beginning(texts: Iterable[str]) -> str:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Candidates: each word of letters with the next, if one space lies between, and then alone."""
+    """Yields candidates: each word of letters with the next, if one space is between them, and then alone."""
     found = list(re.finditer(r"\S+", text))
     for first, second in zip(found, [*found[1:], None], strict=True):
         word = _first(first[0], _is_plain)
@@ -53,20 +54,20 @@ def _words(text: str) -> Iterator[str]:
             continue
         if second and word == first[0] and text[first.end():second.start()] == " ":
             other = _first(second[0], _is_plain)
-            if other and not _is_half(other, second[0]) and len(word) + len(other) < LONGEST:
+            if other and not _is_half(other, second[0]) and len(word) + len(other) < MAX_LETTERS:
                 yield f"{word} {other}"
         yield _cut(word)
 
 
 def _characters(text: str) -> Iterator[str]:
     for word in text.split():
-        shown = _cut(_first(word, str.isprintable), FEW)
+        shown = _cut(_first(word, str.isprintable), MAX_OTHERS)
         if shown.strip("-"):  # a dash alone means standard input
             yield shown
 
 
 def _first(word: str, belongs: Callable[[str], bool]) -> str:
-    """The characters at the beginning of a word that belong."""
+    """The longest beginning of a word in which `belongs` is true of every character."""
     return word[:next((position for position, character in enumerate(word) if not belongs(character)), len(word))]
 
 
@@ -80,8 +81,8 @@ def _is_half(word: str, whole: str) -> bool:
     return rest[:1] in tuple(_JOINTS) and bool(rest[1:2]) and _is_plain(rest[1])
 
 
-def _cut(word: str, most: int = LONGEST) -> str:
-    """Cuts a word to so many characters, and leaves no character without the marks that belong to it."""
+def _cut(word: str, most: int = MAX_LETTERS) -> str:
+    """Cuts a word to at most `most` characters, and keeps the marks of a character with it."""
     end = min(len(word), most)
     while 1 < end < len(word) and (unicodedata.category(word[end]) in ("Mn", "Mc", "Me", "Cf", "Sk")
                                    or word[end - 1] == "\u200d"):

@@ -1,4 +1,4 @@
-"""Prompts given as ids, for a model to go on from: without the special tokens that would end or pad the text.
+"""Prompts as ids: without the special tokens that would end or pad the text.
 
 `tokenizer.encode`, `tinylm tokenize` and the library `tokenizers` make `<bos>` text `<eos>` of a text, and after
 `<eos>` a model begins another one.
@@ -18,8 +18,8 @@ class PromptIds(NamedTuple):
     """A prompt's ids.
 
     Attributes:
-        given: what is left of the ids as they came.
-        ids: `given`, with `<bos>` before it where it lacks that.
+        given: the ids as they were given, without those left out.
+        ids: `given`, with the start token (`<bos>`) before it where it lacks that.
         left_out: a sentence for each kind of special token that was left out.
     """
 
@@ -29,34 +29,36 @@ class PromptIds(NamedTuple):
 
 
 def prompt_ids(tokenizer: Tokenizer, given: Iterable[int]) -> PromptIds:
-    """The ids of a text to go on with: without `<eos>` and `<pad>` at the end, and without `<pad>` and all but one
-    `<bos>` at the beginning.
+    """Prepares ids to go on from: without `<eos>` and `<pad>` at the end, without `<pad>` and all but one `<bos>` at
+    the beginning. In a vocabulary without `<bos>`, `<eos>` begins a text (`SpecialTokens.start`).
 
     Raises:
-        TinyLMError: an id outside the vocabulary, or something else than ids.
+        TinyLMError: an id outside the vocabulary, or something other than ids.
     """
     ids = _whole_numbers(given)
     for extreme in (min(ids, default=0), max(ids, default=0)):
         tokenizer.token(extreme)
-    front, back = (tokenizer.pad_id, tokenizer.bos_id), (tokenizer.pad_id, tokenizer.eos_id)
+    specials = tokenizer.specials
+    front, back = (specials.pad, specials.start), (specials.pad, specials.eos)
     start = next((position for position, id in enumerate(ids) if id not in front), len(ids))
     end = next((position for position in range(len(ids), start, -1) if ids[position - 1] not in back), start)
     before, after = ids[:start], ids[end:]
-    begins = [tokenizer.bos_id] if tokenizer.bos_id in before else []
+    begins = [specials.start] if specials.start in before else []
     text = list(ids[start:end])
     left_out = []
-    if tokenizer.eos_id in after:
+    if specials.eos in after:
         left_out.append("The ids of the prompt ended in <eos>, after which a model begins another text: it was left "
                         "out, and the text goes on")
-    if tokenizer.pad_id in (*before, *after):
+    if specials.pad in (*before, *after):
         left_out.append("The ids of the prompt were filled up with <pad>, which stands for nothing: it was left out")
-    if before.count(tokenizer.bos_id) > 1:
-        left_out.append("The ids of the prompt began with <bos> more than once: one was kept")
-    return PromptIds([*begins, *text], [tokenizer.bos_id, *text], left_out)
+    if before.count(specials.start) > 1:
+        left_out.append(f"The ids of the prompt began with {tokenizer.token(specials.start)} more than once: one was "
+                        "kept")
+    return PromptIds([*begins, *text], [specials.start, *text], left_out)
 
 
 def _whole_numbers(prompt: object) -> list[int]:
-    """The ids of a list or an array. Raises: TinyLMError: it holds none, as bytes, a path or None do not."""
+    """The ids of a list or an array. Raises: TinyLMError: the value holds no ids, such as bytes, a path or None."""
     if isinstance(prompt, Iterable) and not isinstance(prompt, str | bytes | bytearray):
         try:
             return [index(id) for id in prompt]

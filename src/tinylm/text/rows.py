@@ -1,8 +1,9 @@
-"""Rows of ids: which ones a batch holds, and how they become inputs and targets.
+"""Rows of ids, the batches that they make up, and their inputs and targets.
 
 The rule of a row, the same in training, evaluation and prompts: a span of ids [lo, hi) has the inputs
-`<bos>` + ids[lo:hi-1] and the targets ids[lo:hi]. So every token is a target exactly once an epoch, and no row depends
-on another. Which rows a batch holds is a pure function of (seed, step): there is no position to save or to lose.
+`<bos>` + ids[lo:hi-1] and the targets ids[lo:hi] (without `<bos>` in the vocabulary: `<eos>`). So every token is a
+target exactly once an epoch, and no row depends on another. The rows of a batch are a pure function of (seed, step):
+there is no position to save or to lose.
 
     B rows of a batch, T tokens of a row
 """
@@ -18,39 +19,44 @@ from numpy.typing import NDArray
 
 from tinylm.system.memory import release_pages
 from tinylm.text.dataset import Part
-from tinylm.text.tokenizer import Tokenizer
 
 Packing = Literal["windows", "packed", "padded"]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Inputs and targets, (B, T) each."""
 
 IGNORE = -100
-"""The target of padding: what torch's cross-entropy leaves out."""
+"""The target of padding, which torch's cross-entropy leaves out."""
 
-
-FORGET_AFTER = 64
-"""Rows. Each brings some 64 KB of the text into memory, since that is what the system reads at once."""
+RELEASE_AFTER_ROWS = 64
+"""Rows after which pages of the text are released. Each row brings some 64 KB into memory: the system reads so much at
+once."""
 
 
 class Rows:
-    """The rows of one part in one packing, and the batches that training reads.
+    """The rows of one part, and the batches that training reads.
 
     Packings: "windows": the text as one stream in spans of `context_length`, which begin elsewhere in each epoch;
     "packed": whole documents, as many to a row as fit; "padded": one document a row, and the batch as wide as its
     longest. A document that is longer than `context_length` is cut in spans.
 
     Args:
-        part: ids and documents.
-        context_length: T, the most tokens of a row.
-        seed: of the order of the rows and, for windows, of where they begin.
-        target_padding: the target where a row is padded; `pad_id` counts padding in the loss, as the notebook does.
+        part: ids, documents, and the special tokens of their vocabulary.
+        packing: "windows", "packed" or "padded".
+        context_length: T, the largest number of tokens in a row.
+        seed: decides the order of the rows and, for windows, where they begin.
+        target_padding: the target where a row is padded; default: ignored. The id of `<pad>` counts padding in the
+            loss, as the notebook does.
+
+    >>> part = Part(np.array([5, 6, 7, 2]), np.array([0, 4]), n_bytes=3)
+    >>> Rows(part, packing="padded", context_length=8).batch(step=0, batch_size=1)
+    (array([[1, 5, 6, 7]]), array([[5, 6, 7, 2]]))
     """
 
     def __init__(self, part: Part, *, packing: Packing, context_length: int, seed: int = 0,
-                 bos_id: int = Tokenizer.bos_id, pad_id: int = Tokenizer.pad_id, target_padding: int = IGNORE) -> None:
+                 target_padding: int = IGNORE) -> None:
         self._ids, self._packing, self._width, self._seed = part.ids, packing, context_length, seed
         self._rows_read = 0
-        self._bos_id, self._pad_id, self._target_padding = bos_id, pad_id, target_padding
+        self._start_id, self._pad_id, self._target_padding = part.specials.start, part.specials.pad, target_padding
         self._epoch = functools.lru_cache(maxsize=2)(self._shuffled)
         if packing == "windows":
             self.rows_per_epoch = -(-(part.n_tokens - 1) // context_length) + 1
@@ -62,10 +68,11 @@ class Rows:
         self.rows_per_epoch = len(self._row_starts)
 
     def batch(self, step: int, batch_size: int) -> Batch:
-        """The batch of a step, whatever was asked before: rows step * B + i of the endless sequence of epochs.
+        """The batch of a step: rows step * B to (step + 1) * B of the endless sequence of epochs. The batch depends on
+        nothing that was asked before.
 
         Returns:
-            inputs and targets, (B, T) int64; "padded" is as narrow as its longest row.
+            inputs and targets, (B, T) int64; a "padded" batch is as wide as its longest row.
         """
         first = step * batch_size
         starts: list[NDArray[np.int64]] = []
@@ -81,7 +88,7 @@ class Rows:
         return self._build(np.concatenate(starts), np.concatenate(stops))
 
     def evaluation(self, batch_size: int) -> Iterator[Batch]:
-        """All rows once, in order, in batches of at most `batch_size`. Documents come one a row, short ones first."""
+        """Yields all rows once, in order, in batches of at most `batch_size`; documents one a row, short ones first."""
         if self._packing == "windows":
             starts = np.arange(0, len(self._ids), self._width)
             stops = np.minimum(starts + self._width, len(self._ids))
@@ -94,7 +101,7 @@ class Rows:
             yield self._build(starts[first:first + batch_size], stops[first:first + batch_size])
 
     def _shuffled(self, epoch: int) -> tuple[NDArray[np.int64], int]:
-        """The order of the rows in an epoch, and where its first window ends."""
+        """The order of the rows in an epoch, and the position at which its first window ends."""
         random = np.random.default_rng([self._seed, epoch])
         order = random.permutation(self.rows_per_epoch)
         return order, int(random.integers(1, self._width + 1))
@@ -107,9 +114,9 @@ class Rows:
         return np.minimum(starts, len(self._ids)), np.minimum(stops, len(self._ids))
 
     def _build(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Batch:
-        """Rows of ids [start, stop), with `<bos>` in the place before every span."""
+        """Makes inputs and targets of the rows [start, stop), with the start token before every span."""
         self._rows_read += len(starts)
-        if self._rows_read > FORGET_AFTER:
+        if self._rows_read > RELEASE_AFTER_ROWS:
             release_pages(self._ids)
             self._rows_read = 0
         lengths = stops - starts
@@ -118,9 +125,9 @@ class Rows:
         positions = np.minimum(starts[:, None] + columns, len(self._ids) - 1)
         targets = self._ids[positions].astype(np.int64)
         inputs = np.empty_like(targets)
-        inputs[:, 0], inputs[:, 1:] = self._bos_id, targets[:, :-1]
+        inputs[:, 0], inputs[:, 1:] = self._start_id, targets[:, :-1]
         if self._packing == "packed":
-            inputs[self._starts_span(positions)] = self._bos_id
+            inputs[self._starts_span(positions)] = self._start_id
         padding = columns >= lengths[:, None]
         inputs[padding], targets[padding] = self._pad_id, self._target_padding
         return inputs, targets
@@ -132,7 +139,7 @@ class Rows:
 
 
 def _spans(offsets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and stops of the documents, those longer than `most` tokens cut in spans of `most`."""
+    """The starts and stops of spans: documents, those longer than `most` tokens cut in spans of `most`."""
     lengths = np.diff(offsets)
     counts = -(-lengths // most)
     first = np.repeat(np.cumsum(counts) - counts, counts)  # the number of each span's document's first span
@@ -141,10 +148,8 @@ def _spans(offsets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], ND
 
 
 def _packed(starts: NDArray[np.int64], stops: NDArray[np.int64], most: int) -> list[int]:
-    """The first span of each row, where a row takes the next spans as long as they fit in `most` tokens.
-
-    In the order of the text, so that a row is one stretch of ids and the number of rows is the same in every epoch.
-    """
+    """The first span of each row, where a row takes the next spans as long as they fit in `most` tokens. The spans stay
+    in the order of the text, so that a row is one stretch of ids and every epoch has the same number of rows."""
     following = np.searchsorted(stops, starts + most, side="right")
     firsts, span = [], 0
     while span < len(starts):

@@ -1,4 +1,4 @@
-"""What of a corpus is trained on, and what is held out; and a tokenizer made from the former alone."""
+"""Splits: the text to train on and the text held out; and a tokenizer made from the former alone."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tinylm.text.corpus import Corpus, Piece
 from tinylm.text.tokenizer import Tokenizer
 
 MANY_DOCUMENTS = 10
-"""From so many on, whole documents are held out for validation rather than the end of the text."""
-MOST_HELD_OUT = 2_000_000
-"""Characters."""
-MOST_FOR_BPE = 1 << 24
-"""A longer text trains its BPE on every second, third, ... piece, about this many characters in all."""
+"""The number of documents from which on whole documents are held out rather than the end of the text."""
+MAX_HELD_OUT = 2_000_000
+"""Characters that are held out by default, at most."""
+MAX_BPE_TEXT = 1 << 24
+"""Characters that BPE is trained on, about: of a longer text, every second, third, ... piece."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Part of a corpus: documents or characters [start, stop), read from its start as often as wanted."""
+    """A part of a corpus: documents or characters [start, stop). It can be read any number of times."""
 
     corpus: Corpus
     unit: Literal["documents", "characters"]
@@ -61,12 +61,12 @@ class Split:
 
     @property
     def alphabet(self) -> str:
-        """Every character of both, sorted."""
+        """The distinct characters of both texts, sorted."""
         slices = [self.train, *([self.validation] if self.validation else [])]
         return "".join(sorted(set().union(*(part.corpus.stats().alphabet for part in slices))))
 
     def notes(self) -> list[str]:
-        """`Corpus.notes` of the text, and of another source to validate on, which is named."""
+        """`Corpus.notes` of the text, and of another source to validate on, with its name."""
         notes = self.train.corpus.notes()
         if self.validation and self.validation.corpus is not self.train.corpus:
             other = self.validation.corpus
@@ -79,9 +79,10 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     """Holds out the end of a corpus, or takes another source.
 
     Args:
-        validation: a share: the last so many documents (at least one) where there are 10 or more, or at least 2
-            lines or records; else the last so many characters, rounded in favour of validation. 0: nothing is held
-            out. A string: a source as `open_corpus` takes it, opened in the same way.
+        corpus: the text.
+        validation: a share of 0 or more and below 1, which means the last documents (at least one) of 10 or more, or of
+            at least 2 lines or records; else the last characters, rounded in favour of validation. 0: nothing is held
+            out. A string: a source as `open_corpus` takes it, opened in the same way. Default: 0.1.
 
     Raises:
         TinyLMError: the corpus cannot be read (its first pass happens here), or holds too little to train on.
@@ -89,7 +90,7 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     stats = corpus.stats()
     _check_size(corpus)
     if isinstance(validation, str):
-        other = corpus.another(validation)
+        other = corpus.open_like(validation)
         return Split(_whole(corpus), _whole(other), f"validation is {other.name}")
     if validation == 0:
         return Split(_whole(corpus), None, "nothing is held out for validation")
@@ -101,9 +102,9 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
 
 
 def share_to_hold_out(corpus: Corpus) -> float:
-    """The share that `split_corpus` is given where nobody chose one: a tenth, but of a text of over 20 million
-    characters only 2 million. They judge a model as exactly, and each of some 20 times in less time."""
-    return min(0.1, (MOST_HELD_OUT - 0.5) / corpus.stats().characters)  # the half is for what a share rounds off
+    """The default share to hold out: a tenth, but at most 2 million characters. More would not make a validation loss
+    more exact, and each of some 20 validations in a run would take longer."""
+    return min(0.1, (MAX_HELD_OUT - 0.5) / corpus.stats().characters)  # the half makes up for rounding
 
 
 def _whole(corpus: Corpus) -> Slice:
@@ -116,7 +117,7 @@ def _cut_at(corpus: Corpus, unit: Literal["documents", "characters"], cut: int, 
 
 
 def _check_size(corpus: Corpus) -> None:
-    """A word is not a text. (Characters are counted besides, for scripts that write without spaces.)"""
+    """Raises TinyLMError for a single word. (A long one passes, for scripts that write without spaces.)"""
     size = corpus.stats().characters
     if size < 100 and sum(len(piece.text.split()) for piece in corpus.pieces()) < 2:
         raise TinyLMError(f"holds a single word of {size} characters, which is no text yet", where=corpus.name,
@@ -126,10 +127,10 @@ def _check_size(corpus: Corpus) -> None:
 
 def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
                     unknown_token: bool = True) -> Tokenizer:
-    """A tokenizer made from the training text alone, so that validation is met as new text is.
+    """Trains a tokenizer on the training text alone, so that the validation text is as new to it as any other text.
 
-    Except for "char", whose alphabet is of both: it has no way to write a character that it does not know, and that a
-    character exists says nothing about the text.
+    The alphabet of "char" is that of both texts: such a tokenizer cannot write a character that it does not know, and
+    the existence of a character says nothing about the text.
 
     Raises:
         TinyLMError: as `Tokenizer.train`.
@@ -139,7 +140,7 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
     texts: Iterator[str] = (piece.text for piece in split.train.pieces())
     if kind == "bpe":
         # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
-        texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MOST_FOR_BPE))
+        texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MAX_BPE_TEXT))
     tokenizer = Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
     trim_heap()
     return tokenizer

@@ -1,8 +1,9 @@
-"""Text <-> ids: words, characters and byte-level BPE behind one class and one `tokenizer.json`.
+"""Tokenizers: text <-> ids by words, characters or byte-level BPE, behind one class and one `tokenizer.json`.
 
 The file is in the Hugging Face tokenizers format and stands alone: `tokenizers` and `transformers` make the same ids
-from it. Every vocabulary starts with <pad>, <bos>, <eos> (and <unk>, for words). They are entries of the vocabulary
-but not "added tokens", which would be searched for in the text: here, a typed `<eos>` is five characters of text.
+from it. A trained vocabulary starts with <pad>, <bos>, <eos> (and <unk>, for words); one from elsewhere may have them
+at other ids, and may lack <bos> (special_tokens.py). They are entries of the vocabulary but not "added tokens", which
+would be searched for in the text: here, a typed `<eos>` is five characters of text.
 """
 
 from __future__ import annotations
@@ -20,38 +21,36 @@ from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
 from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, describe_characters
+from tinylm.text.special_tokens import SPELLED_OUT, special_tokens
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
-    SPECIALS,
-    SPELLED_OUT,
-    UNKNOWN,
     Kind,
     bpe_vocab,
     char_vocab,
     checked_text,
     entry_bytes,
-    file_format,
+    library_tokenizer,
     parse_file,
     word_parts,
     word_vocab,
 )
 
-if TYPE_CHECKING:  # reading texts takes imports that a model which writes does without
+if TYPE_CHECKING:  # imports for reading texts, which a model that only writes does not need
     from tinylm.text.corpus import CorpusStats
 
-MOST_BYTES = 1 << 28
-"""The longest tokenizer.json that is read: some millions of words."""
+MAX_FILE_BYTES = 1 << 28
+"""Bytes of a tokenizer.json, at most: some millions of words."""
 
 LONG_TEXT = 1 << 24
-"""Bytes from which on compiled code pays for being loaded, and on the first use for being compiled."""
+"""Bytes of a text from which on compiled code saves more time than it takes to be loaded, or compiled at first use."""
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
-_SHOWN = 10
-"""An error about unknown words names this many, and so do the notes."""
+_MAX_LISTED = 10
+"""Unknown words that an error names, and replacements that the notes name, at most."""
 
 
 class TokenizerChoice(NamedTuple):
-    """What `auto` chose, and why: a sentence for the person."""
+    """The choice of `auto`, with the reason as a sentence for people."""
 
     kind: Kind
     vocab_size: int | None
@@ -59,10 +58,10 @@ class TokenizerChoice(NamedTuple):
 
 
 def choose_tokenizer(stats: CorpusStats) -> TokenizerChoice:
-    """The rule behind `auto`: characters for a small text, else BPE with a vocabulary that grows with the text.
+    """Chooses a tokenizer for a text: characters for a small text, else BPE with a vocabulary that grows with the text.
 
-    A BPE token must be met often enough to be learned: some 300 bytes of text for each entry; more
-    entries than that made a model of an English novel better at equal time (LOG.md, "How many entries").
+    A BPE token must occur often enough to be learned, in some 300 bytes of text for each entry; more entries than that
+    made a model of an English novel better at equal time (LOG.md, "How many entries").
     """
     size = f"{stats.characters:,} characters"
     if stats.bytes < 300_000 and len(stats.alphabet) <= 512:
@@ -72,12 +71,12 @@ def choose_tokenizer(stats: CorpusStats) -> TokenizerChoice:
 
 
 _BPE_SIZES = ((3_000_000, 2048), (15_000_000, 4096), (100_000_000, 8192))
-"""(bytes of text below, entries)."""
+"""(bytes, entries): the entries for a text of fewer bytes."""
 
 
 class UnknownText(TinyLMError):
-    """Words or characters that a tokenizer does not know. The remedy is for a person who typed them; `of_training` is
-    the one for a text to train on."""
+    """An error for words or characters that a tokenizer does not know. `remedy` is for a person who typed them,
+    `of_training` for a text to train on."""
 
     def __init__(self, what: str, *, remedy: str, of_training: str) -> None:
         super().__init__(what, remedy=remedy)
@@ -88,7 +87,7 @@ class Typed(NamedTuple):
     """A text that a person typed, as a tokenizer reads it.
 
     Attributes:
-        text: with the tokenizer's own spelling where a person sees no difference (near.py).
+        text: the text in the tokenizer's own spelling where a person sees no difference (near.py).
         replaced: a sentence for each spelling that was replaced, without its full stop.
         unknown: a sentence for each word that is read as `<unk>`.
     """
@@ -99,39 +98,54 @@ class Typed(NamedTuple):
 
 
 class Tokenizer:
-    """Text <-> ids. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`.
+    """Converts text to ids and back. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`.
 
     Attributes:
-        line_ends: "normalize": the training text was read with plain line ends, and so is what a person types (of
-            characters and words, the vocabulary tells that by itself). All else never changes.
+        kind: "word", "char" or "bpe".
+        specials: the special tokens of the vocabulary, by their ids.
+        pad_id, bos_id, eos_id, unk_id: the ids in `specials`; None where the vocabulary has no such token.
+        line_ends: "normalize": the training text was read with plain line ends, and so is a text that a person types.
+            It matters for BPE; characters and words go by their vocabulary. Nothing else of a tokenizer changes.
+
+    >>> tokenizer = Tokenizer.train("word", ["how are you ?"])
+    >>> tokenizer.encode("how are you")
+    [1, 4, 5, 6, 2]
+    >>> tokenizer.decode([1, 4, 5, 6, 2])
+    'how are you'
     """
 
     line_ends: Literal["normalize", "keep"] = "keep"
-    pad_id, bos_id, eos_id = 0, 1, 2
 
-    def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = (),
+                 control: Sequence[str] = ()) -> None:
         self.kind: Kind = kind
-        self.unk_id = vocab.get(UNKNOWN) if kind == "word" else None
-        library = file_format(kind, vocab, merges)
+        self.specials = special_tokens(vocab, control, has_unknown=kind == "word")
+        self.pad_id, self.bos_id, self.eos_id, self.unk_id, _ = self.specials
+        self._hidden = self.specials.hidden
+        library = library_tokenizer(kind, vocab, merges, control)
         self._json = library.to_str(pretty=True) + "\n"
-        self._bytes = [entry_bytes(kind, entry) for entry in vocab]
+        self._bytes = [entry_bytes(kind, entry, is_special=id in self._hidden) for entry, id in vocab.items()]
         self._library = library
         self._vocab = vocab
-        self._encode = make_encoder(kind, library, vocab, self._unknown)
+        self._encode = make_encoder(kind, library, vocab, self.specials, self._unknown)
 
     @classmethod
     def train(cls, kind: str, texts: Iterable[str], *, vocab_size: int | None = None,
               unknown_token: bool = True) -> Tokenizer:
-        """A vocabulary made from texts, the same for the same texts on every machine.
+        """Trains a tokenizer on texts; the result is the same for the same texts on every machine.
 
         Args:
             kind: "word" (split at white space), "char", or "bpe" (byte-level, GPT-2's pattern).
             texts: the text, or pieces of it cut at white space, read once.
-            vocab_size: most entries, specials included. None: no limit for word and char, 4096 for bpe.
-            unknown_token: word only: <unk> stands for unknown words, which are an error otherwise.
+            vocab_size: the largest number of entries, special tokens included. Default: no limit for word and char,
+                4096 for bpe.
+            unknown_token: word only: True (the default): <unk> stands for unknown words; False: they are an error.
 
         Raises:
-            TinyLMError: an unknown kind, or a vocab_size that cannot hold what it must.
+            TinyLMError: an unknown kind, or a vocab_size that is too small.
+
+        >>> Tokenizer.train("char", ["hello"]).vocab_size  # <pad>, <bos>, <eos>, e, h, l, o
+        7
         """
         if kind == "word":
             return cls("word", word_vocab(texts, vocab_size, unknown_token))
@@ -144,19 +158,26 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
-        """Raises: TinyLMError when the file is missing, broken, or not a tokenizer of tinylm's."""
+        """Reads a tokenizer.json. Raises: TinyLMError: the file is missing, broken, or not a tokenizer of tinylm's."""
         try:
-            text = read_whole(Path(path), MOST_BYTES).decode("utf-8")
+            text = read_whole(Path(path), MAX_FILE_BYTES).decode("utf-8")
         except UnicodeDecodeError:
             raise TinyLMError("is not a tokenizer file: it is not UTF-8", where=str(path)) from None
         return cls.from_json(text, where=str(path))
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "tokenizer.json") -> Tokenizer:
-        """The tokenizer that `to_json` wrote. Raises: TinyLMError for anything else."""
+        """Makes the tokenizer of a text that `to_json` wrote.
+
+        Args:
+            where: the name of the text in errors.
+
+        Raises:
+            TinyLMError: it is any other text.
+        """
         try:
             return cls(*parse_file(json.loads(text)))
-        except Exception as error:  # the library raises nothing more exact
+        except Exception as error:  # the library raises plain Exceptions
             raise TinyLMError(f"is not a tokenizer that tinylm wrote ({quoted(error)})", where=where,
                               remedy="Give the tokenizer.json of a model made by tinylm") from None
 
@@ -165,6 +186,7 @@ class Tokenizer:
         return self._json
 
     def save(self, path: str | Path) -> None:
+        """Writes the file `tokenizer.json`. Raises: OSError."""
         Path(path).write_bytes(self._json.encode())
 
     @property
@@ -174,19 +196,25 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
+        """The number of entries, special tokens included."""
         return len(self._bytes)
 
     def encode(self, text: str) -> list[int]:
-        """`<bos>` text `<eos>`, as the notebook does it and as `transformers` does it from the same file.
+        """The ids of `<bos>` text `<eos>`, as in the notebook, and as `transformers` makes them from the same file. A
+        vocabulary without `<bos>` gives text `<eos>`.
 
         Raises:
             TinyLMError: words or characters that the vocabulary does not hold, or half a surrogate pair.
+
+        >>> Tokenizer.train("char", ["abc"]).encode("cab")
+        [1, 5, 3, 4, 2]
         """
-        return [self.bos_id, *self.encode_text(text), self.eos_id]
+        return [*([] if self.bos_id is None else [self.bos_id]), *self.encode_text(text), self.eos_id]
 
     def encode_prompt(self, text: str) -> list[int]:
-        """`<bos>` text, for the model to go on from."""
-        return [self.bos_id, *self.encode_text(text)]
+        """The ids of a prompt, for a model to go on from: `<bos>` text, or `<eos>` text without `<bos>` in the
+        vocabulary (`SpecialTokens.start`). Raises: TinyLMError: as `encode`."""
+        return [self.specials.start, *self.encode_text(text)]
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of the text alone."""
@@ -197,15 +225,18 @@ class Tokenizer:
         return [ids.tolist() for ids in self.encode_arrays(texts)]
 
     def encode_arrays(self, texts: Iterable[str]) -> list[Ids]:
-        """`encode_batch` as arrays of uint32, which is quicker for long texts."""
+        """The ids of each text alone as arrays of uint32, which is quicker for long texts."""
         return [self._encode(checked_text(text)) for text in texts]
 
     def typed(self, text: str) -> Typed:
-        """Reads what a person typed, with near forms in the place of what the tokenizer does not know: `é` as one
-        character or two, curly quotes or straight ones, spaces, line ends. `encode` and the like take a text as it is.
+        """Reads a text that a person typed: near forms replace what the tokenizer does not know, such as `é` as one
+        character or two, curly or straight quotes, spaces, line ends. `encode` and the like take a text as it is.
 
         Raises:
-            TinyLMError: words or characters without such a form, each with its place and what is near to it.
+            TinyLMError: words or characters without a near form, each with its position and what is near to it.
+
+        >>> Tokenizer.train("char", ["it's"]).typed("it’s").text
+        "it's"
         """
         keeps = self.kind == "bpe" and self.line_ends == "keep"
         reading = Reading(checked_text(text), {}, {}) if keeps else self.near.read(checked_text(text))
@@ -222,31 +253,31 @@ class Tokenizer:
         return self.kind == "bpe" or self._vocab.keys() >= set(units)
 
     def encode_known(self, text: str) -> Ids:
-        """The ids of what is known of a text: unknown characters have none, and unknown words `<unk>` or none."""
+        """The ids of the known parts of a text. An unknown character has no id, an unknown word `<unk>` or none."""
         return self._encode.known_alone(checked_text(text))
 
     def encode_typed(self, text: str) -> list[int]:
-        """The ids of what a person typed, alone. Raises: TinyLMError: as `typed`."""
+        """The ids of a text that a person typed, alone. Raises: TinyLMError: as `typed`."""
         return self.encode_text(self.typed(text).text)
 
     @cached_property
     def near(self) -> Near:
-        """Finds the near forms of what the tokenizer does not know."""
-        entries = list(self._vocab)[len(SPECIALS):]
+        """The reader of near forms for what the tokenizer does not know."""
+        entries = [entry for entry, id in self._vocab.items() if id not in self._hidden]
         if self.kind == "bpe":
             return NearLineEnds()
         return NearWords(self._vocab) if self.kind == "word" else NearCharacters(entries)
 
-    def _unknown(self, places: Mapping[str, int]) -> UnknownText:
-        """Words or characters that the tokenizer does not know, and the place where each stands first."""
+    def _unknown(self, positions: Mapping[str, int]) -> UnknownText:
+        """The error for words or characters that the tokenizer does not know, given the first position of each."""
         other = "or train a model that knows every text: " + command("train", "SOURCE", "--tokenizer", "bpe")
         if self.kind == "char":
-            told = _listed(places, "character", lambda character: _near_to(self.near.near(character)))
-            return UnknownText(f"not in the alphabet: {_joined(told, places)}", remedy=f"Leave it out, {other}",
+            told = _listed(positions, "character", lambda character: _near_to(self.near.near(character)))
+            return UnknownText(f"not in the alphabet: {_joined(told, positions)}", remedy=f"Leave it out, {other}",
                                of_training="Use a tokenizer that knows every character: --tokenizer bpe")
-        told = _listed(places, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
+        told = _listed(positions, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
         return UnknownText(
-            f"not in the vocabulary: {_joined(told, places)}",
+            f"not in the vocabulary: {_joined(told, positions)}",
             remedy=f"Leave it out, {other}; with --set data.unknown_token=true, unknown words are read as <unk>",
             of_training="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
                         "--set data.unknown_token=true")
@@ -256,40 +287,48 @@ class Tokenizer:
         return [known for known in close if known not in SPELLED_OUT]
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
-        """The quickest way to the ids of a text of so many bytes in all, piece by piece; for one thread at a time."""
+        """The quickest encoder for the pieces of a text of `n_bytes` bytes in all; for one thread at a time."""
         if self.kind != "bpe" or n_bytes < LONG_TEXT:
             return self._encode
-        from tinylm.text.long_text import LongTextEncoder  # its compiler takes a while to be imported
+        from tinylm.text.long_text import LongTextEncoder  # imports the compiler, which takes a while
 
         return LongTextEncoder(self._library)
 
     def decode(self, ids: Iterable[int], *, specials: bool = False) -> str:
-        """The text of ids, without <pad>, <bos> and <eos> unless `specials`.
+        """The text of ids. Words are joined by single spaces; characters and BPE give back exactly what was encoded. If
+        the ids end in the middle of a character of several bytes, the text ends with U+FFFD.
 
-        Words are joined by single spaces; characters and BPE give back exactly what was encoded. Where ids end in
-        the middle of a character of several bytes, there is a U+FFFD.
+        Args:
+            ids: any ids of the vocabulary.
+            specials: True: <pad>, <bos>, <eos> and control tokens are shown; default: they are left out.
 
         Raises:
             TinyLMError: an id outside the vocabulary.
         """
-        chosen = [self._bytes[known] for known in map(self._known, ids) if specials or known >= len(SPECIALS)]
-        return (b" " if self.kind == "word" else b"").join(chosen).decode("utf-8", "replace")
+        shown = [self._bytes[known] for known in map(self._known, ids) if specials or known not in self._hidden]
+        return (b" " if self.kind == "word" else b"").join(shown).decode("utf-8", "replace")
 
     def token(self, id: int) -> str:
-        """One token for people to read. Bytes that are no whole character look like <0xE2>."""
+        """The text of one token, for people to read. Bytes that are not a whole character look like <0xE2>.
+
+        Raises:
+            TinyLMError: an id outside the vocabulary.
+        """
         readable = self._bytes[self._known(id)].decode("utf-8", "surrogateescape")
         return _STRAY_BYTE.sub(lambda stray: f"<0x{ord(stray[0]) - 0xDC00:02X}>", readable)
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
+        """The text of each token (`token`)."""
         return [self.token(id) for id in ids]
 
     def token_bytes(self, id: int) -> bytes:
-        """The UTF-8 bytes that a token stands for: none for <pad>, <bos>, <eos>. For streaming, and for bits per byte.
+        """The UTF-8 bytes that a token stands for, for streaming and for bits per byte. A token without text (<pad>,
+        <bos>, <eos>, control tokens) has none.
 
         Raises:
             TinyLMError: an id outside the vocabulary.
         """
-        return b"" if self._known(id) < len(SPECIALS) else self._bytes[id]
+        return b"" if self._known(id) in self._hidden else self._bytes[id]
 
     def _known(self, id: int) -> int:
         if not 0 <= id < len(self._bytes):
@@ -297,17 +336,17 @@ class Tokenizer:
         return int(id)
 
 
-# ---- what is told of unknown and replaced text
+# ---- sentences about unknown and replaced text
 
 
-def _listed(places: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
-    """The first few of the unknown, each with its first place in the text."""
-    return [f"{describe_characters(text)} ({unit} {place}{more_about(text)})"
-            for text, place in islice(places.items(), _SHOWN)]
+def _listed(positions: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
+    """Lists the first unknown units, each with its first position in the text."""
+    return [f"{describe_characters(text)} ({unit} {position}{more_about(text)})"
+            for text, position in islice(positions.items(), _MAX_LISTED)]
 
 
-def _joined(told: list[str], places: Mapping[str, int]) -> str:
-    rest = len(places) - len(told)
+def _joined(told: list[str], positions: Mapping[str, int]) -> str:
+    rest = len(positions) - len(told)
     return ", ".join(told) + (f" and {rest:,} more" if rest > 0 else "")
 
 
@@ -316,10 +355,10 @@ def _near_to(others: Sequence[str]) -> str:
 
 
 def _replacements(replaced: Mapping[tuple[str, str], int]) -> list[str]:
-    """A sentence for each of the first few."""
+    """Sentences about the first replacements, and about the number of the others."""
     told = [f"{describe_characters(typed)} was "
             + (f"read as {describe_characters(read)}" if read else "left out (it is invisible)")
             + (f", {times:,} times" if times > 1 else "") + ", as the training text has it"
-            for (typed, read), times in islice(replaced.items(), _SHOWN)]
+            for (typed, read), times in islice(replaced.items(), _MAX_LISTED)]
     rest = len(replaced) - len(told)
     return [*told, f"{rest:,} more forms were read as those of the training text"] if rest > 0 else told

@@ -1,16 +1,20 @@
-"""How the gradients of a batch come about: by the quickest path that serves.
+"""The backend of training: losses and gradients of NumPy batches, by the quickest path that serves.
 
-The reference is autograd on model/transformer.py. On a CPU, for the shapes that it knows, the fast path (fast/)
-computes the same by hand. Where somebody listens, to an activation or to a gradient, there is only the reference to
-listen to.
+The reference is autograd on model/transformer.py. On a CPU, for the shapes that it knows, the fast path (cpu/) computes
+the same by hand. A hook, on an activation or on a gradient, is called by the reference alone, so a model with hooks
+takes the reference.
 """
 
 from __future__ import annotations
 
+import functools
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tinylm.config.schema import ModelConfig
@@ -19,25 +23,31 @@ from tinylm.model.device import device_name
 from tinylm.model.dropout import seeded_dropout
 from tinylm.model.threads import threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
-from tinylm.training.evaluate import LossOf
 from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision
 
+if TYPE_CHECKING:
+    from tinylm.training.cpu.gradients import CpuLoss
+
+Ids = NDArray[np.int64]
+"""Inputs or targets of a batch, (B, T)."""
+
 
 def has_fast_path(config: ModelConfig) -> bool:
-    """Whether the fast path knows a shape: the family of the default preset, of Llama and of Qwen3."""
+    """True if the fast path knows the shape: the family of the default preset, of Llama and of Qwen3."""
     return (config.norm == "rmsnorm" and config.norm_position == "pre" and config.positions != "learned"
             and not (config.bias or config.head_bias) and config.causal and config.d_head % 2 == 0)
 
 
 @dataclass(frozen=True)
 class Compute:
-    """How a run computes.
+    """The device, precision and path of a run's computation.
 
     Attributes:
+        device: of the model.
         dtype: of matrix products: float32 or bfloat16.
-        workers: the cores that it computes on.
-        fast: by the fast path.
+        workers: the cores to compute on.
+        fast: true for the fast path on a CPU.
     """
 
     device: torch.device
@@ -46,21 +56,22 @@ class Compute:
     fast: bool
 
     def running(self) -> AbstractContextManager[None]:
-        """Within the block torch computes on as many threads as suit: on the fast path the workers share the cores, and
-        torch has one for each of them."""
+        """Gives torch as many threads within the block as suit: on the fast path the workers share the cores, and torch
+        has one thread for each of them."""
         return torch_threads(1 if self.fast else self.workers.cores)
 
     def __str__(self) -> str:
-        """For people, e.g. `CPU, 2 threads, products of 16-bit floats (bfloat16)`."""
+        """A description for people, such as `CPU, 2 threads, products of 16-bit floats (bfloat16)`."""
         bits = "products of 16-bit floats (bfloat16)" if self.dtype == torch.bfloat16 else "32-bit floats"
         threads = f", {self.workers.cores} thread{'s' * (self.workers.cores != 1)}" if self.device.type == "cpu" else ""
         return f"{device_name(self.device)}{threads}, {bits}"
 
 
 def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, precision: str = "auto") -> Compute:
-    """
+    """Chooses path, cores and precision for a model.
+
     Args:
-        flops: of one training step; small ones are quicker on one core.
+        flops: of one training step; a small step is quicker on one core.
         precision: "auto", "float32" or "bfloat16". Under "auto" the reference path stays in 32 bits on a CPU.
     """
     fast = device.type == "cpu" and has_fast_path(config)
@@ -70,7 +81,7 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
-    """Whether the first step of this shape compiles the fast path first, as it does once on a machine."""
+    """True if the first step of this shape compiles the fast path first, as happens once on a machine."""
     if device.type != "cpu" or not has_fast_path(config):
         return False
     from tinylm.training.cpu import attention
@@ -82,7 +93,23 @@ REFERENCE = Compute(torch.device("cpu"), torch.float32, ThreadPool(), fast=False
 
 
 class TrainingBackend:
-    """Computes gradients of a model's parameters, into their `.grad`."""
+    """Computes losses and gradients of a model, from batches of NumPy arrays.
+
+    A parameter whose `requires_grad` is false gets no gradient. The fast path reads that once, here.
+
+    Args:
+        model: (B, T) ids -> (B, T, V) logits, on the device where batches are to be computed.
+        compute: by which path, and in which precision.
+
+    >>> from tinylm import ModelConfig
+    >>> model = TinyLM(ModelConfig(vocab_size=4, d_model=8, n_layers=1, n_heads=1))
+    >>> ids = np.array([[1, 2, 3]])
+    >>> backend = TrainingBackend(model)
+    >>> round(backend.backward(ids, ids, n_targets=3, dropout_seed=0).item(), 3), round(backend.loss(ids, ids), 3)
+    (4.159, 4.159)
+    >>> model.out_head.weight.grad.shape
+    torch.Size([4, 8])
+    """
 
     def __init__(self, model: nn.Module, compute: Compute = REFERENCE) -> None:
         self._model, self._compute = model, compute
@@ -92,35 +119,48 @@ class TrainingBackend:
 
             self._fast = CpuGradients(model, compute.dtype, compute.workers)
 
-    def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
-        """Adds the gradients of the summed loss over `n_targets` to those that are there: (B, T) each.
+    def backward(self, inputs: Ids, targets: Ids, n_targets: int, dropout_seed: int) -> Tensor:
+        """Adds the gradients of the summed loss over `n_targets` to the `.grad` of the parameters.
 
         Args:
+            inputs, targets: (B, T) each.
+            n_targets: what the summed loss is divided by before it is differentiated.
             dropout_seed: dropout is a pure function of it.
 
         Returns:
             the summed loss in nats, ().
         """
-        if self._fast and not _somebody_listens(self._model):
+        if self._fast and not _has_hooks(self._model):
             return self._fast(inputs, targets, n_targets, dropout_seed)
-        with seeded_dropout(dropout_seed, self._model), self._autocast(inputs.device.type):
-            loss = total_loss(self._model(inputs), targets)
+        with seeded_dropout(dropout_seed, self._model), self._autocast():
+            loss = total_loss(self._model(self.to_device(inputs)), self.to_device(targets))
         (loss / n_targets).backward()
         return loss.detach()
 
-    def _autocast(self, device: str) -> torch.autocast:
-        return torch.autocast(device, self._compute.dtype, enabled=self._compute.dtype != torch.float32)
+    @torch.no_grad()
+    def loss(self, inputs: Ids, targets: Ids) -> float:
+        """The summed loss in nats of (B, T) inputs and targets, in 32 bits. Dropout is the caller's to switch off."""
+        if self._fast_loss:
+            return self._fast_loss(inputs, targets)
+        return total_loss(self._model(self.to_device(inputs)), self.to_device(targets)).item()
+
+    def to_device(self, ids: Ids) -> Tensor:
+        """The ids as a tensor, where the model is."""
+        return torch.from_numpy(ids).to(next(self._model.parameters()).device)
+
+    @functools.cached_property
+    def _fast_loss(self) -> CpuLoss | None:
+        if not (self._compute.fast and isinstance(self._model, TinyLM)):
+            return None
+        from tinylm.training.cpu.gradients import CpuLoss
+
+        return CpuLoss(self._model, self._compute.workers)
+
+    def _autocast(self) -> torch.autocast:
+        dtype = self._compute.dtype
+        return torch.autocast(self._compute.device.type, dtype, enabled=dtype != torch.float32)
 
 
-def loss_of(model: TinyLM, compute: Compute) -> LossOf | None:
-    """The fast path to the loss of rows that are judged, in 32 bits; None: `evaluate` takes the reference."""
-    if not compute.fast:
-        return None
-    from tinylm.training.cpu.gradients import CpuLoss
-
-    return CpuLoss(model, compute.workers)
-
-
-def _somebody_listens(model: nn.Module) -> bool:
-    heard = isinstance(model, TinyLM) and model.taps.hook is not None
-    return heard or any(parameter._backward_hooks for parameter in model.parameters())
+def _has_hooks(model: nn.Module) -> bool:
+    tapped = isinstance(model, TinyLM) and bool(model.taps.hooks)
+    return tapped or any(parameter._backward_hooks for parameter in model.parameters())

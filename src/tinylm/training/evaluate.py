@@ -1,56 +1,71 @@
-"""How well a model predicts a text it has not seen, in nats a token and in bits a byte."""
+"""The loss of a model on a text, in nats (text/units.py makes bits a byte of it, which compare across tokenizers)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from tinylm.model.dropout import without_dropout
 from tinylm.text.rows import IGNORE, Batch
-from tinylm.training.loss import total_loss
-
-LossOf = Callable[[NDArray[np.int64], NDArray[np.int64]], float]
-"""The summed loss in nats of inputs and targets, (B, T) each."""
+from tinylm.training.backend import TrainingBackend
 
 
 class Interrupted(Exception):
-    """The evaluation was asked to stop before its end."""
+    """An evaluation was asked to stop before its end."""
+
+
+class Validator:
+    """Measures the loss on one text again and again, as a run does between its steps.
+
+    Args:
+        batches: gives the batches of the text, the same ones in every validation.
+        backend: computes the losses.
+
+    Attributes:
+        result: of the last validation: the summed loss in nats, and the number of tokens.
+    """
+
+    def __init__(self, model: nn.Module, batches: Callable[[], Iterable[Batch]],
+                 backend: TrainingBackend | None = None) -> None:
+        self._model, self._batches, self._backend = model, batches, backend
+        self.result = 0.0, 0
+
+    def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> float:
+        """Measures the loss in nats a token.
+
+        Raises:
+            Interrupted: `should_stop()` became true; `result` is then that of the validation before.
+        """
+        self.result = nats, tokens = evaluate(self._model, self._batches(), backend=self._backend,
+                                              should_stop=should_stop)
+        return nats / max(1, tokens)
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Iterable[Batch], *, device: torch.device | str = "cpu",
-             should_stop: Callable[[], bool] = lambda: False, loss_of: LossOf | None = None) -> tuple[float, int]:
-    """Every target of `batches` once, dropout off.
+def evaluate(model: nn.Module, batches: Iterable[Batch], *, backend: TrainingBackend | None = None,
+             should_stop: Callable[[], bool] = lambda: False) -> tuple[float, int]:
+    """Measures the summed loss of every target of `batches`, without dropout.
 
     Args:
-        loss_of: a quicker way to the loss of this model; None: its own forward pass.
+        model: (B, T) ids -> (B, T, V) logits.
+        batches: inputs and targets, (B, T) int64 each; targets that are `IGNORE` do not count.
+        backend: computes the losses of `model`; None: the reference, on the model's device.
+        should_stop: asked before each batch.
 
     Returns:
         the sum of the losses in nats, and the number of tokens.
 
     Raises:
-        Interrupted: `should_stop()` became true between two batches.
+        Interrupted: `should_stop()` became true.
     """
+    backend = backend or TrainingBackend(model)
     nats, tokens = 0.0, 0
     with without_dropout(model):
         for inputs, targets in batches:
             if should_stop():
                 raise Interrupted
-            nats += loss_of(inputs, targets) if loss_of else _loss(model, inputs, targets, device)
+            nats += backend.loss(inputs, targets)
             tokens += int((targets != IGNORE).sum())
     return nats, tokens
-
-
-def _loss(model: nn.Module, inputs: NDArray[np.int64], targets: NDArray[np.int64], device: torch.device | str) -> float:
-    logits = model(torch.from_numpy(inputs).to(device))
-    return total_loss(logits, torch.from_numpy(targets).to(device)).item()
-
-
-def bits_per_byte(nats: float, n_bytes: int) -> float:
-    """The measure that compares across tokenizers: nats over a text of `n_bytes` in UTF-8."""
-    return nats / math.log(2) / max(1, n_bytes)

@@ -1,4 +1,4 @@
-"""What happens in a training run, as typed events. The terminal, metrics.jsonl and tests are readers of the same ones.
+"""Events: what happens in a training run, as typed records. Terminal, metrics.jsonl and tests read the same events.
 
 No event holds a time of day or a duration: the same run gives the same events, to the byte.
 """
@@ -14,12 +14,18 @@ from typing import ClassVar, Literal
 class Began:
     """The facts of a run, before its first step.
 
-    Bytes are those of the texts in UTF-8; `validation_tokens` is 0 where nothing was held out. `baselines` are bits a
-    byte of the judged text (report.py), where `ngram` counted runs of `ngram_order` tokens. `repeated` is the share of
-    the validation text that stands in the training text word for word, in stretches of some 64 bytes or more; `unknown`
-    the share of its tokens that are `<unk>`; `left_out_bits` what it takes to tell what the tokens of the judged text
-    leave out (text/left_out.py). `padding_counted`: the loss of a step includes padding, which is easy, so it cannot be
-    compared with the validation loss.
+    Attributes:
+        parameters: numbers that the model learns.
+        train_bytes, validation_bytes: of the texts in UTF-8.
+        validation_tokens: 0 where nothing was held out.
+        baselines: bits a byte of the evaluated text, by name (evaluation/report.py).
+        repeated: the share of the validation text that stands in the training text word for word, in stretches of some
+            64 bytes or more.
+        unknown: the share of the validation text's tokens that are `<unk>`.
+        ngram_order: the n of the baseline `ngram`.
+        padding_counted: the loss of a step includes padding, which is easy, so it cannot be compared with the
+            validation loss.
+        left_out_bits: the cost of what the tokens of the evaluated text leave out (text/left_out.py).
     """
 
     kind: ClassVar[str] = "begin"
@@ -40,8 +46,17 @@ class Began:
 
 @dataclass(frozen=True)
 class Stepped:
-    """One update of the weights. `loss` is in nats a token, of the batch before the update; `gradient_norm` that of the
-    whole gradient before clipping, and `layer_gradients` its parts: `embed`, `layers.0`, ..., `ln_f`, `out_head`."""
+    """An update of the weights.
+
+    Attributes:
+        step: updates so far, this one included.
+        loss: of the batch before the update, in nats a token.
+        learning_rate: of the first optimiser.
+        gradient_norm: of the whole gradient, before clipping.
+        layer_gradients: the norms of its parts: `embed`, `layers.0`, ..., `ln_f`, `out_head`; frozen parts have none.
+        tokens_seen: of all batches so far, padding included.
+        epoch: how often the training text has been read.
+    """
 
     kind: ClassVar[str] = "step"
     step: int
@@ -55,7 +70,11 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Validated:
-    """The loss on the whole validation text, in nats a token, after `step` updates."""
+    """A validation: the loss on the whole validation text, in nats a token, after `step` updates.
+
+    Attributes:
+        best: the loss is the lowest so far.
+    """
 
     kind: ClassVar[str] = "validation"
     step: int
@@ -65,8 +84,13 @@ class Validated:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A short text of the model as it was after `step` updates. `longest_copied` words of it in a row (or characters:
-    `copied_unit`) stand in the training text, and `copied_share` of its 8-grams (evaluation/memorization.py)."""
+    """A short text of the model as it was after `step` updates (evaluation/memorization.py measures what is copied).
+
+    Attributes:
+        longest_copied: so many words in a row stand in the training text.
+        copied_unit: "words" or "characters".
+        copied_share: the share of its 8-grams that stand in the training text.
+    """
 
     kind: ClassVar[str] = "sample"
     step: int
@@ -79,8 +103,13 @@ class Sampled:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """A number in step `step` was not finite, in `where`. The step was not applied: the run goes on from `to_step`, its
-    learning rate from here on `learning_rate_scale` times what was planned."""
+    """A rollback: a number in step `step` was not finite, so the run goes on from an earlier checkpoint.
+
+    Attributes:
+        to_step: the step of the checkpoint.
+        where: the part of the model with the number (diagnostics/nonfinite.py).
+        learning_rate_scale: the learning rate from now on, in terms of the planned one.
+    """
 
     kind: ClassVar[str] = "rollback"
     step: int
@@ -94,8 +123,14 @@ StopReason = Literal["finished", "until", "interrupted", "overfitting", "not fin
 
 @dataclass(frozen=True)
 class Finished:
-    """The end. The model now holds the weights of `best_step`, whose validation loss was `best_loss` (None: the run
-    had no validation, and they are the last). `where`: the part of the model with the number that was not finite."""
+    """The end of a run. The model now holds the weights of `best_step`.
+
+    Attributes:
+        reason: why the run ended.
+        best_step: the step of the lowest validation loss; without a validation, the last.
+        best_loss: in nats a token; None without a validation.
+        where: the part of the model with the number that was not finite, if that ended the run.
+    """
 
     kind: ClassVar[str] = "finished"
     step: int
@@ -110,5 +145,9 @@ Event = Began | Stepped | Validated | Sampled | RolledBack | Finished
 
 
 def to_json_line(event: Event) -> str:
-    """One line of metrics.jsonl."""
+    """Formats an event as a line of metrics.jsonl.
+
+    >>> to_json_line(Validated(step=20, loss=1.5, best=True))
+    '{"event": "validation", "step": 20, "loss": 1.5, "best": true}\\n'
+    """
     return json.dumps({"event": event.kind, **asdict(event)}) + "\n"

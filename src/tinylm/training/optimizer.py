@@ -1,8 +1,9 @@
 """Optimisers: Adam, AdamW, and Muon for the matrices inside the layers.
 
-Which parameter goes where is one function, `parameter_groups`, and its groups cover the model exactly. The optimisers
-are our own, around torch's fused kernel: torch.optim takes a second to import, and looks into things that are not used
-here.
+One function, `parameter_groups`, decides which optimiser gets a parameter, and its groups cover the trained parameters
+exactly. A parameter whose `requires_grad` is false is frozen: it is in no group, so it has no optimiser state and no
+weight decay. The optimisers are our own, around torch's fused kernel: torch.optim takes a second to import, and looks
+into things that are not used here.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ Group = dict[str, Any]
 
 
 class Optimizer(Protocol):
-    """What changes parameters; torch.optim's are such, too."""
+    """An optimiser: changes parameters by their gradients. Those of torch.optim fit, too.
+
+    Attributes:
+        param_groups: the parameters, with the numbers that hold for them.
+        state: by parameter, tensors by name, such as a moving average of its gradients.
+    """
 
     param_groups: list[Group]
     state: Any
-    """By parameter, what is remembered of it: names and tensors."""
 
     def step(self) -> Any: ...
 
@@ -34,12 +39,15 @@ class Optimizer(Protocol):
 
 
 def make_optimizers(model: nn.Module, config: TrainConfig, compute: Compute = REFERENCE) -> list[Optimizer]:
-    """The optimisers of a run. Each group carries `peak`, the learning rate that the schedule scales.
+    """Makes the optimisers of a run. Each group carries `peak`, the learning rate that the schedule scales.
 
     Args:
-        compute: where and in which precision Muon makes its products.
+        model: whose trained parameters each belong to one of the optimisers.
+        config: names the optimiser and gives its learning rates and weight decay.
+        compute: the cores and the precision of Muon's products.
     """
     groups = parameter_groups(model)
+    assert any(groups.values()), "every parameter is frozen"
     rates = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
     if config.optimizer == "adam":
         everything = [p for group in groups.values() for p in group]
@@ -55,10 +63,17 @@ def make_optimizers(model: nn.Module, config: TrainConfig, compute: Compute = RE
 
 
 def parameter_groups(model: nn.Module) -> dict[str, list[Tensor]]:
-    """Every parameter once: `matrices` inside the layers, `embeddings` (with the head and learned positions), and
-    `vectors` (norms and biases), which are never decayed."""
+    """Groups the trained parameters: `matrices` inside the layers, `embeddings` (with the head and learned positions),
+    and `vectors` (norms and biases), which are never decayed.
+
+    >>> from tinylm import ModelConfig, TinyLM
+    >>> model = TinyLM(ModelConfig(vocab_size=4, d_model=8, n_layers=1, n_heads=1))
+    >>> model.embed.weight.requires_grad = False
+    >>> {group: len(parameters) for group, parameters in parameter_groups(model).items()}
+    {'matrices': 7, 'embeddings': 1, 'vectors': 5}
+    """
     groups: dict[str, list[Tensor]] = {"matrices": [], "embeddings": [], "vectors": []}
-    for name, parameter in model.named_parameters():
+    for name, parameter in trained_parameters(model).items():
         if parameter.ndim < 2:
             groups["vectors"].append(parameter)
         elif name.startswith("layers."):
@@ -66,6 +81,11 @@ def parameter_groups(model: nn.Module) -> dict[str, list[Tensor]]:
         else:
             groups["embeddings"].append(parameter)
     return groups
+
+
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are not frozen (`requires_grad`), by name and in the model's order."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def scale_learning_rate(optimizers: Iterable[Optimizer], factor: float) -> None:
@@ -76,25 +96,25 @@ def scale_learning_rate(optimizers: Iterable[Optimizer], factor: float) -> None:
 
 
 def optimizer_state(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
-    """All that the optimisers remember, as `<what>.<parameter>`, e.g. `exp_avg.ln_f.weight`: the tensors in use."""
+    """The optimisers' state as `<name>.<parameter>`, such as `exp_avg.ln_f.weight`: the tensors in use, not copies."""
     names = _names(model)
-    return {f"{what}.{names[parameter]}": value for optimizer in optimizers
-            for parameter, remembered in optimizer.state.items() for what, value in remembered.items()}
+    return {f"{kind}.{names[parameter]}": value for optimizer in optimizers
+            for parameter, tensors in optimizer.state.items() for kind, value in tensors.items()}
 
 
 def load_optimizer_state(model: nn.Module, optimizers: Iterable[Optimizer], saved: Mapping[str, Tensor]) -> None:
-    """Puts back what `optimizer_state` gave, and forgets everything else."""
+    """Replaces the optimisers' state by copies of what `optimizer_state` gave."""
     by_parameter: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for key, value in saved.items():
-        what, _, name = key.partition(".")
-        by_parameter[name][what] = value
+        kind, _, name = key.partition(".")
+        by_parameter[name][kind] = value
     names = _names(model)
     for optimizer in optimizers:
         optimizer.state.clear()
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                for what, value in by_parameter[names[parameter]].items():
-                    optimizer.state[parameter][what] = value.detach().to(parameter.device, copy=True)
+                for kind, value in by_parameter[names[parameter]].items():
+                    optimizer.state[parameter][kind] = value.detach().to(parameter.device, copy=True)
 
 
 def _names(model: nn.Module) -> dict[Tensor, str]:
@@ -107,8 +127,8 @@ def _with_peaks(optimizer: Optimizer) -> Optimizer:
     return optimizer
 
 
-class _Remembering:
-    """Groups of parameters, and what is remembered of each of them."""
+class _Stateful:
+    """Groups of parameters, and state tensors of each parameter."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self.param_groups = [dict(group) for group in groups]
@@ -122,12 +142,14 @@ class _Remembering:
                 parameter.grad = None
 
 
-class Adam(_Remembering):
+class Adam(_Stateful):
     """Adam (Kingma & Ba 2014, arXiv 1412.6980), and with `decoupled` weight decay AdamW (Loshchilov & Hutter 2017,
     arXiv 1711.05101), by torch's fused kernel.
 
     Args:
         groups: each with "params", "lr", "betas" and "weight_decay".
+        decoupled: weight decay shrinks the weights themselves; false: it is added to the gradients.
+        eps: added to the denominator of the update.
     """
 
     def __init__(self, groups: Sequence[Group], *, decoupled: bool = True, eps: float = 1e-8) -> None:
@@ -137,20 +159,20 @@ class Adam(_Remembering):
 
     @torch.no_grad()
     def step(self) -> None:
-        """One update; parameters without a gradient stay as they are."""
+        """Makes one update; parameters without a gradient stay as they are."""
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not parameters:
                 continue
-            remembered = [self._remembered(parameter) for parameter in parameters]
-            steps = [each["step"] for each in remembered]
+            states = [self._state_of(parameter) for parameter in parameters]
+            steps = [each["step"] for each in states]
             torch._foreach_add_(steps, 1.0)
             self._update(parameters, [parameter.grad for parameter in parameters],
-                         [each["exp_avg"] for each in remembered], [each["exp_avg_sq"] for each in remembered], [],
+                         [each["exp_avg"] for each in states], [each["exp_avg_sq"] for each in states], [],
                          steps, lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
                          weight_decay=group["weight_decay"], eps=self._eps, amsgrad=False, maximize=False)
 
-    def _remembered(self, parameter: Tensor) -> dict[str, Tensor]:
+    def _state_of(self, parameter: Tensor) -> dict[str, Tensor]:
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros((), device=parameter.device)
@@ -158,13 +180,14 @@ class Adam(_Remembering):
         return state
 
 
-class Muon(_Remembering):
-    """Momentum whose update is made orthogonal, so that no direction of a matrix learns faster than another
+class Muon(_Stateful):
+    """Muon: momentum whose update is made orthogonal, so that no direction of a matrix learns faster than another
     (Jordan et al. 2024, kellerjordan.github.io/posts/muon). For 2-D parameters only.
 
     Each core takes some of the matrices, and those of one shape together, in batched products.
 
     Args:
+        params: the matrices.
         lr: length of a step; the update has a root mean square of about `lr` whatever the matrix (the factor
             sqrt(max(1, rows/columns)) of the reference).
         momentum: Nesterov momentum.
@@ -179,7 +202,7 @@ class Muon(_Remembering):
         assert all(p.ndim == 2 for group in self.param_groups for p in group["params"]), "Muon is for matrices"
 
     def step(self) -> None:
-        """One update; parameters without a gradient stay as they are."""
+        """Makes one update; parameters without a gradient stay as they are."""
         workers, cores = self._compute.workers, self._compute.workers.cores if self._compute.fast else 1
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
@@ -210,7 +233,12 @@ class Muon(_Remembering):
 
 
 def partition_by_cost(matrices: Iterable[Tensor], cores: int) -> list[list[Tensor]]:
-    """Of about equal work: each matrix, the largest first, goes to the core that has the least so far."""
+    """Distributes matrices among cores, in shares of about equal cost: each matrix, the costliest first, goes to the
+    core that has the least so far (the greedy rule for makespan, Graham 1969).
+
+    >>> [[len(matrix) for matrix in share] for share in partition_by_cost([torch.empty(n, n) for n in (2, 4, 3)], 2)]
+    [[4], [3, 2]]
+    """
     shares: list[list[Tensor]] = [[] for _ in range(cores)]
     work = [0] * cores
     for matrix in sorted(matrices, key=newton_schulz_cost, reverse=True):
@@ -221,14 +249,25 @@ def partition_by_cost(matrices: Iterable[Tensor], cores: int) -> list[list[Tenso
 
 
 def newton_schulz_cost(matrix: Tensor) -> int:
-    """Of making it orthogonal, up to a factor: products of n x n with n x n, once, and with n x m, twice."""
+    """The cost of `newton_schulz` for a matrix, up to a factor: products of n x n with n x n, once, and with n x m,
+    twice, where n is its shorter side."""
     small, large = sorted(matrix.shape)
     return small * small * (small + 2 * large)
 
 
 def newton_schulz(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Brings all singular values of (N, rows, columns) near 1 by a Newton-Schulz iteration whose quintic grows small
-    ones fastest (coefficients: Jordan et al. 2024); they end between about 0.7 and 1.2, which is near enough."""
+    """Makes matrices nearly orthogonal: brings all their singular values near 1.
+
+    A Newton-Schulz iteration, whose quintic polynomial grows small singular values fastest (coefficients: Jordan et al.
+    2024). The singular values end between about 0.7 and 1.2, which is near enough.
+
+    Args:
+        matrices: (N, rows, columns).
+
+    >>> values = torch.linalg.svdvals(newton_schulz(torch.diag(torch.tensor([3.0, 0.2])).unsqueeze(0)))
+    >>> bool(((values > 0.6) & (values < 1.3)).all())
+    True
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT.contiguous() if tall else matrices

@@ -15,7 +15,7 @@ from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
-from tinylm.text.rows import IGNORE
+from tinylm.text.rows import IGNORE, Batch
 from tinylm.training import backend
 from tinylm.training.backend import Compute, TrainingBackend, choose_compute, has_fast_path
 from tinylm.training.cpu import activations, attention, gradients, kernels
@@ -33,6 +33,7 @@ FAMILY = {
     "no norms of heads, gelu": {"qk_norm": False, "mlp": "gelu"},
     "no positions, relu": {"positions": "none", "mlp": "relu"}, "no layers": {"n_layers": 0},
     "tied embeddings": {"tied_embeddings": True}, "one wide head": {"n_heads": 1},
+    "wide heads": {"d_head": 12}, "narrow heads, grouped queries": {"d_head": 4, "n_kv_heads": 2, "qk_norm": False},
     "odd widths": {"d_model": 30, "n_heads": 5, "d_mlp": 37},
 }
 
@@ -47,11 +48,11 @@ def make(seed=0, **changed) -> TinyLM:
     return model
 
 
-def batch(model: TinyLM, rows=5, length=24, seed=0) -> tuple[Tensor, Tensor]:
+def batch(model: TinyLM, rows=5, length=24, seed=0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     inputs, targets = torch.randint(3, model.config.vocab_size, (2, rows, length), generator=generator)
     targets[0, length // 2:] = IGNORE
-    return inputs, targets
+    return inputs.numpy(), targets.numpy()
 
 
 def fast(dtype=torch.float32, cores=2) -> Compute:
@@ -61,7 +62,7 @@ def fast(dtype=torch.float32, cores=2) -> Compute:
 def gradients_of(model: TinyLM, compute: Compute, *batches, n_targets=100, seed=0) -> tuple[float, dict[str, Tensor]]:
     model.zero_grad()
     path = TrainingBackend(model, compute)
-    nats = sum(path(*each, n_targets, seed).item() for each in batches)
+    nats = sum(path.backward(*each, n_targets, seed).item() for each in batches)
     return nats, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
 
@@ -90,6 +91,7 @@ def test_gradients_are_autograds(changed, cores):
 def test_gradients_are_autograds_for_every_shape(data):
     heads, d_head = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([2, 4, 6, 16, 20]))
     shape = {"n_heads": heads, "d_model": heads * d_head, "n_layers": data.draw(st.integers(1, 3)),
+             "d_head": data.draw(st.sampled_from([d_head, 2, 8, 18])),
              "n_kv_heads": data.draw(st.sampled_from([g for g in range(1, heads + 1) if heads % g == 0])),
              "mlp": data.draw(st.sampled_from(["relu", "gelu", "squared_relu", "swiglu"])),
              "d_mlp": data.draw(st.integers(1, 70)), "qk_norm": data.draw(st.booleans()),
@@ -147,7 +149,7 @@ def test_batches_of_other_shapes_may_follow():
     path = TrainingBackend(model, fast())
     for rows, length in ((2, 5), (7, 24), (1, 3), (2, 5)):
         model.zero_grad()
-        path(*batch(model, rows, length), 10, 0)
+        path.backward(*batch(model, rows, length), 10, 0)
         ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
         theirs = gradients_of(model, backend.REFERENCE, batch(model, rows, length), n_targets=10)[1]
         scale = max(gradient.norm() for gradient in theirs.values())
@@ -158,12 +160,12 @@ def test_room_grows_to_the_largest_batch_and_no_further():
     model = make()
     judge = CpuLoss(model, ThreadPool())
     for length in (*range(1, 25), 5, 24):
-        inputs, targets = (part.numpy() for part in batch(model, 2, length))
+        inputs, targets = batch(model, 2, length)
         assert judge(inputs, targets) == pytest.approx(total_loss(model(torch.from_numpy(inputs)),
                                                                   torch.from_numpy(targets)).item(), rel=1e-6)
     [network] = judge._networks
     largest = CpuLoss(model, ThreadPool())
-    largest(*(part.numpy() for part in batch(model, 2, 24)))
+    largest(*batch(model, 2, 24))
     assert network._pool.n_bytes == largest._networks[0]._pool.n_bytes
     assert network._pool.n_bytes == activation_bytes(model.config, 2, 24, torch.float32, backward=False)
 
@@ -172,7 +174,7 @@ def test_room_grows_to_the_largest_batch_and_no_further():
 def test_memory_is_counted_to_the_byte(dtype):
     model = make(dropout=0.1)
     path = TrainingBackend(model, fast(dtype, cores=1))
-    path(*batch(model, 3, 24), 10, 0)
+    path.backward(*batch(model, 3, 24), 10, 0)
     made = path._fast._networks[0]._pool.n_bytes
     assert made == activation_bytes(model.config, 3, 24, dtype, backward=True)
 
@@ -189,11 +191,11 @@ def test_the_same_bytes_every_time(dtype):
 def test_weights_that_change_are_followed():
     model = make()
     path = TrainingBackend(model, fast())
-    path(*batch(model), 100, 0)
+    path.backward(*batch(model), 100, 0)
     for parameter in model.parameters():
         parameter.data *= 1.1
     model.zero_grad()
-    path(*batch(model), 100, 0)
+    path.backward(*batch(model), 100, 0)
     ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     assert distance(ours, gradients_of(model, backend.REFERENCE, batch(model))[1]) < 1e-5
 
@@ -273,8 +275,8 @@ def test_how_many_cores_there_are_does_not_change_what_falls():
 def test_the_loss_of_judged_rows_is_the_references(changed):
     model = make(**changed)
     inputs, targets = batch(model, rows=7)
-    expected = total_loss(model(inputs), targets).item()
-    assert CpuLoss(model, ThreadPool(2))(inputs.numpy(), targets.numpy()) == pytest.approx(expected, rel=1e-6)
+    expected = total_loss(model(torch.from_numpy(inputs)), torch.from_numpy(targets)).item()
+    assert CpuLoss(model, ThreadPool(2))(inputs, targets) == pytest.approx(expected, rel=1e-6)
 
 
 # ---- numbers
@@ -309,7 +311,7 @@ def test_a_number_that_is_not_finite_is_never_lost(where, number, dtype):
     weight.data.view(-1)[5] = number
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizers = make_optimizers(model, TrainConfig(steps=1))
-    inputs, targets = torch.arange(48).view(2, 24), torch.arange(48).view(2, 24)
+    inputs, targets = np.arange(48).reshape(2, 24), np.arange(48).reshape(2, 24)
     result = train_step(model, optimizers, [(inputs, targets)], backend=TrainingBackend(model, fast(dtype)))
     assert not result.applied
     assert all(torch.equal(p, before[name]) or name == where for name, p in model.named_parameters())
@@ -322,12 +324,12 @@ def test_where_somebody_listens_the_reference_serves():
     model = make()
     path = TrainingBackend(model, fast())
     handle = model.embed.weight.register_hook(lambda gradient: gradient * 0)
-    path(*batch(model), 100, 0)
+    path.backward(*batch(model), 100, 0)
     assert not model.embed.weight.grad.any()
     handle.remove()
     model.zero_grad()
     with capture(model) as heard:
-        path(*batch(model), 100, 0)
+        path.backward(*batch(model), 100, 0)
     assert "layers.1.attn.pattern" in heard
 
 
@@ -355,5 +357,5 @@ def test_what_is_asked_for_is_taken():
     seen = []
     model = TinyLM(notebook)
     model.out_head.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    TrainingBackend(model, compute)(torch.ones(1, 4, dtype=torch.int64), torch.ones(1, 4, dtype=torch.int64), 4, 0)
+    TrainingBackend(model, compute).backward(np.ones((1, 4), np.int64), np.ones((1, 4), np.int64), 4, 0)
     assert seen == [torch.bfloat16]

@@ -13,8 +13,10 @@ from tinylm.model.transformer import TinyLM
 from tinylm.reports.history import read_events
 from tinylm.text.dataset import Part
 from tinylm.text.rows import Rows
-from tinylm.training.diagnostics.doctor import PATIENCE_VALIDATIONS, examine, overfits
-from tinylm.training.evaluate import evaluate
+from tinylm.training.controller import ScheduleController
+from tinylm.training.diagnostics.doctor import WARNING_PATIENCE, examine
+from tinylm.training.early_stopping import overfits
+from tinylm.training.evaluate import Validator
 from tinylm.training.events import Began, Finished, RolledBack, Stepped, Validated
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
@@ -40,12 +42,9 @@ def training(steps, *, length=4000, model=None, preset="tinylm", **values):
     shape = {"vocab_size": 30, "d_model": 16, "n_layers": 2, "n_heads": 2, "context_length": 16, "d_mlp": 32}
     net = TinyLM(ModelConfig.preset(preset, **{**shape, **(model or {})}), config.seed)
     rows, other = (Rows(part(n, seed), packing="windows", context_length=16) for n, seed in ((length, 0), (300, 1)))
-
-    def validate():
-        nats, tokens = evaluate(net, other.evaluation(32))
-        return nats / tokens
-
-    return Training(net, make_optimizers(net, config), rows, config, StepHorizon(steps), validate)
+    validator = Validator(net, lambda: other.evaluation(32))
+    return Training(net, make_optimizers(net, config), rows, config, ScheduleController(config, StepHorizon(steps)),
+                    validator)
 
 
 def topics(events):
@@ -343,7 +342,7 @@ RISING = (2.654, 2.415, 2.337, 2.389, 2.479, 2.575, 2.630, 2.719, 2.919, 2.924, 
 def test_patience_is_spent_where_the_loss_has_left_its_best_for_good():
     spent = [n for n in range(len(RISING) + 1) if overfits(RISING[:n])]
     assert spent == list(range(9, len(RISING) + 1))
-    assert min(n for n in range(len(RISING) + 1) if overfits(RISING[:n], PATIENCE_VALIDATIONS - 2)) == 7
+    assert min(n for n in range(len(RISING) + 1) if overfits(RISING[:n], WARNING_PATIENCE)) == 7
 
 
 @pytest.mark.parametrize("losses", [

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tinylm.config.schema import ModelConfig, TrainConfig
-from tinylm.model.taps import capture
+from tinylm.model.taps import capture, hooked
 from tinylm.model.transformer import TinyLM
 from tinylm.training.diagnostics.nonfinite import all_finite, locate_nonfinite
 from tinylm.training.optimizer import make_optimizers
@@ -27,7 +27,7 @@ class Small:
         shape = {"vocab_size": 11, "d_model": 16, "n_layers": 2, "n_heads": 2, "context_length": 8, "d_mlp": 24}
         self.model = TinyLM(ModelConfig.preset(preset, **{**shape, **values}))
         self.optimizers = make_optimizers(self.model, TrainConfig(steps=10, optimizer=optimizer))
-        ids = torch.randint(3, 11, (4, 9), generator=torch.Generator().manual_seed(0))
+        ids = torch.randint(3, 11, (4, 9), generator=torch.Generator().manual_seed(0)).numpy()
         self.batches = [(ids[:2, :-1], ids[:2, 1:]), (ids[2:, :-1], ids[2:, 1:])]
         assert self.step().applied
 
@@ -83,35 +83,21 @@ def test_activations_of_every_preset(preset):
     """Each named activation in turn, the last value of which is then infinite for ever."""
     small = Small(preset)
     with torch.no_grad(), capture(small.model) as heard:
-        small.model(small.batches[0][0])
+        small.model(torch.from_numpy(small.batches[0][0]))
     for name in heard:
-        small.model.taps = spoiled = Spoiled(name)
-        for module in small.model.modules():
-            if hasattr(module, "tap"):
-                module.tap.taps = spoiled
-        assert locate_nonfinite(small.model, small.optimizers, small.batches, []) == f"the activations {name}"
+        with hooked(small.model, spoil(name)):
+            assert locate_nonfinite(small.model, small.optimizers, small.batches, []) == f"the activations {name}"
 
 
-class Spoiled:
-    """A tap registry at which one activation breaks before anybody hears it."""
-
-    def __init__(self, broken):
-        self.broken = broken
-        self._hook = None
-
-    @property
-    def hook(self):
-        return self._hear if self._hook else None
-
-    @hook.setter
-    def hook(self, hook):
-        self._hook = hook
-
-    def _hear(self, name, activation):
-        if name == self.broken:
+def spoil(broken):
+    """A hook that breaks one activation before any other hook sees it."""
+    def hook(name, activation):
+        if name == broken:
             activation = activation.clone()
             put(activation, math.inf)
-        return self._hook(name, activation)
+        return activation
+
+    return hook
 
 
 def test_the_mask_is_not_a_mistake():
@@ -179,7 +165,7 @@ def test_the_model_stays_as_it_was():
     locate_nonfinite(small.model, small.optimizers, small.batches, [])
     assert small.model.training
     assert all(module.training for module in small.model.modules())
-    assert small.model.taps.hook is None
+    assert not small.model.taps.hooks
     assert all(torch.equal(value, before[name]) for name, value in small.model.state_dict().items())
 
 

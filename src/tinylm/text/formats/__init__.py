@@ -1,1 +1,1 @@
-"""Formats that people keep texts in: each recognised by name and content, and either read or refused with the way."""
+"""Formats that people keep texts in: recognised by name and content, and read, or refused with the way to a text."""

@@ -1,4 +1,4 @@
-"""Zip archives that hold one text (DOCX, ODT, EPUB): read in memory within bounds, told apart by what is in them."""
+"""Zip archives that hold one text (DOCX, ODT, EPUB): read in memory within bounds, recognised by their content."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tinylm.errors import TinyLMError
 from tinylm.text.formats.extracted import LARGEST, Unreadable
 
 _SUSPICIOUS, _RATIO = 16 << 20, 200
-"""A member that unpacks to more bytes than the first, and to more than so many times its packed size, is a zip bomb."""
+"""Bytes and ratio of unpacked to packed size; a member that exceeds both is a zip bomb."""
 
 
 class Archive:
     """The members of a zip file, of which at most `LARGEST` bytes are unpacked in all.
 
     Raises:
-        Unreadable: it is broken, protected by a password, or unpacks to too much.
+        Unreadable: the file is broken, protected by a password, or unpacks to too much.
     """
 
     def __init__(self, data: bytes, where: str) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 from tinylm.text.formats.extracted import Extracted, storable
 
 Message = tuple[str, str]
-"""Who wrote it, and what."""
+"""(name, text)."""
 
 
 def _chats(kind: str, chats: Iterable[Iterable[Message]]) -> Extracted | None:
-    """A document for each chat; None if nobody wrote anything."""
+    """A document for each chat; None if there is no message."""
     documents: list[tuple[int, str]] = []
     count = dropped = 0
     for chat in chats:
@@ -66,7 +66,7 @@ def _objects(values: object) -> list[dict[str, Any]]:
 
 
 def of_object(export: dict[str, Any]) -> Extracted | None:
-    """The chats of an export that is one object: Telegram, Discord or Messenger. None if it is of no such kind."""
+    """The chats of an export that is one object: of Telegram, Discord or Messenger; None for another object."""
     messages = _objects(export.get("messages"))
     first = messages[0] if messages else {}
     chats = export.get("chats")
@@ -94,7 +94,7 @@ def _discord(messages: list[dict[str, Any]]) -> Iterator[Message]:
 
 
 def _messenger(messages: list[dict[str, Any]]) -> Iterator[Message]:
-    """The last message comes first, and the bytes of UTF-8 are written as if they were characters."""
+    """A chat of Messenger, where the last message comes first, and bytes of UTF-8 are written as characters."""
     for message in reversed(messages):
         yield _mended(_name(message.get("sender_name"))), _mended(_text(message.get("content")))
 

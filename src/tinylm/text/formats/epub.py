@@ -30,7 +30,7 @@ class _Elements:
 
 
 def read_epub(archive: Archive, decode: Callable[[bytes, str], str]) -> Extracted:
-    """Raises: Unreadable: it is protected (DRM), broken, or has no chapters."""
+    """The text of a book. Raises: Unreadable: the book is protected (DRM), broken, or has no chapters."""
     _refuse_protected(archive)
     chapters = _chapters(archive)
     texts = []
@@ -51,7 +51,7 @@ def _elements(archive: Archive, name: str) -> dict[str, list[dict[str, str]]]:
 
 
 def _chapters(archive: Archive) -> list[str]:
-    """Names of the spine's HTML files, without the table of contents."""
+    """The names of the spine's HTML files, without the table of contents."""
     roots = [root.get("full-path", "") for root in _elements(archive, _CONTAINER).get("rootfile", [])]
     package = next((root for root in roots if root in archive.names), "")
     if not package:
@@ -69,7 +69,7 @@ def _chapters(archive: Archive) -> list[str]:
 
 
 def _refuse_protected(archive: Archive) -> None:
-    """Encrypted fonts are common and harmless; encrypted chapters are not text."""
+    """Raises Unreadable for encrypted chapters. Encrypted fonts are common, and no obstacle."""
     if _ENCRYPTION not in archive.names:
         return
     locked = [unquote(each.get("URI", "")) for each in _elements(archive, _ENCRYPTION).get("CipherReference", [])]

@@ -13,7 +13,7 @@ from tinylm.errors import TinyLMError, shell_word
 RECORDS: tuple[Literal["jsonl", "json", "csv"], ...] = ("jsonl", "json", "csv")
 """Formats of records, each of which is a document."""
 LARGEST = 256 << 20
-"""The largest file in bytes, packed or unpacked, that a reader takes into memory at once."""
+"""Bytes of a file, packed or unpacked, that a reader loads into memory, at most."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class File:
 
 
 class Extracted(NamedTuple):
-    """The texts of a file's documents, and a sentence about the file that tells a person how it was read.
+    """The texts of a file's documents, and a sentence for people about how the file was read.
 
     A document is (line, text): the line, from 1, is that of the file where the file has lines to speak of, else that of
     the extracted text.
@@ -45,7 +45,7 @@ class Extracted(NamedTuple):
 
 
 class Unreadable(TinyLMError):
-    """A whole file without a text to give: alone, it is refused; a folder goes on without it, and says so."""
+    """An error for a file without a readable text. A single file is refused; a folder is read without it."""
 
 
 def single(text: str, note: str) -> Extracted:
@@ -57,7 +57,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """Text that UTF-8 can hold: halves of surrogate pairs become U+FFFD, and NUL characters go."""
+    """The text as UTF-8 can hold it: halves of surrogate pairs become U+FFFD, NUL characters are removed."""
     return _SURROGATE.sub("\ufffd", text).replace("\0", "")
 
 
@@ -73,6 +73,6 @@ def way(remedy: str, where: str) -> str:
 
 
 def missing_package(package: str, kind: str, where: str, by_hand: str) -> Unreadable:
-    """The refusal of a format whose optional package is not installed."""
+    """The error for a format whose optional package is not installed."""
     return Unreadable(f"is {kind}, which the package {package} reads, and that is not installed", where=where,
                       remedy=f'Install it: pip install "tinylm[formats]". Or {by_hand}')

@@ -1,4 +1,4 @@
-"""HTML: the text that a reader of the page sees, in paragraphs and lines."""
+"""HTML: the visible text of a page, in paragraphs and lines."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def read(file: File) -> Extracted:
 
 
 def declared_encoding(data: bytes) -> str:
-    """The encoding that a page names in its first 4 KB, by Python's name; empty if it names none that Python knows, or
-    is in UTF-8 all the same, as pages are that an editor has saved anew."""
+    """The encoding that a page declares in its first 4 KB, by Python's name; empty if Python does not know it, or if
+    the page is in UTF-8 all the same, as after an editor saved it anew."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -48,12 +48,12 @@ def _named_encoding(data: bytes) -> str:
     except (LookupError, UnicodeDecodeError):
         return ""
     if name.startswith("utf-16"):
-        return ""  # a page whose bytes could be searched for its name is in no UTF-16
+        return ""  # a declaration that is found in the bytes cannot be in UTF-16
     return _AS_BROWSERS_DO.get(name, name)
 
 
 def text_of(page: str) -> str:
-    """The text of a page. White space collapses as in a browser, soft hyphens and readings above characters go."""
+    """The text of a page. White space collapses as in a browser, soft hyphens and ruby readings are removed."""
     extractor = _Extractor()
     extractor.feed(page)
     extractor.close()

@@ -23,10 +23,10 @@ def read(file: File, field: str) -> Extracted | tuple[Iterator[tuple[int, Record
     """The documents of a chat export; of other JSON, its records with their lines, and a note.
 
     Args:
-        field: where a record holds its text.
+        field: the field of a record that holds the text.
 
     Raises:
-        Unreadable: it is broken, or no list of texts is in it.
+        Unreadable: the file is broken, or holds no list of texts.
     """
     text = _ASSIGNED.sub("", file.text().lstrip("\ufeff"), count=1)
     at = skip_space(text, 0)
@@ -65,7 +65,7 @@ def _array(text: str, at: int, where: str) -> Extracted | tuple[Iterator[tuple[i
 
 def _object(text: str, at: int, value: dict[str, Any], field: str,
             where: str) -> tuple[Iterator[tuple[int, Record]], str]:
-    """The records of an object: itself if it has the text, else its list of records, else its values."""
+    """The records of an object: the object if it has the text, else its list of records, else its values."""
     if _has_text(value, field) and not isinstance(value.get(field), list):
         return iter([(1, value)]), f"read as one JSON record, text in {field!r}"
     lists = {name: position for name, position, inner in fields(text, at) if _may_be_texts(inner, name == field)}
@@ -85,8 +85,8 @@ def _object(text: str, at: int, value: dict[str, Any], field: str,
 
 
 def _may_be_texts(value: object, is_named: bool) -> bool:
-    """True for a list of objects, or of strings of which half are more than a word, as those in settings are not. A
-    list that is named like the text may hold any strings."""
+    """True for a list of objects, or of strings of which half have more than one word, unlike those in settings. A list
+    with the name of the text may hold any strings."""
     if not isinstance(value, list) or not value or not isinstance(value[0], dict | str):
         return False
     texts = [each for each in value[:100] if isinstance(each, str)]

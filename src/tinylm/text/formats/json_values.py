@@ -1,4 +1,4 @@
-"""JSON that is no JSON lines: values found one by one in a text that is in memory, each with its line."""
+"""JSON values in a text in memory, found one by one, each with its position or line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SPACE = re.compile(r"[ \t\n\r\ufeff]*")
 
 
 def decode(text: str, at: int) -> tuple[Any, int]:
-    """The JSON value at a place, and where it ends.
+    """The JSON value at a position, and its end.
 
     Raises:
-        BadRecord: there is none.
+        BadRecord: there is no value.
     """
     try:
         return _DECODER.raw_decode(text, at)
@@ -37,8 +37,8 @@ def skip_space(text: str, at: int) -> int:
 
 
 def elements(text: str, at: int) -> Iterator[tuple[int, Record]]:
-    """(place, value) of each element of the array whose bracket is at `at`. What is broken comes as a last `BadRecord`,
-    since nothing can be found behind it."""
+    """Yields (position, value) of each element of the array whose bracket is at `at`. A broken element comes as the
+    last one, a `BadRecord`, since no element can be found after it."""
     at = skip_space(text, at + 1)
     while not text.startswith("]", at):
         try:
@@ -56,10 +56,10 @@ def elements(text: str, at: int) -> Iterator[tuple[int, Record]]:
 
 
 def fields(text: str, at: int) -> Iterator[tuple[str, int, Any]]:
-    """(name, place of the value, value) of each field of the object whose bracket is at `at`.
+    """Yields (name, position of the value, value) of each field of the object whose bracket is at `at`.
 
     Raises:
-        BadRecord: it is broken.
+        BadRecord: the object is broken.
     """
     at = skip_space(text, at + 1)
     while not text.startswith("}", at):
@@ -78,7 +78,7 @@ def fields(text: str, at: int) -> Iterator[tuple[str, int, Any]]:
 
 
 def several(text: str) -> Iterator[tuple[int, Record]]:
-    """(place, value) of values that stand one behind the other, such as objects written over several lines each."""
+    """Yields (position, value) of values in a row, such as objects over several lines each."""
     at = skip_space(text, 0)
     while at < len(text):
         try:
@@ -91,7 +91,7 @@ def several(text: str) -> Iterator[tuple[int, Record]]:
 
 
 def with_lines(text: str, values: Iterable[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
-    """The same with line numbers, from 1, for places."""
+    """Yields (line, value) for (position, value), with lines from 1."""
     line, before = 1, 0
     for at, value in values:
         line += text.count("\n", before, at)

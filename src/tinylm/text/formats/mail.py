@@ -16,7 +16,7 @@ _PARTS = "subject and text; other headers and attachments are left out"
 
 
 def _parsed(data: bytes, where: str) -> tuple[str, str]:
-    """(subject, text) of a mail; empty where it has none."""
+    """(subject, text) of a mail; empty for a part that the mail lacks."""
     try:
         mail = message_from_bytes(data, _class=EmailMessage, policy=default)
         body = mail.get_body(("plain", "html"))
@@ -52,7 +52,7 @@ def read_mail(file: File) -> Extracted:
 
 
 def read_page(file: File) -> Extracted:
-    """A page in MHTML."""
+    """The text of a page in MHTML."""
     return single(_parsed(file.data, file.where)[1], f"{html.NOTE} (MHTML)")
 
 

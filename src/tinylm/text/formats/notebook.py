@@ -8,7 +8,7 @@ from tinylm.text.formats.extracted import Extracted, File, Unreadable, single, s
 
 
 def read(file: File) -> Extracted:
-    """Raises: Unreadable: it is no notebook."""
+    """The text of a notebook's cells. Raises: Unreadable: the file is not a notebook."""
     try:
         notebook = json.loads(file.text().lstrip("\ufeff"))
         sheets = [notebook] if "cells" in notebook else notebook["worksheets"]  # the latter up to format 3

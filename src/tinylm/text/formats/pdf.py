@@ -12,12 +12,12 @@ _BY_HAND = "make a text of it with Poppler: pdftotext {file} {base}.txt"
 
 
 def read(file: File) -> Extracted:
-    """Raises: Unreadable: pypdf is not installed, or the file is broken, locked, or made of pictures."""
+    """The text of a PDF. Raises: Unreadable: pypdf is missing, or the file is broken, locked, or made of pictures."""
     try:
         import pypdf
     except ImportError:
         raise missing_package("pypdf", "a PDF", file.where, way(_BY_HAND, file.where)) from None
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its remarks are about the file's making, not its text
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # pypdf warns about the structure of a file, not its text
     try:
         reader = pypdf.PdfReader(io.BytesIO(file.data))
         if reader.is_encrypted and not reader.decrypt(""):
@@ -27,7 +27,7 @@ def read(file: File) -> Extracted:
         pages = [storable(page.extract_text()) for page in reader.pages]
     except Unreadable:
         raise
-    except Exception as error:  # a library for foreign files may stumble over them in any way
+    except Exception as error:  # a foreign file may raise any error in a library
         raise _broken(error, file.where) from None
     return _joined(pages, file.where)
 

@@ -1,4 +1,4 @@
-"""The choice of a reader for a file, and the file's documents by it."""
+"""Readers: the one for a file, and the documents that it extracts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _READERS = {
     "fictionbook": "xml.read_fictionbook",
     "whatsapp": "whatsapp.read", "pdf": "pdf.read", "rtf": "rtf.read", "zip": "zipped.read",
 }
-"""Readers of files that hold running text, by module and name: a module is imported where its format is met."""
+"""Format -> module and name of the reader, for running text. A module is imported when its format occurs."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def format_of(name: str, data: Iterable[bytes], documents: str, encoding: str = 
 
     Args:
         name: without the suffix of a packer; empty for standard input.
-        data: its bytes, of which as many are taken as are needed.
-        documents: what a document is, as a person chose it: records that are to be `text` or `line` are plain text.
-        encoding: as a person chose it.
+        data: the bytes of the file in chunks, of which only the needed ones are read.
+        documents: the kind of documents that a person gave; records read as `text` or `line` are plain text.
+        encoding: the encoding that a person gave.
     """
     head = b""
     try:
@@ -54,7 +54,7 @@ def format_of(name: str, data: Iterable[bytes], documents: str, encoding: str = 
             head += chunk
             if len(head) >= HEAD:
                 break
-    except TinyLMError:  # told again, and better, where the file is read
+    except TinyLMError:  # the reading of the file raises a better error
         return ""
     kind = recognise(name, head[:HEAD], encoding)
     as_it_stands = documents == "text" or (documents == "line" and kind != "json")  # whose lines are of no meaning
@@ -67,13 +67,13 @@ class Formatted:
     Args:
         kind: as `format_of` gives it; not "".
         documents: "line" makes a document of each line of the text.
-        field: of records, where the text is.
+        field: the field of a record that holds the text.
         skip_bad: pass over bad records.
-        expected: whether the file's name tells the format, so that it need not be told.
+        expected: True if the file's name tells the format, so that no note about it is needed.
     """
 
     _left: ClassVar[list[int]] = [1 << 26]
-    """Characters that may yet be kept, for all files of this process."""
+    """The number of characters that may still be cached, for all files of this process."""
 
     def __init__(self, opened: Opened, kind: str, *, documents: str = "auto", field: str = "text",
                  skip_bad: bool = False, expected: bool = False) -> None:
@@ -82,13 +82,13 @@ class Formatted:
         self._kept: Extracted | None = None
 
     def texts(self, note: Note) -> Iterator[tuple[int, str]]:
-        """(line, text) of each document.
+        """Yields (line, text) of each document.
 
         Args:
-            note: is told how the file was read, and what was passed over in it.
+            note: called with sentences about how the file was read, and what was passed over.
 
         Raises:
-            Unreadable: the file as a whole has no text to give.
+            Unreadable: the file has no readable text.
             TinyLMError: a record or the encoding is bad.
         """
         if self._kind in RECORDS:
@@ -102,7 +102,7 @@ class Formatted:
         yield from self._as_asked(extracted.documents)
 
     def _as_asked(self, documents: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-        """The documents, or their lines."""
+        """Yields the documents, or their lines if `documents` is "line"."""
         if self._documents == "line":
             return read_lines((f"{text}\n" for _, text in documents), self._opened.where)
         return iter(documents)
@@ -155,7 +155,7 @@ class Formatted:
         return made
 
     def _file(self) -> File:
-        """Raises: Unreadable: it is too large to be read whole."""
+        """Reads the whole file. Raises: Unreadable: the file is too large."""
         data = bytearray()
         for chunk in self._opened.read_bytes():
             data += chunk

@@ -19,7 +19,7 @@ BY_SUFFIX = {suffix: kind for kind, suffixes in {
     "fictionbook": ".fb2", "tei": ".tei", "xml": ".xml .ttml .dfxp", "csv": ".csv .tsv .tab .psv", "json": ".json",
     "jsonl": ".jsonl .ndjson",
 }.items() for suffix in suffixes.split()}
-"""Formats of text, which a name tells. The others are told by their bytes, whatever their name."""
+"""Suffix -> format of text. Other formats are recognised by their bytes, whatever their name."""
 
 _MAGIC = (
     (b"%PDF-", "pdf"), (b"{\\rtf", "rtf"), (b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"),
@@ -29,9 +29,9 @@ _MAGIC = (
     (b"!BDN", "outlook"), (b"\xff\xfe\xff\x0eSkpM", "binary"),
 )
 DOCUMENT_SUFFIXES = (".pdf", ".rtf", ".doc", ".docx", ".docm", ".odt", ".epub", ".mobi", ".azw3", ".pages", ".wps")
-"""Names of documents that are no text, under which web pages and texts are saved by mistake."""
+"""Suffixes of binary documents, with which web pages and texts are saved by mistake."""
 TEXT_SUFFIXES = ("", ".txt", ".text", ".asc", ".dat", ".log", ".out", ".download", ".sub")
-"""Names that promise a text of no particular format, so that its content may tell one."""
+"""Suffixes of texts without a particular format, which their content may tell."""
 
 _XML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.{0,4000}?-->\s*|<\?[^>]{0,500}\?>\s*|<!DOCTYPE[^>\[]{0,500}"
                   r"(?:\[[^\]]{0,4000}\]\s*)?>\s*)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL | re.IGNORECASE)
@@ -43,8 +43,7 @@ _XML_KINDS = {"TEI": "tei", "TEI.2": "tei", "teiCorpus": "tei", "FictionBook": "
 
 
 def recognise(name: str, head: bytes, encoding: str = "") -> str:
-    """The format of a file: a key of `formats.read` or of `formats.refusal`; empty for plain text, and for bytes of
-    which nothing is known.
+    """The format of a file: a key of `formats.read` or of `formats.refusal`; empty for plain text and unknown bytes.
 
     Args:
         name: the file's name, without the suffix of a packer; empty for standard input.
@@ -70,7 +69,7 @@ def recognise(name: str, head: bytes, encoding: str = "") -> str:
 
 
 def _as_text(head: bytes, encoding: str) -> str:
-    """The head as text, good enough to see its form."""
+    """The head as text, well enough to recognise its form."""
     for mark, marked in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
                          (codecs.BOM_UTF16_BE, "utf-16-be")):
         if head.startswith(mark):
@@ -83,7 +82,7 @@ def _as_text(head: bytes, encoding: str) -> str:
 
 
 def _by_content(text: str) -> str:
-    """Formats of running text, told by how they begin."""
+    """The format of running text, by its beginning."""
     start = text.lstrip("\ufeff \t\n")
     if _HTML.match(start):
         return "html"
@@ -106,7 +105,7 @@ def _by_content(text: str) -> str:
 
 
 def _records_by_content(text: str, is_whole: bool) -> str:
-    """Formats of records, told by how they begin."""
+    """The format of records, by their beginning."""
     start = text.lstrip("\ufeff \t\n")
     if is_json_lines(start):
         return "jsonl"

@@ -1,4 +1,4 @@
-"""Formats that are not read: what each is called, and the way from it to a text."""
+"""Formats that are not read: the name of each, and the way from it to a text."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OLD_OFFICE = {
 
 
 def refusal(kind: str, where: str) -> Unreadable | None:
-    """The refusal of a format that is recognised and not read; None if the kind is not of these."""
+    """The error for a format that is recognised but not read; None for another kind."""
     if kind == "old office":
         what, to = _OLD_OFFICE.get(PurePath(where).suffix.lower(), ("is an old Office document, such as .doc", "docx"))
         remedy = _OFFICE.replace("{to}", to) if to else "Save its text from Outlook"

@@ -1,4 +1,4 @@
-"""Subtitles (SRT, WebVTT, SBV, MicroDVD, SubStation Alpha) and timed lyrics (LRC): what is said, without times."""
+"""Subtitles (SRT, WebVTT, SBV, MicroDVD, SubStation Alpha) and timed lyrics (LRC): the words, without times."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tinylm.text.formats.extracted import Extracted, File, single
 
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{2}[,.]\d{1,3}"
 TIMES = re.compile(rf"\s*{_TIME}\s*(?:-->|,)\s*{_TIME}.*")
-"""The line of a cue that says when it is shown."""
+"""The line of a cue with its times."""
 _TAGS = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|<\d[\d:.]{4,20}>|\{\\[^{}]{0,200}\}|\{[a-zA-Z]:[^{}]{0,50}\}")
 _NOTE = "read as subtitles: what is said, without numbers, times and tags"
 
 
 def read_cues(file: File) -> Extracted:
-    """SRT, WebVTT and SBV."""
+    """The text of SRT, WebVTT and SBV."""
     return single(_joined(_said(file.text().removeprefix("\ufeff").split("\n"))), _NOTE)
 
 
 def _said(lines: list[str]) -> Iterator[str]:
-    """The lines below times, up to a blank line. Numbers, names and remarks stand above times, so they stay out."""
+    """The lines below times, up to a blank line. Numbers, names and remarks come above the times, and are left out."""
     inside = False
     for line in lines:
         if TIMES.fullmatch(line):
@@ -33,7 +33,7 @@ def _said(lines: list[str]) -> Iterator[str]:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """Text with a line for each caption. Captions that roll repeat the line before, which is written once."""
+    """A text with a line for each caption. Rolling captions repeat the line before, which is written once."""
     kept: list[str] = []
     for line in lines:
         line = line.strip()

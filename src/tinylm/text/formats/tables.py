@@ -16,7 +16,7 @@ from tinylm.text.reading.records import LONGEST, Record
 
 DELIMITERS = ",;\t|"
 HEAD = 1 << 16
-"""Characters from which a table's form and its column of text are told."""
+"""Characters by which a table's form and its column of text are recognised."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _HEADING = re.compile(r"[^\W\d][^\n]{0,59}|#|")
 _NUMBER = re.compile(r"[\s$€£]*[-+]?[\d.,:/\-T\s%]*\d[\d.,:/\-TZ\s%eE+]*[\s$€£]*")
@@ -43,12 +43,12 @@ class Table:
 
 
 def form_of(head: str, is_whole: bool = False, even: float = 0.5) -> Table | None:
-    """The form of a table that begins so; None if no delimiter makes rows of it.
+    """The form of a table; None if no delimiter divides it into rows.
 
     Args:
-        head: its first characters.
+        head: the first characters of the table.
         is_whole: False if the table goes on, so that the last row of `head` may be cut.
-        even: the share of rows that have to be as long as the first.
+        even: the share of rows that must have as many cells as the first.
     """
     if not is_whole and "\n" in head:
         head = head[:head.rindex("\n") + 1]
@@ -69,7 +69,7 @@ def form_of(head: str, is_whole: bool = False, even: float = 0.5) -> Table | Non
 
 
 def _quotings(delimiter: str) -> tuple[Literal[0, 3], ...]:
-    """Tables with tabs are often written without quotes that mean anything."""
+    """The ways of quoting to try: in tables with tabs, quotes often have no meaning."""
     return (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if delimiter == "\t" else (csv.QUOTE_MINIMAL,)
 
 
@@ -89,13 +89,13 @@ def _rows(head: str, delimiter: str, quoting: Literal[0, 3]) -> list[list[str]]:
 
 
 def _is_even(rows: list[list[str]], share: float) -> bool:
-    """True if a share of rows are as long as the first, which has two cells at least."""
+    """True if a share of rows have as many cells as the first, which has at least two."""
     width = len(rows[0])
     return width > 1 and sum(len(row) == width for row in rows) >= share * len(rows)
 
 
 def _is_header(rows: list[list[str]], is_whole: bool) -> bool:
-    """Short headings of which no two are the same, above another row, which may be too long for a head."""
+    """True for short, distinct headings above another row, which may be too long for `head`."""
     first = [name.strip() for name in rows[0]]
     named = [name for name in first if name]
     if len(rows) < 1 + is_whole or not named or len(set(named)) < len(named) or not all(map(_HEADING.fullmatch, first)):
@@ -108,7 +108,7 @@ def is_table(head: str, is_whole: bool = False, headed: bool = True) -> bool:
     of running text or of numbers, and no space after commas, as prose has.
 
     Args:
-        headed: False takes even rows with tabs too, which need no header to be told.
+        headed: False accepts even rows with tabs as well, which need no header.
     """
     if head.count("\n") < 5:
         return False
@@ -127,10 +127,10 @@ def is_table(head: str, is_whole: bool = False, headed: bool = True) -> bool:
 
 
 def column_of_text(table: Table, field: str, where: str) -> str:
-    """The column, or columns with commas between, that hold the text.
+    """The column of the text, or several with commas between.
 
     Args:
-        field: as asked for. `text`, if no column is named so, stands for the one column that is plainly text.
+        field: the field that a person gave. `text`, if no column has that name, is the one column that is plainly text.
 
     Raises:
         Unreadable: there is no such column, or none or several that are plainly text.
@@ -194,7 +194,7 @@ def read(chunks: Iterable[str], field: str, where: str) -> tuple[Iterator[tuple[
     """The rows of a table as records by column, each with the line in which it begins; the field of the text; a note.
 
     Raises:
-        Unreadable: it is no table, or its column of text is not to be told.
+        Unreadable: the text is not a table, or its column of text cannot be recognised.
     """
     chunks = iter(chunks)
     head, is_whole = "", False
@@ -214,7 +214,7 @@ def read(chunks: Iterable[str], field: str, where: str) -> tuple[Iterator[tuple[
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[str]:
-    """Lines with their ends. (Only `\\n` ends one: fields may hold other separators.)"""
+    """Yields lines with their ends. (Only `\\n` ends a line: fields may hold other separators.)"""
     rest = ""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split("\n")

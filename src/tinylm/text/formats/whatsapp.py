@@ -36,7 +36,7 @@ def is_whatsapp(head: str) -> bool:
 
 
 def read(file: File) -> Extracted:
-    """Lines "Name: text"; further lines of a message follow as they are."""
+    """The text of a chat: lines "Name: text"; further lines of a message follow as they are."""
     said = dropped = 0
     kept: list[str] = []
     for name, text in _messages(file.text()):
@@ -51,7 +51,7 @@ def read(file: File) -> Extracted:
 
 
 def _messages(text: str) -> Iterator[tuple[str, str]]:
-    """(name, text) of each; a notice has no name. What stands before the first one is passed over."""
+    """Yields (name, text) of each message; a notice has no name. Lines before the first message are passed over."""
     held: list[str] = []
     for line in [*text.split("\n"), None]:
         stamp = _STAMP.match(line) if line is not None else None

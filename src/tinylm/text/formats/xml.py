@@ -23,7 +23,7 @@ def parse(data: bytes, handler: Handler, where: str) -> None:
     """Feeds a document to a handler.
 
     Raises:
-        Unreadable: it is not well-formed, or declares entities.
+        Unreadable: the document is not well-formed, or declares entities.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True

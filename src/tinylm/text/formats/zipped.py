@@ -1,4 +1,4 @@
-"""Zip archives told apart by what is in them."""
+"""Zip archives, distinguished by their content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _kind_of(archive: Archive) -> str:
 
 
 def read(file: File) -> Extracted:
-    """Raises: Unreadable: it is broken, or an archive of other files."""
+    """The text of the document in a zip file. Raises: Unreadable: the file is broken, or an archive of other files."""
     archive = Archive(file.data, file.where)
     kind = _kind_of(archive)
     if kind == "epub":

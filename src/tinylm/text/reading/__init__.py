@@ -1,1 +1,1 @@
-"""Files as documents: packed, encoded, in folders, in records; refused with the place and the remedy."""
+"""Files as documents: packed, encoded, in folders, in records; refused with the position and the remedy."""

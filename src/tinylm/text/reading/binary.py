@@ -1,4 +1,4 @@
-"""Files that are no texts, recognised by their first bytes, with the way to the text in those that hold one."""
+"""Binary files, recognised by their first bytes, with the way to the text in files that hold one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS = {
     rb"\x93NUMPY": "a NumPy array", rb"\x89HDF": "an HDF5 file", rb"GGUF": "a GGUF model",
     rb"\x80[\x02-\x05]": "a Python pickle", rb".{8}\{\"": "a safetensors model", rb"PACK\0": "a Git pack",
 }
-"""Patterns of first bytes. They are asked only of bytes that are no text."""
+"""Patterns of first bytes -> kind of file. Only the bytes of files that are not text are matched."""
 
 _ARCHIVES = {
     rb"PK(?:\x03\x04|\x05\x06|\x07\x08)": ("a zip archive", "python -m zipfile -e {file} {folder}"),
@@ -39,36 +39,36 @@ _ARCHIVES = {
 
 
 def looks_binary(head: bytes) -> bool:
-    """True if over 2% of the bytes are controls that no text has, or 10% are NUL: of compressed data, a tenth are."""
+    """True if over 2% of the bytes are control codes that no text has (a tenth of compressed data), or 10% are NUL."""
     others = head.replace(b"\0", b"")
     return head.count(0) > 0.1 * len(head) or len(others.translate(None, _CONTROLS)) < 0.98 * len(others)
 
 
 def is_known_binary(head: bytes) -> bool:
-    """True for archives and others that may hold so much text that they look like one."""
+    """True for archives and other binary files that may hold so much text that they look like a text."""
     return b"\0" in head and (_archive(head) is not None or (b"\0" in head[:16] and bool(kind_of_bytes(head))))
 
 
 def kind_of_bytes(head: bytes) -> str:
-    """The kind of a file that is no text, such as "a PNG picture"; "" if its beginning is not known."""
+    """The kind of a binary file by its first bytes, such as "a PNG picture"; "" for unknown bytes."""
     return next((kind for start, kind in _KINDS.items() if re.match(start, head, re.S)), "")
 
 
-def no_text(head: bytes, where: str, place: str = "") -> TinyLMError:
-    """The refusal of a file that is no text, with what it is, and how to get at a text in it.
+def no_text(head: bytes, where: str, position: str = "") -> TinyLMError:
+    """The error for a binary file: its kind, and the way to a text in it.
 
     Args:
-        place: of its first NUL character, for people.
+        position: the position of its first NUL character, for people; empty: none.
     """
     if archive := _archive(head):
         return TinyLMError(f"is {archive[0]}, and no text", where=where, remedy=_way_to_texts(archive[1], where))
     kind = kind_of_bytes(head)
-    place = place and f" ({place})"
-    if not kind and not place and (control := re.search(b"[%s]" % re.escape(_CONTROLS), head)):
+    position = position and f" ({position})"
+    if not kind and not position and (control := re.search(b"[%s]" % re.escape(_CONTROLS), head)):
         return TinyLMError(f"looks like a binary file (a control character, 0x{control[0][0]:02X}, at byte "
                            f"{control.start()})", where=where,
                            remedy="Give a text file; of what a terminal recorded: col -b makes a text of it")
-    what = f"is {kind}, and no text" if kind else f"looks like a binary file{place}"
+    what = f"is {kind}, and no text" if kind else f"looks like a binary file{position}"
     return TinyLMError(what, where=where, remedy="Give a text file")
 
 
@@ -81,7 +81,7 @@ def _way_to_texts(unpack: str, where: str) -> str:
         return "Unpack it until it is text"
     folder = Path(where).with_suffix("")
     folder = folder.with_suffix("") if folder.suffix == ".tar" else folder
-    if folder == Path(where):  # it has no suffix
+    if folder == Path(where):  # the source is a file without a suffix
         folder = folder.with_name(f"{folder.name}-texts")
     typed = unpack.format(file=shell_word(where), folder=shell_word(folder))
     if "{folder}" not in unpack:

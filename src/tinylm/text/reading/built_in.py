@@ -1,4 +1,4 @@
-"""Texts that every machine has, so that nothing is downloaded: the notebook's, and what Python brings with it."""
+"""Built-in texts, so that nothing is downloaded: the notebook's sentences, and texts that Python installs."""
 
 from __future__ import annotations
 

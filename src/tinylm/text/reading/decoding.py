@@ -1,4 +1,4 @@
-"""The text in a file: unpacked, decoded, and refused with the place of the first byte that cannot be text.
+"""Decoding: the text in a file, unpacked and decoded, or refused with the position of the first byte that is not text.
 
     path -> bytes (packed.py) -> encoding (a mark, or what was asked for) -> text in chunks
 """
@@ -19,7 +19,7 @@ from tinylm.text.reading.packed import unpacked
 from tinylm.text.reading.undecodable import Failure, line_ends, stray_nul, undecodable
 
 HEAD = 1 << 16
-"""Bytes at the beginning of a file that tell what it is."""
+"""Bytes at the beginning of a file by which its kind is recognised."""
 ReadBytes = Callable[[], Iterator[bytes]]
 """Reads a file from its start, in chunks that are not empty."""
 Refuse = Callable[[Failure, ReadBytes, str], TinyLMError]
@@ -30,10 +30,10 @@ def read_text(path: Path, where: str, encoding: str = "auto") -> Iterator[str]:
 
     Args:
         where: the file's name in errors.
-        encoding: of a file without a byte order mark; "auto" is UTF-8.
+        encoding: the encoding of a file without a byte order mark; "auto" is UTF-8.
 
     Raises:
-        TinyLMError: it cannot be read, is broken, or is not text.
+        TinyLMError: the file cannot be read, is broken, or is not text.
     """
     return decoded(partial(unpacked, path, where), where, encoding)
 
@@ -74,7 +74,7 @@ def decoded(read: ReadBytes, where: str, encoding: str = "auto", refuse: Refuse 
 
 
 def why_no_text(path: Path, encoding: str) -> str:
-    """A short reason why a file is no text, by its first chunk: "" if it is one."""
+    """The reason in a few words why a file is not text, by its first chunk; "" for a text."""
     try:
         text = next(decoded(partial(unpacked, path, str(path)), str(path), encoding, _in_short), "")
     except TinyLMError as error:
@@ -83,8 +83,8 @@ def why_no_text(path: Path, encoding: str) -> str:
 
 
 def settled_encoding(path: Path, where: str, encoding: str) -> str:
-    """The encoding that a file is read with: "auto" rather than the one asked for if the whole file is UTF-8. No text
-    in another encoding is UTF-8 by chance, and a folder may hold both."""
+    """The encoding to read a file with: "auto" instead of the given one if the whole file is UTF-8. A text in another
+    encoding is not UTF-8 by chance, and a folder may hold both."""
     if encoding == "auto":
         return encoding
     name = checked_encoding(encoding)
@@ -114,7 +114,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _refuse_binary(head: bytes, where: str) -> None:
-    """Raises TinyLMError for bytes that are no text, or one in UTF-16 or UTF-32 without a mark."""
+    """Raises TinyLMError for bytes that are not text, or are a text in UTF-16 or UTF-32 without a mark."""
     if not looks_binary(head) and not is_known_binary(head):
         return
     if b"\0" in head and (name := wide_encoding(head)):

@@ -1,4 +1,4 @@
-"""Encodings: the marks of those that have one, the names that people may give, and which ones bytes look like."""
+"""Encodings: byte order marks, the names that people give, and the likely encodings of bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinylm.errors import TinyLMError, nearest
 
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be",
          codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-"""Byte order marks. That of UTF-32 comes before that of UTF-16, which it begins with."""
+"""Byte order marks -> encoding. UTF-32 comes before UTF-16, whose mark is the beginning of its own."""
 WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 """Encodings whose texts hold NUL bytes."""
 
@@ -29,7 +29,7 @@ COMMON = {
     "windows-1254": "Turkish", "windows-1255": "Hebrew", "windows-1256": "Arabic", "windows-1257": "Baltic",
     "windows-1258": "Vietnamese", "cp874": "Thai", "cp852": "Central European, of DOS",
     "mac-latin2": "Central European, of old Macs", "iso2022_jp": "Japanese", "hz": "Chinese"}
-"""Encodings that texts are met in, the more frequent first, with the scripts that they write."""
+"""Encodings of texts, the more frequent first, with their scripts."""
 _MULTIBYTE = ("gb18030", "shift_jis", "cp932", "euc-jp", "big5", "cp949")
 _NOT_OF_TEXTS = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
 _NOT_TEXT = ("base64", "bz2", "hex", "quopri", "rot", "rot13", "uu", "zlib", "mbcs", "oem")
@@ -37,11 +37,11 @@ _KNOWN = sorted({alias.replace("_", "-") for alias, name in aliases.items()
                  if name.split("_")[0] not in _NOT_TEXT} | set(COMMON))
 _EXAMPLES = ("windows-1252", "gb18030", "shift_jis", "koi8-r", "utf-16-le")
 _MEANT = {"ansi": "windows-1252", "unicode": "utf-16-le", "western": "windows-1252", "gb": "gb18030"}
-"""What other programs call an encoding."""
+"""Names of encodings in other programs."""
 
 
 def marked(head: bytes) -> tuple[str, int]:
-    """The encoding that a byte order mark tells and the mark's length; ("", 0) without one."""
+    """The encoding of a byte order mark, and the mark's length; ("", 0) without a mark."""
     return next(((name, len(mark)) for mark, name in MARKS.items() if head.startswith(mark)), ("", 0))
 
 
@@ -51,14 +51,14 @@ def spoken(name: str) -> str:
 
 
 def checked_encoding(name: str) -> str:
-    """Python's name of the encoding that a person names. Without a mark, UTF-16 and UTF-32 are little-endian.
+    """Python's name of an encoding that a person names. Without a mark, UTF-16 and UTF-32 are little-endian.
 
     Raises:
         TinyLMError: there is no such encoding of texts.
     """
     try:
         found = codecs.lookup(name).name
-        io.TextIOWrapper(io.BytesIO(), encoding=name).detach()  # refuses codecs such as hex, which are none of texts
+        io.TextIOWrapper(io.BytesIO(), encoding=name).detach()  # refuses codecs that encode no text, such as hex
         if found.replace("_", "-") in _NOT_OF_TEXTS:
             raise LookupError(name)
     except (LookupError, ValueError):
@@ -73,7 +73,7 @@ def checked_encoding(name: str) -> str:
 
 
 def wide_encoding(sample: bytes) -> str:
-    """The UTF-32 or UTF-16 that bytes without a mark are in; "" if they look like neither."""
+    """The UTF-32 or UTF-16 encoding of bytes without a mark; "" if they look like neither."""
     for name, width in (("utf-32-le", 4), ("utf-32-be", 4)):
         if len(sample) >= width and _is_plausible(_decoded(sample[:len(sample) // width * width], name)):
             return name
@@ -92,7 +92,7 @@ def _decoded(sample: bytes, name: str) -> str:
 
 def _is_plausible(text: str) -> bool:
     """True if a text has white space or ASCII in it, or is East Asian, and hardly an unassigned or control character.
-    What is read in the wrong order of bytes is strewn over all of Unicode."""
+    The characters of a text that is read in the wrong byte order are scattered over all of Unicode."""
     kinds = [unicodedata.category(character) for character in text[:4096] if character not in "\t\n\v\f\r\x1b"]
     strange = sum(kind in ("Cn", "Co", "Cc", "Cs") for kind in kinds)
     plain = sum(map(str.isascii, text[:4096]))
@@ -105,7 +105,7 @@ _EASTERN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uff65]")
 
 
 def likely_encodings(sample: bytes, most: int = 3) -> list[str]:
-    """The encodings that a sample of a text, which is not UTF-8, is likely in, best first; [] if nothing tells.
+    """The likely encodings of a sample that is not UTF-8, best first; [] if there is no evidence.
 
     The order is charset-normalizer's. Encodings that it holds equally likely are in the order of `COMMON`.
 
@@ -126,7 +126,7 @@ def likely_encodings(sample: bytes, most: int = 3) -> list[str]:
 
 
 def _is_strange(text: str) -> bool:
-    """True for what is no text: with NUL, or with private characters beyond a few, which damage may have made."""
+    """True if the decoded sample is not text: it has NUL, or more private characters than damage would make."""
     return "\0" in text or len(re.findall("[\ue000-\uf8ff]", text)) > 0.02 * len(text)
 
 

@@ -1,4 +1,4 @@
-"""The text in a record: found by the name of a field, of several, or by a dotted path; else what could be named."""
+"""The text of a record: found by the name of a field or several, or by a dotted path; else fields to suggest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinylm.errors import command, nearest
 from tinylm.system.untrusted import quoted
 
 JOINT = "\n"
-"""Between strings that make one text: those of several fields, and those of a list."""
+"""The text between strings that make one text: of several fields, or of a list."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -19,9 +19,9 @@ class BadRecord(Exception):
     """A record without a text.
 
     Args:
-        what: what is wrong with it.
-        remedy: what would mend it or read it otherwise; empty if nothing but passing over it would.
-        fits_all: whether the remedy is needed by every record, so that passing over some would not help.
+        what: what is wrong with the record.
+        remedy: a way to mend or read the record; empty if it can only be passed over.
+        fits_all: True if every record needs the remedy, so that passing over some would not help.
     """
 
     def __init__(self, what: str, remedy: str = "", *, fits_all: bool = False) -> None:
@@ -68,7 +68,7 @@ def _strings_of(record: dict[str, Any], name: str) -> list[str]:
 def _whole(text: str, name: str) -> str:
     if "\0" in text:
         raise BadRecord(f"{name} has a NUL character, as no text does")
-    if _SURROGATE.search(text):  # JSON can write one, UTF-8 cannot
+    if _SURROGATE.search(text):  # JSON can hold half a surrogate pair, UTF-8 cannot
         raise BadRecord(f"{name} has half of a surrogate pair",
                         "Write the character as UTF-8, or both of its \\u halves")
     return text
@@ -84,7 +84,7 @@ def _find(value: Any, path: str) -> Any:
 
 
 def _walk(value: Any, path: str) -> Iterator[Any]:
-    """The values at a path: one, or where a name leads through a list, one for each element that has it."""
+    """The values at a path: one, or if a name leads through a list, one for each element that has the name."""
     if not path:
         yield value
     elif isinstance(value, dict):

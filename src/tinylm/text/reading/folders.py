@@ -1,4 +1,4 @@
-"""The texts below a folder: which files are taken, and what is passed over for which reason."""
+"""Folders: the text files in one, and the files that are passed over, with the reasons."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def select_texts(folder: Path, options: Options) -> Selection:
 
 
 def is_model_folder(folder: Path) -> bool:
-    """True for what a run of tinylm wrote, finished or not."""
+    """True for a folder that a run of tinylm wrote, finished or not."""
     return (folder / "config.json").is_file() and any(
         (folder / name).exists() for name in ("tokenizer.json", "model.safetensors", "checkpoints"))
 
@@ -91,7 +91,7 @@ def _is_backup(path: Path) -> bool:
 
 
 class _Finder:
-    """The files below a folder, and what is passed over there, by reason."""
+    """Finds the files below a folder, and collects those passed over, by reason."""
 
     def __init__(self, root: Path) -> None:
         self.files: list[Path] = []
@@ -105,7 +105,7 @@ class _Finder:
                 self._find(Path(parent, name))
 
     def taken(self, path: Path, options: Options) -> list[Source]:
-        """The source for a file, if it holds text; else nothing, and the reason is kept."""
+        """The source for a file that holds text; else None, and the reason is recorded."""
         try:
             source = file_source(path, options)
             encoding = settled_encoding(path, source.where, options.encoding)
@@ -124,7 +124,7 @@ class _Finder:
         self._passed.setdefault(label, []).append(path)
 
     def sentences(self, options: Options) -> list[str]:
-        """Files and folders that were passed over: reasons, the most frequent first, with counts and some names."""
+        """Sentences about files and folders passed over: the reasons, most frequent first, with counts and names."""
         said = []
         for kind, passed in (("file", self._passed), ("folder", self._passed_folders)):
             if count := sum(map(len, passed.values())):
@@ -197,7 +197,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _why_unread(file: Formatted) -> str:
-    """A reason why a file in a format has no text to give; empty if it has, also if a record of it is bad."""
+    """The reason why a file in a format has no text; empty if it has one, also if one of its records is bad."""
     try:
         return "" if next(file.texts(lambda _: None), None) else "is empty"
     except Unreadable as error:
@@ -207,7 +207,7 @@ def _why_unread(file: Formatted) -> str:
 
 
 def _way_to_read(path: Path, reason: str, options: Options) -> str:
-    """The option that reads the first of some texts in an encoding that nothing tells; else empty."""
+    """The option that reads the first of some texts in an unknown encoding; empty if there is none."""
     if not reason.startswith(("not UTF-8", "looks like UTF-")):
         return ""
     try:

@@ -9,7 +9,7 @@ class LineEnds:
     """Normalises texts and counts the line ends that it changed.
 
     Attributes:
-        crlf, cr: how many pairs CR LF, and how many CR that stand alone.
+        crlf, cr: the number of pairs CR LF, and of single CR.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class LineEnds:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def normalised_chunks(self, chunks: Iterable[str]) -> Iterator[str]:
-        """The same for a text in chunks, which may end between the CR and the LF of a pair."""
+        """Yields the normalised chunks of a text; a chunk may end between the CR and the LF of a pair."""
         held = ""
         for chunk in chunks:
             chunk = held + chunk

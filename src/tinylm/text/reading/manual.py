@@ -1,4 +1,4 @@
-"""The prose of Python's own manual, made from the help topics of `pydoc_data`: what it says once, in sentences.
+"""The prose of Python's own manual, made from the help topics of `pydoc_data`: sentences, each once.
 
 Help topics overlap: "compound statements" holds the whole of "if", "for" and others. They also hold grammar, tables and
 code, and lines wrapped at 70 columns. `passages` keeps sentences, each paragraph once and in one line, so that what is

@@ -1,4 +1,4 @@
-"""Sources that are no path to a file or folder: what they are instead, and what to do."""
+"""Errors for sources that are no path to a file or folder: what they are instead, and what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 40
 
 
 def not_a_source(source: object, call: str = "tinylm.train") -> TinyLMError:
-    """The refusal of an object that is neither a path nor a name, such as a list of texts.
+    """The error for an object that is neither a path nor a name, such as a list of texts.
 
     Args:
         call: the function that was called, for the remedy.
@@ -39,7 +39,7 @@ def _is_path(given: object) -> bool:
 
 
 def as_strings(text: object) -> str:
-    """A remedy for something that stands in the place of a text, such as a row of a data set."""
+    """The remedy for an object that was given instead of a text, such as a row of a data set."""
     if isinstance(text, bytes | bytearray):
         return "Decode each: texts=[data.decode() for data in ...]"
     if isinstance(text, Mapping) and (fields := [name for name, value in text.items() if isinstance(value, str)]):
@@ -49,7 +49,7 @@ def as_strings(text: object) -> str:
 
 
 def missing(source: str, built_in: Iterable[str]) -> TinyLMError:
-    """The refusal of a source that names no file or folder."""
+    """The error for a source that names no file or folder."""
     if is_web_address(source):
         return _on_the_web(source.strip().strip("'\""))
     if is_a_text(source):

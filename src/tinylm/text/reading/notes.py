@@ -1,4 +1,4 @@
-"""Sentences for people about how files were read, told once for files of which the same is true."""
+"""Notes: sentences for people about how files were read, each once for all files of which it is true."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _NUMBERS = re.compile(r"\d[\d,]*")
 
 
 class Notes:
-    """Collects (file, sentence), each once however often it is added."""
+    """Collects pairs (file, sentence), without repetition."""
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, str]] = {}
 
     def add(self, where: str, sentence: str) -> None:
-        """Sentences that differ in nothing but numbers and the file's name are taken for the same."""
+        """Adds a sentence about a file. Sentences that differ only in numbers and the file's name count as the same."""
         self._groups.setdefault(_NUMBERS.sub("0", sentence.replace(where, "")), {})[where] = sentence
 
     def sentences(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Remarks on plain text that holds more than text: records, tables, tags, escapes, a licence. Nothing is changed."""
+"""Notices what plain text holds besides text: records, tables, tags, escapes, a licence. The text is not changed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tinylm.text.formats.extracted import way
 from tinylm.text.reading import fields
 
 SEEN = 1 << 16
-"""Characters of the start, and of the end, by which a text is judged."""
+"""Characters of the start, and of the end, of a text that are searched."""
 _LATEX, _FASTA = (".tex", ".ltx", ".latex"), (".fasta", ".fa", ".fna", ".faa", ".fas")
 _WATCHED = frozenset((*recognise.TEXT_SUFFIXES, *recognise.DOCUMENT_SUFFIXES, *recognise.BY_SUFFIX, *_LATEX, *_FASTA))
 
 
 def is_watched(name: str) -> bool:
-    """True for names under which remarks are made: of plain text, and of formats that may be read as they stand. Source
-    code, which holds all kinds of things rightly, has others."""
+    """True for the names of plain text and of formats that may be read as they stand; false for source code, which may
+    rightly hold tags, tables and escapes."""
     return PurePath(name).suffix.lower() in _WATCHED
 
 
 def watched(chunks: Iterable[str], where: str, by_line: bool, note: Callable[[str], None]) -> Iterator[str]:
-    """The same chunks. Remarks on them are noted when they have all come.
+    """Yields the chunks, and notes remarks on them after the last.
 
     Args:
         where: the file, for commands in remarks.
@@ -83,7 +83,7 @@ def _log(head: str) -> str | None:
 _STAMP = re.compile(r"[\[<(]?(?:\d{4}[-/.]\d\d[-/.]\d\d[T ,_]\s?\d\d:\d\d|\d\d?[-/.]\d\d?[-/.]\d{2,4},?\s\d\d?:\d\d"
                     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d\d:\d\d:\d\d[\s,.\]]|(?<=\[)\d\d?:\d\d\])"
                     r"|\S+ \S+ \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}:")
-"""Times as in ISO 8601, as in local dates, as in syslog, times alone, and as web servers write them."""
+"""Timestamps: ISO 8601, local dates, syslog, a time alone, and those of web servers."""
 
 
 def _field_option(record: object) -> str:
@@ -97,7 +97,7 @@ _TAG = re.compile(r"</?[a-zA-Z][\w:-]*(?:\s[^<>]{0,300})?/?>")
 
 
 def _markup(head: str) -> str | None:
-    """Tags of HTML or XML, of which some close: `<nick> hello` in a chat does not."""
+    """Remarks on tags of HTML or XML, some of which must be closed: `<nick> hello` in a chat is not a tag."""
     tags = _TAG.findall(head)
     closing = sum(tag.startswith("</") for tag in tags)
     if closing < 5 or len(tags) < 10 or sum(map(len, tags)) < 0.02 * len(head):
@@ -116,7 +116,7 @@ _DECODE = "python3 -c 'import html, sys; sys.stdout.write(html.unescape(sys.stdi
 
 
 def _escapes(head: str) -> str | None:
-    r"""Characters written as \u00e9 or as &eacute;."""
+    r"""Remarks on characters written as \u00e9 or as &eacute;."""
     escapes = re.findall(r"\\u[0-9a-fA-F]{4}", head)
     if len(escapes) >= max(10, len(head) / 2000) and not recognise.is_json_lines(head.lstrip("\ufeff \n")):
         return f"it holds characters written as escapes ({escapes[0]}), which are learned so: {_UNESCAPE}"
@@ -127,7 +127,7 @@ def _escapes(head: str) -> str | None:
 
 
 def _mojibake(head: str) -> str | None:
-    """UTF-8 that was once read as Windows-1252, and saved so."""
+    """Remarks on mojibake: UTF-8 that was once read as Windows-1252, and saved so."""
     found = re.findall("[ÃÂ][\u0080-\u00bf]|â€[\u0080-\u00bf\u0153\u2013-\u2122]", head)
     if len(found) < max(10, len(head) / 5000):
         return None
@@ -141,7 +141,7 @@ _PLAIN = r"""python3 -c 'import re, sys; sys.stdout.write(re.sub(r"\x1b\[[0-9;?]
 
 
 def _controls(text: str) -> str | None:
-    """Codes for terminals and printers, which no screen shows, and Japanese in an encoding that is made of them."""
+    """Remarks on control codes of terminals and printers, and on Japanese in an encoding that consists of them."""
     if re.search(r"\x1b\$[@B](?:[!-~]{2})+\x1b\(", text):
         return "it looks like ISO-2022-JP, Japanese whose escapes are learned too: --encoding iso-2022-jp reads it"
     found = _CONTROL.search(text)
@@ -175,7 +175,7 @@ _END = re.compile(r"^(?:\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG|End of (?:th
 
 
 def _gutenberg(head: str, tail: str, lines: int) -> str | None:
-    """Project Gutenberg's header and licence, by the lines that mark them."""
+    """Remarks on Project Gutenberg's header and licence, by the lines that mark them."""
     start, end = _START.search(head), _END.search(tail)
     before = head.count("\n", 0, start.end()) + 1 if start else 0
     after = tail.count("\n", end.start()) + (not tail.endswith("\n")) if end else 0

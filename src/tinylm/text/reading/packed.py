@@ -21,7 +21,7 @@ LARGEST_WINDOW = 1 << 30
 
 
 class Packing(NamedTuple):
-    """A way of packing one file: a pattern of its first bytes, how to unpack it here, and the program that does."""
+    """A compression format: a pattern of its first bytes, the function that unpacks it, and the program that does."""
 
     suffix: str
     magic: bytes
@@ -36,7 +36,7 @@ def unpacked(path: Path, where: str) -> Iterator[bytes]:
         where: the file's name in errors.
 
     Raises:
-        TinyLMError: it cannot be read, is broken, or needs more than `LARGEST_WINDOW` of memory.
+        TinyLMError: the file cannot be read, is broken, or needs more than `LARGEST_WINDOW` of memory.
     """
     packing = None
     try:
@@ -83,13 +83,13 @@ def _gzip(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _zstd(file: BinaryIO) -> Iterator[bytes]:
-    """Frame after frame. The library's own stream reader would take a file that was cut short for a whole one."""
+    """Unpacks zstd frame by frame. The library's own stream reader would accept a file that was cut short."""
     import zstandard
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
     frame, whole = unpacker.decompressobj(), False
     try:
-        for packed in iter(partial(file.read, 4096), b""):  # 4 KB can unpack to 128 MB; more would be too much
+        for packed in iter(partial(file.read, 4096), b""):  # 4 KB may unpack to 128 MB
             while packed:
                 if whole:
                     frame = unpacker.decompressobj()
@@ -121,7 +121,7 @@ def _streams(file: BinaryIO, new: Callable[[], Any]) -> Iterator[bytes]:
 def _bzip2(file: BinaryIO) -> Iterator[bytes]:
     try:
         yield from _streams(file, bz2.BZ2Decompressor)
-    except OSError as error:  # the only one that it has for broken data
+    except OSError as error:  # bz2 raises no other error for broken data
         if error.errno is not None:
             raise
         raise zlib.error(str(error)) from None
@@ -137,4 +137,4 @@ PACKED = {packing.suffix: packing for packing in (
     Packing(".xz", rb"\xfd7zXZ\x00", _xz, "xz"),
     Packing(".lzma", rb"\x5d\x00\x00", _xz, "xz --format=lzma"),
     Packing(".bz2", rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", _bzip2, "bzip2"))}
-"""By suffix."""
+"""Suffix -> compression format."""

@@ -1,4 +1,4 @@
-"""Records that hold documents: lines of JSON, elements of a JSON array, rows of a table; and what is wrong with one."""
+"""Records as documents: lines of JSON, elements of a JSON array, rows of a table; and errors for bad records."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tinylm.text.formats.extracted import way
 from tinylm.text.reading.fields import BadRecord, text_of
 
 LONGEST = 16 << 20
-"""The longest word, line or jsonl record in characters: what must fit in memory at once."""
+"""Characters of a word, line or jsonl record, at most: it must fit in memory."""
 
 
 def read_lines(chunks: Iterable[str], where: str) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end), passing over lines of nothing but white space."""
+    """Yields (line number from 1, line without its end), but no lines of nothing but white space."""
     rest, number = "", 0
     for chunk in itertools.chain(chunks, ["\n"]):
         *lines, rest = (rest + chunk).split("\n")
@@ -37,7 +37,7 @@ _DEEP = "brackets in brackets without end"
 
 
 def read_json_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Record]]:
-    """The record of each line. Byte order marks, which stand where files were joined, are passed over."""
+    """Yields the record of each line. Byte order marks, which remain where files were joined, are passed over."""
     for number, line in lines:
         line = line.strip("\ufeff \t\r")
         if line:
@@ -101,13 +101,13 @@ SKIP_BAD = "--skip-bad passes over such records and counts them (in Python: skip
 
 def read_texts(records: Iterable[tuple[int, Record]], field: str, where: str, *, skip_bad: bool = False,
                by_line: bool = True, note: Callable[[str], None] = lambda _: None) -> Iterator[tuple[int, str]]:
-    """(line number, text) of each record that has a text; an empty text is passed over.
+    """Yields (line number, text) of each record with a text; an empty text is passed over.
 
     Args:
-        field: where a record holds its text, as `fields.text_of` takes it.
+        field: the field of the text, as `fields.text_of` takes it.
         skip_bad: pass over bad records rather than stop at the first.
-        by_line: whether a line tells a record; otherwise its number is told as well.
-        note: is told in the end how many records were passed over, and where the first of them is.
+        by_line: True if the line identifies a record; otherwise an error gives the number of the record as well.
+        note: called at the end with the number of records passed over, and the position of the first.
 
     Raises:
         TinyLMError: a bad record, or under `skip_bad` nothing but bad records.

@@ -1,4 +1,4 @@
-"""The files that a person points at: what a document is in each, and a way to read its text again."""
+"""Sources: the files that a person names, the documents in each, and a way to read its text again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Documents = Literal["text", "line", "jsonl", "json", "csv"]
 """What one document is: a whole file, a line, or a record: of JSON lines, of a JSON array, or a row of a table."""
 
 DOCUMENTS = ("auto", "text", "line", "jsonl", "json", "csv")
-"""What a person may choose as documents."""
+"""The values of `Options.documents`."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Options:
 
     @classmethod
     def of(cls, data: DataConfig) -> Options:
-        """The options that a config has chosen."""
+        """The options in a config."""
         return cls(**{field.name: getattr(data, field.name) for field in fields(cls)})
 
 
@@ -65,7 +65,7 @@ class Texts:
 
     @classmethod
     def of(cls, texts: str | Iterable[str]) -> Texts:
-        """Raises: TinyLMError: one of them is no string, or cannot be written as UTF-8."""
+        """Makes texts of strings. Raises: TinyLMError: one of them is not a string, or cannot be written as UTF-8."""
         if isinstance(texts, bytes | bytearray) or not isinstance(texts, Iterable):
             raise TinyLMError(f"must be strings, but they are of type {type(texts).__name__}", where="texts",
                               remedy="Give a list of strings: texts=[...]")
@@ -85,14 +85,14 @@ class Texts:
 
 
 Given = str | Path | Texts
-"""What a person points at."""
+"""A source as a person gives it."""
 
 
 def chosen_source(source: Given | None, texts: str | Iterable[str] | None, call: str = "tinylm.train") -> Given | None:
-    """The source, or the texts that a program gives in its place.
+    """The source, or the texts that a program gives instead.
 
     Args:
-        call: the function that the program has called, for remedies.
+        call: the name of the function that the program called, for remedies.
 
     Raises:
         TinyLMError: both are given, or the source is something else, such as a list of texts.
@@ -108,11 +108,11 @@ def chosen_source(source: Given | None, texts: str | Iterable[str] | None, call:
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or something like it: its name for people, what a document is in it, and a way to read it again.
+    """A file or a similar source: its name for people, the kind of its documents, and a way to read it again.
 
     Attributes:
-        note: what a person should know of how it is read; empty for plain text.
-        formatted: the documents of a file that is no plain text; `chunks` is then not used.
+        note: a sentence for people about how it is read; empty for plain text.
+        formatted: the documents of a file that is not plain text; `chunks` is then not used.
     """
 
     where: str
@@ -123,7 +123,7 @@ class Source:
 
 
 class Tally:
-    """Counts of what one pass over a text changed or passed over, for people."""
+    """Counts of changes and of records passed over in one pass over a text, for people."""
 
     def __init__(self) -> None:
         self.line_ends, self.notes = LineEnds(), Notes()
@@ -133,12 +133,12 @@ class Tally:
 
 
 def file_source(path: Path, options: Options, where: str = "") -> Source:
-    """The source for one file. The place where a reader for its format is chosen, by its name and first bytes.
+    """The source for one file. Chooses the reader for its format by its name and first bytes.
 
     Args:
         where: the file's name for people; empty: its path.
     """
-    from tinylm.text.formats.reading import Formatted, Opened  # compiles patterns, which asking a model does not need
+    from tinylm.text.formats.reading import Formatted, Opened  # compiles patterns that writing does not need
     from tinylm.text.formats.recognise import BY_SUFFIX
 
     where = where or str(path)
@@ -169,7 +169,7 @@ def _format_of(path: Path, where: str, options: Options) -> str:
 
 
 def _decoded(where: str, encoding: str, data: bytes, declared: str) -> str:
-    """The text of bytes from inside a file, in the encoding that was asked for, else in the declared one."""
+    """Decodes bytes from inside a file in the encoding that a person gave, else in the declared one."""
     encoding = declared if encoding == "auto" and declared else encoding
     return "".join(decoded(lambda: iter([data]), where, encoding))
 

@@ -1,4 +1,4 @@
-"""Bytes that are not in the encoding that they should be in: what is wrong with them, and what they more likely are."""
+"""Errors for bytes that are not in their supposed encoding, with the encoding that is more likely."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tinylm.text.reading.encodings import COMMON, WIDE, likely_encodings, spoken
 from tinylm.text.reading.packed import CHUNK, PACKED
 
 MOST_SURVEYED = 64
-"""Chunks of a text that are looked through once it has turned out not to be UTF-8."""
+"""Chunks that are searched of a text that is not UTF-8."""
 SAMPLE = 1 << 15
-"""Bytes that the likely encodings are told from."""
+"""Bytes from which the likely encodings are estimated."""
 
 
 class Failure(NamedTuple):
-    """A byte that cannot be decoded: the error, its place in the file, and whether the file ends there."""
+    """A byte that cannot be decoded: the error, its position in the file, and whether the file ends there."""
 
     error: UnicodeDecodeError
     byte: int
@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
 
 def undecodable(failure: Failure, read: Callable[[], Iterator[bytes]], where: str) -> TinyLMError:
-    """The refusal of a text that is not in its encoding.
+    """The error for a text that is not in its encoding.
 
     Args:
         read: reads the file again, to look through it.
@@ -65,7 +65,7 @@ _JOIN_HALVES = ("python3 -c \"import sys; sys.stdout.buffer.write(sys.stdin.buff
 
 
 def stray_nul(byte: int, line: int, encoding: str, where: str) -> TinyLMError:
-    """The refusal of a text with a NUL character in it, at that byte and line."""
+    """The error for a text with a NUL character, with its byte and line."""
     command = "" if encoding in WIDE else _by_hand("tr -d '\\000'", where)
     return TinyLMError(f"holds a NUL character at byte {byte}, in line {line}, as no text does", where=where,
                        remedy=f"Take all of them out{command or ' in an editor'}")
@@ -81,7 +81,7 @@ def line_ends(text: str) -> int:
 
 @dataclass(frozen=True)
 class _Survey:
-    """A text in its encoding: how many characters beyond ASCII are good and bad, and a sample of lines with them."""
+    """Counts of good and bad characters beyond ASCII in an encoding, and a sample of lines with such characters."""
 
     sample: bytes
     good: int
@@ -107,7 +107,7 @@ def _survey(chunks: Iterator[bytes], encoding: str) -> _Survey:
 
 
 def _whole_words(sample: bytes) -> bytes:
-    """The sample without its end after the last byte that is a character of its own in every encoding."""
+    """The sample up to the last byte that is a whole character in every encoding."""
     ends = re.search(rb"[\t\n\r -/][^\t\n\r -/]*\Z", sample)
     return sample[:ends.start() + 1] if ends and ends.start() and not sample.endswith(b"\n") else sample
 
@@ -129,7 +129,7 @@ def _about(name: str) -> str:
 
 
 def _excerpt(sample: bytes, name: str) -> str:
-    """Words around the first characters beyond ASCII, as the encoding reads them."""
+    """The words around the first characters beyond ASCII, as the encoding reads them."""
     text = sample.decode(name, "replace")
     at = next((index for index, character in enumerate(text) if not character.isascii()), 0)
     return quoted(" ".join(text[max(0, at - 12):at + 20].split()))
@@ -150,7 +150,7 @@ def _without_bad_bytes(encoding: str, where: str) -> str:
 
 
 def _by_hand(program: str, where: str) -> str:
-    """A command that mends a file, where there is one and its system has such programs."""
+    """The command that mends a file, if the system has such a program; else empty."""
     path = Path(where)
     if os.name == "nt" or not path.is_file():
         return ""

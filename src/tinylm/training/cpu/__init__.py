@@ -1,2 +1,2 @@
-"""The fast path of training on a CPU: forward and backward written out by hand. It computes what autograd does with
-model/transformer.py, which stays the reference (tests/training/test_fast.py holds the two together)."""
+"""Training on a CPU: forward and backward pass written out by hand. They compute what autograd does with
+model/transformer.py, which stays the reference (tests/training/cpu holds the two together)."""

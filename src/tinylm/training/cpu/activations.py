@@ -1,29 +1,35 @@
-"""The MLP's bends and their ways back: pre (N, F) -> post (N, F), and dpost -> dpre. swiglu reads the gate and the
-other view of the input side by side, (N, 2, F). Axis letters as in kernels.py.
+"""The activation functions of an MLP (jit/functions.py) over whole arrays, forward and backward: pre (N, F) -> post
+(N, F), and dpost -> dpre. SwiGLU reads the gate and the up projection side by side, (N, 2, F). Axis letters as in
+kernels.py.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from tinylm.jit.bfloat16 import cast_like, sigmoid, to_float32
+from tinylm.jit import functions
+from tinylm.jit.bfloat16 import cast_like, to_float32
 from tinylm.jit.compile import kernel
+from tinylm.jit.functions import GELU_CUBIC, GELU_SCALE, sigmoid, silu
 from tinylm.training.cpu.kernels import ONE, ZERO
+
+_relu, _squared_relu, _gelu = functions.relu, functions.squared_relu, functions.gelu
+_THREE = np.float32(3.0)
 
 
 @kernel
 def swiglu(pre: Any, post: Any) -> None:
+    """silu(gate) * up."""
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            gate = to_float32(pre[n, 0, f])
-            post[n, f] = cast_like(post, gate * sigmoid(gate) * to_float32(pre[n, 1, f]))
+            post[n, f] = cast_like(post, silu(to_float32(pre[n, 0, f])) * to_float32(pre[n, 1, f]))
 
 
 @kernel
 def swiglu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
+    """d silu / d gate = s * (1 + gate * (1 - s)) with s = sigmoid(gate)."""
     for n in range(dpost.shape[0]):
         for f in range(dpost.shape[1]):
             gate, up, d = to_float32(pre[n, 0, f]), to_float32(pre[n, 1, f]), to_float32(dpost[n, f])
@@ -36,7 +42,7 @@ def swiglu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
 def relu(pre: Any, post: Any) -> None:
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            post[n, f] = cast_like(post, max(to_float32(pre[n, f]), ZERO))
+            post[n, f] = cast_like(post, _relu(to_float32(pre[n, f])))
 
 
 @kernel
@@ -50,8 +56,7 @@ def relu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
 def squared_relu(pre: Any, post: Any) -> None:
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            positive = max(to_float32(pre[n, f]), ZERO)
-            post[n, f] = cast_like(post, positive * positive)
+            post[n, f] = cast_like(post, _squared_relu(to_float32(pre[n, f])))
 
 
 @kernel
@@ -62,26 +67,21 @@ def squared_relu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
             dpre[n, f] = cast_like(dpre, to_float32(dpost[n, f]) * (positive + positive))
 
 
-_GELU_SCALE, _GELU_CUBE = np.float32(2 * math.sqrt(2 / math.pi)), np.float32(0.044715)
-_THREE = np.float32(3.0)
-
-
 @kernel
 def gelu(pre: Any, post: Any) -> None:
-    """x * (1 + tanh(u)) / 2 = x * sigmoid(2u) with u = sqrt(2/pi) * (x + 0.044715 x^3)."""
     for n in range(post.shape[0]):
         for f in range(post.shape[1]):
-            x = to_float32(pre[n, f])
-            post[n, f] = cast_like(post, x * sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x)))
+            post[n, f] = cast_like(post, _gelu(to_float32(pre[n, f])))
 
 
 @kernel
 def gelu_backward(pre: Any, dpost: Any, dpre: Any) -> None:
+    """d gelu / d x = s * (1 + x * v' * (1 - s)) with v = 2u of `functions.gelu` and s = sigmoid(v)."""
     for n in range(dpost.shape[0]):
         for f in range(dpost.shape[1]):
             x = to_float32(pre[n, f])
-            s = sigmoid(_GELU_SCALE * (x + _GELU_CUBE * x * x * x))
-            slope = _GELU_SCALE * (ONE + _THREE * _GELU_CUBE * x * x)
+            s = sigmoid(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
+            slope = GELU_SCALE * (ONE + _THREE * GELU_CUBIC * x * x)
             dpre[n, f] = cast_like(dpre, to_float32(dpost[n, f]) * s * (ONE + x * slope * (ONE - s)))
 
 
@@ -89,4 +89,4 @@ ACTIVATIONS: dict[str, tuple[Any, Any]] = {
     "swiglu": (swiglu, swiglu_backward), "relu": (relu, relu_backward), "gelu": (gelu, gelu_backward),
     "squared_relu": (squared_relu, squared_relu_backward),
 }
-"""By their names in a config."""
+"""Forward and backward kernels, by the names in a config."""

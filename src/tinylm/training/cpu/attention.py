@@ -1,15 +1,18 @@
-"""Attention of some rows, forward and backward, one head after the other: from the products for queries, keys and
-values to what the heads have gathered, and back. All that a head needs meanwhile stays in the cache, in 32 bits;
-nothing of it is kept for the backward pass, which computes it again. The half of the pattern that lies ahead is left
-out, in steps of 16 places.
+"""Attention of some rows of a batch, forward and backward, one head after the other: from queries, keys and values to
+head outputs z, and back.
 
-    qkv (B, T, H+2G, 2, K/2)    z (B, T, H, 2, K/2)    cos, sin (T, K/2)    weights of norms (2, K/2), or empty
+Nothing but `qkv` and `z` is written to memory, and the backward pass computes the pattern again from `qkv`, as in
+FlashAttention (Dao et al. 2022, arXiv 2205.14135). All that a head needs meanwhile is float32 and stays in the
+processor's cache: the pattern of `QUERY_BLOCK` queries at a time. Keys later than a query (the causal mask) are
+skipped in steps of 16 positions.
 
-Axis letters as in kernels.py. The two halves of a head are an axis, since an index that is a plain count is one that a
-compiler can follow. In the work space T and K are rounded up to whole vectors, and what is added is zero:
+    qkv (B, T, H+2G, 2, K/2)    z (B, T, H, 2, K/2)    cos, sin (T, K/2)    weights of QK-norm (2, K/2), or empty
 
-    heads (7, T, 2, K/2)    transposed (2, 2, K/2, T): keys and values, turned over    blocks (3, BLOCK, T): patterns
-    rstd (2, T): of a query head and a key head
+Axis letters as in kernels.py. The two halves of a head, which rotary positions pair, are an axis: an index that is a
+plain count is one that a compiler can follow. In the scratch memory T and K are rounded up to whole vectors by zeros:
+
+    heads (7, T, 2, K/2)    transposed (2, 2, K/2, T): keys and values    blocks (3, QUERY_BLOCK, T): patterns
+    rstd (2, T): of a query head and of a key head
 """
 
 from __future__ import annotations
@@ -20,28 +23,29 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.jit.bfloat16 import cast_like, exp, greater, hash32, to_float32
+from tinylm.jit.bfloat16 import cast_like, to_float32
 from tinylm.jit.cache import is_compiled
-from tinylm.jit.compile import SHARED_DIGEST, digest, kernel, noalias_helper
+from tinylm.jit.compile import JIT_DIGEST, digest, kernel, noalias_part
+from tinylm.jit.functions import exp, hash32, maximum
+from tinylm.jit.llvm import LANES
 from tinylm.training.cpu import micro_kernel
-from tinylm.training.cpu.micro_kernel import LANES, product
+from tinylm.training.cpu.micro_kernel import product
 
 QUERY_BLOCK = 64
-"""Queries whose patterns are there at the same time."""
+"""Queries whose patterns are in scratch memory at the same time."""
+SOURCES = JIT_DIGEST + digest(micro_kernel.__file__)
 ZERO, ONE, LOWEST = np.float32(0.0), np.float32(1.0), np.float32(-np.inf)
 
 
 def are_compiled() -> bool:
-    """Whether an earlier program has left the kernels compiled, of which these take longest."""
+    """True if an earlier program has left the kernels of training compiled, of which these take longest."""
     return is_compiled(attend) and is_compiled(attend_backward)
 
 
-def whole_vectors(count: int) -> int:
-    """The fewest numbers in whole vectors that are at least so many."""
-    return -(-count // LANES) * LANES
+# ---- heads: read, normalised and rotated, and written
 
 
-@noalias_helper
+@noalias_part
 def _clear(x: Any) -> None:
     for t in range(x.shape[0]):
         for two in range(2):
@@ -49,14 +53,14 @@ def _clear(x: Any) -> None:
                 x[t, two, i] = ZERO
 
 
-@noalias_helper
+@noalias_part
 def _copy(x: Any, rows: Any, out: Any) -> None:
     for r in range(rows):
         for s in range(x.shape[1]):
             out[r, s] = x[r, s]
 
 
-@noalias_helper
+@noalias_part
 def _read_values(x: Any, b: Any, head: Any, out: Any) -> None:
     for t in range(x.shape[1]):
         for two in range(2):
@@ -64,7 +68,7 @@ def _read_values(x: Any, b: Any, head: Any, out: Any) -> None:
                 out[t, two, i] = to_float32(x[b, t, head, two, i])
 
 
-@noalias_helper
+@noalias_part
 def _write_values(values: Any, b: Any, head: Any, out: Any) -> None:
     for t in range(out.shape[1]):
         for two in range(2):
@@ -72,10 +76,11 @@ def _write_values(values: Any, b: Any, head: Any, out: Any) -> None:
                 out[b, t, head, two, i] = cast_like(out, values[t, two, i])
 
 
-@noalias_helper
+@noalias_part
 def _read_head(qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, eps: Any, scale: Any, out: Any,
                rstd: Any) -> None:
-    """A query or key: normalised where there are weights, turned, scaled. `rstd` (T) is kept for the way back."""
+    """Reads a query or key head: normalised where there are weights, rotated and scaled -> out (T, 2, K/2). Keeps
+    `rstd` (T) for the backward pass."""
     half, normed = qkv.shape[4], weight.shape[0] > 0
     for t in range(qkv.shape[1]):
         squares = ZERO
@@ -93,11 +98,11 @@ def _read_head(qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, eps
             out[t, 1, i] = two * cos[t, i] + one * sin[t, i]
 
 
-@noalias_helper
+@noalias_part
 def _write_head_gradient(dx: Any, qkv: Any, b: Any, head: Any, cos: Any, sin: Any, weight: Any, scale: Any, rstd: Any,
                          dqkv: Any, dweight: Any, scratch: Any) -> None:
-    """All ways back of `_read_head`. What adds up to dweight is put into `scratch` (T, 2, K/2) first: sums that grow in
-    memory, two at a time, would not become vector code."""
+    """Backpropagates dx (T, 2, K/2) through `_read_head` to dqkv and dweight. The terms of dweight are put into
+    `scratch` (T, 2, K/2) first: sums that grow in memory, two at a time, would not become vector code."""
     half, normed = qkv.shape[4], weight.shape[0] > 0
     for t in range(qkv.shape[1]):
         dot, r = ZERO, rstd[t] * scale
@@ -125,36 +130,38 @@ def _write_head_gradient(dx: Any, qkv: Any, b: Any, head: Any, cos: Any, sin: An
                 dweight[two, i] += scratch[t, two, i]
 
 
-@noalias_helper
+@noalias_part
 def _transpose(x: Any, out: Any) -> None:
-    """x (T, 2, K/2) -> out (2, K/2, T)."""
+    """Transposes x (T, 2, K/2) -> out (2, K/2, T)."""
     for t in range(x.shape[0]):
         for two in range(2):
             for i in range(x.shape[2]):
                 out[two, i, t] = x[t, two, i]
 
 
-@noalias_helper
+@noalias_part
 def _scores(x: Any, transposed: Any, begin: Any, rows: Any, out: Any) -> None:
-    """out = the products of the vectors of x (T, 2, K/2), from `begin` on, with all those up to their own places."""
+    """Computes out (QUERY_BLOCK, T) = x (T, 2, K/2) @ transposed (2, K/2, T), for the rows of x from `begin` on and the
+    columns up to each row's own position."""
     length, width = transposed.shape[2], 2 * transposed.shape[1]
     for r in range(0, rows, LANES):
         product(out.ctypes.data + 4 * r * length, length, LANES, (begin + r) // LANES + 1,
                 x.ctypes.data + 4 * (begin + r) * width, width, 1, transposed.ctypes.data, length, width, False)
 
 
-@noalias_helper
+@noalias_part
 def _weighted_sum(pattern: Any, x: Any, begin: Any, rows: Any, out: Any) -> None:
-    """out, from `begin` on, = pattern (BLOCK, T) @ x (T, 2, K/2)."""
+    """Computes the rows of out (T, 2, K/2) from `begin` on = pattern (QUERY_BLOCK, T) @ x (T, 2, K/2)."""
     length, width = pattern.shape[1], 2 * x.shape[2]
     for r in range(0, rows, LANES):
         product(out.ctypes.data + 4 * (begin + r) * width, width, LANES, width // LANES,
                 pattern.ctypes.data + 4 * r * length, length, 1, x.ctypes.data, width, begin + r + LANES, False)
 
 
-@noalias_helper
+@noalias_part
 def _accumulate_transposed(pattern: Any, x: Any, begin: Any, rows: Any, out: Any) -> None:
-    """out += the transpose of pattern (BLOCK, T) @ x, from `begin` on: all places but those that lie ahead."""
+    """Adds the transpose of pattern (QUERY_BLOCK, T) @ x to out (T, 2, K/2), for the rows of x from `begin` on: to all
+    positions but those later than these rows."""
     length, width = pattern.shape[1], 2 * x.shape[2]
     for s in range(0, begin + rows, LANES):
         skipped = max(0, s - begin)
@@ -163,15 +170,15 @@ def _accumulate_transposed(pattern: Any, x: Any, begin: Any, rows: Any, out: Any
                 x.ctypes.data + 4 * (begin + skipped) * width, width, rows - skipped, True)
 
 
-@noalias_helper
+@noalias_part
 def _causal_softmax(pattern: Any, begin: Any, rows: Any) -> None:
-    """Scores become a pattern: each query shares its attention out among the keys up to its own place."""
+    """Softmax in place, scores -> pattern: of each query over the keys up to its own position."""
     for r in range(rows):
         t = begin + r
         end = (t // LANES + 1) * LANES  # whole vectors, which leave nothing over that would be computed one by one
         highest, total = LOWEST, ZERO
         for s in range(end):
-            highest = greater(highest, pattern[r, s] if s <= t else LOWEST)
+            highest = maximum(highest, pattern[r, s] if s <= t else LOWEST)
         for s in range(end):
             each = exp(pattern[r, s] - highest) if s <= t else ZERO
             pattern[r, s] = each
@@ -181,9 +188,10 @@ def _causal_softmax(pattern: Any, begin: Any, rows: Any) -> None:
             pattern[r, s] *= share
 
 
-@noalias_helper
+@noalias_part
 def _causal_softmax_backward(pattern: Any, gradient: Any, begin: Any, rows: Any) -> None:
-    """The gradient of the pattern becomes that of the scores; nothing flows back to keys that lie ahead."""
+    """Turns the gradient of the pattern into that of the scores, in place: dscores = pattern * (dpattern - their dot
+    product). Keys later than a query get none."""
     for r in range(rows):
         end, dot = ((begin + r) // LANES + 1) * LANES, ZERO
         for s in range(end):
@@ -192,10 +200,10 @@ def _causal_softmax_backward(pattern: Any, gradient: Any, begin: Any, rows: Any)
             gradient[r, s] = pattern[r, s] * (gradient[r, s] - dot)
 
 
-@noalias_helper
+@noalias_part
 def _apply_dropout(pattern: Any, begin: Any, rows: Any, length: Any, rate: Any, key: Any, first: Any) -> None:
-    """Dropout in place. What falls follows from the key and from the place in all patterns (B, H, T, T), of which this
-    head's begin at `first`."""
+    """Dropout in place. Whether a number falls follows from the key and from its index in the patterns (B, H, T, T) of
+    the whole batch, where this head's begin at `first`."""
     threshold = np.uint32(rate * 4294967296.0)
     factor = np.float32(1.0 / (1.0 - rate))
     for r in range(rows):
@@ -204,14 +212,15 @@ def _apply_dropout(pattern: Any, begin: Any, rows: Any, length: Any, rate: Any, 
             pattern[r, s] = pattern[r, s] * factor if kept else ZERO
 
 
-@partial(kernel, shared=SHARED_DIGEST + digest(micro_kernel.__file__))
+@partial(kernel, sources=SOURCES)
 def attend(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any, scale: Any, rate: Any, key: Any,
            first: Any, z: Any, heads: Any, transposed: Any, blocks: Any, rstd: Any) -> None:
-    """qkv -> z.
+    """Computes the head outputs z from qkv.
 
     Args:
         rate, key: of dropout in the pattern. Rate 0: there is none.
-        first: the place of these rows' first pattern among all of the batch.
+        first: the index of these rows' first pattern among the (B, H) of the whole batch.
+        heads, transposed, blocks, rstd: scratch memory, as the head of this file says.
     """
     length, n_heads = qkv.shape[1], z.shape[2]
     n_kv_heads = (qkv.shape[2] - n_heads) // 2
@@ -237,11 +246,11 @@ def attend(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any,
                 _write_values(z_head, b, h, z)
 
 
-@partial(kernel, shared=SHARED_DIGEST + digest(micro_kernel.__file__))
+@partial(kernel, sources=SOURCES)
 def attend_backward(qkv: Any, cos: Any, sin: Any, q_weight: Any, k_weight: Any, eps: Any, scale: Any, rate: Any,
                     key: Any, first: Any, dz: Any, dqkv: Any, dq_weight: Any, dk_weight: Any, heads: Any,
                     transposed: Any, blocks: Any, rstd: Any) -> None:
-    """dz -> dqkv; the gradients of the norms' weights are added to."""
+    """Computes dqkv from dz, and adds to the gradients of the weights of QK-norm. Arguments as of `attend`."""
     length, n_heads = qkv.shape[1], dz.shape[2]
     n_kv_heads = (qkv.shape[2] - n_heads) // 2
     share = n_heads // n_kv_heads

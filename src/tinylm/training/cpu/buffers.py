@@ -1,4 +1,4 @@
-"""Room for activations: made once for the largest batch, and looked at in the shape of the present one."""
+"""Buffers for activations: allocated once for the largest batch, and viewed in the shape of the present one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor
 
 
 class Buffer(NamedTuple):
-    """The same numbers twice: as torch sees them, for matrix products, and as the kernels do."""
+    """A piece of memory seen twice: as `t` by torch, for matrix products, and as `a` by the kernels."""
 
     t: Tensor
     a: NDArray[Any]
 
 
 def as_buffer(tensor: Tensor, *shape: int) -> Buffer:
-    """bfloat16 as uint16, which NumPy has, and everything else as it is.
+    """Views a tensor as a buffer: bfloat16 as uint16, which NumPy has, and everything else as it is.
 
     Args:
-        shape: in which the kernels see it; none: as torch does.
+        shape: in which the kernels see the tensor; none: as torch does.
     """
     plain = tensor.detach()
     array = (plain.view(torch.uint16) if plain.dtype == torch.bfloat16 else plain).numpy()
@@ -29,16 +29,17 @@ def as_buffer(tensor: Tensor, *shape: int) -> Buffer:
 
 
 class BufferPool:
-    """Rooms by name. One that has been asked for in a larger shape before is used again."""
+    """Buffers by name. The memory of a name is reused unless a larger shape is asked for than ever before."""
 
     def __init__(self) -> None:
         self._memory: dict[Hashable, Tensor] = {}
 
     def take(self, name: Hashable, shape: Sequence[int], parts: Sequence[int] = (), *, dtype: torch.dtype) -> Buffer:
-        """
+        """The buffer of a name. Its numbers are whatever was there before.
+
         Args:
-            shape: as matrices, for torch.
-            parts: as what they consist of, for the kernels; none: the same.
+            shape: of the matrix, for torch.
+            parts: the shape in which the kernels see it; none: the same.
         """
         count = torch.Size(shape).numel()
         if name not in self._memory or self._memory[name].numel() < count:
@@ -47,12 +48,12 @@ class BufferPool:
 
     @property
     def n_bytes(self) -> int:
-        """Of all rooms."""
+        """Bytes of all buffers."""
         return sum(memory.nbytes for memory in self._memory.values())
 
 
 class SizeOnlyPool(BufferPool):
-    """Counts what rooms would take, and makes none."""
+    """A pool that counts the bytes of buffers and allocates none."""
 
     def __init__(self) -> None:
         self._bytes: dict[Hashable, int] = {}

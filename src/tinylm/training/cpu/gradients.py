@@ -1,5 +1,5 @@
-"""The gradients of a batch, on all cores: each takes some of the rows, and their sums are added up in the same order
-every time."""
+"""Gradients of a batch on all cores: each core takes some of the rows, and the sums of the cores are added in the same
+order every time."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import ThreadPool
+from tinylm.model.layout import fused_matrices, fused_shapes
 from tinylm.model.transformer import TinyLM
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
 from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
 
 MAX_TOKENS = 2048
-"""Of one core: enough to keep matrix products efficient, and few enough for their activations to stay in the cache."""
+"""Tokens of a micro-batch on one core: enough to keep matrix products efficient, and few enough for their activations
+to stay in the cache."""
 MAX_LOGITS = 1 << 22
-"""Numbers: over a large vocabulary fewer tokens are enough, and so many would take hundreds of megabytes."""
+"""Logits of a micro-batch: over a large vocabulary fewer tokens are enough, and more logits would take hundreds of
+megabytes."""
 
 
 def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int) -> int:
-    """Memory of `CpuGradients` and `CpuLoss` together, gradients included.
+    """Bytes of `CpuGradients` and `CpuLoss` together, gradients included.
 
     Args:
-        rows, validation_rows: of a batch, and of what is judged together.
+        rows, validation_rows: of a batch, and of what is validated in one call.
+        dtype: of matrices and activations.
     """
     length = config.context_length
     rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // cores))
@@ -34,8 +38,7 @@ def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: t
     activations = activation_bytes(config, rows, length, dtype, backward=True)
     validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
     validation += 4 * MAX_PRODUCT_NUMBERS
-    per_layer = config.d_model * (config.d_model + 2 * config.n_kv_heads * config.d_head + config.d_model
-                                  + (3 if config.mlp == "swiglu" else 2) * config.d_mlp)
+    per_layer = sum(outputs * inputs for outputs, inputs in fused_shapes(config).values())
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
     everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
     products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
@@ -44,7 +47,7 @@ def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: t
 
 
 def micro_batch_rows(config: ModelConfig, length: int) -> int:
-    """Of `length` tokens each."""
+    """Rows of `length` tokens that one core computes at once."""
     return max(1, min(MAX_TOKENS, MAX_LOGITS // config.vocab_size) // length)
 
 
@@ -52,7 +55,7 @@ class CpuGradients:
     """Computes what `loss.backward()` does, into the `.grad` of a model's parameters.
 
     Args:
-        model: on the CPU, of a shape that the fast path knows (backward.py).
+        model: on the CPU, of a shape that this package knows (`can_be_fast` of training/backend.py).
         dtype: of matrices and activations: float32 or bfloat16.
     """
 
@@ -63,20 +66,18 @@ class CpuGradients:
         self._networks = [Network(model, self._weights.tensors, sums.tensors) for sums in self._sums]
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor, targets: Tensor, n_targets: int, dropout_seed: int) -> Tensor:
+    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: int,
+                 dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
 
         Returns:
             the summed loss in nats, ().
         """
         self._weights.refresh()
-        held, ours = self._model.embed.weight.grad, self._sums[0].tensors.embed.t
-        assert held is None or held.data_ptr() == ours.data_ptr(), "gradients of another path cannot be added to"
-        for sums in self._sums[1:] if held is not None else self._sums:
+        for sums in self._sums[1:] if self._sums[0].is_assigned_to(self._model) else self._sums:
             sums.flat.zero_()
         dropout = self._dropout(dropout_seed)
-        config, rows = self._model.config, (inputs.numpy(), targets.numpy())
-        nats = _sum_over_cores(config, self._pool, *rows, lambda core, ids, wanted, first: (
+        nats = _sum_over_cores(self._model.config, self._pool, inputs, targets, lambda core, ids, wanted, first: (
             self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
         for sums in self._sums[1:]:
             self._sums[0].flat.add_(sums.flat)
@@ -92,7 +93,7 @@ class CpuGradients:
 
 
 class CpuLoss:
-    """The loss of rows that are judged, in 32 bits and without dropout. See `CpuGradients`."""
+    """Computes the loss of a model for validation, in 32 bits and without dropout. See `CpuGradients`."""
 
     def __init__(self, model: TinyLM, pool: ThreadPool) -> None:
         self._config, self._pool = model.config, pool
@@ -109,7 +110,7 @@ class CpuLoss:
 
 def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64], targets: NDArray[np.int64],
             work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
-    """The sum of `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
+    """Sums `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
     at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids))
 
     def share(core: int) -> float:
@@ -125,13 +126,6 @@ def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64
 # ---- a model's parameters as the network wants them
 
 
-def _matrices(config: ModelConfig) -> dict[str, tuple[str, ...]]:
-    """Which modules' matrices are one in `LayerTensors`."""
-    up = ("mlp.gate_proj", "mlp.up_proj") if config.mlp == "swiglu" else ("mlp.up_proj",)
-    return {"qkv": ("attn.q_proj", "attn.k_proj", "attn.v_proj"), "o": ("attn.o_proj",), "up": up,
-            "down": ("mlp.down_proj",)}
-
-
 def _norms(config: ModelConfig) -> dict[str, str]:
     heads = {"q_norm": "attn.q_norm", "k_norm": "attn.k_norm"} if config.qk_norm else {}
     return {"norm1": "norm1", "norm2": "norm2", **heads}
@@ -139,12 +133,12 @@ def _norms(config: ModelConfig) -> dict[str, str]:
 
 def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer],
                    vector: Callable[..., Buffer]) -> Tensors:
-    """`Tensors`, each made by `matrix` or `vector` from the names of the parameters in it. The kernels see the norms of
-    heads as the two halves that positions turn together."""
+    """Builds `Tensors`, each by `matrix` or `vector` from the names of its parameters. The kernels see the weights of
+    QK-norm as the two halves that rotary positions pair."""
     layers = []
     for i in range(config.n_layers):
         buffers = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
-                 for name, parts in _matrices(config).items()}
+                 for name, parts in fused_matrices(config).items()}
         for name, part in _norms(config).items():
             halves = (2, config.d_head // 2) if name in ("q_norm", "k_norm") else ()
             buffers[name] = vector(f"layers.{i}.{part}.weight", *halves)
@@ -154,8 +148,8 @@ def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer
 
 
 class _Weights:
-    """A model's matrices as copies in the precision of the run, those that read the same input as one; and its other
-    parameters as they are."""
+    """A model's weights for the network: matrices as copies in the precision of the run, those that read the same input
+    as one; other parameters as they are."""
 
     def __init__(self, model: TinyLM, dtype: torch.dtype) -> None:
         parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -173,21 +167,25 @@ class _Weights:
         self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: as_buffer(parameters[name], *halves))
 
     def refresh(self) -> None:
-        """The copies follow the parameters."""
+        """Copies the parameters anew."""
         torch._foreach_copy_(self._copies, self._originals)
 
 
 class _Gradients:
-    """The gradients that one core sums up, all in one piece of memory."""
+    """The gradients that one core sums up, all in one piece of memory. A frozen matrix has none (`NO_BUFFER`), unless
+    it is one with a matrix that is trained; a frozen norm has one that goes nowhere, for the kernels write it."""
 
     def __init__(self, model: TinyLM) -> None:
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         self.flat = torch.zeros(sum(shape.numel() for shape in shapes.values()))
+        self._trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._by_name: dict[str, Tensor] = {}
         used = 0
 
         def matrix(names: Sequence[str], *halves: int) -> Buffer:
             nonlocal used
+            if self._trained.isdisjoint(names) and len(shapes[names[0]]) > 1:
+                return NO_BUFFER
             if names[0] in self._by_name:  # the head that is the embedding: both add to one gradient
                 return as_buffer(self._by_name[names[0]])
             first = used
@@ -197,8 +195,19 @@ class _Gradients:
             return as_buffer(self.flat[first:used].view(-1, *shapes[names[0]][1:]), *halves)
 
         self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: matrix([name], *halves))
-        assert self._by_name.keys() == shapes.keys(), "every parameter has a gradient"
+        assert self._by_name.keys() >= self._trained, "every trained parameter has a gradient"
+        self.flat = self.flat[:used]
+
+    def is_assigned_to(self, model: TinyLM) -> bool:
+        """True if these are the gradients of the model, and others are to be added to them."""
+        name, parameter = next((name, each) for name, each in model.named_parameters() if name in self._trained)
+        held = parameter.grad
+        assert held is None or held.data_ptr() == self._by_name[name].data_ptr(), (
+            "gradients of another path cannot be added to")
+        return held is not None
 
     def assign_to(self, model: TinyLM) -> None:
+        """Makes these gradients the `.grad` of the model's parameters."""
         for name, parameter in model.named_parameters():
-            parameter.grad = self._by_name[name]
+            if name in self._trained:
+                parameter.grad = self._by_name[name]

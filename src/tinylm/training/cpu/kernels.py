@@ -1,9 +1,9 @@
-"""The passes over activations between the matrix products, each in one loop over memory: compiled on first use, and
-kept on disk for the next program.
+"""Kernels over the activations between two matrix products: embedding, RMSNorm with the residual sum, dropout and
+cross-entropy. Each is one loop over memory, which torch would pass several times.
 
 Axis letters: N tokens (B rows of T)   D d_model   H heads   G key/value heads   K d_head   F d_mlp   V vocabulary
-Activations come as float32 or as bfloat16 in uint16 arrays (numbers.py); the residual stream, norms' weights and all
-gradients of weights are float32. `rstd` is 1 / sqrt(mean(x^2) + eps) of each vector, kept for the backward pass.
+Activations come as float32 or as bfloat16 in uint16 arrays (jit/bfloat16.py); the residual stream, norms' weights and
+all gradients of weights are float32. `rstd` is 1 / sqrt(mean(x^2) + eps) of each vector, kept for the backward pass.
 What is named `d...` is the gradient of the loss with respect to it.
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinylm.jit.bfloat16 import cast_like, exp, hash32, to_float32
+from tinylm.jit.bfloat16 import cast_like, to_float32
 from tinylm.jit.compile import kernel
+from tinylm.jit.functions import exp, hash32
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
@@ -25,7 +26,7 @@ ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 @kernel
 def embed(ids: Any, table: Any, x: Any) -> None:
-    """x (N, D) = the rows of table (V, D) that ids (N) name."""
+    """Looks up x (N, D): the rows of table (V, D) that ids (N) name."""
     for n in range(ids.shape[0]):
         for d in range(x.shape[1]):
             x[n, d] = table[ids[n], d]
@@ -41,7 +42,7 @@ def embed_backward(ids: Any, dx: Any, dtable: Any) -> None:
 
 @kernel
 def norm(x: Any, weight: Any, eps: Any, y: Any, rstd: Any) -> None:
-    """RMSNorm: x (N, D) -> y (N, D)."""
+    """RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467): x (N, D) -> y (N, D)."""
     width = x.shape[1]
     for n in range(x.shape[0]):
         squares = ZERO
@@ -55,7 +56,7 @@ def norm(x: Any, weight: Any, eps: Any, y: Any, rstd: Any) -> None:
 
 @kernel
 def add_norm(x: Any, branch: Any, weight: Any, eps: Any, out: Any, y: Any, rstd: Any) -> None:
-    """The residual stream goes on, out = x + branch, and is normalised for the next reader: all (N, D)."""
+    """Adds a branch to the residual stream, out = x + branch, and normalises the sum: y = norm(out). All are (N, D)."""
     width = x.shape[1]
     for n in range(x.shape[0]):
         squares = ZERO
@@ -71,7 +72,8 @@ def add_norm(x: Any, branch: Any, weight: Any, eps: Any, out: Any, y: Any, rstd:
 
 @kernel
 def norm_backward(dy: Any, x: Any, rstd: Any, weight: Any, dx: Any, dweight: Any, dbranch: Any) -> None:
-    """Adds the norm's part to dx (N, D), the gradient of the stream, and copies that for the branch before it."""
+    """Backpropagates dy (N, D) through RMSNorm: adds to dx (N, D), the gradient of the residual stream, and to dweight
+    (D). The sum in dx is then copied to dbranch, the gradient of the branch that was added before the norm."""
     width = x.shape[1]
     for n in range(x.shape[0]):
         r, dot = rstd[n], ZERO
@@ -91,7 +93,7 @@ def norm_backward(dy: Any, x: Any, rstd: Any, weight: Any, dx: Any, dweight: Any
 
 @kernel
 def apply_dropout(x: Any, rate: Any, key: Any, first: Any) -> None:
-    """Dropout of x (numbers), in place: which fall follows from the key and from the place, `first` + i, alone."""
+    """Dropout of x (numbers), in place. Whether number i falls follows from the key and from `first` + i alone."""
     threshold = np.uint32(rate * 4294967296.0)
     factor = np.float32(1.0 / (1.0 - rate))
     for i in range(x.shape[0]):
@@ -101,8 +103,12 @@ def apply_dropout(x: Any, rate: Any, key: Any, first: Any) -> None:
 
 @kernel
 def cross_entropy(logits: Any, targets: Any, ignore: Any, factor: Any, row: Any) -> Any:
-    """The loss in nats, summed over the targets (N) that are not `ignore`; logits (N, V) become their own gradient,
-    times `factor`."""
+    """Sums the loss in nats over the targets (N) that are not `ignore`. The logits (N, V) are overwritten by their
+    gradient softmax(logits) - onehot(target), times `factor`.
+
+    Args:
+        row: scratch memory (V), float32.
+    """
     nats, width = 0.0, logits.shape[1]
     for n in range(targets.shape[0]):
         target = targets[n]

@@ -1,5 +1,6 @@
-"""Forward and backward of the transformer for some rows of a batch, by hand: model/transformer.py, step for step, and
-then the same steps in the other direction. One thread computes it, so nothing in it waits for another.
+"""Forward and backward pass of the transformer for some rows of a batch, written out by hand: model/transformer.py,
+step for step, and then the same steps in the other direction. One thread computes both, so nothing waits for another
+thread.
 
 Axis letters as in kernels.py. Matrices and most activations are in the precision of the run (bfloat16 or float32); the
 residual stream and the gradients of the weights are float32.
@@ -16,21 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
+from tinylm.jit.arrays import round_up
+from tinylm.jit.llvm import LANES
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.training.cpu import attention, kernels
 from tinylm.training.cpu.activations import ACTIVATIONS
-from tinylm.training.cpu.buffers import Buffer, BufferPool, SizeOnlyPool, as_buffer
+from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, BufferPool, SizeOnlyPool, as_buffer
 
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
-"""The four places of dropout in a layer."""
+"""The four sites of dropout in a layer."""
 F32 = torch.float32
 
 
 @dataclass(frozen=True)
 class LayerTensors:
-    """What one layer has, of its weights or of their gradients. Matrices that read the same input are one: q, k and v
-    (H+2G)*K x D, and gate and up 2F x D."""
+    """The weights of a layer, or their gradients. Matrices that read the same input are one: q, k and v (H+2G)*K x D,
+    and gate and up 2F x D."""
 
     norm1: Buffer
     qkv: Buffer
@@ -43,7 +46,7 @@ class LayerTensors:
 
 
 class Tensors(NamedTuple):
-    """All of a model, of its weights or of their gradients."""
+    """The weights of a model, or their gradients."""
 
     embed: Buffer
     layers: list[LayerTensors]
@@ -52,31 +55,33 @@ class Tensors(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    """What falls is a function of the keys, one for each layer and place, and of the place in the whole batch."""
+    """Dropout of a batch. Whether a number falls is a function of the key of its layer and site, and of its index in
+    the whole batch."""
 
     rate: float
     keys: NDArray[np.int64]  # (layers, 4)
 
     def apply(self, x: Buffer, layer: int, site: int, first: int) -> None:
-        """To x in place, whose first row is row `first` of the whole."""
+        """Applies dropout to x in place.
+
+        Args:
+            first: the index of its first row in the whole batch.
+        """
         flat = x.a.reshape(-1)
         kernels.apply_dropout(flat, self.rate, self.keys[layer, site], first * (flat.shape[0] // x.a.shape[0]))
 
 
-def _pattern_dropout(dropout: Dropout | None, layer: int, first: int) -> tuple[float, int, int]:
-    """Rate and key of the dropout of patterns, of which `first` is the first here."""
-    return (dropout.rate, int(dropout.keys[layer, PATTERN]), first) if dropout else (0.0, 0, first)
-
-
 MAX_PRODUCT_NUMBERS = 1 << 20
-"""Numbers of a product, at most, whose result torch cannot be told where to put."""
+"""The most numbers of a product at once where torch cannot be told where to put the result."""
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
 def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
-    """out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs). In 32 bits by oneDNN: it multiplies
-    2.3 times as fast on an AMD processor as MKL, which torch.mm would take, and as fast elsewhere. It makes its result
-    anew: some rows at a time, lest a wide one is held twice."""
+    """Computes out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs).
+
+    In 32 bits oneDNN does it, which multiplies 2.3 times as fast on an AMD processor as MKL, which torch.mm would take,
+    and as fast elsewhere. oneDNN allocates its result: some rows at a time, lest a wide result is held twice.
+    """
     if out.dtype == F32 and _ONEDNN_LINEAR is not None:
         rows = max(1, MAX_PRODUCT_NUMBERS // out.shape[1])
         for some, result in zip(x.split(rows), out.split(rows), strict=True):
@@ -86,23 +91,23 @@ def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
 
 
 class _Shapes:
-    """Shapes of rooms, as matrices and as what they consist of."""
+    """Shapes of buffers, as matrices and as the kernels see them."""
 
     def __init__(self, config: ModelConfig, rows: int, length: int) -> None:
         n, heads, shared, half = rows * length, config.n_heads, config.n_kv_heads, config.d_head // 2
-        pres = 2 if config.mlp == "swiglu" else 1
+        pres = 2 if config.is_gated else 1
         self.tokens = (n,)
         self.stream, self.hidden, self.logits = (n, config.d_model), (n, config.d_mlp), (n, config.vocab_size)
         self.pre = (n, pres * config.d_mlp), (n, *((2,) if pres == 2 else ()), config.d_mlp)
         self.qkv = (n, 2 * half * (heads + 2 * shared)), (rows, length, heads + 2 * shared, 2, half)
         self.z = (n, 2 * half * heads), (rows, length, heads, 2, half)
-        whole, wide = attention.whole_vectors(length), attention.whole_vectors(2 * half)
+        whole, wide = round_up(length, LANES), round_up(2 * half, LANES)
         self.heads, self.transposed = (7, whole, 2, wide // 2), (2, 2, wide // 2, whole)
         self.blocks, self.normed = (3, min(attention.QUERY_BLOCK, whole), whole), (2, length)
 
 
 class _LayerBuffers:
-    """What the forward pass of a layer leaves for the backward pass."""
+    """The activations of a layer that the backward pass reads."""
 
     def __init__(self, pool: BufferPool, layer: int, shapes: _Shapes, dtype: torch.dtype) -> None:
         def take(name: str, shape: tuple[int, ...], parts: tuple[int, ...] = (), dtype: torch.dtype = dtype) -> Buffer:
@@ -117,7 +122,7 @@ class _LayerBuffers:
 
 
 class _Buffers:
-    """All rooms of a shape of batch. What no backward pass needs is shared by the layers; without one, that is all."""
+    """The buffers for a shape of batch. The layers share what no backward pass reads; without one, everything."""
 
     def __init__(self, pool: BufferPool, config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *,
                  backward: bool = True) -> None:
@@ -144,19 +149,39 @@ class _Buffers:
 
 
 def activation_bytes(config: ModelConfig, rows: int, length: int, dtype: torch.dtype, *, backward: bool) -> int:
-    """What one thread needs for so many rows at once."""
+    """Bytes of activations that one thread needs for so many rows at once."""
     pool = SizeOnlyPool()
     _Buffers(pool, config, rows, length, dtype, backward=backward)
     return pool.n_bytes
+
+
+class _Pass(NamedTuple):
+    """A pass over some rows of a batch: where it computes, the angles of its positions, and its dropout."""
+
+    buffers: _Buffers
+    cos: Buffer
+    sin: Buffer
+    dropout: Dropout | None
+    first_row: int
+
+    def drop(self, x: Buffer, layer: int, site: int) -> None:
+        """Applies dropout, if any, to the tokens of x in place."""
+        if self.dropout:
+            self.dropout.apply(x, layer, site, self.first_row * self.buffers.length)
+
+    def pattern_dropout(self, layer: int, n_heads: int) -> tuple[float, int, int]:
+        """The arguments rate, key and first of attention (attention.py); rate 0 without dropout."""
+        first = self.first_row * n_heads
+        return (self.dropout.rate, int(self.dropout.keys[layer, PATTERN]), first) if self.dropout else (0.0, 0, first)
 
 
 class Network:
     """The transformer of one thread.
 
     Args:
-        model: gives the shape, and the positions.
+        model: gives the config and the angles of rotary positions.
         weights: matrices in the precision of the run, everything else in 32 bits.
-        gradients: to which `backpropagate` adds; all in 32 bits. None: there is only the loss.
+        gradients: float32, to which `backpropagate` adds. None: only `loss` can be called.
     """
 
     def __init__(self, model: TinyLM, weights: Tensors, gradients: Tensors | None = None) -> None:
@@ -171,45 +196,42 @@ class Network:
 
     def backpropagate(self, ids: NDArray[np.int64], targets: NDArray[np.int64], factor: float, dropout: Dropout | None,
                       first_row: int = 0) -> float:
-        """Adds the gradients of `factor` times the summed loss of some rows, (B, T) each.
+        """Adds the gradients of `factor` times the summed loss of some rows.
 
         Args:
-            first_row: where these rows begin in the batch, for dropout.
+            ids, targets: (B, T).
+            first_row: the index of the first row in the whole batch, for dropout.
 
         Returns:
             the summed loss in nats, not times `factor`.
         """
-        buffers, cos, sin = self._shape(*ids.shape)
-        self._forward(buffers, ids, cos, sin, dropout, first_row)
-        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
-                                            buffers.row.a)
-        self._backward(buffers, ids, cos, sin, dropout, first_row)
+        run = _Pass(*self._shape(*ids.shape), dropout, first_row)
+        nats = self._forward(run, ids, targets, factor)
+        self._backward(run, ids)
         return nats
 
     def loss(self, ids: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
-        """The summed loss in nats of some rows, (B, T) each, without dropout."""
-        buffers, cos, sin = self._shape(*ids.shape)
-        self._forward(buffers, ids, cos, sin, None, 0)
-        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(0), buffers.row.a)
-        return nats
+        """The summed loss in nats of some rows, ids and targets (B, T), without dropout."""
+        return self._forward(_Pass(*self._shape(*ids.shape), dropout=None, first_row=0), ids, targets, 0.0)
 
     def _shape(self, rows: int, length: int) -> tuple[_Buffers, Buffer, Buffer]:
+        """The buffers for rows of a length, and cos and sin of its positions."""
         if (rows, length) not in self._by_shape:
-            angles = self._positions.angles(0, length, torch.device("cpu"))
+            angles = self._positions.angles(torch.arange(length))
             half = self.config.d_head // 2
             cos, sin = angles or (torch.ones(length, half), torch.zeros(length, half))
             before = self._pool.n_bytes
             made = _Buffers(self._pool, self.config, rows, length, self.dtype, backward=self.gradients is not None)
             if self._pool.n_bytes > before:
-                self._by_shape.clear()  # what looks at the smaller rooms of before would keep them
+                self._by_shape.clear()  # views of the smaller buffers would keep these alive
             self._by_shape[rows, length] = made, as_buffer(cos), as_buffer(sin)
         return self._by_shape[rows, length]
 
     # ---- forward
 
-    def _forward(self, buffers: _Buffers, ids: NDArray[np.int64], cos: Buffer, sin: Buffer, dropout: Dropout | None,
-                 first_row: int) -> None:
-        weights, layers = self.weights, buffers.layers
+    def _forward(self, run: _Pass, ids: NDArray[np.int64], targets: NDArray[np.int64], factor: float) -> float:
+        """Computes the summed loss. The logits become its gradient, times `factor`."""
+        weights, buffers, layers = self.weights, run.buffers, run.buffers.layers
         x = layers[0].x if layers else buffers.x
         kernels.embed(ids.reshape(-1), weights.embed.a, x.a)
         if not layers:
@@ -217,41 +239,42 @@ class Network:
         else:
             kernels.norm(x.a, weights.layers[0].norm1.a, self._eps, layers[0].h1.a, layers[0].rstd1.a)
         for i, (layer, w) in enumerate(zip(layers, weights.layers, strict=True)):
-            self._attend(buffers, layer, w, cos, sin, dropout, i, first_row)
+            self._attend(run, i)
             kernels.add_norm(layer.x.a, buffers.branch.a, w.norm2.a, self._eps, layer.mid.a, layer.h2.a, layer.rstd2.a)
-            self._mlp(buffers, layer, w, dropout, i, first_row)
+            self._mlp(run, i)
             last = i + 1 == len(layers)
             after, weight = (buffers, weights.ln_f) if last else (layers[i + 1], weights.layers[i + 1].norm1)
             h, rstd = (buffers.h, buffers.rstd) if last else (layers[i + 1].h1, layers[i + 1].rstd1)
             kernels.add_norm(layer.mid.a, buffers.branch.a, weight.a, self._eps, after.x.a, h.a, rstd.a)
         _multiply(buffers.h.t, weights.head.t, buffers.logits.t)
+        nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
+                                            buffers.row.a)
+        return nats
 
-    def _attend(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, cos: Buffer, sin: Buffer,
-                dropout: Dropout | None, i: int, first_row: int) -> None:
+    def _attend(self, run: _Pass, i: int) -> None:
+        """Computes the attention of layer i: h1 -> branch."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
         _multiply(layer.h1.t, w.qkv.t, layer.qkv.t)
-        attention.attend(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
-                         *_pattern_dropout(dropout, i, first_row * self.config.n_heads), layer.z.a, buffers.heads.a,
+        attention.attend(layer.qkv.a, run.cos.a, run.sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
+                         *run.pattern_dropout(i, self.config.n_heads), layer.z.a, buffers.heads.a,
                          buffers.transposed.a, buffers.blocks.a, buffers.rstd_heads.a)
         _multiply(layer.z.t, w.o.t, buffers.branch.t)
-        if dropout:
-            dropout.apply(buffers.branch, i, ATTN_OUT, first_row * buffers.length)
+        run.drop(buffers.branch, i, ATTN_OUT)
 
-    def _mlp(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, dropout: Dropout | None, i: int,
-               first_row: int) -> None:
-        first_token = first_row * buffers.length
+    def _mlp(self, run: _Pass, i: int) -> None:
+        """Computes the MLP of layer i: h2 -> branch."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
         _multiply(layer.h2.t, w.up.t, layer.pre.t)
         self._activation(layer.pre.a, layer.post.a)
-        if dropout:
-            dropout.apply(layer.post, i, MLP_POST, first_token)
+        run.drop(layer.post, i, MLP_POST)
         _multiply(layer.post.t, w.down.t, buffers.branch.t)
-        if dropout:
-            dropout.apply(buffers.branch, i, MLP_OUT, first_token)
+        run.drop(buffers.branch, i, MLP_OUT)
 
     # ---- backward
 
-    def _backward(self, buffers: _Buffers, ids: NDArray[np.int64], cos: Buffer, sin: Buffer, dropout: Dropout | None,
-                  first_row: int) -> None:
-        weights, gradients, layers = self.weights, self.gradients, buffers.layers
+    def _backward(self, run: _Pass, ids: NDArray[np.int64]) -> None:
+        """Adds all gradients, from those of the logits down to those of the embedding."""
+        weights, gradients, buffers, layers = self.weights, self.gradients, run.buffers, run.buffers.layers
         assert gradients is not None
         self._weight_gradient(buffers.logits.t, buffers.h.t, gradients.head)
         torch.mm(buffers.logits.t, weights.head.t, out=buffers.dh.t)
@@ -260,42 +283,43 @@ class Network:
                               buffers.branch.a)
         for i in reversed(range(len(layers))):
             layer, w, g = layers[i], weights.layers[i], gradients.layers[i]
-            self._mlp_backward(buffers, layer, w, g, dropout, i, first_row)
+            self._mlp_backward(run, i, g)
             kernels.norm_backward(buffers.dh.a, layer.mid.a, layer.rstd2.a, w.norm2.a, buffers.dx.a, g.norm2.a,
                                   buffers.branch.a)
-            self._attend_backward(buffers, layer, w, g, cos, sin, dropout, i, first_row)
+            self._attend_backward(run, i, g)
             kernels.norm_backward(buffers.dh.a, layer.x.a, layer.rstd1.a, w.norm1.a, buffers.dx.a, g.norm1.a,
                                   buffers.branch.a)
-        kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
+        if gradients.embed is not NO_BUFFER:
+            kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
 
-    def _mlp_backward(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, g: LayerTensors,
-                        dropout: Dropout | None, i: int, first_row: int) -> None:
-        first_token = first_row * buffers.length
-        if dropout:
-            dropout.apply(buffers.branch, i, MLP_OUT, first_token)
+    def _mlp_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
+        """Backpropagates the gradient in `branch` through the MLP of layer i to dh."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
+        run.drop(buffers.branch, i, MLP_OUT)
         self._weight_gradient(buffers.branch.t, layer.post.t, g.down)
         torch.mm(buffers.branch.t, w.down.t, out=buffers.dpost.t)
-        if dropout:
-            dropout.apply(buffers.dpost, i, MLP_POST, first_token)
+        run.drop(buffers.dpost, i, MLP_POST)
         self._activation_backward(layer.pre.a, buffers.dpost.a, buffers.dpre.a)
         self._weight_gradient(buffers.dpre.t, layer.h2.t, g.up)
         torch.mm(buffers.dpre.t, w.up.t, out=buffers.dh.t)
 
-    def _attend_backward(self, buffers: _Buffers, layer: _LayerBuffers, w: LayerTensors, g: LayerTensors, cos: Buffer,
-                         sin: Buffer, dropout: Dropout | None, i: int, first_row: int) -> None:
-        if dropout:
-            dropout.apply(buffers.branch, i, ATTN_OUT, first_row * buffers.length)
+    def _attend_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
+        """Backpropagates the gradient in `branch` through the attention of layer i to dh."""
+        buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
+        run.drop(buffers.branch, i, ATTN_OUT)
         self._weight_gradient(buffers.branch.t, layer.z.t, g.o)
         torch.mm(buffers.branch.t, w.o.t, out=buffers.dz.t)
-        attention.attend_backward(layer.qkv.a, cos.a, sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
-                                  *_pattern_dropout(dropout, i, first_row * self.config.n_heads), buffers.dz.a,
-                                  buffers.dqkv.a, g.q_norm.a, g.k_norm.a, buffers.heads.a, buffers.transposed.a,
-                                  buffers.blocks.a, buffers.rstd_heads.a)
+        attention.attend_backward(layer.qkv.a, run.cos.a, run.sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
+                                  *run.pattern_dropout(i, self.config.n_heads), buffers.dz.a, buffers.dqkv.a,
+                                  g.q_norm.a, g.k_norm.a, buffers.heads.a, buffers.transposed.a, buffers.blocks.a,
+                                  buffers.rstd_heads.a)
         self._weight_gradient(buffers.dqkv.t, layer.h1.t, g.qkv)
         torch.mm(buffers.dqkv.t, w.qkv.t, out=buffers.dh.t)
 
     def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Buffer) -> None:
-        """Adds dy^T x: (N, out), (N, in) -> (out, in)."""
+        """Adds dy^T x: (N, out), (N, in) -> (out, in). A frozen matrix has no gradient."""
+        if gradient is NO_BUFFER:
+            return
         if self.dtype == F32:
             gradient.t.addmm_(dy.t(), x)
             return

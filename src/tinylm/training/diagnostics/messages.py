@@ -1,4 +1,4 @@
-"""What the doctor says: each finding in words, with its evidence and a remedy. When it is said, doctor.py decides."""
+"""The messages of the doctor: each finding in words, with its evidence and a remedy. doctor.py decides on findings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tinylm.training.events import Began, Finished, RolledBack
 
 @dataclass(frozen=True)
 class Finding:
-    """What the doctor found.
+    """A finding of the doctor.
 
     Attributes:
-        step: when; 0 before the first.
+        step: the step after which it was found; 0 before the first.
         topic: "overfitting", "underfitting", "unlike", "loss", "spike", "gradient", "not finite", "stopped", "repeated"
             or "tokenizer".
         text: what is wrong and how it shows, a sentence without its full stop.
@@ -27,7 +27,11 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """All of it in one line."""
+        """Step, text and remedy in one line.
+
+        >>> Finding(20, "loss", "the loss does not move", "Raise the learning rate").sentence
+        'Step 20: the loss does not move. Raise the learning rate.'
+        """
         when = f"Step {self.step:,}: " if self.step else ""
         return f"{when}{self.text}. {self.remedy}."
 
@@ -140,7 +144,12 @@ def stopped_overfitting(finished: Finished, best: Validation, now: Validation) -
 
 
 def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Validation | None) -> Finding:
-    """`best`: a validation long before the end, after which none was better though the training loss fell on."""
+    """A model that is worse than n-grams.
+
+    Args:
+        bits, ngram: of the model and of the n-grams, in bits a byte.
+        best: a validation long before the end, after which none was better though the training loss fell on.
+    """
     more_text = "" if best is None else (
         f"More text: the validation loss has been no better since step {best.step:,}, and more time alone will not "
         "help")

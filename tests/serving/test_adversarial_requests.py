@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .hostile import FIELDS, FINE, NOT_JSON, NOT_TEXT, PUZZLING, REFUSED, Wrong, get, post, with_field
+from .adversarial_requests import FIELDS, FINE, NOT_JSON, NOT_TEXT, PUZZLING, REFUSED, Wrong, get, post, with_field
 from .server import BIAS, Server, read_until, until
 
 NO_JSON = ("NaN", "Infinity", "0" * 400)

@@ -1,0 +1,1 @@
+"""Models of other programs: their names for what tinylm has."""

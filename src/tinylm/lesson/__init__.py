@@ -1,0 +1,1 @@
+"""The lesson: the teaching notebook, told step by step on the real model."""

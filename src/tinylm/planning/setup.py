@@ -1,0 +1,108 @@
+"""The setup of a run: its config, and all that follows from config and data, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from tinylm.config.presets import PartialConfig
+from tinylm.config.schema import ModelConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.errors import TinyLMError
+from tinylm.inspection import structure
+from tinylm.model.tensors import Weights
+from tinylm.planning.data import RunData
+from tinylm.planning.defaults import count_steps, fill_defaults, has_size
+from tinylm.planning.machine import Machine
+from tinylm.planning.memory_check import check_fits, fitting_sizes
+from tinylm.text.rows import IGNORE, Rows
+from tinylm.training.backend import Compute, choose_compute
+from tinylm.training.schedule import VALIDATIONS, count_validations
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """Setup of a run: everything that is fixed before its first step.
+
+    Attributes:
+        rows: the rows of ids that it trains on.
+        compute: the device and the path of the computation.
+        n_steps: of a run of minutes the most, and None where the clock alone ends it.
+        n_validations: in a run of steps about so many, in a run of minutes the most.
+        weights: the parameters that the run begins with, by name; None: drawn from the seed.
+    """
+
+    config: RunConfig
+    data: RunData
+    rows: Rows
+    compute: Compute
+    n_steps: int | None
+    n_validations: int
+    weights: Weights | None = None
+
+    @classmethod
+    def of(cls, config: RunConfig, data: RunData, device: torch.device) -> RunSetup:
+        """The setup that follows from a config and its data."""
+        model, train = config.model, config.train
+        padding = data.tokenizer.pad_id if train.loss_on_padding else IGNORE
+        rows = Rows(data.dataset.train, packing=config.data.packing, context_length=model.context_length,
+                    seed=train.seed, target_padding=padding)
+        flops = structure.training_flops_per_token(model, model.context_length)
+        compute = choose_compute(model, device, precision=train.precision,
+                                 flops=flops * model.context_length * train.batch_size)
+        n_steps = count_steps(train, rows.rows_per_epoch)
+        return cls(config, data, rows, compute, n_steps, _count_validations(config, data, n_steps))
+
+    def begun_from(self, weights: Weights) -> RunSetup:
+        """The same run, begun from these parameters instead of a draw.
+
+        Args:
+            weights: by name, as `model_folder.read_weights` gives them.
+
+        Raises:
+            TinyLMError: the weights are not those of this model.
+        """
+        expected = {tensor.name: tensor.shape for tensor in structure.parameter_table(self.config.model)}
+        given = {name: tuple(array.shape) for name, array in weights.items()}
+        if wrong := sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name)):
+            raise TinyLMError("these weights are not those of the model that is to be trained", where=wrong[0],
+                              remedy="Give weights of a model with the same settings and vocabulary")
+        return replace(self, weights=weights)
+
+
+def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) -> int:
+    train = config.train
+    if train.minutes is not None or n_steps is None or not data.validation_tokens:
+        return VALIDATIONS
+    tokens = n_steps * train.batch_size * train.gradient_accumulation * config.model.context_length
+    return count_validations(tokens, data.validation_tokens)
+
+
+def fill_config(overrides: PartialConfig, data: RunData, machine: Machine) -> RunConfig:
+    """The whole config: what a person chose, and the defaults that suit the data and the machine. A size that nobody
+    chose is one that fits into memory.
+
+    Raises:
+        TinyLMError: the run does not fit.
+    """
+    fill = partial(fill_defaults, overrides, n_bytes=data.dataset.train.n_bytes, n_tokens=data.dataset.train.n_tokens,
+                   vocab_size=data.tokenizer.vocab_size, speed=machine.speed)
+    limits = data.validation_tokens, machine.available_bytes, machine.device
+    config = _make_config(fill(), overrides, data)
+    if not has_size(overrides["model"]):
+        fitting = fitting_sizes(config.model, config.train, *limits)
+        config = _make_config(fill(fitting=fitting), overrides, data)
+    check_fits(config.model, config.train, *limits)
+    return config
+
+
+def _make_config(filled: dict[str, dict[str, Any]], overrides: Mapping[str, Any], data: RunData) -> RunConfig:
+    model, train = ModelConfig(**filled["model"]), filled["train"]
+    if train["batch_size"] == "full":
+        rows = Rows(data.dataset.train, packing=data.config.packing, context_length=model.context_length)
+        train = {**train, "batch_size": rows.rows_per_epoch}
+    return RunConfig(model=model, data=data.config, train=TrainConfig(**train),
+                     sample=SampleConfig(**overrides["sample"]))

@@ -1,0 +1,115 @@
+"""Sentences and tables about a report, for people: the terminal, the model card and the page say the same."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tinylm.evaluation.memorization import Overlap
+from tinylm.evaluation.report import Report
+from tinylm.text.left_out import LeftOut, share_unknown, white_space
+
+MIN_TELLING_TOKENS = 1000
+"""Below it, the loss on a text says little of another text like it: it is off by 3% or more."""
+
+
+class ComparisonRow(NamedTuple):
+    """A line of the table: who, and its loss in both units. Both are of the whole text: where the tokens leave
+    something out, the nats are those of a token and of its share in that."""
+
+    name: str
+    nats_per_token: float
+    bits_per_byte: float
+
+
+def comparison(report: Report) -> list[ComparisonRow]:
+    """The model and the baselines, best first, with their names for people. Nats a token are of the tokens alone, as
+    the loss is; a compressor's are of all that it keeps."""
+    nats_a_bit = math.log(2) / max(1, report.tokens)
+    rows = [ComparisonRow("this model", report.loss, report.bits_per_byte)]
+    for name, bits in report.baselines.items():
+        charged = 0.0 if name == "zstd" else report.left_out.bits
+        nats = nats_a_bit * (bits * report.bytes - charged)
+        rows.append(ComparisonRow(baseline_label(name, report.ngram_order), nats, bits))
+    return sorted(rows, key=lambda row: row.bits_per_byte)
+
+
+def rounded(value: float, places: int) -> str:
+    """A number with so many decimals; one that is less than the last of them is not written as 0.
+
+    >>> rounded(0.25, 3), rounded(0.00002, 3), rounded(0.0, 3)
+    ('0.250', '2e-05', '0.000')
+    """
+    return f"{value:.1g}" if 0 < value < 0.5 * 10**-places else f"{value:.{places}f}"
+
+
+def bits_comparison(report: Report) -> list[tuple[str, float]]:
+    """The same in bits a byte alone."""
+    return [(row.name, row.bits_per_byte) for row in comparison(report)]
+
+
+def baseline_label(name: str, ngram_order: int = 0) -> str:
+    """A baseline's name for people."""
+    if name == "ngram" and ngram_order:
+        return f"counting {ngram_order}-grams"
+    return {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams",
+            "zstd": "compressing with zstd"}.get(name, name)
+
+
+def verdict(report: Report) -> str:
+    """Sentence that compares the model with the best of the baselines."""
+    name, best = min(report.baselines.items(), key=lambda item: item[1])
+    difference = best - report.bits_per_byte
+    if abs(difference) < 0.005:
+        return f"as good as {baseline_label(name, report.ngram_order)}, to a hundredth of a bit a byte"
+    better = "better" if difference >= 0 else "worse"
+    return f"{better} than {baseline_label(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
+
+
+def cautions(report: Report) -> list[str]:
+    """Sentences to read before the numbers of a report are compared: on what the tokens leave out, and on a text that
+    is too short to judge by."""
+    return [*describe_left_out(report.left_out, report.bytes), *_few_tokens(report)]
+
+
+def describe_left_out(left_out: LeftOut, n_bytes: int) -> list[str]:
+    """Sentences on what the tokens of a text leave out, and on the bits a byte that are charged for it."""
+    parts, spaces = [], white_space(left_out)
+    if left_out.unknown:
+        examples = ", ".join(map(repr, left_out.examples)) + (", .." if len(left_out.examples) > 4 else "")
+        parts.append(f"{share_unknown(left_out)} are unknown to this model: {examples}")
+    if spaces:
+        parts.append(f"words alone are predicted, without {spaces}")
+    if left_out.bits:
+        parts.append(f"the bits a byte include {left_out.bits / max(1, n_bytes):.3f} for what the tokens leave out, "
+                     "loss and perplexity nothing")
+    read = f"the text was read in Unicode's form {left_out.form}, of which the model knows more"
+    return [*([read] if left_out.form else []), *(["; ".join(parts)] if parts else [])]
+
+
+def _few_tokens(report: Report) -> list[str]:
+    """The mean of n losses that scatter as widely as their mean is off by a share of about 1 / sqrt(n)."""
+    if report.split == "train" or report.tokens >= MIN_TELLING_TOKENS:
+        return []
+    return [f"{report.tokens:,} tokens are few to judge by: by chance alone, such a loss is off by some "
+            f"{100 / math.sqrt(max(1, report.tokens)):.0f}%"]
+
+
+def describe_overlap(copied: Overlap) -> list[str]:
+    """The copy figures in sentences, without what is said before and after."""
+    text = "the training text"
+    if copied.searched:
+        text = f"the first {copied.searched / 1e6:,.0f} MB of the training text, which are all that was searched"
+    if copied.where is None:
+        return [f"no {copied.unit.removesuffix('s')} of it stands in {text}"]
+    unit = copied.unit if copied.longest > 1 else copied.unit.removesuffix("s")
+    lines = [f"the longest run copied word for word has {copied.longest} {unit}: {_short(copied.run)!r}",
+             f"it stands in {copied.where.file}, line {copied.where.line}: {_short(copied.where.text)!r}"]
+    if copied.windows:
+        lines.append(f"of all runs of {copied.ngram} {copied.unit}, {copied.share:.1%} stand in {text}")
+    return lines
+
+
+def _short(text: str, most: int = 80) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most - 1] + "…"

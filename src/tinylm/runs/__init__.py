@@ -1,0 +1,1 @@
+"""Training runs: prepared, compiled for, recorded, resumed, and put together."""

@@ -1,0 +1,295 @@
+"""The runner of one training run: it trains, records, shows and validates, and writes the model folder."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import tinylm
+from tinylm import model_folder
+from tinylm.errors import TinyLMError
+from tinylm.evaluation.memorization import CopyIndex
+from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
+from tinylm.evaluation.report import Report, evaluation_batches, make_report
+from tinylm.inspection import structure
+from tinylm.lm import LanguageModel
+from tinylm.model.dropout import without_dropout
+from tinylm.model.threads import flush_denormals
+from tinylm.model.transformer import TinyLM
+from tinylm.planning.forecast import SAMPLE_TOKENS
+from tinylm.planning.setup import RunSetup
+from tinylm.reports.history import read_events
+from tinylm.reports.model_card import make_card, repeat_folder
+from tinylm.reports.plan_lines import describe_documents
+from tinylm.reports.terminal import Display, duration, print_lines, print_result
+from tinylm.runs.recorder import Recorder
+from tinylm.runs.resume import already_finished
+from tinylm.system.files import write_atomically
+from tinylm.system.paths import IN_MEMORY
+from tinylm.text.opening import opening
+from tinylm.text.rows import Batch
+from tinylm.text.units import bits_per_byte
+from tinylm.training.backend import TrainingBackend
+from tinylm.training.controller import ScheduleController
+from tinylm.training.diagnostics.doctor import Doctor, Finding
+from tinylm.training.evaluate import Interrupted, Validator
+from tinylm.training.events import Began, Event, Finished, Sampled, Validated
+from tinylm.training.loop import QUICK_SECONDS, Training
+from tinylm.training.optimizer import make_optimizers
+from tinylm.training.schedule import StepHorizon, TimeHorizon
+
+FINISHING_SECONDS = 0.7
+"""Kept free at the end of a run of minutes for writing the folder and leaving."""
+
+
+@dataclass
+class RunResult:
+    """The result of a run. `report` is None if the run was stopped before its model could be evaluated."""
+
+    lm: LanguageModel
+    folder: Path
+    report: Report | None
+    finished: Finished
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as `tinylm train --json` prints it."""
+        return {"folder": str(self.folder), "seconds": round(self.seconds, 2), **asdict(self.finished),
+                "report": self.report.to_dict() if self.report else None,
+                "parameters": structure.total_parameters(self.lm.config.model)}
+
+
+class Runner:
+    """The parts of one run, put together.
+
+    Args:
+        folder: the model folder of the run.
+        started: a reading of time.perf_counter, from which a run of minutes counts.
+    """
+
+    def __init__(self, setup: RunSetup, folder: Path, console: Console, started: float) -> None:
+        self.setup, self.folder, self.console = setup, folder, console
+        config, data, compute = setup.config, setup.data, setup.compute
+        model = _first_model(setup)
+        self.lm = LanguageModel(config, data.tokenizer, model)
+        self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
+        self.recorder = Recorder(folder, started)
+        self.horizon = self._horizon(started)
+        backend = TrainingBackend(model, compute)
+        self.validator = Validator(model, self._evaluation_batches, backend)
+        self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
+                                             should_save=self.recorder.is_due)
+        self.training = Training(model, make_optimizers(model, config.train, compute), setup.rows, config.train,
+                                 self.controller, self.validator if data.dataset.validation else None, backend,
+                                 self.recorder.load_last_good, self._save)
+        self.doctor, self.findings = Doctor(), list[Finding]()
+        self.samples: list[Sampled] = []
+        self.best: tuple[float, int] | None = None
+        """The summed loss in nats of the weights that the training keeps, and its number of tokens."""
+        self.copies = CopyIndex(data.split.train)
+        self.is_new = True
+
+    def _horizon(self, started: float, first: int = 0) -> StepHorizon | TimeHorizon:
+        minutes, steps = self.setup.config.train.minutes, self.setup.n_steps
+        if minutes is not None:
+            return TimeHorizon(60 * minutes, started, finishing=FINISHING_SECONDS, most_steps=steps or math.inf)
+        assert steps is not None
+        return StepHorizon(steps, first)
+
+    # ---- where it begins
+
+    def create(self, held: ExitStack, *, force: bool) -> None:
+        """Makes the folder. It appears with its first checkpoint in it, so that there is always one to resume from; and
+        locked, so that nobody comes between: the lock moves with the folder, and is held as long as `held`."""
+        with model_folder.new_folder(self.folder, force=force, keep_old=True) as temporary:
+            model_folder.write_config(temporary, self.setup.config)
+            self.setup.data.tokenizer.save(temporary / model_folder.TOKENIZER)
+            self.recorder.folder = temporary
+            with self.recorder:
+                self.recorder.save(self.training)
+            held.enter_context(model_folder.locked(temporary))
+        self.recorder.folder = self.folder
+
+    def resume(self) -> list[str]:
+        """Goes back to the last checkpoint. Returns lines for people."""
+        state, seconds, lines = self.recorder.resume()
+        self.horizon = self.controller.horizon = self._horizon(self.recorder.started, state.numbers["step"])
+        self.training.restore(state)
+        events = [*read_events(self.folder / model_folder.METRICS), *read_events(self.folder / model_folder.SAMPLES)]
+        self.is_new = not events
+        for event in events:
+            self._keep(event)
+        return [*lines, f"going on from step {self.training.step:,}, {duration(seconds)} into the run",
+                *already_finished(self.setup, self.training.step, self.folder)]
+
+    # ---- the way through
+
+    def run(self) -> RunResult:
+        """Trains to the end of the run, and writes the model."""
+        finished: Finished | None = None
+        with ExitStack() as stack:
+            stack.enter_context(flush_denormals())
+            stack.enter_context(self.setup.compute.running())
+            self.controller.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            stack.enter_context(self.recorder)
+            self.display = self._display()
+            with self.display.shown():
+                for event in self._events():
+                    finished = event if isinstance(event, Finished) else finished
+                    self._publish(event)
+                assert finished is not None
+            if finished.reason == "not finite" and finished.best_loss is None:
+                raise _never_finite(finished)
+            self.lm.model.eval()
+            return self._write(finished)
+
+    def _events(self) -> Iterator[Event]:
+        """Yields the events of the training, and saves on the way. What comes after the last save can be done again."""
+        if self.is_new:
+            yield self._began()
+        yield from self.training.steps()
+        self._save()
+        yield from self.training.end()
+
+    def _save(self) -> None:
+        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
+        self.recorder.save(self.training)
+        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds)
+
+    def _began(self) -> Began:
+        config, baselines = self.setup.config, self.setup.data.baselines
+        train, held_out = self.setup.data.dataset.train, self.setup.data.dataset.validation
+        repeated = unknown = 0.0
+        if held_out:
+            width = stretch_tokens(held_out.n_tokens, held_out.n_bytes)
+            repeated = repeated_share(train.ids, held_out.ids, width)
+            unknown = unknown_share(held_out.ids, self.lm.tokenizer.unk_id)
+        return Began(
+            parameters=structure.total_parameters(config.model), vocab_size=config.model.vocab_size,
+            context_length=config.model.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes,
+            validation_tokens=held_out.n_tokens if held_out else 0,
+            validation_bytes=held_out.n_bytes if held_out else 0, baselines=baselines.bits_per_byte,
+            repeated=repeated, unknown=unknown, ngram_order=baselines.ngram_order,
+            padding_counted=config.train.loss_on_padding, left_out_bits=baselines.left_out.bits)
+
+    def _publish(self, event: Event) -> None:
+        if isinstance(event, Validated) and event.best:
+            self.best = self.validator.result
+        for each in (event, *self._sampled(event)):
+            self.recorder.write(each)
+            self.display(each)
+            for finding in self._keep(each):
+                self.display.remark(finding)
+
+    def _keep(self, event: Event) -> list[Finding]:
+        if isinstance(event, Sampled):
+            self.samples.append(event)
+        findings = self.doctor(event)
+        self.findings += findings
+        return findings
+
+    def _sampled(self, event: Event) -> Iterator[Sampled]:
+        if isinstance(event, Validated):
+            with without_dropout(self.lm.model):
+                text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
+            copied = self.copies.measure(text)
+            yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
+
+    def _display(self) -> Display:
+        part, left_out = self.setup.data.dataset.validation, self.setup.data.baselines.left_out
+        return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
+            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None)
+
+    # ---- evaluating and writing
+
+    def _evaluation_batches(self) -> Iterator[Batch]:
+        config, dataset = self.setup.config, self.setup.data.dataset
+        return evaluation_batches(dataset.validation or dataset.train, config.data.packing,
+                                  config.model.context_length)
+
+    def _evaluate_kept_weights(self, finished: Finished) -> None:
+        """Evaluates the kept weights where no validation of this process did. A person who wants to leave waits no
+        longer than for a quick evaluation."""
+        leave = time.perf_counter() + QUICK_SECONDS if finished.reason == "interrupted" else math.inf
+        with suppress(Interrupted):
+            self.validator(lambda: time.perf_counter() > leave)
+            self.best = self.validator.result
+
+    def _report(self, finished: Finished) -> Report | None:
+        if self.best is None or self.best[0] / max(1, self.best[1]) != finished.best_loss:
+            self._evaluate_kept_weights(finished)
+        if self.best is None:
+            return None
+        dataset = self.setup.data.dataset
+        part, split = (dataset.validation, "validation") if dataset.validation else (dataset.train, "train")
+        report = make_report(*self.best, part.n_bytes, split=split, baselines=self.setup.data.baselines)
+        return replace(report, copying=self.lm.copying(self.copies))
+
+    def _write(self, finished: Finished) -> RunResult:
+        report = self._report(finished)
+        model_folder.write_weights(self.folder, self.lm.model)
+        if report:
+            write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
+        self.lm.folder = self.folder
+        result = RunResult(self.lm, self.folder, report, finished, time.perf_counter() - self.recorder.started)
+        print_result(self.console, self.folder, structure.total_parameters(self.lm.config.model), result.seconds,
+                     finished, report, prompt=self._prompt(self.console.encoding))
+        return result
+
+    def _prompt(self, encoding: str) -> str:
+        pieces = self.setup.data.split.train.pieces()
+        return opening((piece.text for piece in pieces), self.lm.tokenizer, encoding)
+
+    def _card(self, report: Report, finished: Finished) -> str:
+        config, corpus = self.setup.config, self.setup.data.corpus
+        written = [each.text for each in self.samples if each.step == finished.best_step]
+        return make_card(config, report, finished, name=corpus.name, folder=self.folder,
+                         version=tinylm.__version__, documents=describe_documents(corpus), samples=written,
+                         remarks=[finding.sentence for finding in self.findings],
+                         command=config.command(repeat_folder(self.folder)), prompt=self._prompt("utf-8"))
+
+
+def _first_model(setup: RunSetup) -> TinyLM:
+    """The model that a run begins with: of given weights, or drawn from the seed."""
+    config = setup.config
+    model = TinyLM(config.model, config.train.seed) if setup.weights is None else model_folder.make_model(
+        config.model, setup.weights)
+    return model.to(setup.compute.device)
+
+
+def _never_finite(finished: Finished) -> TinyLMError:
+    return TinyLMError(f"a number was not finite in step {finished.step + 1:,}, in {finished.where}, and there is no "
+                       "earlier model to keep", where="training",
+                       remedy="Try a lower learning rate, with --force: --set train.learning_rate=0.001 "
+                              "--set train.muon_learning_rate=0.005")
+
+
+@contextmanager
+def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
+    """Within the block, the first Ctrl-C or SIGTERM asks the run to end in good order; a second Ctrl-C ends it now."""
+    asked = threading.Event()
+
+    def ask(number: int, _frame: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+        print_lines(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

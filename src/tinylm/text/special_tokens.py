@@ -1,0 +1,65 @@
+"""Special tokens: the ids of a vocabulary that stand for no text, by their role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
+SPELLED_OUT = frozenset((PAD, BOS, EOS, UNKNOWN))
+"""Entries of a vocabulary that a text may spell out, and that its encoding never becomes."""
+
+
+class SpecialTokens(NamedTuple):
+    """The ids of one vocabulary's special tokens. A vocabulary may have them anywhere; the defaults are where tinylm
+    puts its own.
+
+    Attributes:
+        pad: fills up the rows of a batch.
+        bos: begins a text; None where the vocabulary has no such token, as GPT-2's has none.
+        eos: ends a text.
+        unk: stands for an unknown word; None where unknown words are an error, and where every text is known.
+        control: further ids that stand for no text, such as the marks of a chat format.
+
+    >>> SpecialTokens().hidden == {0, 1, 2}
+    True
+    >>> SpecialTokens(pad=7, bos=None, eos=5).start
+    5
+    """
+
+    pad: int = 0
+    bos: int | None = 1
+    eos: int = 2
+    unk: int | None = None
+    control: frozenset[int] = frozenset()
+
+    @property
+    def start(self) -> int:
+        """The id before the first token of a text: `bos`, else `eos`, after which a model begins another text."""
+        return self.eos if self.bos is None else self.bos
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """The ids that are never shown in a text: all but `unk`, which stands for a word."""
+        return frozenset({self.pad, self.start, self.eos, *self.control})
+
+
+def special_tokens(vocab: Mapping[str, int], control: Iterable[str] = (), *, has_unknown: bool) -> SpecialTokens:
+    """Finds the special tokens of a vocabulary by their entries: `<pad>`, `<bos>`, `<eos>`, `<unk>`.
+
+    Args:
+        vocab: entry -> id; must hold `<pad>` and `<eos>`.
+        control: entries of further tokens that stand for no text.
+        has_unknown: an entry `<unk>` is the token for unknown words, and no text.
+
+    Raises:
+        ValueError: the vocabulary lacks `<pad>`, `<eos>` or a control token.
+
+    >>> special_tokens({"a": 0, "<eos>": 1, "<pad>": 2}, has_unknown=False)
+    SpecialTokens(pad=2, bos=None, eos=1, unk=None, control=frozenset())
+    """
+    missing = [entry for entry in (PAD, EOS, *control) if entry not in vocab]
+    if missing:
+        raise ValueError(f"its vocabulary has no {missing[0]}")
+    return SpecialTokens(vocab[PAD], vocab.get(BOS), vocab[EOS], vocab.get(UNKNOWN) if has_unknown else None,
+                         frozenset(vocab[entry] for entry in control))

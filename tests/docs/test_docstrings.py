@@ -1,0 +1,45 @@
+"""Examples in the docstrings of the package run and print what they say.
+
+An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import tinylm
+
+PACKAGE = Path(tinylm.__file__).parent
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+                 for path in PACKAGE.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
+"""The modules with an example in them; the others need not be imported."""
+
+
+@pytest.fixture
+def _place(tmp_path, monkeypatch, hello_run):
+    """A folder of its own with the model folder runs/notebook in it, so that an example may load and write."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "notebook").symlink_to(hello_run, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.usefixtures("_place")
+def test_the_examples_of_a_module_print_what_they_say(name):
+    module, told = importlib.import_module(name), []
+    given = {**vars(module), "tinylm": tinylm, "lm": tinylm.load("runs/notebook")}
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for example in doctest.DocTestFinder().find(module, name, globs=given):
+        runner.run(example, out=told.append)
+    assert runner.tries > 0, f"an example of {name} is in a docstring that is not reached"
+    assert runner.failures == 0, "".join(told)
+
+
+def test_every_public_name_has_a_docstring():
+    assert not [name for name in tinylm.__all__ if not inspect.getdoc(getattr(tinylm, name))]
