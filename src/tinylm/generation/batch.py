@@ -148,12 +148,14 @@ class Batch:
             return []
         chunks = [self._chunk(sequence, size) for sequence, size in
                   zip(sequences, self._chunk_sizes(sequences), strict=True)]
-        new = []
-        for sequence, chunk, found in zip(sequences, chunks, self.backend.forward(chunks), strict=True):
+        found = self.backend.forward(chunks)
+        for sequence, chunk in zip(sequences, chunks, strict=True):
             sequence.unread -= len(chunk.ids)
-            if found is not None:
-                new.append(self._sample(sequence, found))
-        return new
+        failed = [self._fail(sequence, each) for sequence, each in zip(sequences, found, strict=True)
+                  if isinstance(each, TinyLMError)]
+        sound = [(sequence, each) for sequence, each in zip(sequences, found, strict=True)
+                 if isinstance(each, np.ndarray)]
+        return failed + (self._sample(*zip(*sound, strict=True)) if sound else [])
 
     def _chunk_sizes(self, sequences: Sequence[TokenSequence]) -> list[int]:
         """The number of ids that are read of each sequence: one where one is unread; prompts share the rest of the
@@ -179,15 +181,18 @@ class Batch:
         else:
             sequence.unread = 1
 
-    def _sample(self, sequence: TokenSequence, found: Logits | TinyLMError) -> NewTokens:
-        """Chooses the next id of a sequence from its logits."""
-        try:
-            if isinstance(found, TinyLMError):
-                raise found
-            return self._append(sequence, [sequence.sampler.next(found)], found[None])
-        except TinyLMError as error:
-            sequence.stopped_by, sequence.error = "error", error
-            return NewTokens(sequence, [], np.empty((0, self._vocab_size), np.float32))
+    def _sample(self, sequences: Sequence[TokenSequence], rows: Sequence[Logits]) -> list[NewTokens]:
+        """Chooses the next id of each sequence from its logits."""
+        logits = np.stack(rows)
+        ids = self.backend.sample([sequence.cache for sequence in sequences], logits,
+                                  [sequence.sampler for sequence in sequences], self._eos_id)
+        return [self._fail(sequence, id) if isinstance(id, TinyLMError) else self._append(sequence, [id], row[None])
+                for sequence, id, row in zip(sequences, ids, logits, strict=True)]
+
+    def _fail(self, sequence: TokenSequence, error: TinyLMError) -> NewTokens:
+        """Ends a sequence with an error."""
+        sequence.stopped_by, sequence.error = "error", error
+        return NewTokens(sequence, [], np.empty((0, self._vocab_size), np.float32))
 
     def _accept(self, sequence: TokenSequence, ids: list[int], logits: Logits) -> NewTokens:
         """Takes the ids of a run: all but the last are in the cache, and the last may be an error code (filters.py)."""

@@ -199,13 +199,9 @@ class TextGenerator:
 
     def _requests(self, prompts: Sequence[Prompt], samples: int, logprobs: int | None,
                   settings: dict[str, Any]) -> list[GenerationRequest]:
-        from tinylm.jit.cache import announce  # with the compiler: reading does without
-        from tinylm.sampling.filters import COMPILING, choose
         from tinylm.sampling.sampler import bias_of, forced_ids
         from tinylm.sampling.typed import typed_settings
 
-        if self.model.weights is not None:  # a training run tells by itself what it compiles
-            announce(choose, *COMPILING)
         samples = whole_number(samples, "samples", 1)
         logprobs = None if logprobs is None else whole_number(logprobs, "logprobs", 0)
         config, _ = typed_settings(self.sample_config(**settings), self.tokenizer)

@@ -76,8 +76,12 @@ class LoadedModel:
 
             return EngineBackend(self.engine)
         from tinylm.generation.torch_backend import TorchBackend
+        from tinylm.jit.cache import announce
         from tinylm.model.threads import threads_for
+        from tinylm.sampling.filters import COMPILING, choose
 
+        if self.weights is not None:  # a training run tells by itself what it compiles
+            announce(choose, *COMPILING)
         cores = threads_for(structure.flops_per_token(self.config, self.config.context_length))
         return TorchBackend(self.module, cores=cores)
 

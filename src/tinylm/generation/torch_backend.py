@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.generation.backend import Chunk
+from tinylm.generation.backend import Chunk, result_or_error
 from tinylm.model.kv_cache import KVCache
 from tinylm.model.threads import torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.finite import finite
+from tinylm.sampling.sampler import Sampler
 
 
 class TorchCache:
@@ -78,6 +80,10 @@ class TorchBackend:
 
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits | TinyLMError | None]:
         return [self._read(chunk) for chunk in chunks]
+
+    def sample(self, caches: Sequence[TorchCache], logits: Logits, samplers: Sequence[Sampler],  # noqa: ARG002
+               eos_id: int) -> list[int | TinyLMError]:  # noqa: ARG002
+        return [result_or_error(partial(sampler.next, row)) for sampler, row in zip(samplers, logits, strict=True)]
 
     def decode(self, caches: Sequence[TorchCache], *_: Any) -> list[None]:
         """Leaves all sequences to `forward`: torch does one step a call."""
