@@ -189,7 +189,9 @@ class LanguageModel:
         """The text of `generate` with its ids, its seed, and the reason why it ended.
 
         Args:
-            prompt, samples, settings: as `generate`.
+            prompt: as `generate`.
+            samples: as `generate`.
+            settings: as `generate`.
             logprobs: notes the log-probability of each token, and so many of the likeliest alternatives. None: neither.
 
         Raises:

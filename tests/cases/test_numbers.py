@@ -80,7 +80,8 @@ def test_case_54_every_place_that_gives_the_number_gives_the_same_and_says_so(ti
     assert f"{report.bits_per_byte:.3f}" in page
     assert "for what the tokens leave out" in page
     history = History.of(read_events(folder / "metrics.jsonl"))
-    assert history.best.loss * history.bits_a_nat + history.left_out_bits == pytest.approx(report.bits_per_byte)
+    of_history = history.best.loss * history.bits_per_byte_per_nat + history.left_out_bits
+    assert of_history == pytest.approx(report.bits_per_byte)
     assert f"validation {report.loss:.4f}  {bits}" in text
     assert tinylm("evaluate", folder, "--json").json["left_out"]["line_breaks"] == 70
 

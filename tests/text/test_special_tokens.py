@@ -22,6 +22,7 @@ from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.split import split_corpus
 from tinylm.text.tokenizer import Tokenizer
+from tinylm.training.controller import ScheduleController
 from tinylm.training.loop import Training
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon
@@ -106,7 +107,8 @@ def test_a_model_learns_and_writes_with_them(bos: bool, tmp_path: Path) -> None:
     train = TrainConfig(steps=80, batch_size=4, warmup_steps=5)
     model = TinyLM(shape, 0)
     rows = Rows(part, packing="padded", context_length=16)
-    for _ in Training(model, make_optimizers(model, train), rows, train, StepHorizon(80)).events():
+    controller = ScheduleController(train, StepHorizon(80))
+    for _ in Training(model, make_optimizers(model, train), rows, train, controller).events():
         pass
     run = RunConfig(model=shape, data=DataConfig(packing="padded"), train=train)
     tinylm.LanguageModel(run, tokenizer, model.eval()).save(tmp_path / "model")

@@ -91,7 +91,12 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
     """Plans what `train` would do with the same arguments; trains and writes nothing.
 
     Args:
-        source, texts, preset, size, config, flags: as in `train`.
+        source: as in `train`.
+        texts: as in `train`.
+        preset: as in `train`.
+        size: as in `train`.
+        config: as in `train`.
+        flags: as in `train`.
 
     Returns:
         {"config": every setting by section, "forecast": {"seconds", "steps", "tokens", "epochs", "parameters",

@@ -240,6 +240,7 @@ class Runner:
         if report:
             write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
         self.lm.folder = self.folder
+        self.lm.generator.model.freeze()
         result = RunResult(self.lm, self.folder, report, finished, time.perf_counter() - self.recorder.started)
         print_result(self.console, self.folder, structure.total_parameters(self.lm.config.model), result.seconds,
                      finished, report, prompt=self._prompt(self.console.encoding))
