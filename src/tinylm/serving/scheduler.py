@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -26,14 +25,13 @@ from tinylm.errors import TinyLMError
 from tinylm.generation.batch import Batch, NewTokens, TokenSequence
 from tinylm.generation.completion import GenerationRequest
 from tinylm.generation.generator import TextGenerator
+from tinylm.generation.run_tuner import RunTuner
 from tinylm.http.errors import ApiError, overloaded, server_error
 from tinylm.serving.channel import EventLoopNotifier, GenerationJob, Update
 from tinylm.serving.field_errors import invalid_setting
 from tinylm.serving.limits import Limits
 
 Result = TypeVar("Result")
-TARGET_CALL_SECONDS = 0.01
-"""Seconds that a call of the model should take: a text that joins or leaves waits that long."""
 MAX_STEPS = 64
 """Most ids of each text in a call."""
 NO_LOGITS = np.empty((0, 0), np.float32)
@@ -64,7 +62,7 @@ class Scheduler:
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._notifier = EventLoopNotifier(self._loop)
         self._n_submitted, self._n_finished = 0, 0  # texts; each is counted by one thread alone
-        self._n_steps, self._is_closing = 1, False
+        self._tuner, self._is_closing = RunTuner(MAX_STEPS, growth=2), False
         self._closing_error: ApiError | None = None
         self._thread = threading.Thread(target=self._run, name="tinylm-scheduler", daemon=True)
         self._thread.start()
@@ -182,15 +180,10 @@ class Scheduler:
                 self._publish(NewTokens(sequence, [], NO_LOGITS))
 
     def _step(self) -> None:
-        """Writes some ids of each text: as many as take about `TARGET_CALL_SECONDS`."""
+        """Writes some ids of each text, in one call of the model: a text that joins or leaves waits that long."""
         if not self._batch.running:
             return
-        began = time.perf_counter()
-        written = self._batch.run(self._n_steps)
-        took = time.perf_counter() - began
-        done = max((len(each.ids) for each in written), default=1)
-        self._n_steps = max(1, min(MAX_STEPS, 2 * self._n_steps, int(max(1, done) * TARGET_CALL_SECONDS / took)))
-        for each in written:
+        for each in self._tuner.run(self._batch):
             if each.sequence in self._admitted:  # its job may have failed with another text of this very call
                 self._publish(each)
 
