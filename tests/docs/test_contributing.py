@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"^## (Where a new .+?)\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL))
-COPIED = ("src", "tests", "pyproject.toml", "README.md")
+COPIED = ("src", "tests", "docs", "pyproject.toml", "README.md")
 
 
 class Hunk(NamedTuple):
@@ -51,7 +51,7 @@ def apply(hunk: Hunk, root: Path) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the source and the tests."""
+    """A copy of the source, the tests, and the pages that they read."""
     for name in COPIED:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)

@@ -30,7 +30,7 @@ class Setting:
 
     @property
     def description(self) -> str:
-        """All that is said of the setting, in one line."""
+        """The help of the setting and what the help leaves unsaid, in one line."""
         return "; ".join(filter(None, (self.help, self.about)))
 
     def __iter__(self) -> Iterator[Any]:
