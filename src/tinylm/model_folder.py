@@ -19,7 +19,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,7 +29,7 @@ from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import fsync, replaced_atomically, write_atomically
+from tinylm.system.files import fsync, remove_stale, replaced_atomically, write_atomically
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
 from tinylm.text.tokenizer import Tokenizer
@@ -42,7 +41,6 @@ FORMAT = 1
 CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
     "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
 LOCK = "checkpoints/.lock"
-STALE_SECONDS = 3600
 MAX_EVENT_BYTES = 1 << 14
 """Bytes at the end of a run's records in which its last event is looked for."""
 
@@ -65,7 +63,7 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
     check_free(folder, force=force)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(folder)
+        remove_stale(folder.parent, f".{glob.escape(folder.name)}.????????")
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
@@ -165,14 +163,6 @@ def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bo
         raise
     if not keep_old:
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_stale(folder: Path) -> None:
-    """Removes what a process left that was killed while it made this very folder, an hour ago or more."""
-    for path in folder.parent.glob(f".{glob.escape(folder.name)}.????????"):
-        with suppress(FileNotFoundError):  # another process may be making this folder, and done with it just now
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def has_checkpoints(folder: Path) -> bool:

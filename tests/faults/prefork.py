@@ -6,6 +6,7 @@ with a line.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import itertools
 import json
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -107,6 +109,7 @@ def _fork(request: dict) -> int:
         os.dup2(os.open(path, flags, 0o644), descriptor)
     os.dup2(1, 2)
     signal.alarm(DEADLINE)
+    faulthandler.register(signal.SIGUSR1)
     if request["stopped"]:
         os.kill(os.getpid(), signal.SIGSTOP)
     sys.exit(WORK[request["work"]](*request["arguments"]))
@@ -129,6 +132,13 @@ class Child:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def stuck(self) -> str:
+        """What it has said, and after it where each of its threads stands."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGUSR1)
+            time.sleep(1)
+        return self.said
 
     def wait(self) -> int:
         """Its exit code; minus the number of the signal that ended it."""

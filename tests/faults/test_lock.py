@@ -26,10 +26,10 @@ def steps_of(folder: Path) -> int:
     return max((int(path.name.split("-")[-1]) for path in (folder / "checkpoints").glob("[0-9]*")), default=-1)
 
 
-def wait_until(true) -> None:
+def wait_until(true, said=lambda: "") -> None:
     deadline = time.monotonic() + 200
     while not true():
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, f"it never came to that: {said()}"
         time.sleep(0.005)
 
 
@@ -52,7 +52,7 @@ def one_wins(prefork: Prefork, out: Path, *children: Child) -> None:
         assert any(words in only_message(loser.said) for words in REFUSALS), loser.said
         left.remove(loser)
     before = steps_of(out)
-    wait_until(lambda: steps_of(out) > before)
+    wait_until(lambda: steps_of(out) > before, left[0].stuck)
     left[0].signal(signal.SIGKILL)
     assert left[0].wait() == -9, left[0].said
     checkpoints = Checkpoints(out / "checkpoints")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -265,8 +268,19 @@ def test_where_the_cache_is(write: Write, tmp_path: Path, monkeypatch: pytest.Mo
         assert build_dataset(split, tokenizer).folder.parent == tmp_path / variable / folder / "ids"
 
 
-def test_two_at_once_both_succeed(write: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_runs_that_make_the_same_ids_at_once_all_succeed(damaged: bool, write: Write, tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     path, cache, found = write("a.txt", LINES * 20), tmp_path / "cache", []
+    if damaged:
+        (made(path, cache)[2].folder / "train.ids").write_bytes(b"damaged")
+    barrier, move = threading.Barrier(4), dataset_module._move
+
+    def move_at_once(*arguments: Any) -> Path:
+        barrier.wait(timeout=60)
+        return move(*arguments)
+
+    monkeypatch.setattr(dataset_module, "_move", move_at_once)
     threads = [threading.Thread(target=lambda: found.append(made(path, cache)[2])) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -275,3 +289,14 @@ def test_two_at_once_both_succeed(write: Write, tmp_path: Path) -> None:
     assert len({dataset.folder for dataset in found}) == 1
     assert len(found) == 4
     assert len(list((cache / "ids").iterdir())) == 1
+
+
+def test_ids_that_a_killed_run_left_are_removed_an_hour_after_its_last_write(write: Write, tmp_path: Path) -> None:
+    for name in ("killed", "alive"):
+        (tmp_path / "ids" / f".new-{name}").mkdir(parents=True)
+        (tmp_path / "ids" / f".new-{name}" / "train.ids").write_bytes(b"12")
+    an_hour_ago = time.time() - 3700
+    for old in (".new-killed/train.ids", ".new-killed", ".new-alive"):
+        os.utime(tmp_path / "ids" / old, (an_hour_ago, an_hour_ago))
+    made(write("a.txt", LINES), tmp_path)
+    assert [entry.name for entry in (tmp_path / "ids").glob(".new-*")] == [".new-alive"]

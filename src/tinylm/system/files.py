@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import re
+import secrets
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+STALE_SECONDS = 3600
+"""Age of a temporary file or folder from which nobody is taken to be writing it any more."""
 
 
 def fsync(path: Path) -> None:
@@ -25,13 +32,14 @@ def fsync(path: Path) -> None:
 @contextmanager
 def replaced_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`. A file that the block writes there replaces `path` when the block ends
-    well: at every moment the earlier file or the new one is there, whole.
+    well: at every moment the earlier file or the new one is there, whole. Of several processes that write `path` at
+    once, each has a temporary path of its own, and the last to end wins.
 
     Raises:
         OSError: the file cannot be written; the earlier one then stays.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)  # left by a kill; it may be a link to another file
+    remove_stale(path.parent, f".{glob.escape(path.name)}.????????.new")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         yield temporary
         fsync(temporary)
@@ -39,6 +47,15 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
         fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_stale(folder: Path, pattern: str) -> None:
+    """Removes temporary files and folders that a killed process left: those of `folder` whose name matches `pattern`
+    (glob), if nothing in them was written within the last `STALE_SECONDS`."""
+    for path in folder.glob(pattern):
+        with suppress(OSError):  # another user's, or its process takes it away just now
+            if time.time() - max(entry.lstat().st_mtime for entry in (path, *path.glob("**/*"))) > STALE_SECONDS:
+                path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.system.files import sha256
+from tinylm.system.files import remove_stale, sha256
 from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
@@ -45,6 +45,8 @@ CHARACTERS_FOR_A_THREAD = 1 << 18
 """Characters that a thread is given at once, at least."""
 FORMAT = 1
 """The version of the files, a part of the cache's key: to be raised when their meaning changes."""
+TEMPORARY = ".new-"
+"""How the name of a folder begins whose ids are being written."""
 
 
 class Part(NamedTuple):
@@ -161,7 +163,8 @@ def _writable_beside(folder: Path | None) -> Path:
     if folder is not None:
         with suppress(OSError):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+            remove_stale(folder.parent, f"{TEMPORARY}*")
+            return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder.parent))
     try:
         return Path(tempfile.mkdtemp(prefix="tinylm-ids-"))
     except OSError as error:
@@ -170,14 +173,17 @@ def _writable_beside(folder: Path | None) -> Path:
 
 
 def _move(temporary: Path, folder: Path | None, specials: SpecialTokens) -> Path:
-    """Renames a finished folder to `folder`. A folder of that name is damaged, or another run has made it meanwhile."""
+    """Renames a finished folder to `folder`. If another run has made a folder of that name meanwhile, it stays, unless
+    it is damaged. The lock keeps two runs from removing or making it at once."""
+    from filelock import FileLock
+
     if folder is None or temporary.parent != folder.parent:
         return temporary
-    if folder.exists():
-        if _open_folder(folder, specials):
-            return folder
-        shutil.rmtree(folder)
-    temporary.rename(folder)
+    with FileLock(folder.parent.with_suffix(".lock")):
+        if not _open_folder(folder, specials):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder)
+            temporary.rename(folder)
     return folder
 
 
