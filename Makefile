@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/tinylm generate runs/python-reference "If the" --max-tokens 300 --temperature 0.5 --seed 1
 
 test: .venv/tested-with lint
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not full"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
 test-full: .venv/tested-with lint
 	$(BIN)/pytest -n 2 --dist loadgroup

@@ -42,7 +42,7 @@ def test_adversarial_folders_do_nothing(tmp_path):
     assert not report["failures"], "\n".join(report["failures"])
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_all_adversarial_folders_do_nothing(tmp_path):
     report = attack(1, tmp_path)
     assert report["folders"] >= 300

@@ -41,7 +41,7 @@ def test_damage_is_a_sentence(first, tmp_path):
     check(first, first + 1000, tmp_path)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(2000, 50_000, 3000))
 def test_much_damage_is_a_sentence(first, tmp_path):
     check(first, first + 3000, tmp_path)

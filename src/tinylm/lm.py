@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.generation.batch import Batch
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
-    from tinylm.text.reading.sources import Given
+    from tinylm.text.reading.sources import SourceLike
 
 WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
@@ -242,7 +242,7 @@ class LanguageModel:
 
         return Evaluator(self)
 
-    def evaluate(self, source: Given | None = None, *, texts: str | Iterable[str] | None = None,
+    def evaluate(self, source: SourceLike | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
         """Measures the loss on a text: in nats a token, as perplexity, and in bits a byte beside the baselines.
 

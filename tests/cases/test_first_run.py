@@ -104,7 +104,7 @@ def test_a_tenth_of_the_demos_work_beats_every_baseline(tmp_path):
     assert verdict(report).startswith("better than")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_the_demo_beats_every_baseline_by_far(tmp_path):
     """700 steps are what two quiet cores with bfloat16 make in a minute and a half."""

@@ -70,7 +70,7 @@ def test_an_example_fits_the_code(title, copy):
         apply(hunk, copy)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_a_copy_that_follows_an_example_passes_what_it_names(title, copy):

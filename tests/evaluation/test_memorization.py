@@ -197,7 +197,7 @@ assert "torch" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("megabytes", [3, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("megabytes", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_memory_is_a_small_multiple_of_the_text(place, megabytes):
     import random
 

@@ -37,7 +37,7 @@ def enlarge(place: Path) -> None:
 
 
 @needs_mount
-@pytest.mark.parametrize("sizes", [16, pytest.param(64, marks=pytest.mark.full)])
+@pytest.mark.parametrize("sizes", [16, pytest.param(64, marks=pytest.mark.slow)])
 def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(prefork: Prefork, undisturbed: Undisturbed,
                                                                      tmp_path: Path, sizes: int) -> None:
     """R6: from too small for anything to large enough."""
@@ -70,7 +70,7 @@ ERRORS = {"EIO": [call for call in CHANGES if call not in ("link", "linkat")],
 @pytest.mark.parametrize(("error", "calls"), [
     ("ENOSPC", ["write", "ftruncate", "mkdir", "mkdirat", "rename", "renameat", "renameat2"]),
     ("EIO", ["write", "fsync", "rename", "renameat", "renameat2"]),
-    *(pytest.param(error, CHANGES, marks=pytest.mark.full) for error in ("EIO", "ENOSPC"))])
+    *(pytest.param(error, CHANGES, marks=pytest.mark.slow) for error in ("EIO", "ENOSPC"))])
 def test_a_save_that_meets_an_error_says_so_and_harms_nothing(prefork: Prefork, memory: Path, error: str,
                                                               calls: list[str]) -> None:
     """R6: at each such call of a save."""
@@ -102,7 +102,7 @@ def test_a_save_that_meets_an_error_says_so_and_harms_nothing(prefork: Prefork, 
 
 
 @needs_strace
-@pytest.mark.parametrize("faults", [8, pytest.param(80, marks=pytest.mark.full)])
+@pytest.mark.parametrize("faults", [8, pytest.param(80, marks=pytest.mark.slow)])
 def test_a_run_that_meets_an_error_can_be_gone_on_with(prefork: Prefork, undisturbed: Undisturbed, tmp_path: Path,
                                                        faults: int) -> None:
     """R6: in any file of a run, the records and the model among them."""

@@ -40,7 +40,7 @@ def saved(memory: Path) -> Path:
 
 
 @needs_strace
-@pytest.mark.parametrize("calls", [CHANGES, pytest.param(None, marks=pytest.mark.full)], ids=["changes", "all"])
+@pytest.mark.parametrize("calls", [CHANGES, pytest.param(None, marks=pytest.mark.slow)], ids=["changes", "all"])
 def test_a_save_survives_a_kill_at_every_system_call(prefork: Prefork, saved: Path, memory: Path,
                                                       calls: list[str] | None) -> None:
     """R5."""
@@ -62,7 +62,7 @@ def test_a_save_survives_a_kill_at_every_system_call(prefork: Prefork, saved: Pa
     print(f"kills: {survived}")
 
 
-@pytest.mark.parametrize("kills", [100, pytest.param(1000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("kills", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_save_survives_a_kill_at_any_moment(prefork: Prefork, saved: Path, kills: int) -> None:
     """R5. What a save returned from is never lost."""
     draw = random.Random(kills)
@@ -78,7 +78,7 @@ def test_a_save_survives_a_kill_at_any_moment(prefork: Prefork, saved: Path, kil
     assert_holds(saved, {loaded.numbers["step"]}, next_step=loaded.numbers["step"] + 1)
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize("kills", [10, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(prefork: Prefork, undisturbed: Undisturbed,
                                                                           tmp_path: Path, kills: int) -> None:
     """R1: the weights, the moments and the records, to the byte."""

@@ -62,7 +62,7 @@ def one_wins(prefork: Prefork, out: Path, *children: Child) -> None:
 
 def times(fast: int, full: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("times", [pytest.param(range(fast), id=str(fast)),
-                                             pytest.param(range(full), id=str(full), marks=pytest.mark.full)])
+                                             pytest.param(range(full), id=str(full), marks=pytest.mark.slow)])
 
 
 @times(3, 50)

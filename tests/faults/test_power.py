@@ -45,7 +45,7 @@ def photograph(image: Path, child: Child) -> bytes:
     return after
 
 
-@pytest.mark.parametrize("cuts", [40, pytest.param(300, marks=pytest.mark.full)])
+@pytest.mark.parametrize("cuts", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_a_save_survives_a_power_cut(prefork: Prefork, memory: Path, tmp_path: Path, cuts: int) -> None:
     """R5. What a save returned from is on the disk."""
     image = memory / "disk.img"

@@ -38,7 +38,7 @@ def assert_ends_alike(prefork: Prefork, undisturbed: Undisturbed, out: Path) -> 
     assert digests(out) == undisturbed.digests
 
 
-@pytest.mark.parametrize("moments", [20, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("moments", [20, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_run_that_is_stopped_can_be_gone_on_with(prefork: Prefork, undisturbed: Undisturbed, tmp_path: Path,
                                                    moments: int) -> None:
     """R9 and R1. A run stopped before its folder is there leaves nothing."""
@@ -63,7 +63,7 @@ def test_a_run_that_is_stopped_can_be_gone_on_with(prefork: Prefork, undisturbed
     print(f"left after at most {longest:.2f} s: {ends}")
 
 
-@pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.full)])
+@pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_second_ctrl_c_leaves_at_once(prefork: Prefork, undisturbed: Undisturbed, tmp_path: Path,
                                         moments: int) -> None:
     """R9."""
@@ -83,7 +83,7 @@ def test_a_second_ctrl_c_leaves_at_once(prefork: Prefork, undisturbed: Undisturb
     print(f"left after at most {longest:.2f} s")
 
 
-@pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.full)])
+@pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_ctrl_c_while_the_program_is_still_being_loaded(tmp_path: Path, moments: int) -> None:
     """R9, in a process of its own: a sentence from us, and no traceback of what was being imported, nor is it lost
     there. Where a run has begun by then, it ends in good order."""

@@ -320,7 +320,7 @@ def test_in_a_browser(hostile: Path, tmp_path: Path) -> None:
     assert "&lt;img src=x onerror=" in drawn.split('data-figure="gradients"')[1].split("</figure>")[0]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 def test_the_policy_holds_where_escaping_would_fail(hostile: Path, tmp_path: Path) -> None:
     page = write_page(hostile, tmp_path / "page.html", version="9.9")

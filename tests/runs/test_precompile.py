@@ -76,7 +76,7 @@ print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
 """
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_run_compiles_nothing_more(tmp_path):
     done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "run"], capture_output=True, text=True, check=False,
                           timeout=250, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})

@@ -222,7 +222,7 @@ tinylm.train(sys.argv[1], tokenizer="bpe", vocab_size=300, steps=5, out=sys.argv
 """
 
 
-@pytest.mark.parametrize("runs", [3, pytest.param(6, marks=pytest.mark.full)])
+@pytest.mark.parametrize("runs", [3, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_same_config_gives_the_same_bytes(book, tmp_path, threads, runs):
     """In other processes, with other hash seeds, and while something else keeps a core busy."""

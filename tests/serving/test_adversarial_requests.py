@@ -173,7 +173,7 @@ def test_the_heaviest_requests_keep_nobody_waiting(server: Server, name: str) ->
     assert heavy.result().status == 200, heavy.result().body[:300]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_heaviest_requests_again_and_again_take_no_more_memory(runs: Path) -> None:
     """The most that they ever take is reached within some rounds: which of them asks at the same time as which other
     thread is chance."""
@@ -192,7 +192,7 @@ def test_what_would_fill_the_memory_is_refused(server: Server) -> None:
     assert server.ask("/v1/completions", asked).error["param"] == "logprobs"
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_random_changes_of_a_good_request(server: Server) -> None:
     """2,000 of them, byte by byte: answered or hung up on, never with an error of the server's."""
     chance, good = random.Random(1), server.request(server.fields(max_tokens=1), Connection="close")

@@ -13,7 +13,7 @@ import pytest
 from .browser import CHROMIUM, Site, visit
 from .server import Server
 
-pytestmark = [pytest.mark.full, pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")]
 NAME = "characters"
 START = f"""
 const API = 'URL', BODY = JSON.stringify({{model: '{NAME}', prompt: 'a', max_tokens: 9}});

@@ -56,7 +56,7 @@ def test_fifty_that_leave_at_random_tokens(server: Server) -> None:
     assert_soon_free(server, 50)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_three_hundred_that_leave_at_random_tokens(server: Server) -> None:
     assert_soon_free(server, 300)
 

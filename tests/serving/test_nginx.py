@@ -17,7 +17,7 @@ import pytest
 
 from .server import BIAS, Server, events_of, until
 
-pytestmark = [pytest.mark.full, pytest.mark.skipif(not (shutil.which("nginx") and shutil.which("openssl")),
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (shutil.which("nginx") and shutil.which("openssl")),
                                                    reason="there is no nginx, or no openssl")]
 PAGE = Path(__file__).parents[2] / "docs" / "SERVING.md"
 NAME, KEY = "models.example.org", "a-key-of-some-length-0123456789"

@@ -128,7 +128,7 @@ def test_two_hundred_slow_clients_for_three_seconds(server: Server) -> None:
     assert_survives(server, 3, most=10)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_two_hundred_slow_clients_for_two_minutes(runs: Path) -> None:
     with Server(runs) as server:
         before = (server.is_well(), server.memory)[1]

@@ -37,7 +37,7 @@ def test_a_hundred_examples_of_each_operation(knows_every_text: Server) -> None:
     assert knows_every_text.is_well()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_thousand_examples_of_each_operation(knows_every_text: Server) -> None:
     told = conformity(knows_every_text.url, 1000)

@@ -71,7 +71,7 @@ def test_a_hundred_streams_say_what_whole_answers_say(server: Server) -> None:
     assert_same_both_ways(server, 100, 1)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_thousand_streams_say_what_whole_answers_say(server: Server) -> None:
     assert_same_both_ways(server, 1000, 2)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tinylm.text import left_out
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import build_dataset
-from tinylm.text.left_out import KnownAlone, LeftOut, best_form, measure, share_unknown, white_space
+from tinylm.text.left_out import LeftOut, LossyTokenizer, best_form, measure, share_unknown, white_space
 from tinylm.text.split import split_corpus
 from tinylm.text.tokenizer import Tokenizer
 
@@ -89,7 +89,7 @@ def test_unknown_characters_have_no_ids_and_are_counted(write) -> None:
     assert (found.unknown, found.units, found.examples) == (20, 200, ("ß",))
     assert share_unknown(found) == "20 of 200 characters (10%)"
     split = split_corpus(text.corpus, 0.0)
-    part = build_dataset(split, KnownAlone(LETTERS, best_form(text, LETTERS)), least=1).train
+    part = build_dataset(split, LossyTokenizer(LETTERS, best_form(text, LETTERS)), least=1).train
     assert part.n_tokens == 180 + 1
     assert part.n_bytes == 220
     assert LETTERS.decode(part.ids[:19]) == "die strae ist na. d"

@@ -243,21 +243,21 @@ def test_t1_char_gives_back_every_string_over_its_alphabet(small: Tokenizers, da
     check_round_trip(small["char"], data.draw(st.text(alphabet_of(small["char"]), max_size=60)))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @settings(max_examples=50_000)
 @given(text=AWKWARD)
 def test_t1_bpe_full(small: Tokenizers, text: str) -> None:
     check_round_trip(small["bpe"], text)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @settings(max_examples=50_000)
 @given(data=st.data())
 def test_t1_char_full(small: Tokenizers, data: st.DataObject) -> None:
     check_round_trip(small["char"], data.draw(st.text(alphabet_of(small["char"]), max_size=60)))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_t1_every_unicode_scalar(small: Tokenizers) -> None:
     scalars = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
     for text in scalars:
@@ -312,7 +312,7 @@ def test_t2_time_grows_with_the_text(small: Tokenizers, pattern: str) -> None:
     check_growth(small["bpe"], pattern, 60_000)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ADVERSARIAL)
 def test_t2_full(small: Tokenizers, pattern: str) -> None:
     check_growth(small["bpe"], pattern, 1_000_000, doublings=4)
@@ -349,7 +349,7 @@ def test_t3_the_same_corpus_gives_the_same_file() -> None:
     assert len(set(found.pop().split())) == 3
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_t3_full() -> None:
     assert len({trained_elsewhere("random", str(1 + n % 8)) for n in range(20)}) == 1
 
@@ -373,7 +373,7 @@ def test_t4_text_never_turns_into_a_control_token(hardened: Tokenizers, text: st
         assert not specials_in(hardened[kind], text), kind
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @settings(max_examples=20_000)
 @given(text=st.one_of(ADVERSARIAL_WORDS, AWKWARD))
 def test_t4_full(hardened: Tokenizers, text: str) -> None:
@@ -437,7 +437,7 @@ def test_t5_the_same_ids_elsewhere(small: Tokenizers, elsewhere: dict, kind: str
     check_others(small[kind], elsewhere[kind], text)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["word", "bpe"])
 @settings(max_examples=10_000)
 @given(text=AWKWARD)

@@ -72,7 +72,7 @@ def damage(path, random):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 2000), marks=pytest.mark.full)],
+@pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 2000), marks=pytest.mark.slow)],
                          ids=["200", "2000"])
 def test_rot_is_noticed_said_and_the_one_before_is_used(tmp_path, seeds):
     """R5: every flipped bit and every truncation, in any file of a checkpoint, the manifest included."""
@@ -166,7 +166,7 @@ class Retention(RuleBasedStateMachine):
             assert any(name.endswith(f"-step-{self.good[-1]}") for name in names), (names, self.good)
 
 
-@pytest.mark.parametrize("histories", [300, pytest.param(3000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("histories", [300, pytest.param(3000, marks=pytest.mark.slow)])
 def test_retention_never_deletes_the_last_good_checkpoint(histories):
     few_steps = settings(max_examples=histories, stateful_step_count=8, deadline=None)
     run_state_machine_as_test(Retention, settings=few_steps)

@@ -189,7 +189,7 @@ class Histories(RuleBasedStateMachine):
             assert whole[0] == everything
 
 
-@pytest.mark.parametrize("histories", [200, pytest.param(2000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("histories", [200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_no_window_is_lost_or_seen_twice(histories):
     run_state_machine_as_test(Histories, settings=settings(max_examples=histories, stateful_step_count=8,
                                                            deadline=None))
@@ -245,7 +245,7 @@ def poisoned(tmp_path, what, step, *, always):
     return run, [*events, *run.end()]
 
 
-@pytest.mark.parametrize("step", [1, 4, 7, *(pytest.param(step, marks=pytest.mark.full) for step in (2, 3, 5, 9, 11))])
+@pytest.mark.parametrize("step", [1, 4, 7, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 3, 5, 9, 11))])
 @pytest.mark.parametrize(("what", "where"), [("gradient", "layers.1.mlp.up_proj"), ("activation", "layers.1.resid_pre"),
                                              ("weight", "layers.0.attn.q_proj"), ("moment", "layers.1.attn.o_proj")])
 class TestNumbersThatAreNotFinite:

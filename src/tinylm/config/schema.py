@@ -59,13 +59,13 @@ class ModelConfig(Section):
     d_model: int = Field(128, ge=1, le=MAX_INT32, description="width of the residual stream")
     n_layers: int = Field(4, ge=0, le=1000, description="transformer blocks")
     n_heads: int = Field(4, ge=1, le=MAX_INT32, description="query heads of each attention layer")
-    n_kv_heads: int = Field(default_factory=lambda chosen: chosen.get("n_heads", 1), ge=1, le=MAX_INT32,
+    n_kv_heads: int = Field(default_factory=lambda values: values.get("n_heads", 1), ge=1, le=MAX_INT32,
                             description="key/value heads; fewer than n_heads is grouped-query attention")
-    d_head: int = Field(default_factory=lambda chosen: chosen.get("d_model", 1) // chosen.get("n_heads", 1),
+    d_head: int = Field(default_factory=lambda values: values.get("d_model", 1) // values.get("n_heads", 1),
                         ge=1, le=MAX_INT32, description="width of one head; default: d_model / n_heads")
     mlp: Literal["relu", "gelu", "squared_relu", "swiglu"] = Field(
         "swiglu", description="activation of the MLP; swiglu multiplies it by a gate")
-    d_mlp: int = Field(default_factory=lambda chosen: default_d_mlp(chosen.get("mlp", ""), chosen.get("d_model", 1)),
+    d_mlp: int = Field(default_factory=lambda values: default_d_mlp(values.get("mlp", ""), values.get("d_model", 1)),
                        ge=1, le=MAX_INT32, description="width of the MLP's hidden layer")
     norm: Literal["layernorm", "rmsnorm"] = Field("rmsnorm", description="the normalisation of the residual stream")
     norm_position: Literal["pre", "post"] = Field(
@@ -213,7 +213,7 @@ class TrainConfig(Section):
         1, ge=1, le=MAX_INT32, description="batches whose gradients are added up in one step")
     optimizer: Literal["adam", "adamw", "muon"] = Field(
         "muon", description="muon: for the matrices inside the layers, with adamw for all else")
-    learning_rate: float = Field(default_factory=lambda chosen: 0.01 if chosen.get("optimizer") == "muon" else 0.005,
+    learning_rate: float = Field(default_factory=lambda values: 0.01 if values.get("optimizer") == "muon" else 0.005,
                                  gt=0, le=1e37, description="under muon: of embeddings, head, norms and biases")
     muon_learning_rate: float = Field(
         0.02, gt=0, le=1e37, description="for the matrices inside the layers, under muon")

@@ -14,7 +14,7 @@ from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Part, build_dataset
-from tinylm.text.reading.sources import Given, Options, Texts
+from tinylm.text.reading.sources import Options, SourceLike, Texts
 from tinylm.text.split import Split, split_corpus
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
@@ -57,7 +57,7 @@ class Evaluator:
         self.training_corpus: Corpus | None = None
         self._copy_index: CopyIndex | None = None
 
-    def evaluate(self, source: Given | None, read_as: dict[str, Any]) -> Report:
+    def evaluate(self, source: SourceLike | None, read_as: dict[str, Any]) -> Report:
         """See `LanguageModel.evaluate`."""
         from tinylm.evaluation.report import baselines_of_run
 
@@ -80,10 +80,10 @@ class Evaluator:
     def _report_on_other_text(self, split: Split, name: str) -> Report:
         """The report on a text that the tokenizer may not know the whole of."""
         from tinylm.evaluation.report import EncodedText, measure_baselines
-        from tinylm.text.left_out import KnownAlone, best_form, measure
+        from tinylm.text.left_out import LossyTokenizer, best_form, measure
 
         form = best_form(split.train, self.lm.tokenizer)
-        part = build_dataset(split, KnownAlone(self.lm.tokenizer, form), least=1).train
+        part = build_dataset(split, LossyTokenizer(self.lm.tokenizer, form), least=1).train
         left_out = measure(split.train, self.lm.tokenizer, form)
         other = EncodedText(part, split.train)
         if self._is_training_text(split):  # counting and compressing would know it by heart, too

@@ -14,7 +14,7 @@ from tinylm.errors import TinyLMError, sentences
 from tinylm.system.paths import IN_MEMORY, given_path
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.reading.built_in import BUILT_IN
-from tinylm.text.reading.sources import Given, Options, Texts
+from tinylm.text.reading.sources import Options, SourceLike, Texts
 from tinylm.text.split import Split, split_corpus
 
 Opened = TypeVar("Opened")
@@ -22,7 +22,7 @@ Elsewhere = Callable[..., str]
 """Words of a command that name a text, as `SOURCE`, into a remedy for a text that is not where it was."""
 
 
-def absolute_source(source: Given) -> str:
+def absolute_source(source: SourceLike) -> str:
     """A path that still holds from another working folder; built-in names and `-` stay as they are."""
     if isinstance(source, Texts):
         return IN_MEMORY

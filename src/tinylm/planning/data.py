@@ -11,7 +11,7 @@ from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
-from tinylm.text.reading.sources import Given, Options
+from tinylm.text.reading.sources import Options, SourceLike
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
 
@@ -52,7 +52,8 @@ class RunData:
         return self.dataset.validation.n_tokens if self.dataset.validation else 0
 
 
-def load_data(source: Given, overrides: Mapping[str, Any], *, log: Callable[[str], None] = lambda _: None) -> RunData:
+def load_data(source: SourceLike, overrides: Mapping[str, Any], *,
+              log: Callable[[str], None] = lambda _: None) -> RunData:
     """Opens a text, makes its tokenizer and ids, and fills in the settings of the section `data` that nobody chose.
 
     Args:

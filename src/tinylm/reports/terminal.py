@@ -119,7 +119,7 @@ class Display:
 _ENDINGS = {
     "interrupted": "Stopped early, as asked. ",
     "until": "Reached the loss that was asked for. ",
-    "overfitting": "Stopped, since it had begun to learn its text by heart. ",
+    "overfitting": "Stopped early: it was overfitting, learning its text by heart. ",
     "not finite": "A number was not finite, even at a lower learning rate, so the run was ended. ",
 }
 

@@ -23,7 +23,7 @@ from tinylm.runs import precompile
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import peak_memory_bytes
 from tinylm.system.signals import interruptible
-from tinylm.text.reading.sources import Given, chosen_source
+from tinylm.text.reading.sources import SourceLike, chosen_source
 from tinylm.training.backend import must_compile
 from tinylm.training.cpu import attention
 
@@ -47,7 +47,7 @@ class RunPlan:
         return {"config": config, "forecast": asdict(self.forecast), "notes": self.notes}
 
 
-def plan_run(source: Given, overrides: PartialConfig, *, started: float | None = None,
+def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | None = None,
              log: Callable[[str], None] = lambda _: None) -> RunPlan:
     """Opens the text, makes tokenizer and ids, measures the machine, and fills in what was not chosen.
 

@@ -21,13 +21,13 @@ from tinylm.model.device import choose_device
 from tinylm.planning.data import RunData
 from tinylm.planning.setup import RunSetup
 from tinylm.system.paths import IN_MEMORY
-from tinylm.text.reading.sources import Given, Texts
+from tinylm.text.reading.sources import SourceLike, Texts
 
 MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
 """Settings of `train` that a run may be given anew: where it ends."""
 
 
-def load_setup(folder: Path, given: PartialConfig, source: Given | None = None) -> tuple[RunSetup, list[str]]:
+def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = None) -> tuple[RunSetup, list[str]]:
     """The setup of a run as its folder has it; and for people, how its text was read and what has been changed in it.
 
     Args:
@@ -82,7 +82,7 @@ def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
             f"{command('train', '--resume', '--out', folder, *longer)}"]
 
 
-def _new_locations(data: DataConfig, given: PartialConfig, source: Given | None) -> tuple[DataConfig, list[str]]:
+def _new_locations(data: DataConfig, given: PartialConfig, source: SourceLike | None) -> tuple[DataConfig, list[str]]:
     """The paths of the texts now, and lines for people on the new ones."""
     locations = {"source": data.source if source is None else absolute_source(source)}
     validation = given.get("data", {}).get("validation")

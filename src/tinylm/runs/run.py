@@ -27,7 +27,7 @@ from tinylm.system.files import legal_name
 from tinylm.system.paths import given_path
 from tinylm.system.standard_streams import tolerant_console
 from tinylm.text.reading.packed import PACKED
-from tinylm.text.reading.sources import Given, Texts, chosen_source
+from tinylm.text.reading.sources import SourceLike, Texts, chosen_source
 
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
@@ -72,7 +72,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     return train_run(given, overrides, out=out, force=force, console=console).lm
 
 
-def train_run(source: Given, overrides: PartialConfig, *, out: str | Path | None = None, force: bool = False,
+def train_run(source: SourceLike, overrides: PartialConfig, *, out: str | Path | None = None, force: bool = False,
               console: Console, started: float | None = None) -> RunResult:
     """`train` for the command line.
 
@@ -100,7 +100,7 @@ def start_run(setup: RunSetup, folder: Path, *, force: bool = False, console: Co
         return runner.run()
 
 
-def resume_run(source: Given | None, overrides: PartialConfig, *, out: str | Path | None = None, console: Console,
+def resume_run(source: SourceLike | None, overrides: PartialConfig, *, out: str | Path | None = None, console: Console,
                started: float | None = None) -> RunResult:
     """`train --resume` for the command line.
 
@@ -122,7 +122,7 @@ def resume_run(source: Given | None, overrides: PartialConfig, *, out: str | Pat
             return runner.run()
 
 
-def run_folder(source: Given, out: str | Path | None) -> Path:
+def run_folder(source: SourceLike, out: str | Path | None) -> Path:
     """The folder that was asked for, else runs/ and the name of the text, as far as every system takes it."""
     if out is not None:
         return given_path(out)

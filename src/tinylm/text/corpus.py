@@ -31,7 +31,7 @@ from tinylm.text.reading.encodings import checked_encoding
 from tinylm.text.reading.folders import select_texts
 from tinylm.text.reading.missing import is_a_text, missing, not_a_source
 from tinylm.text.reading.records import LONGEST, SKIP_BAD, read_lines
-from tinylm.text.reading.sources import DOCUMENTS, Documents, Given, Options, Source, Tally, Texts, file_source
+from tinylm.text.reading.sources import DOCUMENTS, Documents, Options, Source, SourceLike, Tally, Texts, file_source
 from tinylm.text.white_space import WHITESPACE
 
 _DEFAULT = Options()
@@ -150,12 +150,12 @@ class Corpus:
             notes.append("the text is a single line, so it is one document: --documents text reads flowing text")
         return [*notes, *self._found]
 
-    def open_like(self, source: Given) -> Corpus:
+    def open_like(self, source: SourceLike) -> Corpus:
         """Opens another source with the same options, such as a file to validate on. Raises: as `open_corpus`."""
         return open_corpus(source, self._opened_as)
 
 
-def open_corpus(source: Given, options: Options = _DEFAULT, **overrides: Any) -> Corpus:
+def open_corpus(source: SourceLike, options: Options = _DEFAULT, **overrides: Any) -> Corpus:
     """Opens a text to train on.
 
     Args:
@@ -182,7 +182,7 @@ def open_corpus(source: Given, options: Options = _DEFAULT, **overrides: Any) ->
     return corpus
 
 
-def _open(source: Given, options: Options) -> Corpus:
+def _open(source: SourceLike, options: Options) -> Corpus:
     if isinstance(source, Texts):
         return _in_memory(source, options)
     if not isinstance(source, str | os.PathLike):

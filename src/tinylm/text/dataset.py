@@ -83,7 +83,7 @@ class Dataset:
 
 
 class Encoding(Protocol):
-    """A tokenizer as far as a dataset needs it: a `Tokenizer`, or a `KnownAlone` for a text with unknown parts."""
+    """A tokenizer as far as a dataset needs it: a `Tokenizer`, or a `LossyTokenizer` for a text with unknown parts."""
 
     specials: SpecialTokens
 

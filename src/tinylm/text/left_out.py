@@ -62,7 +62,7 @@ class LeftOut:
 NOTHING = LeftOut()
 
 
-class KnownAlone:
+class LossyTokenizer:
     """A tokenizer that skips what it does not know: unknown characters and words get no ids, or `<unk>`.
 
     Args:

@@ -84,11 +84,12 @@ class Texts:
         return cls(strings)
 
 
-Given = str | Path | Texts
+SourceLike = str | Path | Texts
 """A source as a person gives it."""
 
 
-def chosen_source(source: Given | None, texts: str | Iterable[str] | None, call: str = "tinylm.train") -> Given | None:
+def chosen_source(source: SourceLike | None, texts: str | Iterable[str] | None,
+                  call: str = "tinylm.train") -> SourceLike | None:
     """The source, or the texts that a program gives instead.
 
     Args:
