@@ -9,32 +9,34 @@ import argparse
 import time
 from typing import Any
 
-from benchmarks.harness import Run, add_pairs, at_least_one, in_pairs, outcome, tell
+from benchmarks.harness import Run, add_pairs, add_precision, at_least_one, in_pairs, outcome, tell
 
-SIZES = ("10M", "50M")
+SIZES = ("0.8M", "2M", "10M", "50M")
 VOCABULARY, CONTEXT, ROWS, WIDTH = 2048, 256, 16, 2048
 PRODUCTS = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pairs(parser)
-    parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="(default: %(default)s)")
+    add_precision(parser)
+    parser.add_argument("--size", choices=SIZES, default="10M", help="(default: %(default)s)")
     parser.add_argument("--steps", type=at_least_one, default=4, help="that are timed (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    compute = _compute(arguments.size)
-    pairs = in_pairs(arguments.pairs, lambda _: _product(compute), lambda _: _steps(arguments.size, arguments.steps))
+    shape, steps = _shape(arguments.size), arguments.steps
+    compute = _compute(shape, arguments.precision)
+    pairs = in_pairs(arguments.pairs, lambda _: _product(compute), lambda _: _steps(shape, compute, steps))
     return tell(outcome("ceiling", pairs, unit="GFLOP/s", more_is_better=True, peer=f"one product on the {compute}",
                         size=arguments.size))
 
 
-def _compute(size: str) -> Any:
+def _compute(shape: Any, precision: str) -> Any:
     import torch
 
     from tinylm.training.backend import choose_compute
 
-    return choose_compute(_shape(size), torch.device("cpu"), flops=1e12)
+    return choose_compute(shape, torch.device("cpu"), flops=1e12, precision=precision)
 
 
 def _shape(size: str) -> Any:
@@ -56,7 +58,7 @@ def _product(compute: Any) -> Run:
     return {"value": round(2e-9 * cores * WIDTH**3 / seconds, 1)}
 
 
-def _steps(size: str, steps: int) -> Run:
+def _steps(shape: Any, compute: Any, steps: int) -> Run:
     import torch
 
     from tinylm.config.schema import TrainConfig
@@ -67,7 +69,6 @@ def _steps(size: str, steps: int) -> Run:
     from tinylm.training.optimizer import make_optimizers
     from tinylm.training.step import train_step
 
-    shape, compute = _shape(size), _compute(size)
     ids = torch.randint(VOCABULARY, (ROWS, CONTEXT), generator=torch.Generator().manual_seed(0)).numpy()
     with flush_denormals(), compute.running():
         model = TinyLM(shape)

@@ -119,6 +119,11 @@ def add_pairs(parser: argparse.ArgumentParser, default: int = 3) -> None:
                         help="how often both sides are run, in turn (default: %(default)s)")
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+                        help="of tinylm's matrix products (default: %(default)s)")
+
+
 def add_compiled(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compiled", action="store_true",
                         help="leave tinylm's code compiled, as it is after the first run on a machine (default: "

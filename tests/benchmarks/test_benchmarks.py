@@ -86,12 +86,12 @@ def test_a_missed_target_has_no_value_and_an_exit_code(capsys: pytest.CaptureFix
     assert told["ratio"] is None
 
 
-@pytest.mark.parametrize("side", ["peer", "tinylm"])
-def test_both_sides_of_throughput_take_steps(side: str) -> None:
+@pytest.mark.parametrize(("side", "precision"), [("peer", "auto"), ("tinylm", "auto"), ("tinylm", "float32")])
+def test_both_sides_of_throughput_take_steps(side: str, precision: str) -> None:
     from benchmarks.throughput import SIDES
 
     rows = torch.randint(68, (4, 64))
-    with SIDES[side]() as step:
+    with SIDES[side](precision) as step:
         step(rows, rows)
 
 
