@@ -21,10 +21,12 @@ ID_BYTES = 24
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that is free for a run: the device's, or the machine's within the limits of control groups."""
+    """Memory that is free for a run: the device's, or the machine's within the limits of control groups,
+    of which Metal gives a program only a part."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(psutil.virtual_memory().available, free_memory())
+    free = min(psutil.virtual_memory().available, free_memory())
+    return min(free, torch.mps.recommended_max_memory()) if device.type == "mps" else free
 
 
 def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:

@@ -22,6 +22,7 @@ from tinylm.config.schema import SampleConfig
 from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
+from tinylm.system.cores import arm_has_bfloat16
 from tinylm.training.cpu import attention, kernels
 from tinylm.training.cpu.activations import ACTIVATIONS
 
@@ -54,7 +55,7 @@ def _terminate() -> None:
 
 def activation_dtype() -> Any:
     """The numbers of activations in training (precision.py): of 16 bits where the processor multiplies them."""
-    return uint16 if binding.get_host_cpu_features().get("avx512bf16") else float32
+    return uint16 if binding.get_host_cpu_features().get("avx512bf16") or arm_has_bfloat16() else float32
 
 
 def backward(numbers: Any) -> Signatures:

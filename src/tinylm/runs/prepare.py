@@ -60,7 +60,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     """
     started = time.perf_counter() if started is None else started
     train, kind = overrides["train"], smallest_model(overrides["model"])
-    device = choose_device(train.get("device", "auto"))
+    device = choose_device(train.get("device", "auto"), log=log)
     if must_compile(kind, device):
         for line in announcement(attention.attend, "for this processor", "about ten seconds"):
             log(line)

@@ -96,7 +96,7 @@ class CpuGradients:
         self._networks: list[Network] = []
 
     @torch.no_grad()
-    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: int,
+    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: float,
                  dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
 
