@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tinylm.system.cgroups import memory_limit
+from tinylm.system.cgroups import free_memory, memory_limit
 
 
 def peak_memory_bytes() -> int:
@@ -27,6 +27,13 @@ def total_memory_bytes() -> int:
     import psutil
 
     return min(psutil.virtual_memory().total, memory_limit())
+
+
+def available_memory_bytes() -> int:
+    """The memory of this machine that is free, in bytes, or what control groups leave of it to this process."""
+    import psutil
+
+    return min(psutil.virtual_memory().available, free_memory())
 
 
 def trim_heap() -> None:
