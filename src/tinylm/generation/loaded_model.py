@@ -81,7 +81,7 @@ class LoadedModel:
         from tinylm.sampling.filters import COMPILING, choose
 
         if self.weights is not None:  # a training run tells by itself what it compiles
-            announce(choose, *COMPILING)
+            announce(choose, COMPILING)
         cores = threads_for(structure.flops_per_token(self.config, self.config.context_length))
         return TorchBackend(self.module, cores=cores)
 
@@ -93,7 +93,7 @@ class LoadedModel:
         from tinylm.jit.cache import announce
 
         assert self.weights is not None
-        announce(forward, "the engine for this processor", "about 10 seconds")
+        announce(forward, "the engine for this processor")
         return Engine(self.config, self.weights, self.weight_dtype)
 
     def _is_as_loaded(self) -> bool:

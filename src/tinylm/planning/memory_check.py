@@ -4,9 +4,7 @@ that does."""
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-import psutil
 import torch
 
 from tinylm.config.presets import SIZES, size
@@ -14,6 +12,7 @@ from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
+from tinylm.system.memory import available_memory_bytes
 from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
@@ -21,27 +20,12 @@ ID_BYTES = 24
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that is free for a run: the device's, or the machine's within the limit of a container."""
+    """Memory that is free for a run: the device's, or the machine's within the limits of control groups,
+    of which Metal gives a program only a part."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(psutil.virtual_memory().available, _free_in_container())
-
-
-def _free_in_container() -> int:
-    """Bytes that Linux's control groups (either version of them) leave to this process; without a limit, all. Pages of
-    files that were not used for a while count as free: the kernel drops them when memory is needed."""
-    free = [2**63]
-    for folder, limit, used, idle in (
-            ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")):
-        try:
-            most, now = (Path(folder, name).read_text().strip() for name in (limit, used))
-            stat = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
-        except OSError:
-            continue
-        if most != "max":
-            free.append(int(most) - int(now) + int(stat.get(idle, 0)))
-    return min(free)
+    free = available_memory_bytes()
+    return min(free, torch.mps.recommended_max_memory()) if device.type == "mps" else free
 
 
 def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:
