@@ -88,15 +88,30 @@ def test_what_goes_wrong_in_a_run_is_told_at_its_place() -> None:
     assert [id for some in found for id, *_ in some] == written[:written.index(written[20]) + 1]
 
 
-def test_the_number_of_cores_is_the_quicker_one_and_the_other_is_tried_again() -> None:
+def test_the_number_of_cores_is_the_quickest_one_and_the_others_are_tried_again() -> None:
     tuner, tried = ThreadTuner(4), []
     assert tuner.cores(MIN_WORK_PER_CORE, 1, 1000) == tuner.cores(MIN_WORK_PER_CALL - 1, 1, 1) == 1
-    for _ in range(10 * RETRIAL_INTERVAL):
+
+    def call(seconds: dict[int, float]) -> None:
         tried.append(tuner.cores(2 * MIN_WORK_PER_CALL, 1, 1))
-        tuner.record(tried[-1], 1, 1, {4: 0.003, 1: 0.001}[tried[-1]])
-    assert tried[:4] == [4, 4, 1, 1]  # two of several cores, then one alone, which turns out quicker
+        tuner.record(tried[-1], 1, 1, seconds[tried[-1]])
+
+    for _ in range(10 * RETRIAL_INTERVAL):
+        call({4: 0.003, 2: 0.002, 1: 0.001})
+    assert tried[:5] == [4, 4, 2, 2, 1]  # two of several cores, then one alone, which turns out quickest
     assert 2 < tried.count(4) < 10
-    for _ in range(10 * RETRIAL_INTERVAL):
-        tried.append(tuner.cores(2 * MIN_WORK_PER_CALL, 1, 1))
-        tuner.record(tried[-1], 1, 1, {4: 0.0005, 1: 0.002}[tried[-1]])
-    assert tried[-1] == 4
+    assert 2 < tried.count(2) < 10
+    for seconds, best in (({4: 0.0005, 2: 0.001, 1: 0.002}, 4), ({4: 0.003, 2: 0.001, 1: 0.002}, 2)):
+        for _ in range(20 * RETRIAL_INTERVAL):
+            call(seconds)
+        assert tried[-4:].count(best) >= 3
+
+
+def test_a_number_of_fast_cores_is_tried_too() -> None:
+    tuner, seconds = ThreadTuner(10, fast_cores=4), {10: 3.0, 5: 2.5, 4: 1.0, 1: 2.0}
+    tried = set[int]()
+    for _ in range(12):
+        cores = tuner.cores(2 * MIN_WORK_PER_CALL, 1, 1)
+        tuner.record(cores, 1, 1, seconds[cores])
+        tried.add(cores)
+    assert (tried, cores) == (set(seconds), 4)

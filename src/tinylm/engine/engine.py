@@ -15,12 +15,13 @@ from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.micro_kernel import TILE_ROWS
 from tinylm.engine.records import SAMPLING
 from tinylm.engine.sampling_records import SamplingRecords
-from tinylm.engine.thread_tuner import ThreadTuner, available_cores
+from tinylm.engine.thread_tuner import ThreadTuner
 from tinylm.engine.weights import Floats, PackedWeights, Weights
 from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.sampling.sampler import Sampler
+from tinylm.system.cores import available_cores, fast_cores
 
 PREFILL_CHUNK = 128
 """Positions that a call should read at most. The weights are read once for all of these, so more would take memory and
@@ -57,7 +58,7 @@ class Engine:
         self.config, cores = config, cores or available_cores()
         self._weights, self._workspace = PackedWeights(config, weights, weight_dtype), Workspace(config, cores)
         self._workspaces = [Workspace(config, 1) for _ in range(cores)]
-        self._pool, self._tuner = ThreadPool(cores), ThreadTuner(cores)
+        self._pool, self._tuner = ThreadPool(cores), ThreadTuner(cores, fast_cores())
 
     def read(self, caches: Sequence[SequenceCache], ids: Sequence[int], outputs: int) -> Floats:
         """Appends ids[i] to the sequence of caches[i], one after another; a cache may come several times.

@@ -1,12 +1,12 @@
-"""The thread tuner: tries out on how many cores a call is quickest, since other programs may hold some of them.
+"""The thread tuner: tries out on how many cores a call is quickest, since other programs may hold some of them, and
+some may be slower than others.
 
 The number of cores changes no digit of a result, so it may change from call to call.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
+from collections import Counter, deque
 
 MIN_WORK_PER_CORE = 200_000
 """Weights times rows of a pass for each core: with fewer, waiting at barriers costs more than another core saves."""
@@ -16,24 +16,30 @@ N_TRIALS = 2
 """Timings that are remembered for a kind of call. The quickest of them counts, since any call may be interrupted.
 Several cores are tried so often at first, since the first call of all waits for a thread to be made; one core once."""
 RETRIAL_INTERVAL = 32
-"""Calls until the slower number of cores is tried again, times how much slower it was: trying costs some 3%."""
-
-
-def available_cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Calls until a slower number of cores is tried again, times how much slower it was: trying costs some 3%."""
 
 
 class ThreadTuner:
-    """Chooses between one core and as many as the work is enough for, by timings of earlier calls.
+    """Chooses between all cores that the work is enough for, the fast ones, half of all, and one, by timings of earlier
+    calls. Shares of the work are equal, so beside slow cores, and beside another program, fewer can be quicker.
 
     Args:
         cores: the most there are.
+        fast_cores: how many of them are as fast as the fastest; None: all.
+
+    >>> tuner = ThreadTuner(8)
+    >>> tuner.cores(1_000_000, 1, 20)  # enough work for 5 cores
+    5
+    >>> for cores, seconds in ((5, 3.0), (5, 3.0), (2, 1.0), (2, 1.0), (1, 2.0)):
+    ...     tuner.record(cores, 1, 20, seconds)
+    >>> tuner.cores(1_000_000, 1, 20)
+    2
     """
 
-    def __init__(self, cores: int) -> None:
-        self._most, self._since_trial = cores, 0
+    def __init__(self, cores: int, fast_cores: int | None = None) -> None:
+        self._most, self._fast = cores, fast_cores or cores
         self._seconds: dict[tuple[int, int], deque[float]] = {}
+        self._since_trial = Counter[int]()
 
     def cores(self, weights: int, rows: int, passes: int) -> int:
         """The number of cores for a call.
@@ -46,15 +52,21 @@ class ThreadTuner:
         most = min(self._most, weights * rows // MIN_WORK_PER_CORE)
         if most < 2 or weights * rows * passes < MIN_WORK_PER_CALL:
             return 1
-        timings = {cores: self._seconds.get(self._kind(rows, cores), ()) for cores in (most, 1)}
-        seconds = {cores: min(known) if len(known) >= min(N_TRIALS, cores) else 0.0
-                   for cores, known in timings.items()}
-        better, worse = sorted(seconds, key=lambda cores: seconds[cores])
-        self._since_trial += 1
-        if seconds[better] and self._since_trial * seconds[better] > RETRIAL_INTERVAL * seconds[worse]:
-            self._since_trial = 0
-            return worse
-        return better
+        seconds = {cores: self._known_seconds(rows, cores)
+                   for cores in sorted({most, min(most, self._fast), most // 2, 1}, reverse=True)}
+        best, *others = sorted(seconds, key=lambda cores: seconds[cores])
+        self._since_trial.update(list(seconds))
+        for cores in others if seconds[best] else ():
+            if self._since_trial[cores] * seconds[best] > RETRIAL_INTERVAL * seconds[cores]:
+                best = cores
+                break
+        self._since_trial[best] = 0
+        return best
+
+    def _known_seconds(self, rows: int, cores: int) -> float:
+        """Seconds of a row of a pass on so many cores; 0 until so many were tried often enough."""
+        known = self._seconds.get(self._kind(rows, cores), ())
+        return min(known) if len(known) >= min(N_TRIALS, cores) else 0.0
 
     def record(self, cores: int, rows: int, passes: int, seconds: float) -> None:
         """Notes how long a call took."""

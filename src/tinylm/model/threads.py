@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from tinylm.system.cores import available_cores, fast_cores
+
 MULTITHREADED_FLOPS = 1e9
 """Floating point operations in one piece of work (a training step, a forward pass) from which on all cores help.
 Measured: a step of 0.02 GFLOP takes 8 times as long on two busy cores as on one; one of 20 GFLOP gains from the second.
@@ -18,12 +20,13 @@ Measured: a step of 0.02 GFLOP takes 8 times as long on two busy cores as on one
 
 
 def threads_for(flops: float) -> int:
-    """The number of threads for one piece of work: one if it is small, else as many as torch has been given.
+    """The number of threads for one piece of work: one if it is small, else as many as torch has been given, but no
+    more than cores that this process may use, nor, where cores are fast and slow, than fast ones: shares are equal.
 
     >>> threads_for(2e7)
     1
     """
-    return 1 if flops < MULTITHREADED_FLOPS else torch.get_num_threads()
+    return 1 if flops < MULTITHREADED_FLOPS else min(torch.get_num_threads(), available_cores(), fast_cores())
 
 
 @contextmanager

@@ -4,7 +4,6 @@ that does."""
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import psutil
 import torch
@@ -14,6 +13,7 @@ from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
+from tinylm.system.cgroups import free_memory
 from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
@@ -21,27 +21,10 @@ ID_BYTES = 24
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that is free for a run: the device's, or the machine's within the limit of a container."""
+    """Memory that is free for a run: the device's, or the machine's within the limits of control groups."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(psutil.virtual_memory().available, _free_in_container())
-
-
-def _free_in_container() -> int:
-    """Bytes that Linux's control groups (either version of them) leave to this process; without a limit, all. Pages of
-    files that were not used for a while count as free: the kernel drops them when memory is needed."""
-    free = [2**63]
-    for folder, limit, used, idle in (
-            ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")):
-        try:
-            most, now = (Path(folder, name).read_text().strip() for name in (limit, used))
-            stat = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
-        except OSError:
-            continue
-        if most != "max":
-            free.append(int(most) - int(now) + int(stat.get(idle, 0)))
-    return min(free)
+    return min(psutil.virtual_memory().available, free_memory())
 
 
 def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:
