@@ -128,7 +128,8 @@ class SelfTest:
         return None
 
     def keep(self, verdict: Verdict) -> None:
-        """Leaves a verdict for later programs, where compiled code is kept."""
+        """Takes a verdict for this program, and leaves it for later ones where compiled code is kept."""
+        vars(self)["verdict"] = verdict
         with suppress(OSError):
             if path := self._path():
                 write_atomically(path, json.dumps(asdict(verdict)))
