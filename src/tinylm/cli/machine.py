@@ -23,13 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from tinylm import __version__
     from tinylm.hardware.choice import training_choice, writing_choice
     from tinylm.hardware.facts import gather_facts
     from tinylm.model.device import choose_device
     from tinylm.reports.hardware_lines import facts_lines, hints, result_lines
     from tinylm.reports.terminal import print_lines
 
-    facts, console = gather_facts(), tolerant_console(stderr=arguments.json)
+    facts, console = gather_facts(__version__), tolerant_console(stderr=arguments.json)
     if not arguments.json:
         print_lines(console, [*facts_lines(facts), ""])
     results = _tested(console)
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _tested(console: Console) -> list[PathResult]:
     """The results of the self-test. Meanwhile a terminal shows what is tested."""
     from tinylm.engine.forward import forward
-    from tinylm.hardware.self_test import test_paths
+    from tinylm.hardware.self_test import check_paths
     from tinylm.jit.cache import announcement
     from tinylm.runs import precompile
     from tinylm.training.cpu.attention import attend
@@ -58,7 +59,7 @@ def _tested(console: Console) -> list[PathResult]:
         precompile.start()
         precompile.finish()
     with console.status("testing") as status:
-        return test_paths(log=lambda name: status.update(f"testing {name}, against PyTorch"))
+        return check_paths(log=lambda name: status.update(f"testing {name}, against PyTorch"))
 
 
 def _as_json(facts: Facts, results: list[PathResult], choices: dict[str, Choice], advice: list[str]) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def writing_choice(results: Sequence[PathResult]) -> Choice:
     found = _by_name(results)
     verdict = engine_test("fp32").verdict
     if not verdict.is_right:
-        return Choice("torch", f"tinylm generate takes PyTorch. The compiled engine is wrong on this processor: {verdict}.")
+        return Choice("torch", "tinylm generate takes PyTorch. The compiled engine is wrong on this processor: "
+                               f"{verdict}.")
     plain = found["writing fp32"]
     best = max((found[f"writing {name}"] for name in WEIGHTS if found[f"writing {name}"].verdict.is_right),
                key=lambda each: each.speed)

@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 import torch
 
-import tinylm
 from tinylm.engine.forward import forward
 from tinylm.errors import TinyLMError
 from tinylm.jit.cache import is_permanent
@@ -51,7 +50,7 @@ class CacheFolder:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a machine has.
+    """The parts of a machine.
 
     Attributes:
         present_cores, usable_cores, fast_cores: of the machine; for this process, by affinity and quota; and those
@@ -91,7 +90,7 @@ class Facts:
     versions: dict[str, str]
 
 
-def gather_facts() -> Facts:
+def gather_facts(tinylm_version: str) -> Facts:
     """Looks at this machine. Nothing is measured and nothing is written."""
     _, target, flags = forward.targetctx.codegen().magic_tuple()  # type: ignore[attr-defined]
     features = {flag[1:] for flag in flags.split(",") if flag.startswith("+")}
@@ -105,7 +104,7 @@ def gather_facts() -> Facts:
         free_memory_bytes=min(psutil.virtual_memory().available, free_memory()), disk_folder=os.getcwd(),
         free_disk_bytes=shutil.disk_usage(os.getcwd()).free, gpu=gpu, gpu_bytes=gpu_bytes,
         idle_gpu=gpu is None and torch.version.cuda is None and _has_nvidia_card(), compiled=_compiled_code(),
-        ids=_ids(), versions=_versions())
+        ids=_ids(), versions={"tinylm": tinylm_version, **_versions()})
 
 
 def vector_unit(features: set[str]) -> tuple[str, int]:
@@ -171,5 +170,4 @@ def _file_bytes(path: Path) -> int:
 
 
 def _versions() -> dict[str, str]:
-    return {"tinylm": tinylm.__version__, "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES}}
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

@@ -17,7 +17,7 @@ MAX_SECONDS = 300.0
 """Duration after which a path is taken to hang. Its code may have to be compiled first."""
 
 
-def test_paths(names: Sequence[str] = NAMES, *, log: Callable[[str], None] = lambda _: None) -> list[PathResult]:
+def check_paths(names: Sequence[str] = NAMES, *, log: Callable[[str], None] = lambda _: None) -> list[PathResult]:
     """Tests and times paths, in some five seconds where their code is compiled. The verdicts hold from now on, for this
     program and for later ones.
 

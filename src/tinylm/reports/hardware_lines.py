@@ -19,7 +19,7 @@ BUSY_LOAD = 1.5
 
 
 def facts_lines(facts: Facts) -> list[str]:
-    """What the machine has, a line each."""
+    """Lines on what the machine has."""
     cores = f"{facts.usable_cores} usable of {facts.present_cores}"
     cores += f", of which {facts.fast_cores} are fast" if facts.fast_cores < facts.usable_cores else ""
     vectors = f"{facts.vector_unit}: {facts.lanes} numbers of 32 bits at once" if facts.vector_unit else "none known"
@@ -52,7 +52,7 @@ def result_lines(results: Sequence[PathResult]) -> list[str]:
 
 
 def hints(facts: Facts, results: Sequence[PathResult]) -> Iterator[str]:
-    """What a person can do about what is missing; commands work when typed."""
+    """Sentences on what a person can do about what is missing; commands work when typed."""
     if any(not result.verdict.is_right for result in results):
         yield ("a wrong path is not used from now on. Please report the lines above; to test again: tinylm machine")
     if facts.idle_gpu:
@@ -67,7 +67,8 @@ def hints(facts: Facts, results: Sequence[PathResult]) -> Iterator[str]:
         yield "little memory is free; whether a run fits is told by: tinylm plan SOURCE"
     if facts.free_disk_bytes < FEW_DISK_BYTES and facts.ids.path and facts.ids.size_bytes:
         remove = ["rmdir", "/s", "/q"] if os.name == "nt" else ["rm", "-r"]
-        yield (f"little of the disk is free; to free {gigabytes(facts.ids.size_bytes)}, which are made anew when needed: "
+        size = gigabytes(facts.ids.size_bytes)
+        yield (f"little of the disk is free; to free {size}, which are made anew when needed: "
                f"{shell([*remove, os.path.join(facts.ids.path, 'ids')])}")
     if not facts.compiled.permanent:
         yield f"compiled code is lost when this machine restarts, or sooner. {ADVICE}"
