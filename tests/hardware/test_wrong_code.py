@@ -114,11 +114,11 @@ if "tinylm.hardware.paths" in sys.orig_argv:
 """)
     monkeypatch.setattr(self_test, "folder_of", lambda _: str(tmp_path))
     paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
-    monkeypatch.setenv("PYTHONPATH", paths)
-    engine, products = check_paths(["writing int8", "products bfloat16"])
+    with monkeypatch.context() as children:
+        children.setenv("PYTHONPATH", paths)
+        engine, products = check_paths(["writing int8", "products bfloat16"])
     assert str(engine.verdict) == f"no result: its process was ended by {signal.SIGILL.name}"
     assert products.verdict.is_right
-    monkeypatch.delenv("PYTHONPATH")
     out, said = run(WRONG + WRITE.replace('"fp32", ', ""), tmp_path, hello_run)
     assert out == "torch you ? your day ?\n"
     assert "(int8) gives wrong results on this processor: no result: its process was ended by SIGILL. PyTorch" in said
