@@ -119,6 +119,6 @@ if "tinylm.hardware.paths" in sys.orig_argv:
         engine, products = check_paths(["writing int8", "products bfloat16"])
     assert str(engine.verdict) == f"no result: its process was ended by {signal.SIGILL.name}"
     assert products.verdict.is_right
-    out, said = run(WRONG + WRITE.replace('"fp32", ', ""), tmp_path, hello_run)
+    out, said = run(WRONG + WRITE.replace('("fp32", "int8")', '["int8"]'), tmp_path, hello_run)
     assert out == "torch you ? your day ?\n"
     assert "(int8) gives wrong results on this processor: no result: its process was ended by SIGILL. PyTorch" in said
