@@ -24,6 +24,7 @@ BENCHMARKS = {
     "optimizers": "The loss after equally many steps with one setting of the optimiser changed, for several seeds.",
     "forecast": "Time and memory that `tinylm plan` foretells, against what `tinylm train` takes.",
     "checkpoint-cost": "The share of a run's time that goes into saving it.",
+    "gradient-sums": "The seconds of a step in which gradients of many simulated cores are zeroed and added up.",
     "versus": "tinylm of this checkout beside that of another one, in turns: what a change costs or gains.",
     "serving": "What serving costs beside the engine, and what it stands: load, slow clients, disconnects.",
 }

@@ -71,7 +71,7 @@ def test_what_takes_long_is_said_beforehand_and_done_once(tmp_path: Path) -> Non
     command = [sys.executable, "-m", "tinylm", "plan", "hello", "--preset", "notebook"]
     said = [subprocess.run(command, capture_output=True, text=True, check=True, timeout=100,
                            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}).stderr for _ in range(2)]
-    assert said == ["compiling  the choice of tokens for this processor, once: about 4 seconds\n", ""]
+    assert said == ["compiling  the choice of tokens for this processor, once\n", ""]
 
 
 # ---- Ctrl-C

@@ -12,7 +12,7 @@ from tinylm.config.schema import ModelConfig
 from tinylm.engine import records
 from tinylm.model import transformer
 from tinylm.model.transformer import TinyLM
-from tinylm.planning.memory_model import saved_per_token
+from tinylm.planning.memory_model import saved_bytes_per_token
 from tinylm.training.cpu import activations
 
 ACTIVATIONS = {
@@ -45,5 +45,5 @@ def test_an_activation_is_known_wherever_one_is_computed_or_counted():
         assert set(known) == names
     for name in names:
         config = ModelConfig(vocab_size=3, mlp=name)
-        assert saved_per_token(config, 8) > 0
+        assert saved_bytes_per_token(config, 8) > 0
         assert config.is_gated == any("gate_proj" in parameter for parameter in TinyLM(config).state_dict())

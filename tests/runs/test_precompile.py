@@ -57,10 +57,21 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, cal
     assert called == signatures
 
 
+@pytest.mark.parametrize(("cores", "gigabytes", "processes"), [(2, 8.0, 3), (64, 1.0, 1), (1, 8.0, 1)])
+def test_where_cores_or_memory_are_few_one_process_compiles_all(monkeypatch, cores, gigabytes, processes):
+    monkeypatch.setattr(precompile, "available_cores", lambda: cores)
+    monkeypatch.setattr(precompile, "available_memory_bytes", lambda: int(gigabytes * 1e9))
+    helpers = precompile.helpers()
+    assert len(helpers) == processes
+    assert sorted(share for shares in helpers for share in shares) == sorted(precompile.SHARES)
+
+
 RUN = """
 import sys
 from tinylm.runs import precompile
 
+if sys.argv[2] == "one process":
+    precompile.available_cores = lambda: 1
 precompile.start()
 precompile.finish()
 import tinylm
@@ -77,7 +88,9 @@ print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
 
 
 @pytest.mark.slow
-def test_a_run_compiles_nothing_more(tmp_path):
-    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "run"], capture_output=True, text=True, check=False,
-                          timeout=250, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
+@pytest.mark.parametrize("helpers", ["three processes", "one process"])
+def test_a_run_compiles_nothing_more(tmp_path, helpers):
+    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "run", helpers], capture_output=True, text=True,
+                          check=False, timeout=400,
+                          env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
     assert done.stdout.split() == ["11", "11", "0"], done.stdout + done.stderr

@@ -11,7 +11,7 @@ import torch
 
 from tinylm.model.threads import threads_for
 from tinylm.system import cores
-from tinylm.system.cores import available_cores, fast_cores
+from tinylm.system.cores import arm_has_bfloat16, available_cores, fast_cores
 
 CPUS = "sys/devices/system/cpu"
 
@@ -67,9 +67,9 @@ def test_a_mac_is_asked(make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     for script, fast in (('[ "$*" = "-n hw.perflevel0.logicalcpu" ] && echo 4', 4), ("exit 1", 8)):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        cores._apple_fast_cores.cache_clear()
+        cores._apple_number.cache_clear()
         assert fast_cores(root) == fast
-    cores._apple_fast_cores.cache_clear()
+    cores._apple_number.cache_clear()
 
 
 def test_what_this_machine_has() -> None:
@@ -85,3 +85,12 @@ def test_work_is_shared_among_no_more_threads_than_cores() -> None:
         assert threads_for(1e12) == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("machine", "features", "there"), [
+    ("aarch64", "Features\t: fp asimd sve bf16 i8mm", True), ("aarch64", "Features\t: fp asimd svebf16", False),
+    ("aarch64", "", False), ("x86_64", "Features : bf16", False),
+])
+def test_arm_says_whether_it_multiplies_bfloat16(make, machine: str, features: str, there: bool) -> None:
+    root = make(1, {"proc/cpuinfo": f"processor\t: 0\n{features}\nCPU part\t: 0xd40"})
+    assert arm_has_bfloat16(root, machine) == there

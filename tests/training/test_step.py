@@ -5,15 +5,20 @@ import torch
 import torch.nn.functional as F
 
 from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.errors import TinyLMError
+from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import IGNORE
 from tinylm.text.units import bits_per_byte
+from tinylm.training import step
+from tinylm.training.backend import Compute, TrainingBackend
 from tinylm.training.evaluate import Interrupted, Validator, evaluate
 from tinylm.training.loss import total_loss
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
 CONFIG = ModelConfig(vocab_size=11, d_model=16, n_layers=1, n_heads=2, context_length=8)
+RANDOM = CONFIG.model_copy(update={"init": "torch"})
 
 
 def batch(rows, seed=0):
@@ -115,6 +120,71 @@ def test_a_validator_measures_the_same_batches_again_and_again():
     with pytest.raises(Interrupted):
         validate(lambda: True)
     assert validate.result[0] == nats, "of the last validation that was carried through"
+
+
+def half(model) -> TrainingBackend:
+    """As on a GPU that multiplies float16 and not bfloat16; torch's autocast does the same on a CPU."""
+    return TrainingBackend(model, Compute(torch.device("cpu"), torch.float16, ThreadPool(), fast=False))
+
+
+def test_float16_keeps_small_gradients_by_scaling_the_loss():
+    model = TinyLM(RANDOM)
+    with torch.no_grad():
+        model.out_head.weight *= 1e-4  # so that what comes back through the head is near the least of float16
+
+    def gradients(backend, **scale):
+        model.zero_grad()
+        step._gradients(model, [batch(4)], 0, backend, scale.get("loss_scale", 1.0))
+        return model.layers[0].mlp.gate_proj.weight.grad.clone()
+
+    exact = gradients(TrainingBackend(model))
+    scaled, unscaled = gradients(half(model), loss_scale=step.LOSS_SCALES[torch.float16][0]), gradients(half(model))
+    assert (scaled - exact).norm() < 0.05 * exact.norm()
+    assert (unscaled - exact).norm() > 0.2 * exact.norm()
+
+
+def test_float16_takes_a_smaller_scale_where_the_gradient_overflows():
+    ours, theirs, tried = TinyLM(RANDOM), TinyLM(RANDOM), []
+    for model in (ours, theirs):
+        with torch.no_grad():
+            model.out_head.weight *= 3000.0
+    backend = half(ours)
+    backward = backend.backward
+
+    def counted(inputs, targets, n_targets, dropout_seed):
+        tried.append(n_targets)
+        return backward(inputs, targets, n_targets, dropout_seed)
+
+    backend.backward = counted
+    result = train_step(ours, sgd(ours), [batch(4)], grad_clip=1.0, backend=backend)
+    assert len(tried) > 1
+    assert result.applied
+    expected = train_step(theirs, sgd(theirs), [batch(4)], grad_clip=1.0)
+    assert result.gradient_norm == pytest.approx(expected.gradient_norm, rel=0.02)
+    assert result.loss == pytest.approx(expected.loss, rel=0.01)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_float16_learns_as_32_bits_do(optimizer):
+    losses = []
+    for make_backend in (TrainingBackend, half):
+        model = TinyLM(CONFIG)
+        backend = make_backend(model)
+        optimizers = make_optimizers(model, TrainConfig(steps=30, optimizer=optimizer), backend._compute)
+        losses.append([train_step(model, optimizers, [batch(4)], backend=backend).loss for _ in range(30)])
+    exact, ours = losses
+    assert ours == pytest.approx(exact, rel=0.03, abs=0.03)
+    assert ours[-1] < ours[0] / 2
+
+
+@pytest.mark.parametrize(("rows", "remedy"), [
+    (8, "Try --set train.batch_size=4 --set train.gradient_accumulation=4"), (1, "Try a smaller model")])
+def test_memory_that_runs_out_becomes_a_sentence_with_a_remedy(rows, remedy):
+    with pytest.raises(TinyLMError, match="memory ran out") as refusal, step.explain_out_of_memory(rows, 2):
+        torch.empty(1 << 60)
+    assert remedy in str(refusal.value)
+    with pytest.raises(RuntimeError, match="shapes"), step.explain_out_of_memory(rows, 2):
+        torch.ones(2, 3) @ torch.ones(2, 3)
 
 
 def test_bits_per_byte_of_guessing_bytes_is_eight():

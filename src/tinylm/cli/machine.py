@@ -53,7 +53,7 @@ def _tested(console: Console) -> list[PathResult]:
     from tinylm.training.cpu.attention import attend
 
     for compiled, what in ((attend, "training for this processor"), (forward, "the engine for this processor")):
-        for line in announcement(compiled, what, "half a minute or less"):
+        for line in announcement(compiled, what):
             print_note(line)
     with console.status("compiling"):
         precompile.start()

@@ -80,7 +80,7 @@ class LoadedModel:
         from tinylm.sampling.filters import COMPILING, choose
 
         if self.weights is not None:  # a training run tells by itself what it compiles
-            announce(choose, *COMPILING)
+            announce(choose, COMPILING)
         cores = threads_for(structure.flops_per_token(self.config, self.config.context_length))
         return TorchBackend(self.module, cores=cores)
 
@@ -104,7 +104,7 @@ class LoadedModel:
         from tinylm.generation.self_test import engine_test
         from tinylm.jit.cache import announce
 
-        announce(forward, "the engine for this processor", "about 10 seconds")
+        announce(forward, "the engine for this processor")
         return engine_test(self.weight_dtype).verdict.is_right
 
     def _is_as_loaded(self) -> bool:

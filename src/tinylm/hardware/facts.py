@@ -22,8 +22,8 @@ from tinylm.jit.cache import is_permanent
 from tinylm.jit.self_test import folder_of
 from tinylm.model.device import choose_device, device_name
 from tinylm.sampling.filters import choose
-from tinylm.system.cgroups import free_memory, memory_limit
 from tinylm.system.cores import available_cores, fast_cores
+from tinylm.system.memory import available_memory_bytes, total_memory_bytes
 from tinylm.text.dataset import cache_folder
 from tinylm.training.cpu.attention import attend
 
@@ -100,8 +100,8 @@ def gather_facts(tinylm_version: str) -> Facts:
         system=f"{platform.system()} {platform.release()}, {platform.machine()}", processor=_processor() or target,
         target=target, present_cores=os.cpu_count() or 1, usable_cores=available_cores(), fast_cores=fast_cores(),
         torch_threads=torch.get_num_threads(), load=psutil.getloadavg()[0], vector_unit=unit, lanes=lanes,
-        fma="fma" in features or "neon" in features, memory_bytes=min(psutil.virtual_memory().total, memory_limit()),
-        free_memory_bytes=min(psutil.virtual_memory().available, free_memory()), disk_folder=os.getcwd(),
+        fma="fma" in features or "neon" in features, memory_bytes=total_memory_bytes(),
+        free_memory_bytes=available_memory_bytes(), disk_folder=os.getcwd(),
         free_disk_bytes=shutil.disk_usage(os.getcwd()).free, gpu=gpu, gpu_bytes=gpu_bytes,
         idle_gpu=gpu is None and torch.version.cuda is None and _has_nvidia_card(), compiled=_compiled_code(),
         ids=_ids(), versions={"tinylm": tinylm_version, **_versions()})

@@ -131,25 +131,24 @@ def is_kept(compiled: Any) -> bool:
     return compiled._cache.cache_path is not None
 
 
-def announcement(compiled: Any, what: str, takes: str) -> list[str]:
+def announcement(compiled: Any, what: str) -> list[str]:
     """Lines that announce a long compilation, on the first use on a machine; and what a person should know of the
     folder where compiled code is kept. Each line comes once in a program.
 
     Args:
-        what: is compiled.
-        takes: how long.
+        what: is compiled. How long that takes nobody knows beforehand: seconds here, minutes on a small board.
     """
     folder, is_new = compiled._cache.cache_path, not is_compiled(compiled)
     lines = [f"note       {note}"] if (note := folder_note(folder)) and (is_new or CACHE_DIR in os.environ) else []
     if is_new:
         often = ", once" if is_permanent(folder) else "" if is_kept(compiled) else ", each time anew"
-        lines.append(f"compiling  {what}{often}: {takes}")
+        lines.append(f"compiling  {what}{often}")
     return list(filter(_is_new_line, lines))
 
 
-def announce(compiled: Any, what: str, takes: str) -> None:
+def announce(compiled: Any, what: str) -> None:
     """Prints `announcement` on stderr."""
-    for line in announcement(compiled, what, takes):
+    for line in announcement(compiled, what):
         print(line, file=sys.stderr, flush=True)
 
 

@@ -38,7 +38,7 @@ class ThreadPool:
         others = [self._executor.submit(work, i) for i in range(1, cores or self.cores)] if self._executor else []
         return [work(0), *(other.result() for other in others)]
 
-    def slices(self, count: int) -> list[slice]:
-        """`count` things cut into `cores` nearly equal parts."""
-        borders = np.linspace(0, count, self.cores + 1).astype(int).tolist()
+    def slices(self, count: int, cores: int | None = None) -> list[slice]:
+        """`count` things cut into `cores` nearly equal parts; None: one for each thread."""
+        borders = np.linspace(0, count, (cores or self.cores) + 1).astype(int).tolist()
         return [slice(first, last) for first, last in pairwise(borders)]

@@ -298,7 +298,7 @@ def _losses(story: Story) -> tuple[float, float]:
     inputs, targets = _batch(story)
     masked = np.where(targets == story.lm.tokenizer.pad_id, IGNORE, targets)
     backend = TrainingBackend(story.lm.model)
-    counted, real = (backend.loss(inputs, t) / count_targets([(inputs, t)]) for t in (targets, masked))
+    counted, real = (backend.loss(inputs, t).item() / count_targets([(inputs, t)]) for t in (targets, masked))
     return counted, real
 
 

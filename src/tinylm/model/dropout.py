@@ -33,9 +33,10 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
 def seeded_dropout(seed: int, model: nn.Module) -> Iterator[None]:
     """Makes dropout within the block a pure function of the seed. Dropout draws from torch's global generator, which is
     seeded for the block and put back as it was."""
+    device = next(model.parameters()).device
     if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
         yield
-    elif next(model.parameters()).device.type == "cpu":  # torch.manual_seed would ask every other kind of device, too
+    elif device.type == "cpu":  # torch.manual_seed would ask every other kind of device, too
         before = torch.default_generator.get_state()
         torch.default_generator.manual_seed(seed)
         try:
@@ -43,6 +44,6 @@ def seeded_dropout(seed: int, model: nn.Module) -> Iterator[None]:
         finally:
             torch.default_generator.set_state(before)
     else:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([device.index or 0], device_type=device.type):  # not every card of the machine
             torch.manual_seed(seed)
             yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 
-import psutil
 import torch
 
 from tinylm.config.presets import SIZES, size
@@ -13,7 +12,7 @@ from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
-from tinylm.system.cgroups import free_memory
+from tinylm.system.memory import available_memory_bytes
 from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
@@ -21,10 +20,12 @@ ID_BYTES = 24
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that is free for a run: the device's, or the machine's within the limits of control groups."""
+    """Memory that is free for a run: the device's, or the machine's within the limits of control groups,
+    of which Metal gives a program only a part."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(psutil.virtual_memory().available, free_memory())
+    free = available_memory_bytes()
+    return min(free, torch.mps.recommended_max_memory()) if device.type == "mps" else free
 
 
 def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:

@@ -1,9 +1,9 @@
 """Memory model of training: bytes at the peak, from the config alone, before anything is allocated.
 
-Numbers have four bytes. The peak is in a training step, whose backward pass needs what the forward pass kept and whose
-update needs gradients and memory for the updates themselves, or in a validation: many tokens at once, nothing
-kept. The tests hold what is kept against what PyTorch keeps, and benchmarks/forecast.py all of it against the peak of
-real runs.
+Numbers have four bytes, and those of products two where these are of 16 bits. The peak is in a training step, whose
+backward pass needs what the forward pass kept and whose update needs gradients and memory for the updates themselves,
+or in a validation: many tokens at once, nothing kept. The tests hold what is kept against what PyTorch keeps, and
+benchmarks/forecast.py all of it against the peak of real runs.
 """
 
 from __future__ import annotations
@@ -46,34 +46,40 @@ def count_weights(config: ModelConfig) -> WeightCounts:
     return WeightCounts(matrices, structure.total_parameters(config) - matrices, max(by_shape.values(), default=0))
 
 
-def saved_per_token(config: ModelConfig, length: int) -> float:
-    """Numbers that the forward pass keeps for the backward pass, for each token of rows of `length`."""
-    norm = 3 * config.d_model + 1 if config.norm == "rmsnorm" else 2 * config.d_model + 2
-    layer = 2 * norm + _attention(config, length) + _mlp(config)
+def saved_bytes_per_token(config: ModelConfig, length: int, compute: Compute = REFERENCE) -> int:
+    """Bytes that the forward pass keeps for the backward pass, for each token of rows of `length`. Norms and the loss
+    compute in 32 bits whatever the precision of products (autocast), and what a product reads is kept as it reads it.
+    """
+    short = compute.dtype.itemsize
+    norm = (BYTES * (2 * config.d_model + 1) if config.norm == "rmsnorm" else BYTES * (config.d_model + 2)
+            ) + short * config.d_model
+    layer = 2 * norm + _attention(config, length, compute) + _mlp(config, short)
+    if short < BYTES:  # keys, values, and the gate cast the input that they share with others for themselves
+        layer += short * config.d_model * (3 if config.is_gated else 2)
     if config.dropout:
-        layer += 2 * config.d_model
-    return config.n_layers * layer + norm + config.vocab_size
+        layer += 2 * short * config.d_model
+    return config.n_layers * layer + norm + BYTES * config.vocab_size
 
 
-def _attention(config: ModelConfig, length: int) -> int:
-    """Queries, keys, values, their mix in two layouts, and what the norms of queries and keys keep. With dropout the
-    fused kernel of the CPU does not serve: the pattern is there in full, three times."""
-    queries, keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-    kept = 5 * queries + config.n_heads
+def _attention(config: ModelConfig, length: int, compute: Compute) -> int:
+    """Bytes of queries, keys, values, their mix in two layouts, and of what the norms of queries and keys keep. With
+    dropout the fused kernel of the CPU does not serve, as CUDA's do: the pattern is there in full, three times."""
+    queries, keys, short = config.n_heads * config.d_head, config.n_kv_heads * config.d_head, compute.dtype.itemsize
+    kept = short * 5 * queries + BYTES * config.n_heads
     if config.qk_norm:
-        kept += 2 * (queries + keys) + config.n_heads + config.n_kv_heads
-    if config.dropout:
-        kept += 3 * config.n_heads * length - queries - config.n_heads
+        kept += BYTES * (2 * (queries + keys) + config.n_heads + config.n_kv_heads)
+    if config.dropout and compute.device.type != "cuda":
+        kept += short * (3 * config.n_heads * length - queries) - BYTES * config.n_heads
     return kept
 
 
-def _mlp(config: ModelConfig) -> int:
-    """Numbers that the activation reads and gives; dropout adds its mask. The gradient of relu needs its output, of
+def _mlp(config: ModelConfig, short: int) -> int:
+    """Bytes of what the activation reads and gives; dropout adds its mask. The gradient of relu needs its output, of
     others the input, so there the output need not be kept beside what dropout made of it."""
     widths = {"swiglu": 4, "gelu": 2, "squared_relu": 2, "relu": 1}[config.mlp]
     if config.dropout:
         widths += 2 if config.mlp == "relu" else 1
-    return widths * config.d_mlp
+    return short * widths * config.d_mlp
 
 
 def training_peak(config: ModelConfig, train: TrainConfig, *, validation_batch_tokens: int,
@@ -96,24 +102,28 @@ def training_peak(config: ModelConfig, train: TrainConfig, *, validation_batch_t
         return BYTES * (lasting + update) + working_bytes(config, train.batch_size, evaluated_rows, compute.dtype,
                                                           compute.workers.cores)
     # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
-    step = FRAGMENTATION * _backward(config, train, weights) + _update(train, weights)
+    step = FRAGMENTATION * _backward(config, train, weights, compute) + _update(train, weights)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp
-    evaluating = RETAINED_SHARE * step + validation_batch_tokens * logits_and_a_layer
-    return round(BYTES * (lasting + max(step, evaluating)))
+    evaluating = RETAINED_SHARE * step + BYTES * validation_batch_tokens * logits_and_a_layer
+    return round(BYTES * lasting + max(step, evaluating))
 
 
-def _backward(config: ModelConfig, train: TrainConfig, weights: WeightCounts) -> float:
-    """Numbers held when the backward pass begins: all that was kept, and the gradients of logits or of a layer."""
-    layer = 4 * (config.d_mlp + config.d_model)
-    if config.dropout:
-        layer += 2 * config.n_heads * config.context_length
-    each = saved_per_token(config, config.context_length) + max(2 * config.vocab_size, layer)
+def _backward(config: ModelConfig, train: TrainConfig, weights: WeightCounts, compute: Compute) -> float:
+    """Bytes held when the backward pass begins: all that was kept, and the gradients of logits or of a layer; and
+    the matrices once more, if products are of 16 bits."""
+    short = compute.dtype.itemsize
+    layer = short * 4 * (config.d_mlp + config.d_model)
+    if config.dropout and compute.device.type != "cuda":
+        layer += short * 2 * config.n_heads * config.context_length
+    each = saved_bytes_per_token(config, config.context_length, compute) + max(
+        (BYTES + short) * config.vocab_size, layer)
     earlier = weights.total if train.gradient_accumulation > 1 else 0
-    return train.batch_size * config.context_length * each + earlier
+    copies = short * weights.total if short < BYTES else 0
+    return train.batch_size * config.context_length * each + BYTES * earlier + copies
 
 
 def _update(train: TrainConfig, weights: WeightCounts) -> int:
-    return weights.total + (MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0)
+    return BYTES * (weights.total + (MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0))
 
 
 def _optimizer_state(weights: WeightCounts, optimizer: str) -> int:

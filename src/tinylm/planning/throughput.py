@@ -18,6 +18,7 @@ import torch
 
 from tinylm.config.presets import size
 from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.model.device import synchronize
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import training_flops, width_factor
 from tinylm.text.rows import Batch
@@ -25,7 +26,7 @@ from tinylm.training.backend import Compute, TrainingBackend, choose_compute
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
 from tinylm.training.optimizer import make_optimizers
-from tinylm.training.step import train_step
+from tinylm.training.step import explain_out_of_memory, train_step
 
 REFERENCE_SIZE = "0.3M"
 REFERENCE_ROWS, REFERENCE_LENGTH, REFERENCE_VOCABULARY = 16, 128, 256
@@ -102,7 +103,7 @@ def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource
     Args:
         compute: as in the run.
     """
-    with compute.running():
+    with compute.running(), explain_out_of_memory(train.batch_size, train.gradient_accumulation):
         began = time.perf_counter()
         steps = _Steps(model, train, compute)
         model_init = time.perf_counter() - began
@@ -140,6 +141,7 @@ class _Steps:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        synchronize(next(self.model.parameters()).device)
 
     def validate(self, batch: Batch) -> None:
         evaluate(self.model, [batch], backend=self.backend)
@@ -148,7 +150,7 @@ class _Steps:
 def _median_seconds(action: Callable[[], None], seconds: float) -> float:
     """Seconds that an action takes: the median of the repeats that fit into `seconds`, at least two, at most nine.
 
-    Every action here ends by reading a number from the device, or is one of many on a CPU, so nothing is left waiting.
+    Every action here ends by reading a number from the device, or by waiting for it, so nothing is left to be done.
     """
     action()
     times: list[float] = []

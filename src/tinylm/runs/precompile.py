@@ -1,10 +1,10 @@
 """Compilation of a run's kernels in processes of their own, while the run imports torch and reads its text: the
 compiler takes one core, and the work before the first step takes one, too.
 
-    python -m tinylm.runs.precompile SHARE
+    python -m tinylm.runs.precompile SHARE...
 
-compiles one of the shares and leaves it on disk, where kernels are looked for before they are compiled. Where this does
-not come about nothing is lost but time: what is missing is compiled when it is needed.
+compiles shares, one after another, and leaves them on disk, where kernels are looked for before they are compiled.
+Where this does not come about nothing is lost but time: what is missing is compiled when it is needed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from tinylm.config.schema import SampleConfig
 from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
+from tinylm.system.cores import arm_has_bfloat16, available_cores
+from tinylm.system.memory import available_memory_bytes
 from tinylm.training.cpu import attention, kernels
 from tinylm.training.cpu.activations import ACTIVATIONS
 
 Signatures = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""
 ACTIVATION = "swiglu"
+HELPER_BYTES = 200_000_000
+"""Memory of a process that compiles, measured on Linux. As much again for each is left to the run, and to others."""
 _running: list[subprocess.Popen[bytes]] = []
 
 
@@ -36,8 +40,15 @@ def start() -> None:
     if _running or not is_kept(choose) or (attention.are_compiled() and is_compiled(choose)):
         return
     atexit.register(_terminate)
-    _running.extend(subprocess.Popen([sys.executable, "-m", __name__, share], stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for share in SHARES)
+    _running.extend(subprocess.Popen([sys.executable, "-m", __name__, *shares], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for shares in helpers())
+
+
+def helpers() -> list[list[str]]:
+    """The shares of each process: one a process, or all in one, where memory or cores are too few for several."""
+    if available_cores() == 1 or available_memory_bytes() < 2 * len(SHARES) * HELPER_BYTES:
+        return [list(SHARES)]
+    return [[share] for share in SHARES]
 
 
 def finish() -> None:
@@ -54,7 +65,7 @@ def _terminate() -> None:
 
 def activation_dtype() -> Any:
     """The numbers of activations in training (precision.py): of 16 bits where the processor multiplies them."""
-    return uint16 if binding.get_host_cpu_features().get("avx512bf16") else float32
+    return uint16 if binding.get_host_cpu_features().get("avx512bf16") or arm_has_bfloat16() else float32
 
 
 def backward(numbers: Any) -> Signatures:
@@ -101,4 +112,5 @@ SHARES = {"backward": lambda: _compile(backward(activation_dtype())), "forward":
 """A kernel is in one of them, since the index of what was compiled of it has one writer at a time."""
 
 if __name__ == "__main__":
-    SHARES[sys.argv[1]]()
+    for share in sys.argv[1:]:
+        SHARES[share]()

@@ -60,15 +60,15 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     """
     started = time.perf_counter() if started is None else started
     train, kind = overrides["train"], smallest_model(overrides["model"])
-    device = choose_device(train.get("device", "auto"))
+    device = choose_device(train.get("device", "auto"), log=log)
     if must_compile(kind, device):
-        for line in announcement(attention.attend, "for this processor", "about ten seconds"):
+        for line in announcement(attention.attend, "for this processor"):
             log(line)
         precompile.start()
     data = load_data(source, overrides["data"], log=log)
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         precompile.finish()
-        for line in announcement(choose, *COMPILING):
+        for line in announcement(choose, COMPILING):
             log(line)
         counted = any(train.get(name) for name in ("steps", "epochs"))
         machine = measure_machine(kind, device, precision=train.get("precision", "auto"),

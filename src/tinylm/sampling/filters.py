@@ -25,8 +25,8 @@ Counts = NDArray[np.int32]
 EXCLUDED, ZERO = np.float32(-np.inf), np.float32(0)
 _LOWEST = np.float32(-87)
 """The logarithm below which a probability is zero in 32 bits."""
-COMPILING = "the choice of tokens for this processor", "about 4 seconds"
-"""The words of the announcement before `choose` is compiled: what is compiled, and for how long."""
+COMPILING = "the choice of tokens for this processor"
+"""The words of the announcement before `choose` is compiled."""
 NOTHING_LEFT, NOT_FINITE = -1, -2
 """Codes that `choose` returns instead of an id."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -39,7 +41,7 @@ def fast_cores(root: Path = ROOT) -> int:
     with fast and slow ones, two threads of a fast core (hyper-threading) count as one."""
     cores, speeds = available_cores(root), _speeds(root)
     if sys.platform == "darwin":
-        return min(cores, _apple_fast_cores() or cores)
+        return min(cores, _apple_number("hw.perflevel0.logicalcpu") or cores)
     fast = {cpu for cpu, speed in speeds.items() if speed >= FAST_SHARE * max(speeds.values())}
     if len(fast) == len(speeds):
         return cores
@@ -88,9 +90,26 @@ def parse_cpu_list(text: str) -> set[int]:
 
 
 @cache
-def _apple_fast_cores() -> int | None:
-    """The number of fast cores of a Mac; None where the system does not say."""
+def _apple_number(name: str) -> int:
+    """A number that a Mac tells of itself; 0 where it does not."""
     with suppress(OSError, ValueError):
-        found = subprocess.run(["sysctl", "-n", "hw.perflevel0.logicalcpu"], capture_output=True, check=False)
-        return int(found.stdout)
-    return None
+        return int(subprocess.run(["sysctl", "-n", name], capture_output=True, check=False).stdout)
+    return 0
+
+
+def arm_has_bfloat16(root: Path = ROOT, machine: str | None = None) -> bool:
+    """True if this is an ARM processor with instructions that multiply bfloat16 (Neoverse V1 and N2, Apple M2, and
+    later ones).
+
+    Args:
+        root: of the file system that has proc/.
+        machine: kind of the processor, as `platform.machine` names it; None: asks.
+    """
+    if (machine or platform.machine()).lower() not in ("aarch64", "arm64"):
+        return False
+    if sys.platform == "darwin":
+        return _apple_number("hw.optional.arm.FEAT_BF16") == 1
+    with suppress(OSError):
+        features = re.search(r"^Features\s*:(.*)$", (root / "proc/cpuinfo").read_text(), re.MULTILINE)
+        return features is not None and "bf16" in features[1].split()
+    return False

@@ -8,6 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tinylm.system.cgroups import free_memory, memory_limit
+
 
 def peak_memory_bytes() -> int:
     """The largest resident memory of this process so far, in bytes."""
@@ -18,6 +20,20 @@ def peak_memory_bytes() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def total_memory_bytes() -> int:
+    """The memory of this machine in bytes, or what control groups leave of it to this process."""
+    import psutil
+
+    return min(psutil.virtual_memory().total, memory_limit())
+
+
+def available_memory_bytes() -> int:
+    """The memory of this machine that is free, in bytes, or what control groups leave of it to this process."""
+    import psutil
+
+    return min(psutil.virtual_memory().available, free_memory())
 
 
 def trim_heap() -> None:

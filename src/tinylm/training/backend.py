@@ -45,7 +45,7 @@ class Compute:
 
     Attributes:
         device: of the model.
-        dtype: of matrix products: float32 or bfloat16.
+        dtype: of matrix products: float32, bfloat16, or float16, which older GPUs multiply.
         workers: the cores to compute on.
         fast: true for the fast path on a CPU.
     """
@@ -62,7 +62,8 @@ class Compute:
 
     def __str__(self) -> str:
         """A description for people, such as `CPU, 2 threads, products of 16-bit floats (bfloat16)`."""
-        bits = "products of 16-bit floats (bfloat16)" if self.dtype == torch.bfloat16 else "32-bit floats"
+        short = str(self.dtype).removeprefix("torch.")
+        bits = "32-bit floats" if self.dtype == torch.float32 else f"products of 16-bit floats ({short})"
         threads = f", {self.workers.cores} thread{'s' * (self.workers.cores != 1)}" if self.device.type == "cpu" else ""
         return f"{device_name(self.device)}{threads}, {bits}"
 
@@ -112,8 +113,9 @@ class TrainingBackend:
     >>> model = TinyLM(ModelConfig(vocab_size=4, d_model=8, n_layers=1, n_heads=1))
     >>> ids = np.array([[1, 2, 3]])
     >>> backend = TrainingBackend(model)
-    >>> round(backend.backward(ids, ids, n_targets=3, dropout_seed=0).item(), 3), round(backend.loss(ids, ids), 3)
-    (4.159, 4.159)
+    >>> [round(loss.item(), 3) for loss in (backend.backward(ids, ids, n_targets=3, dropout_seed=0),
+    ...                                     backend.loss(ids, ids))]
+    [4.159, 4.159]
     >>> model.out_head.weight.grad.shape
     torch.Size([4, 8])
     """
@@ -126,7 +128,12 @@ class TrainingBackend:
 
             self._fast = CpuGradients(model, compute.dtype, compute.workers)
 
-    def backward(self, inputs: Ids, targets: Ids, n_targets: int, dropout_seed: int) -> Tensor:
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of matrix products."""
+        return self._compute.dtype
+
+    def backward(self, inputs: Ids, targets: Ids, n_targets: float, dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to the `.grad` of the parameters.
 
         Args:
@@ -145,15 +152,17 @@ class TrainingBackend:
         return loss.detach()
 
     @torch.no_grad()
-    def loss(self, inputs: Ids, targets: Ids) -> float:
-        """The summed loss in nats of (B, T) inputs and targets, in 32 bits. Dropout is the caller's to switch off."""
+    def loss(self, inputs: Ids, targets: Ids) -> Tensor:
+        """The summed loss in nats (), of (B, T) inputs and targets, in 32 bits. Dropout is the caller's to switch off.
+        A GPU may still be computing it."""
         if self._fast_loss:
-            return self._fast_loss(inputs, targets)
-        return total_loss(self._model(self.to_device(inputs)), self.to_device(targets)).item()
+            return torch.tensor(self._fast_loss(inputs, targets), dtype=torch.float64)
+        return total_loss(self._model(self.to_device(inputs)), self.to_device(targets))
 
     def to_device(self, ids: Ids) -> Tensor:
-        """The ids as a tensor, where the model is."""
-        return torch.from_numpy(ids).to(next(self._model.parameters()).device)
+        """The ids as a tensor, where the model is. A CUDA device takes them when it comes to them: nothing waits."""
+        device = next(self._model.parameters()).device
+        return torch.from_numpy(ids).to(device, non_blocking=device.type == "cuda")
 
     @functools.cached_property
     def _fast_loss(self) -> CpuLoss | None:

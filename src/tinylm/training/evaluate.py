@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tinylm.model.dropout import without_dropout
 from tinylm.text.rows import IGNORE, Batch
@@ -61,11 +61,14 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, backend: TrainingBac
         Interrupted: `should_stop()` became true.
     """
     backend = backend or TrainingBackend(model)
-    nats, tokens = 0.0, 0
+    losses, tokens = list[Tensor](), 0
     with without_dropout(model):
         for inputs, targets in batches:
             if should_stop():
                 raise Interrupted
-            nats += backend.loss(inputs, targets)
+            losses.append(backend.loss(inputs, targets))
             tokens += int((targets != IGNORE).sum())
+    nats = 0.0
+    for loss in torch.stack(losses).tolist() if losses else ():  # one read, so that a GPU need not wait at each batch
+        nats += loss
     return nats, tokens

@@ -33,7 +33,7 @@ from tinylm.training.optimizer import (
     scale_learning_rate,
     trained_parameters,
 )
-from tinylm.training.step import train_step
+from tinylm.training.step import explain_out_of_memory, train_step
 
 QUICK_SECONDS = 3.0
 """A run that was asked to stop still takes time for a validation that is known to be as quick as this."""
@@ -176,8 +176,9 @@ class Training:
         scale_learning_rate(self.optimizers, factor)
         batches = self._batches()
         seed = int(np.random.SeedSequence([self.config.seed, state.step]).generate_state(1)[0])
-        result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip, dropout_seed=seed,
-                            backend=self._backend)
+        with explain_out_of_memory(self.config.batch_size, self.config.gradient_accumulation):
+            result = train_step(self.model, self.optimizers, batches, grad_clip=self.config.grad_clip,
+                                dropout_seed=seed, backend=self._backend)
         if not result.applied:
             yield from self._not_finite(state.step + 1, batches, result.gradient_norms)
             return

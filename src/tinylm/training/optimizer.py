@@ -198,6 +198,7 @@ class Muon(_Stateful):
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0,
                  compute: Compute = REFERENCE) -> None:
         self._compute = compute
+        self._dtype = torch.bfloat16 if compute.dtype == torch.bfloat16 else torch.float32  # float16 has no range
         super().__init__([{"params": list(params), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}])
         assert all(p.ndim == 2 for group in self.param_groups for p in group["params"]), "Muon is for matrices"
 
@@ -225,7 +226,7 @@ class Muon(_Stateful):
         momenta = [self.state[p]["momentum"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
-        updates = newton_schulz(torch.stack(ahead).to(self._compute.dtype)).to(parameters[0].dtype)
+        updates = newton_schulz(torch.stack(ahead).to(self._dtype)).to(parameters[0].dtype)
         rows, columns = parameters[0].shape
         length = group["lr"] * max(1.0, rows / columns) ** 0.5
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])

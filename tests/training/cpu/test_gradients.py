@@ -188,6 +188,50 @@ def test_the_same_bytes_every_time(dtype):
         assert all(torch.equal(found[name], runs[0][1][name]) for name in found)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5, 40])
+def test_there_are_no_more_buffers_than_cores_with_rows(rows):
+    model = make()
+    path = TrainingBackend(model, fast(cores=16))
+    nats = path.backward(*batch(model, rows), 100, 0).item()
+    ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    assert len(path._fast._sums) == min(rows, 16)
+    expected, theirs = gradients_of(model, backend.REFERENCE, batch(model, rows))
+    assert nats == pytest.approx(expected, rel=1e-6)
+    assert distance(ours, theirs) < 1e-5
+
+
+def test_buffers_are_added_in_their_order_however_many_cores_add(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    sums = [torch.randn(1000, generator=generator) for _ in range(7)]
+    expected = sums[0].clone()
+    for other in sums[1:]:
+        expected += other
+    monkeypatch.setattr(gradients, "BLOCK_NUMBERS", 48)
+    monkeypatch.setattr(gradients, "MIN_NUMBERS_PER_CORE", 200)
+    for cores in (1, 2, 3, 16):
+        ours = [each.clone() for each in sums]
+        gradients.add_up(ours, ThreadPool(cores))
+        assert torch.equal(ours[0], expected)
+
+
+def test_a_large_model_has_as_many_buffers_as_memory_holds(monkeypatch):
+    """And the forecast of memory says the same."""
+    model = make()
+    count = sum(parameter.numel() for parameter in model.parameters())
+    monkeypatch.setattr(gradients, "total_memory_bytes", lambda: round(3.5 * 4 * count / gradients.MAX_MEMORY_SHARE))
+    path = TrainingBackend(model, fast(cores=8))
+    path.backward(*batch(model, rows=8), 100, 0)
+    assert len(path._fast._sums) == 3
+    capped = gradients.working_bytes(model.config, 8, 8, torch.float32, 8)
+    monkeypatch.undo()
+    assert gradients.working_bytes(model.config, 8, 8, torch.float32, 8) > capped + 4 * 4 * count
+
+
+def test_memory_does_not_grow_with_cores_that_have_no_row():
+    few, many = (gradients.working_bytes(make().config, 4, 4, torch.bfloat16, cores) for cores in (4, 64))
+    assert few == many
+
+
 def test_weights_that_change_are_followed():
     model = make()
     path = TrainingBackend(model, fast())

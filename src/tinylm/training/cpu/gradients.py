@@ -1,5 +1,5 @@
-"""Gradients of a batch on all cores: each core takes some of the rows, and the sums of the cores are added in the same
-order every time."""
+"""Gradients of a batch on all cores: each core takes some of the rows and sums up their gradients in a buffer of its
+own. Then each core adds up a slice of all buffers, in the same order every time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.layout import fused_matrices, fused_shapes
 from tinylm.model.transformer import TinyLM
+from tinylm.system.memory import total_memory_bytes
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
 from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
 
@@ -23,6 +24,13 @@ to stay in the cache."""
 MAX_LOGITS = 1 << 22
 """Logits of a micro-batch: over a large vocabulary fewer tokens are enough, and more logits would take hundreds of
 megabytes."""
+MAX_MEMORY_SHARE = 0.25
+"""Of the machine's memory, the most that gradients of single cores may take: a large model has fewer workers there."""
+BLOCK_NUMBERS = 1 << 18
+"""Numbers of a sum of gradients that one core adds up at once: they stay in its cache while one buffer after another is
+added to them."""
+MIN_NUMBERS_PER_CORE = 1 << 20
+"""Additions for each core: for fewer it takes longer to wake another one."""
 
 
 def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int) -> int:
@@ -33,17 +41,38 @@ def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: t
         dtype: of matrices and activations.
     """
     length = config.context_length
-    rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // cores))
-                             for each in (rows, validation_rows))
-    activations = activation_bytes(config, rows, length, dtype, backward=True)
-    validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
-    validation += 4 * MAX_PRODUCT_NUMBERS
     per_layer = sum(outputs * inputs for outputs, inputs in fused_shapes(config).values())
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
     everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
     products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
-    return (cores * (activations + validation + 4 * everything + dtype.itemsize * products)
+    workers, validation_workers = count_workers(rows, cores, everything), max(1, min(validation_rows, cores))
+    rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // some))
+                             for each, some in ((rows, workers), (validation_rows, validation_workers)))
+    activations = activation_bytes(config, rows, length, dtype, backward=True)
+    validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
+    validation += 4 * MAX_PRODUCT_NUMBERS
+    return (workers * (activations + 4 * everything + dtype.itemsize * products) + validation_workers * validation
             + matrices * (4 + dtype.itemsize))
+
+
+def count_workers(rows: int, cores: int, parameters: int, memory: int | None = None) -> int:
+    """The number of cores that compute gradients at the same time, each in a buffer of its own: no more than there are
+    rows, and no more than `MAX_MEMORY_SHARE` of the memory holds buffers.
+
+    Args:
+        rows: of the batch.
+        cores: there are.
+        parameters: numbers of a buffer, of four bytes each.
+        memory: of the machine, in bytes; None: asks. Free memory does not count, for the same run must come out in the
+            same numbers, which depend on the number of workers.
+
+    >>> count_workers(rows=16, cores=64, parameters=10_000_000, memory=64 * 10**9)
+    16
+    >>> count_workers(rows=256, cores=64, parameters=125_000_000, memory=64 * 10**9)
+    32
+    """
+    memory = total_memory_bytes() if memory is None else memory
+    return max(1, min(rows, cores, int(MAX_MEMORY_SHARE * memory) // (4 * parameters)))
 
 
 def micro_batch_rows(config: ModelConfig, length: int) -> int:
@@ -62,11 +91,12 @@ class CpuGradients:
     def __init__(self, model: TinyLM, dtype: torch.dtype, pool: ThreadPool) -> None:
         self._model, self._pool = model, pool
         self._weights = _Weights(model, dtype)
-        self._sums = [_Gradients(model) for _ in range(pool.cores)]
-        self._networks = [Network(model, self._weights.tensors, sums.tensors) for sums in self._sums]
+        self._most = count_workers(pool.cores, pool.cores, sum(parameter.numel() for parameter in model.parameters()))
+        self._sums: list[_Gradients] = []
+        self._networks: list[Network] = []
 
     @torch.no_grad()
-    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: int,
+    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: float,
                  dropout_seed: int) -> Tensor:
         """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
 
@@ -74,15 +104,26 @@ class CpuGradients:
             the summed loss in nats, ().
         """
         self._weights.refresh()
-        for sums in self._sums[1:] if self._sums[0].is_assigned_to(self._model) else self._sums:
-            sums.flat.zero_()
-        dropout = self._dropout(dropout_seed)
+        workers, dropout = self._workers(len(inputs)), self._dropout(dropout_seed)
+        added = self._sums[0].is_assigned_to(self._model)
+
+        def begin(core: int) -> None:
+            if core > 0 or not added:
+                self._sums[core].flat.zero_()
+
         nats = _sum_over_cores(self._model.config, self._pool, inputs, targets, lambda core, ids, wanted, first: (
-            self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)))
-        for sums in self._sums[1:]:
-            self._sums[0].flat.add_(sums.flat)
+            self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)), workers, begin)
+        add_up([sums.flat for sums in self._sums[:workers]], self._pool)
         self._sums[0].assign_to(self._model)
         return torch.tensor(nats, dtype=torch.float64)
+
+    def _workers(self, rows: int) -> int:
+        """Makes the buffers that a batch of so many rows needs. Returns the number of cores that compute it."""
+        workers = max(1, min(rows, self._most))
+        while len(self._sums) < workers:
+            self._sums.append(_Gradients(self._model))
+            self._networks.append(Network(self._model, self._weights.tensors, self._sums[-1].tensors))
+        return workers
 
     def _dropout(self, seed: int) -> Dropout | None:
         config = self._model.config
@@ -105,22 +146,49 @@ class CpuLoss:
         """The summed loss in nats of (B, T) inputs and targets."""
         self._weights.refresh()
         return _sum_over_cores(self._config, self._pool, inputs, targets, lambda core, ids, wanted, _: (
-            self._networks[core].loss(ids, wanted)))
+            self._networks[core].loss(ids, wanted)), max(1, min(len(inputs), self._pool.cores)))
 
 
 def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64], targets: NDArray[np.int64],
-            work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float]) -> float:
-    """Sums `work(core, ids, targets, first row)` over all rows, each core a few rows at a time."""
-    at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids))
+                    work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float], cores: int,
+                    begin: Callable[[int], None] = lambda _: None) -> float:
+    """Sums `work(core, ids, targets, first row)` over all rows, each of so many cores a few rows at a time, after
+    `begin(core)`."""
+    at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids), cores)
 
     def share(core: int) -> float:
+        begin(core)
         nats = 0.0
         for first in range(shares[core].start, shares[core].stop, at_once):
             part = slice(first, min(first + at_once, shares[core].stop))
             nats += work(core, ids[part], targets[part], first)
         return nats
 
-    return sum(pool.map(share))
+    return sum(pool.map(share, cores))
+
+
+def add_up(sums: Sequence[Tensor], pool: ThreadPool) -> None:
+    """Adds all other sums to the first: every core a slice of them, each number in the order of the sums.
+
+    Args:
+        sums: 1-D, of one length.
+
+    >>> sums = [torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), torch.tensor([100.0, 200.0])]
+    >>> add_up(sums, ThreadPool(2))
+    >>> sums[0]
+    tensor([111., 222.])
+    """
+    total, *others = sums
+    cores = min(pool.cores, 1 + len(total) * len(others) // MIN_NUMBERS_PER_CORE)
+    shares = pool.slices(len(total), cores)
+
+    def add(core: int) -> None:
+        for first in range(shares[core].start, shares[core].stop, BLOCK_NUMBERS):
+            block = slice(first, min(first + BLOCK_NUMBERS, shares[core].stop))
+            for other in others:
+                total[block].add_(other[block])
+
+    pool.map(add, cores)
 
 
 # ---- a model's parameters as the network wants them
