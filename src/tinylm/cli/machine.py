@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tested(console: Console) -> list[PathResult]:
-    """The results of the self-test. Meanwhile a terminal shows what is tested."""
+    """The results of the self-test, which a terminal shows the progress of."""
     from tinylm.engine.forward import forward
     from tinylm.hardware.self_test import check_paths
     from tinylm.jit.cache import announcement

@@ -25,7 +25,7 @@ def facts_lines(facts: Facts) -> list[str]:
     vectors = f"{facts.vector_unit}: {facts.lanes} numbers of 32 bits at once" if facts.vector_unit else "none known"
     gpu = "none that this PyTorch can use" if facts.gpu is None else facts.gpu
     gpu += f", {gigabytes(facts.gpu_bytes)}" if facts.gpu_bytes else ""
-    names = ("tinylm", "python", "torch", "numba", "numpy")
+    names = ("tinylm", "python", "torch", "numba")
     return [f"machine    {facts.processor} ({facts.target}); {facts.system}",
             f"cores      {cores}",
             f"vectors    {vectors}",
@@ -58,8 +58,8 @@ def hints(facts: Facts, results: Sequence[PathResult]) -> Iterator[str]:
     if facts.idle_gpu:
         yield _gpu_hint(facts)
     if facts.load > BUSY_LOAD * facts.usable_cores:
-        yield (f"other programs keep the cores busy (load {facts.load:.0f}), so these speeds are lower than they "
-               "could be")
+        yield (f"other programs keep the cores busy (load {facts.load:.0f}): all speeds are lower than they could be, "
+               "and PyTorch's the most")
     if facts.torch_threads < facts.fast_cores:
         given = " (OMP_NUM_THREADS)" if "OMP_NUM_THREADS" in os.environ else ""
         yield f"training takes {facts.torch_threads} of {facts.fast_cores} cores, as PyTorch was told{given}"
