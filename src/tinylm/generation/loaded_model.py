@@ -56,14 +56,13 @@ class LoadedModel:
     @property
     def served_by(self) -> Literal["engine", "torch"]:
         """The backend: the engine for weights on the CPU, while the module, if there is one, is as it was made of them;
-        torch for a module whose weights change, that a hook listens to, or that sees the future."""
-        if self.weights is None or self.device != "cpu" or not self.config.causal:
-            return "torch"
-        return "engine" if "module" not in vars(self) or self._is_as_loaded() else "torch"
+        torch for a module whose weights change, that a hook listens to, or that sees the future, and for every model on
+        a processor for which the compiled engine is wrong."""
+        return "engine" if self._suits_engine() and self._engine_is_right else "torch"
 
     def check_weight_dtype(self) -> None:
-        """Raises: TinyLMError: weights of fewer bits are for the engine, and it does not serve."""
-        if self.weight_dtype != "fp32" and self.served_by == "torch":
+        """Raises: TinyLMError: weights of fewer bits are for the engine, and this model is not."""
+        if self.weight_dtype != "fp32" and not self._suits_engine():
             raise TinyLMError(f"only the compiled engine keeps weights as {self.weight_dtype}, and this model is for "
                               "torch: it sees the future, is not on the CPU, or is not as it was loaded",
                               where="weight_dtype", remedy="Load it as fp32")
@@ -89,12 +88,24 @@ class LoadedModel:
     def engine(self) -> Engine:
         """The compiled engine with these weights."""
         from tinylm.engine.engine import Engine
-        from tinylm.engine.forward import forward
-        from tinylm.jit.cache import announce
 
         assert self.weights is not None
-        announce(forward, "the engine for this processor")
         return Engine(self.config, self.weights, self.weight_dtype)
+
+    def _suits_engine(self) -> bool:
+        if self.weights is None or self.device != "cpu" or not self.config.causal:
+            return False
+        return "module" not in vars(self) or self._is_as_loaded()
+
+    @cached_property
+    def _engine_is_right(self) -> bool:
+        """The verdict of the engine's self-test, which the first program on a machine makes after compiling."""
+        from tinylm.engine.forward import forward
+        from tinylm.generation.self_test import engine_test
+        from tinylm.jit.cache import announce
+
+        announce(forward, "the engine for this processor")
+        return engine_test(self.weight_dtype).verdict.is_right
 
     def _is_as_loaded(self) -> bool:
         from tinylm.engine.weights import weights_of

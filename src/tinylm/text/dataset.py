@@ -110,7 +110,7 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
     Raises:
         TinyLMError: unknown words or characters, a full disk, or fewer than `least` tokens to train on.
     """
-    cache = _cache_folder(cache_dir)
+    cache = cache_folder(cache_dir)
     folder = cache / "ids" / _key(split, tokenizer) if cache else None
     dataset = (folder and _open_folder(folder, tokenizer.specials)) or _encode_into(folder, split, tokenizer)
     if dataset.train.n_tokens < least:
@@ -119,7 +119,7 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
     return dataset
 
 
-def _cache_folder(chosen: str | Path | None) -> Path | None:
+def cache_folder(chosen: str | Path | None = None) -> Path | None:
     """The cache's folder; None without a home folder, since `~/.cache` would then be below the working folder."""
     if chosen or os.environ.get("TINYLM_CACHE"):
         return Path(chosen or os.environ["TINYLM_CACHE"])

@@ -75,10 +75,17 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
         flops: of one training step; a small step is quicker on one core.
         precision: "auto", "float32" or "bfloat16". Under "auto" the reference path stays in 32 bits on a CPU.
     """
-    fast = device.type == "cpu" and has_fast_path(config)
+    fast = device.type == "cpu" and has_fast_path(config) and _is_right(choose_precision(precision, device), config.mlp)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
     return Compute(device, choose_precision(precision, device), ThreadPool(threads_for(flops)), fast)
+
+
+def _is_right(dtype: torch.dtype, mlp: str) -> bool:
+    """The verdict of the fast path's self-test, which the first program on a machine makes."""
+    from tinylm.training.cpu.self_test import training_test
+
+    return training_test(dtype, mlp).verdict.is_right
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:
