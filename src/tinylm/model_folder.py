@@ -146,7 +146,7 @@ def _named(folder: Path) -> Iterator[None]:
     place = Path(os.path.realpath(folder))
     with ExitStack() as held:
         try:
-            held.enter_context(exclusive(place.with_name(f".{place.name}.lock")))
+            held.enter_context(exclusive(place.parent / f".{place.name}.lock"))
         except TimeoutError:
             raise _in_use_error(folder) from None
         except OSError:  # where nothing can be written beside the folder, nobody can rename it either
