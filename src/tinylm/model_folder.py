@@ -17,10 +17,10 @@ import errno
 import glob
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,15 @@ from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import fsync, remove_stale, replaced_atomically, write_atomically
+from tinylm.system.files import (
+    fsync,
+    patiently,
+    remove_stale,
+    replaced_atomically,
+    write_atomically,
+    write_remedy,
+)
+from tinylm.system.locks import exclusive
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
 from tinylm.text.tokenizer import Tokenizer
@@ -49,12 +57,15 @@ MAX_EVENT_BYTES = 1 << 14
 
 
 @contextmanager
-def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = False) -> Iterator[Path]:
-    """A temporary folder that replaces `folder` when the block ends well, and is gone when it does not.
+def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = False,
+               held: ExitStack | None = None) -> Iterator[Path]:
+    """A temporary folder that replaces `folder` when the block ends well, and is gone when it does not. No file in it
+    may be open by then.
 
     Args:
         force: a model folder that is there may be replaced. Any other folder that holds something never is.
         keep_old: what is replaced becomes `folder`.old instead of being deleted.
+        held: gets the lock of the new folder (`locked`), so that no other process comes between.
 
     Raises:
         TinyLMError: the folder holds something, or cannot be written.
@@ -64,26 +75,38 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(folder.parent, f".{glob.escape(folder.name)}.????????")
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary = _hidden(folder)
+        temporary.mkdir()
     except OSError as error:
         raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
                           remedy="Choose another place with --out") from None
     try:
         yield temporary
-        temporary.chmod(0o755)
         _flush_all(temporary)
-        _move_into_place(temporary, folder, force=force, keep_old=keep_old)
+        with _named(folder):
+            with _training(folder):  # nobody does
+                pass
+            _move_into_place(temporary, folder, force=force, keep_old=keep_old)
+            if held:
+                held.enter_context(_training(folder))
         fsync(folder.parent)
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
-                          remedy="Make room there, or choose another place with --out") from None
+                          remedy=f"{write_remedy(error)}, or choose another place with --out") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _hidden(folder: Path) -> Path:
+    """A name beside the folder that nobody has."""
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+
+
 def check_free(folder: Path, *, force: bool) -> None:
     """Raises TinyLMError when a new model may not be written to this folder."""
-    above = next(parent for parent in Path(os.path.abspath(folder)).parents if parent.exists())
+    above = next((parent for parent in Path(os.path.abspath(folder)).parents if parent.exists()), None)
+    if above is None:  # a drive of Windows that is not there
+        raise TinyLMError("there is no such drive", where=str(folder), remedy="Choose another --out")
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise TinyLMError("nothing can be written here", where=str(above), remedy="Choose another --out")
     if not folder.exists():
@@ -105,35 +128,49 @@ def check_free(folder: Path, *, force: bool) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within the block no other process trains into this folder. The lock is the system's own: it ends with its holder,
-    however that ends.
+    """Within the block no other process trains into this folder.
 
     Raises:
-        TinyLMError: another process holds it, or the folder cannot be written.
+        TinyLMError: another process does, or the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
+    with ExitStack() as held:
+        with _named(folder):
+            held.enter_context(_training(folder))
+        yield
 
-    if not (folder / CHECKPOINTS).is_dir():  # nobody trains where there are none
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Within the block no other process gives a folder this name or takes it away, or begins to train in it. The file
+    of this lock lies beside the folder: the one of `_training` must not be open while its folder is renamed."""
+    place = Path(os.path.realpath(folder))
+    with ExitStack() as held:
+        try:
+            held.enter_context(exclusive(place.parent / f".{place.name}.lock"))
+        except TimeoutError:
+            raise _in_use_error(folder) from None
+        except OSError:  # where nothing can be written beside the folder, nobody can rename it either
+            pass
         yield
-        return
-    path = folder / LOCK
-    lock = FileLock(path, blocking=False)
-    try:
-        path.touch()
-        before = path.stat().st_ino
-        lock.acquire()
-        if path.stat().st_ino != before:  # another folder has replaced it meanwhile
-            lock.release()
-            raise Timeout(str(path))
-    except (Timeout, FileNotFoundError):
-        raise TinyLMError("another run is training into this folder at the moment", where=str(folder),
-                          remedy="Wait until it has ended, or choose another --out") from None
-    except OSError as error:
-        raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder)) from None
-    try:
+
+
+@contextmanager
+def _training(folder: Path) -> Iterator[None]:
+    """The lock of the process that trains into this folder; to be taken within `_named`."""
+    with ExitStack() as held:
+        if (folder / CHECKPOINTS).is_dir():  # nobody trains where there are none
+            try:
+                held.enter_context(exclusive(folder / LOCK))
+            except (TimeoutError, FileNotFoundError):
+                raise _in_use_error(folder) from None
+            except OSError as error:
+                raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder)) from None
         yield
-    finally:
-        lock.release()
+
+
+def _in_use_error(folder: Path) -> TinyLMError:
+    return TinyLMError("another run is training into this folder at the moment", where=str(folder),
+                       remedy="Wait until it has ended, or choose another --out")
 
 
 def _flush_all(folder: Path) -> None:
@@ -142,27 +179,41 @@ def _flush_all(folder: Path) -> None:
 
 
 def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
-    """Renames the temporary folder to `folder`. One of several processes that want the name gets it: a folder cannot be
-    renamed over one that is not empty, and a folder that is to be replaced is locked until it is gone."""
-    old = folder.with_name(f"{folder.name}.old") if keep_old else temporary.with_name(f"{temporary.name}.old")
-    moved = False
-    with locked(folder):
-        if force and folder.exists() and any(folder.iterdir()):
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-            moved = True
+    """Renames the temporary folder to `folder`. Where that fails, what was there is there again.
+
+    Raises:
+        TinyLMError: another process has put something there.
+        OSError: something could not be renamed.
+    """
+    moves, gone = [(temporary, folder)], Path(f"{_hidden(folder)}.old")
+    if force and folder.is_dir() and any(folder.iterdir()):
+        old = folder.with_name(f"{folder.name}.old")
+        moves[:0] = [(old, gone), (folder, old)] if keep_old else [(folder, gone)]
+    with ExitStack() as undo:
+        with suppress(OSError):
+            folder.rmdir()  # an empty one: Windows renames nothing onto it
+            undo.callback(folder.mkdir, exist_ok=True)
+        for source, target in moves:
+            if os.path.lexists(source):
+                _move(source, target)
+                undo.callback(_move_back, target, source)
+        undo.pop_all()  # all are moved
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
     try:
-        temporary.rename(folder)
+        patiently(os.rename, source, target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise TinyLMError("another process has put a model here meanwhile", where=str(folder),
+            raise TinyLMError("another process has put a model here meanwhile", where=str(target),
                               remedy="Choose another --out") from None
-        if moved:
-            with suppress(OSError):
-                old.rename(folder)
         raise
-    if not keep_old:
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _move_back(source: Path, target: Path) -> None:
+    with suppress(OSError):
+        patiently(os.rename, source, target)
 
 
 def has_checkpoints(folder: Path) -> bool:
@@ -200,7 +251,7 @@ def unfinished_error(folder: str | Path) -> TinyLMError | None:
 
 def _is_locked(folder: Path) -> bool:
     try:
-        with locked(folder):
+        with _training(folder):
             return False
     except TinyLMError as error:
         return "another run" in error.what

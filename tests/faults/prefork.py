@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -151,21 +152,22 @@ class Child:
     @property
     def said(self) -> str:
         """All that it printed."""
-        return self.output.read_text(encoding="utf-8")
+        return self.output.read_text(encoding=self.prefork.encoding)
 
 
 class Prefork:
     """Starts children. A context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ, encoding: str = "utf-8") -> None:
         self.folder = folder
         """Where they print to."""
+        self.encoding = encoding
+        self._environment = {**environment, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         self._count = itertools.count()
 
     def __enter__(self) -> Prefork:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         text=True, env=environment, cwd=self.folder)
+                                         text=True, env=self._environment, cwd=self.folder)
         assert self._answer() == "ready"
         return self
 

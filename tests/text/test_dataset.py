@@ -300,3 +300,26 @@ def test_ids_that_a_killed_run_left_are_removed_an_hour_after_its_last_write(wri
         os.utime(tmp_path / "ids" / old, (an_hour_ago, an_hour_ago))
     made(write("a.txt", LINES), tmp_path)
     assert [entry.name for entry in (tmp_path / "ids").glob(".new-*")] == [".new-alive"]
+
+
+@pytest.mark.parametrize(("system", "variables", "expected"), [
+    ("linux", {}, "/home/ada/.cache"), ("darwin", {}, "/home/ada/Library/Caches"),
+    ("win32", {"LOCALAPPDATA": "/home/ada/Local"}, "/home/ada/Local"), ("win32", {}, "/home/ada/AppData/Local"),
+    ("linux", {"LOCALAPPDATA": "/home/ada/Local"}, "/home/ada/.cache"), ("darwin", {"XDG_CACHE_HOME": "/x"}, "/x"),
+])
+def test_caches_lie_where_each_system_has_them(monkeypatch: pytest.MonkeyPatch, system: str,
+                                               variables: dict[str, str], expected: str) -> None:
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/ada", **variables}.items():
+        monkeypatch.setenv(name, value)
+    assert dataset_module.user_caches(system) == expected
+
+
+def test_what_a_process_without_a_cache_left_is_removed_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(dataset_module.tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "tinylm-ids-abcdefgh"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    assert dataset_module._writable_beside(None).parent == tmp_path
+    assert not left.exists()

@@ -25,7 +25,7 @@ from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import repeat_folder
 from tinylm.reports.sentences import bits_comparison, cautions, verdict
-from tinylm.system.files import write_atomically
+from tinylm.system.files import write_atomically, write_remedy
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.text.left_out import LeftOut
@@ -64,8 +64,9 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
     try:
         write_atomically(path, content)
     except OSError as error:
+        in_use = f"{write_remedy(error)}. " if isinstance(error, PermissionError) else ""
         raise TinyLMError(f"cannot be written ({error.strerror})", where=str(path),
-                          remedy="Choose another place with --out") from None
+                          remedy=f"{in_use}Choose another place with --out") from None
     return path
 
 

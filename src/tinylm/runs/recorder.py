@@ -11,7 +11,7 @@ from typing import IO
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.planning.forecast import SAVING_SHARE
-from tinylm.system.files import fsync
+from tinylm.system.files import flush, fsync, write_remedy
 from tinylm.training.checkpoint import Checkpoints, State
 from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
@@ -38,7 +38,7 @@ class Recorder:
         self._open = ExitStack()
 
     def __enter__(self) -> Recorder:
-        self._files = {kind: self._open.enter_context((self.folder / kind).open("a", encoding="utf-8"))
+        self._files = {kind: self._open.enter_context(_open_to_append(self.folder / kind))
                        for kind in (model_folder.METRICS, model_folder.SAMPLES)}
         return self
 
@@ -90,13 +90,16 @@ class Recorder:
         self._next_save = time.perf_counter() + max(MIN_SAVE_INTERVAL, self.save_seconds / SAVING_SHARE)
 
     def _publish_best_weights(self, checkpoint: Path, state: State) -> None:
-        """The best weights so far are the folder's model while the run goes on, should anyone want to ask it."""
+        """The best weights so far are the folder's model while the run goes on, should anyone want to ask it. Where
+        another program has the model open, the next save tries again."""
         best_step = state.numbers["best_step"]
         if state.numbers["best_loss"] is None or best_step == self._best_step:
             return
         name = "best" if "best" in state.tensors else "weights"
         try:
             model_folder.link_weights(self.folder, checkpoint / f"{name}.safetensors")
+        except PermissionError:
+            return
         except OSError as error:
             raise _write_error(error, self.folder / model_folder.WEIGHTS) from None
         self._best_step = best_step
@@ -133,7 +136,7 @@ def _truncate_records(path: Path, size: int) -> list[str]:
     path.touch()
     found = path.stat().st_size
     if found < size:
-        with open(path, "a", encoding="utf-8") as file:
+        with _open_to_append(path) as file:
             file.write("\n")  # after a line that may be cut off
         return [f"{path.name} has lost {size - found:,} bytes: what they told is missing"]
     os.truncate(path, size)
@@ -141,11 +144,15 @@ def _truncate_records(path: Path, size: int) -> list[str]:
     return []
 
 
+def _open_to_append(path: Path) -> IO[str]:
+    return path.open("a", encoding="utf-8", newline="\n")
+
+
 def _sync(file: IO[str]) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    flush(file.fileno())
 
 
 def _write_error(error: OSError, path: Path) -> TinyLMError:
     return TinyLMError(f"could not be written ({error.strerror})", where=str(path),
-                       remedy="Make room there; the checkpoints are intact")
+                       remedy=f"{write_remedy(error)}; the checkpoints are intact")

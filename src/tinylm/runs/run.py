@@ -23,7 +23,7 @@ from tinylm.reports.terminal import print_commands, print_lines
 from tinylm.runs.prepare import plan_run
 from tinylm.runs.resume import load_setup
 from tinylm.runs.runner import Runner, RunResult
-from tinylm.system.files import legal_name
+from tinylm.system.files import legal_name, write_remedy
 from tinylm.system.paths import given_path
 from tinylm.system.standard_streams import tolerant_console
 from tinylm.text.reading.packed import PACKED
@@ -140,7 +140,7 @@ def _with_resume_command(folder: Path, console: Console) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
-                          remedy=f"Make room there, then go on with: {going_on}") from None
+                          remedy=f"{write_remedy(error)}, then go on with: {going_on}") from None
     except TinyLMError as error:
         if not model_folder.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:
             raise

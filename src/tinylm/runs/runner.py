@@ -109,14 +109,13 @@ class Runner:
 
     def create(self, held: ExitStack, *, force: bool) -> None:
         """Makes the folder. It appears with its first checkpoint in it, so that there is always one to resume from; and
-        locked, so that nobody comes between: the lock moves with the folder, and is held as long as `held`."""
-        with model_folder.new_folder(self.folder, force=force, keep_old=True) as temporary:
+        locked, so that nobody comes between; the lock is held as long as `held`."""
+        with model_folder.new_folder(self.folder, force=force, keep_old=True, held=held) as temporary:
             model_folder.write_config(temporary, self.setup.config)
             self.setup.data.tokenizer.save(temporary / model_folder.TOKENIZER)
             self.recorder.folder = temporary
             with self.recorder:
                 self.recorder.save(self.training)
-            held.enter_context(model_folder.locked(temporary))
         self.recorder.folder = self.folder
 
     def resume(self) -> list[str]:

@@ -1,4 +1,8 @@
-"""Atomic writes: a file is whole or not there, also after a power cut."""
+"""Atomic writes: a file is whole or not there, also after a power cut.
+
+On Windows a file that somebody has open, be it a virus scanner for a moment, can be neither replaced nor moved nor
+removed, and no folder above it; what does one of these does it by `patiently`.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,83 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+try:
+    import fcntl
+
+    FULL_FLUSH: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+except ImportError:  # Windows
+    FULL_FLUSH = None
+"""The command of `fcntl` that empties the cache of the drive, too: on macOS fsync leaves it full."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRY_SECONDS = 2.0
+"""Seconds for which `patiently` tries."""
+MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
+"""Seconds between two tries: the first pause and the longest."""
 STALE_SECONDS = 3600
 """Age of a temporary file or folder from which nobody is taken to be writing it any more."""
 
 
+def patiently(action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Calls `action`. While it raises PermissionError it is called again in growing pauses, for `RETRY_SECONDS`: by
+    this error Windows, and the disk of a network, say that another program has the file open.
+
+    >>> patiently(max, 1, 2)
+    2
+    """
+    deadline, pause = time.monotonic() + RETRY_SECONDS, MIN_PAUSE
+    while True:
+        try:
+            return action(*arguments, **named)
+        except PermissionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE)
+
+
+def write_remedy(error: Exception) -> str:
+    """The advice for a file that could not be written, replaced or moved.
+
+    >>> write_remedy(OSError(28, "No space left on device"))
+    'Make room there'
+    """
+    if isinstance(error, PermissionError):
+        return "Close the program that has it open, or give yourself the right to write there"
+    return "Make room there"
+
+
+def flush(handle: int) -> None:
+    """Waits until all that was written through a handle is on the disk, and not only in a cache of the system or of the
+    drive. The handle must be one for writing, save that of a folder: Windows flushes no other."""
+    if FULL_FLUSH is not None:
+        try:
+            fcntl.fcntl(handle, FULL_FLUSH)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):  # a disk that has no such command
+                raise
+    os.fsync(handle)
+
+
 def fsync(path: Path) -> None:
-    """Waits until a file's content, or the names in a folder, are on the disk and not only in the system's cache."""
-    if path.is_dir() and os.name == "nt":  # Windows opens no folders, and writes their names by itself
-        return
-    handle = os.open(path, os.O_RDONLY)
+    """Waits until a file's content, or the names in a folder, are on the disk (`flush`)."""
+    is_folder = path.is_dir()
     try:
-        os.fsync(handle)
+        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    except PermissionError:
+        if is_folder:  # Windows opens no folders, and writes their names by itself
+            return
+        raise
+    try:
+        flush(handle)
     finally:
         os.close(handle)
 
@@ -43,10 +109,11 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         fsync(temporary)
-        os.replace(temporary, path)
+        patiently(os.replace, temporary, path)
         fsync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_stale(folder: Path, pattern: str) -> None:
@@ -67,7 +134,7 @@ def write_atomically(path: Path, text: str) -> None:
     if path.is_dir():  # also . and /, which have no name to derive another from
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     with replaced_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def sha256(path: Path) -> str:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import weakref
@@ -28,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.system.files import remove_stale, sha256
+from tinylm.system.files import patiently, remove_stale, sha256
 from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
@@ -45,8 +47,9 @@ CHARACTERS_FOR_A_THREAD = 1 << 18
 """Characters that a thread is given at once, at least."""
 FORMAT = 1
 """The version of the files, a part of the cache's key: to be raised when their meaning changes."""
-TEMPORARY = ".new-"
-"""How the name of a folder begins whose ids are being written."""
+TEMPORARY, TEMPORARY_ELSEWHERE = ".new-", "tinylm-ids-"
+"""How the name of a folder begins whose ids are being written: in the cache, and where there is none. Windows removes
+no file that is mapped, so that the second kind may outlive its process."""
 
 
 class Part(NamedTuple):
@@ -104,8 +107,8 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
         split: the training and the validation text.
         tokenizer: makes the ids.
         least: the number of tokens that the training text must have; default: 2.
-        cache_dir: default: $TINYLM_CACHE, else tinylm in $XDG_CACHE_HOME or ~/.cache. If it cannot be written, or there
-            is no home folder, the ids go to a temporary folder, and the dataset's `note` says so.
+        cache_dir: default: $TINYLM_CACHE, else tinylm in the user's folder of caches (`user_caches`). If it cannot be
+            written, or there is no home folder, the ids go to a temporary folder, and the dataset's `note` says so.
 
     Raises:
         TinyLMError: unknown words or characters, a full disk, or fewer than `least` tokens to train on.
@@ -123,8 +126,16 @@ def cache_folder(chosen: str | Path | None = None) -> Path | None:
     """The cache's folder; None without a home folder, since `~/.cache` would then be below the working folder."""
     if chosen or os.environ.get("TINYLM_CACHE"):
         return Path(chosen or os.environ["TINYLM_CACHE"])
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    caches = user_caches()
     return Path(caches) / "tinylm" if os.path.isabs(caches) else None
+
+
+def user_caches(system: str = sys.platform) -> str:
+    """The user's folder of caches: $XDG_CACHE_HOME, else %LOCALAPPDATA% on Windows, ~/Library/Caches on macOS, ~/.cache
+    elsewhere. Relative if there is no home folder."""
+    variables = ("XDG_CACHE_HOME", "LOCALAPPDATA") if system == "win32" else ("XDG_CACHE_HOME",)
+    below = {"win32": ("AppData", "Local"), "darwin": ("Library", "Caches")}.get(system, (".cache",))
+    return next(filter(None, map(os.environ.get, variables)), "") or os.path.join(os.path.expanduser("~"), *below)
 
 
 def _key(split: Split, tokenizer: Encoding) -> str:
@@ -141,7 +152,7 @@ def _encode_into(folder: Path | None, split: Split, tokenizer: Encoding) -> Data
     try:
         meta = _write_parts(temporary, split, tokenizer)
         trim_heap()
-        (temporary / "meta.json").write_text(json.dumps(meta, indent=2))
+        (temporary / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8", newline="\n")
         target = _move(temporary, folder, tokenizer.specials)
     except OSError as error:
         raise TinyLMError(f"the ids cannot be written ({error.strerror})", where=str(temporary),
@@ -166,7 +177,8 @@ def _writable_beside(folder: Path | None) -> Path:
             remove_stale(folder.parent, f"{TEMPORARY}*")
             return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder.parent))
     try:
-        return Path(tempfile.mkdtemp(prefix="tinylm-ids-"))
+        remove_stale(Path(tempfile.gettempdir()), f"{TEMPORARY_ELSEWHERE}*")
+        return Path(tempfile.mkdtemp(prefix=TEMPORARY_ELSEWHERE))
     except OSError as error:
         raise TinyLMError(f"there is no folder for the ids of a text ({error.strerror})", where="TINYLM_CACHE",
                           remedy="Set it to a folder of yours") from None
@@ -174,16 +186,24 @@ def _writable_beside(folder: Path | None) -> Path:
 
 def _move(temporary: Path, folder: Path | None, specials: SpecialTokens) -> Path:
     """Renames a finished folder to `folder`. If another run has made a folder of that name meanwhile, it stays, unless
-    it is damaged. The lock keeps two runs from removing or making it at once."""
+    it is damaged. The lock keeps two runs from removing or making it at once.
+
+    Returns: `folder`; or `temporary`, if one that is damaged is in use, or nothing can be kept.
+    """
     from filelock import FileLock
 
     if folder is None or temporary.parent != folder.parent:
         return temporary
+    damaged = folder.with_name(f"{TEMPORARY}{secrets.token_hex(4)}")
     with FileLock(folder.parent.with_suffix(".lock")):
         if not _open_folder(folder, specials):
-            with suppress(FileNotFoundError):
-                shutil.rmtree(folder)
-            temporary.rename(folder)
+            try:
+                with suppress(FileNotFoundError):
+                    patiently(folder.rename, damaged)
+                patiently(temporary.rename, folder)
+            except PermissionError:
+                return temporary
+    shutil.rmtree(damaged, ignore_errors=True)
     return folder
 
 
@@ -276,7 +296,7 @@ def _begun_ahead(pool: Executor, work: Callable[[Thing], Result], things: Iterab
 def _open_folder(folder: Path, specials: SpecialTokens) -> Dataset | None:
     """The dataset in a folder of the cache; None if there is none, or if a byte of it has changed."""
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        meta = json.loads((folder / "meta.json").read_bytes())
         parts = {name: _open_part(folder, name, about, specials) for name, about in meta.items()}
         return Dataset(parts["train"], parts.get("validation"), folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
