@@ -30,7 +30,7 @@ from tinylm.sampling.filters import choose
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
-SOURCES = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + JIT_DIGEST
+SOURCES = digest(filters.__file__, Path(__file__).parent) + JIT_DIGEST
 """Digest of all files that the kernel takes parts from."""
 
 

@@ -33,8 +33,8 @@ from tinylm.jit.llvm import (
 )
 from tinylm.jit.pointers import FLOAT32S, at
 
-TILE_ROWS = 8 if HAS_AVX512 else 4
-"""Rows of a tile: as many as leave registers free. Divides LANES."""
+TILE_ROWS, TILE_PANELS = (8, 2) if HAS_AVX512 else (4, 1)
+"""Rows and panels of a tile: half of the registers hold its sums. The rows divide LANES."""
 
 
 def _micro_kernel(panels: int) -> Callable[..., None]:
@@ -79,7 +79,7 @@ def _emit(builder: ir.IRBuilder, panels: int, out: ir.Value, out_row: ir.Value, 
         store(builder, total, target)
 
 
-_one_panel, _two_panels = _micro_kernel(1), _micro_kernel(2)
+_one_panel, _tile = _micro_kernel(1), _micro_kernel(TILE_PANELS)
 
 
 @part
@@ -94,8 +94,8 @@ def product(out: Any, out_row: Any, rows: Any, panels: Any, a: Any, a_row: Any, 
     """
     for r in range(0, rows, TILE_ROWS):
         out_tile, a_tile = at(out, r * out_row), at(a, r * a_row)
-        for p in range(0, panels - 1, 2):
-            _two_panels(at(out_tile, p * LANES), out_row, a_tile, a_row, a_column, at(b, p * LANES), b_row, count, add)
-        if panels % 2 == 1:
+        for p in range(0, panels - TILE_PANELS + 1, TILE_PANELS):
+            _tile(at(out_tile, p * LANES), out_row, a_tile, a_row, a_column, at(b, p * LANES), b_row, count, add)
+        if panels % TILE_PANELS == 1:
             p = (panels - 1) * LANES
             _one_panel(at(out_tile, p), out_row, a_tile, a_row, a_column, at(b, p), b_row, count, add)
