@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tinylm.engine.barrier import LINE_BYTES, barrier_wait, sched_yield
+from tinylm.engine.barrier import LINE_NUMBERS, barrier_wait, sched_yield
 from tinylm.engine.records import WORK
 from tinylm.jit.arrays import address_of, aligned_zeros
 from tinylm.jit.thread_pool import ThreadPool
@@ -36,7 +36,7 @@ def meet(works: Any, worker: Any, meetings: Any, written: Any) -> Any:
 
 
 def missing_after(workers: int, meetings: int) -> list[int]:
-    works, arrivals = np.zeros(1, WORK), aligned_zeros((workers, LINE_BYTES // 8), np.int64)
+    works, arrivals = np.zeros(1, WORK), aligned_zeros((workers, LINE_NUMBERS), np.int64)
     works["workers"], works["arrivals"], works["sched_yield"] = workers, address_of(arrivals), sched_yield()
     written = np.zeros((2, workers), np.int64)
     missing = ThreadPool(workers).map(lambda worker: meet(works, worker, meetings, written))

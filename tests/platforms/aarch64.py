@@ -86,7 +86,8 @@ def unpacked(folder: Path, architecture: str, *packages: str) -> Path:
     (state / "status").touch()  # nothing is installed, so everything is fetched
     values = {"APT::Architecture": architecture, "APT::Architectures": architecture, "APT::Sandbox::User": "",
               "Dir::State": state, "Dir::State::status": state / "status", "Dir::Cache": state}
-    apt = ["apt-get", "--quiet", "--yes", *(word for name, value in values.items() for word in ("-o", f"{name}={value}"))]
+    options = [word for name, value in values.items() for word in ("-o", f"{name}={value}")]
+    apt = ["apt-get", "--quiet", "--yes", *options]
     run(*apt, "update")
     run(*apt, "install", "--download-only", "--no-install-recommends", *packages)
     for archive in sorted((state / "archives").glob("*.deb")):
@@ -133,9 +134,13 @@ def fetch_wheels(listed: Path, site: Path, version: str) -> None:
 
 
 def run(*command: str | os.PathLike[str]) -> str:
-    """What a command wrote to standard output. Raises: CannotBeMade: it failed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS)
+    """Runs a command and returns its standard output. Raises: CannotBeMade: the command failed, or did not end."""
+    name = shlex.join(map(str, command[:3]))
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise CannotBeMade(f"{name} ... did not end within {FETCH_SECONDS} seconds") from None
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise CannotBeMade(f"{shlex.join(map(str, command[:2]))} ... failed:\n{last}")
+        raise CannotBeMade(f"{name} ... failed:\n{last}")
     return done.stdout
