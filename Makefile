@@ -16,7 +16,7 @@ test: .venv/tested-with lint
 test-full: .venv/tested-with lint
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-# Parity, training, resuming and writing on an emulated ARM processor, made of Debian's packages and wheels of PyPI in a cache folder.
+# tinylm on an emulated ARM processor, made of Debian's packages and wheels of PyPI in a cache folder.
 test-arm: .venv/tested-with
 	$(BIN)/python tests/platforms/arm.py
 
