@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-full lint docs bench clean
+.PHONY: demo test test-full test-arm lint docs bench clean
 
 demo: .venv/installed
 	$(BIN)/tinylm demo
@@ -15,6 +15,10 @@ test: .venv/tested-with lint
 
 test-full: .venv/tested-with lint
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# tinylm on an emulated ARM processor, made of Debian's packages and wheels of PyPI in a cache folder.
+test-arm: .venv/tested-with
+	$(BIN)/python tests/platforms/arm.py
 
 lint: .venv/tested-with
 	$(BIN)/ruff check .
