@@ -10,8 +10,10 @@ not come about nothing is lost but time: what is missing is compiled when it is 
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,16 +30,27 @@ from tinylm.training.cpu.activations import ACTIVATIONS
 Signatures = list[tuple[Any, tuple[Any, ...]]]
 """Kernels, each with the types of its arguments."""
 ACTIVATION = "swiglu"
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows would open a console for each child of a program that has none, such as Jupyter's kernel."""
 _running: list[subprocess.Popen[bytes]] = []
 
 
 def start() -> None:
     """Begins, where no earlier program has left the kernels compiled, and this one can find what others leave."""
-    if _running or not is_kept(choose) or (attention.are_compiled() and is_compiled(choose)):
+    if _running or not _is_python(sys.executable) or not is_kept(choose) or (
+            attention.are_compiled() and is_compiled(choose)):
         return
     atexit.register(_terminate)
-    _running.extend(subprocess.Popen([sys.executable, "-m", __name__, share], stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for share in SHARES)
+    with suppress(OSError):
+        _running.extend(subprocess.Popen([sys.executable, "-m", __name__, share], stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                         creationflags=NO_WINDOW) for share in SHARES)
+
+
+def _is_python(program: str | None) -> bool:
+    """True for the name of an interpreter. In a frozen or embedded Python `sys.executable` is another program, or
+    none."""
+    return os.path.basename(program or "").lower().startswith("python")
 
 
 def finish() -> None:
