@@ -103,6 +103,7 @@ def test_a_model_folder_as_source_names_the_way_to_go_on(fill: Fill) -> None:
     assert caught.value.remedy == f"To go on with its training: tinylm train --resume --out '{folder}'"
 
 
+@pytest.mark.needs_posix
 def test_links_are_followed_once(fill: Fill, tmp_path: Path) -> None:
     folder = fill({"a.txt": TEXT, "sub/b.txt": TEXT})
     fill({"c.txt": TEXT, "more/d.txt": TEXT}, "elsewhere")
@@ -142,6 +143,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_taken(fill: Fill, monkeypa
                                   "passed over 1 folder: cannot be read (Permission denied): 1 (private)"]
 
 
+@pytest.mark.needs_posix
 def test_pipes_are_not_waited_for(fill: Fill) -> None:
     folder = fill({"a.txt": TEXT})
     os.mkfifo(folder / "pipe")
