@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,17 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_taken(fill: Fill, monkeypa
     assert taken(corpus) == ["a.txt", "z.txt"]
     assert corpus.notes()[1:] == ["passed over 1 file: cannot be read: 1 (locked.txt)",
                                   "passed over 1 folder: cannot be read (Permission denied): 1 (private)"]
+
+
+def test_what_windows_hides_is_no_text(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes are Windows' alone: here they are told of two names."""
+    folder = fill({"a.txt": TEXT, "Desktop.ini": TEXT, "Thumbs.db": TEXT, "secret.txt": TEXT, "kept/b.txt": TEXT})
+    monkeypatch.setattr("tinylm.text.reading.folders._attributes",
+                        lambda path: stat.FILE_ATTRIBUTE_HIDDEN * (path.name in ("secret.txt", "kept")))
+    corpus = open_corpus(folder)
+    assert taken(corpus) == ["a.txt"]
+    assert corpus.notes()[1:] == ["passed over 3 files: hidden: 3 (Desktop.ini, Thumbs.db, secret.txt)",
+                                  "passed over 1 folder: hidden: 1 (kept)"]
 
 
 @pytest.mark.needs_posix
