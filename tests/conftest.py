@@ -19,6 +19,13 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and not val.isascii() else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips on Windows what needs POSIX."""
+    for item in items:
+        if os.name == "nt" and item.get_closest_marker("needs_posix"):
+            item.add_marker(pytest.mark.skip(reason="Windows lacks these links, pipes, signals, modes or shells"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = os.environ.get("TINYLM_CACHE")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 import pytest
 
-from tinylm.errors import TinyLMError, command, did_you_mean, nearest
+from tinylm.errors import TinyLMError, command, did_you_mean, nearest, shell
 
 
 @pytest.mark.parametrize(("parts", "message"), [
@@ -51,7 +50,18 @@ def test_did_you_mean_or_the_whole_list():
 @pytest.mark.parametrize(("text", "end"), [
     ("It was", ["It was"]), ("-The", ["--", "-The"]), ("it's \"$HOME\"", ["it's \"$HOME\""]),
 ])
-@pytest.mark.skipif(os.name == "nt", reason="cmd.exe quotes in another way")
+@pytest.mark.needs_posix
 def test_a_command_can_be_typed_as_it_is_printed(text, end):
     words = shlex.split(command("generate", Path("-my [old] 'book'"), "--seed", 1, text=text))
     assert words == ["tinylm", "generate", "./-my [old] 'book'", "--seed", "1", *end]
+
+
+@pytest.mark.parametrize(("word", "quoted"), [
+    ("runs\\book", "runs\\book"), ("C:\\texts\\my book.txt", '"C:\\texts\\my book.txt"'), ("a&b.txt", '"a&b.txt"'),
+    ("tinylm[serve]", '"tinylm[serve]"'), ("", '""'), ('say "so"', '"say \\"so\\""'), ("my runs\\", '"my runs\\\\"'),
+    ("кни'га", "\"кни'га\""), ("--steps=5", "--steps=5"),
+])
+def test_a_word_is_quoted_for_the_shells_of_windows(word, quoted):
+    """A program of Windows splits its command line again: `"` after a backslash is a character, two backslashes before
+    a quote are one."""
+    assert shell(["type", word], windows=True) == f"type {quoted}"

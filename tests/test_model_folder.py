@@ -63,6 +63,7 @@ def test_a_model_is_replaced_only_by_force_and_other_things_never(folder, tmp_pa
     assert (mine / "diary.txt").read_text() == "dear diary"
 
 
+@pytest.mark.needs_posix
 def test_what_a_killed_process_left_is_swept_after_an_hour_and_what_vanishes_meanwhile_is_no_matter(tmp_path):
     left, new = tmp_path / ".run.abcdefgh", tmp_path / ".run.ijklmnop"
     left.mkdir()

@@ -84,17 +84,26 @@ def command(name: str, *words: object, text: str | None = None) -> str:
     return shell(line)
 
 
-def shell(words: Iterable[str]) -> str:
+def shell(words: Iterable[str], *, windows: bool = os.name == "nt") -> str:
     """Words as one line for the shell of this system.
 
-    >>> shell(["cat", "it's\\n"])
-    "cat $'it\\\\'s\\\\n'"
-    """
-    if os.name == "nt":
-        from subprocess import list2cmdline
+    Args:
+        words: the program and its arguments.
+        windows: quotes for cmd.exe and PowerShell, else for a POSIX shell; default: as this system is.
 
-        return list2cmdline(words)
-    return " ".join(map(_quoted, words))
+    >>> shell(["cat", "it's\\n"], windows=False)
+    "cat $'it\\\\'s\\\\n'"
+    >>> shell(["type", "runs\\\\my book.txt"], windows=True)
+    'type "runs\\\\my book.txt"'
+    """
+    return " ".join(map(_quoted_on_windows if windows else _quoted, words))
+
+
+def _quoted_on_windows(word: str) -> str:
+    """The word in double quotes, where cmd.exe or PowerShell would read a character of it as more than a letter."""
+    if re.fullmatch(r"[\w:./\\+=~-]+", word):
+        return word
+    return '"' + re.sub(r'(\\*)("|\Z)', lambda found: 2 * found[1] + found[2].replace('"', '\\"'), word) + '"'
 
 
 def _quoted(word: str) -> str:

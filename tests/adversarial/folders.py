@@ -145,7 +145,7 @@ def links() -> Iterator[tuple[str, Attack]]:
         for target in ("/etc/passwd", "/dev/zero", "/dev/null", "/dev/random", "/proc/self/environ", "/proc/self/maps",
                        "/proc/self/mem", "/nowhere", "..", name, f"../outside/{name}"):
             yield f"{name} is a link to {target}", partial(link, name, target)
-        for attack in (fifo, unix_socket, directory, sparse):
+        for attack in ((fifo, unix_socket, directory, sparse) if os.name != "nt" else (directory, sparse)):
             yield f"{name} is a {attack.__name__}", partial(attack, name)
 
 

@@ -14,7 +14,6 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import sys
 import time
@@ -26,6 +25,7 @@ from typing import Any
 from models import SHAPES, small_model
 
 from tinylm import cli
+from tinylm.system.memory import peak_memory_bytes
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 MOST_SECONDS, MOST_MEMORY, HANGING = 1.0, 64 << 20, 60
@@ -177,17 +177,13 @@ def not_json(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def run(first: int, last: int, scratch: Path) -> dict[str, Any]:
     bases = {kind: small_model(scratch / f"{first}-{kind}", kind) for kind in SHAPES}
     folder = scratch / f"{first}-case"
     for base in bases.values():
         assert use(base) == "used"
     outcomes, failures, slowest = Counter[str](), [], 0.0
-    start = peak = peak_memory()
+    start = peak = peak_memory_bytes()
     with open(scratch / f"{first}.log", "w") as log:
         for case in range(first, last):
             random_ = random.Random(f"mutation {case}")
@@ -211,9 +207,9 @@ def run(first: int, last: int, scratch: Path) -> dict[str, Any]:
                 slowest = max(slowest, seconds)
             if outcome == "refused" and seconds > MOST_SECONDS:
                 failures.append(f"{label}: was refused after {seconds:.2f} s")
-            if peak_memory() > max(peak, start + MOST_MEMORY + 2 * len(data)):
-                failures.append(f"{label}: the memory grew by {(peak_memory() - start) >> 20} MB")
-            peak = max(peak, peak_memory())
+            if peak_memory_bytes() > max(peak, start + MOST_MEMORY + 2 * len(data)):
+                failures.append(f"{label}: the memory grew by {(peak_memory_bytes() - start) >> 20} MB")
+            peak = max(peak, peak_memory_bytes())
     return {"cases": last - first, "outcomes": outcomes, "slowest_refusal": slowest,
             "memory_growth": peak - start, "failures": failures}
 

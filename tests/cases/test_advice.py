@@ -88,6 +88,7 @@ def through_a_shell(line: str) -> Said:
 
 
 @pytest.mark.parametrize("name", ["it's [a] \"b\" $(c) `d` & e", "-x", "a\n\x1b[31mb\\", os.fsdecode(b"r\xe9")])
+@pytest.mark.needs_posix
 def test_a_real_shell_takes_what_was_printed(hello_run: Path, name: str) -> None:
     """Quotes, signs that shells read, a dash, control codes and bytes that are no text."""
     Path(name).symlink_to(hello_run)
@@ -141,6 +142,7 @@ def test_the_prompt_is_known_to_a_small_vocabulary() -> None:
 # ---- other advice
 
 
+@pytest.mark.needs_posix
 def test_a_run_that_was_stopped_says_how_to_go_on(tinylm: Command, tmp_path: Path) -> None:
     out = tmp_path / "-a 'run' [1]"
     train = ("train", "hello", "--preset", "notebook", "--epochs", "100000", "--out", out)

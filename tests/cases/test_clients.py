@@ -239,6 +239,7 @@ def test_a_body_that_is_called_something_else_is_told_so(server: Server, headers
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.needs_posix
 def test_the_command_that_serve_prints_works_as_typed(server: Server) -> None:
     printed = as_curl(f"{server.url}{COMPLETIONS}", "characters", False, windows=False)
     done = subprocess.run(["sh", "-c", f"{printed} --silent"], capture_output=True, check=True, timeout=60)

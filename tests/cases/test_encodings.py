@@ -145,6 +145,7 @@ def test_cut_texts_of_other_scripts_lose_a_character_and_no_more(put: Put, name:
     assert text_of(Path("mended.txt")) == text
 
 
+@pytest.mark.needs_posix
 def test_a_few_bad_bytes_are_counted(put: Put) -> None:
     text = accented("NFC").encode()
     path = put("it's mixed.txt", text + b"caf\xe9 noir, th\xe9 vert\n" + text)

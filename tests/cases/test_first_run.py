@@ -4,11 +4,10 @@ card, on the page."""
 from __future__ import annotations
 
 import re
-import shlex
-from pathlib import Path
 
 import pytest
 
+import make
 import tinylm as library
 from tinylm.evaluation.report import Report
 from tinylm.lesson.demo import NEXT
@@ -18,15 +17,13 @@ from tinylm.text.corpus import open_corpus
 
 from .recipes import QUICK, book
 
-MAKEFILE = Path(__file__).parents[2] / "Makefile"
 BY_HEART = ("--size", "0.1M", "--steps", "200", "--tokenizer", "char", "--set", "train.batch_size=8",
             "--set", "train.evaluate_every=200", "--set", "model.dropout=0", "--set", "train.weight_decay=0")
 
 
 def demo_commands() -> list[list[str]]:
     """The arguments of each tinylm command of `make demo`."""
-    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE)[1]
-    return [shlex.split(line.partition("/tinylm ")[2]) for line in recipe.splitlines()]
+    return [arguments for program, *arguments in make.TARGETS["demo"].programs if program == "tinylm"]
 
 
 # ---- learned by heart

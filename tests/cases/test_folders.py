@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def test_a_model_folder_as_source_names_the_way_to_go_on(fill: Fill) -> None:
     assert caught.value.remedy == f"To go on with its training: tinylm train --resume --out '{folder}'"
 
 
+@pytest.mark.needs_posix
 def test_links_are_followed_once(fill: Fill, tmp_path: Path) -> None:
     folder = fill({"a.txt": TEXT, "sub/b.txt": TEXT})
     fill({"c.txt": TEXT, "more/d.txt": TEXT}, "elsewhere")
@@ -142,6 +144,18 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_taken(fill: Fill, monkeypa
                                   "passed over 1 folder: cannot be read (Permission denied): 1 (private)"]
 
 
+def test_what_windows_hides_is_no_text(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes are Windows' alone: here they are told of two names."""
+    folder = fill({"a.txt": TEXT, "Desktop.ini": TEXT, "Thumbs.db": TEXT, "secret.txt": TEXT, "kept/b.txt": TEXT})
+    monkeypatch.setattr("tinylm.text.reading.folders._attributes",
+                        lambda path: stat.FILE_ATTRIBUTE_HIDDEN * (path.name in ("secret.txt", "kept")))
+    corpus = open_corpus(folder)
+    assert taken(corpus) == ["a.txt"]
+    assert corpus.notes()[1:] == ["passed over 3 files: hidden: 3 (Desktop.ini, Thumbs.db, secret.txt)",
+                                  "passed over 1 folder: hidden: 1 (kept)"]
+
+
+@pytest.mark.needs_posix
 def test_pipes_are_not_waited_for(fill: Fill) -> None:
     folder = fill({"a.txt": TEXT})
     os.mkfifo(folder / "pipe")

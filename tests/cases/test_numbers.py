@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def said(place: Path) -> dict[str, tuple[str, Path]]:
 
     told = {}
     for name, text, tokenizer in (("poem", poem(), "word"), ("flat", poem(" ", ""), "word"), ("char", poem(), "char")):
-        console = Console(record=True, width=300, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
+        console = Console(record=True, width=300, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         layer = {"train": {"batch_size": 4}, "model": {"context_length": 32}}
         chosen = merge_overrides(size_name="0.1M", layers=(layer,), steps=12, tokenizer=tokenizer)
         train_run(write(place, f"{name}.txt", text), chosen, out=place / name, console=console)

@@ -203,6 +203,7 @@ def test_case_06(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.needs_posix
 def test_a_server_of_models_of_all_names_starts_and_stops(models: Path, encoding: str) -> None:
     words = [sys.executable, "-m", "tinylm", "serve", models / "runs", "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

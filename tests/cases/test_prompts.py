@@ -73,6 +73,7 @@ def test_an_option_that_is_misspelt_is_named_as_before(tinylm: Command, run: Pat
     assert tinylm("generate", run, "Rose", "--stop=-x", *SEED).code == 0
 
 
+@pytest.mark.needs_posix
 def test_files_and_folders_may_begin_with_a_dash(tinylm: Command, run: Path, tmp_path: Path,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -93,6 +93,7 @@ def training(out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.needs_posix
 def test_a_run_that_is_stopped_leaves_a_model(tinylm: Command, tmp_path: Path, number: signal.Signals) -> None:
     with training(tmp_path / "model") as process:
         os.kill(process.pid, number)
@@ -123,12 +124,14 @@ def read_one_line(*arguments: object) -> subprocess.CompletedProcess[str]:
                           capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.needs_posix
 def test_a_reader_that_has_seen_enough_is_no_error(hello: Path) -> None:
     piped = read_one_line("inspect", hello)
     assert (piped.returncode, piped.stderr) == (0, "")
     assert piped.stdout.startswith("TinyLM")
 
 
+@pytest.mark.needs_posix
 def test_a_run_goes_on_when_nobody_reads_along(tinylm: Command, tmp_path: Path) -> None:
     piped = read_one_line("train", "hello", "--preset", "notebook", "--epochs", 50, "--out", tmp_path / "model")
     assert (piped.returncode, piped.stderr) == (0, "")
@@ -156,6 +159,7 @@ def write_to_full_disk(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.needs_posix
 def test_an_output_that_is_closed_is_like_one_that_nobody_reads(tinylm: Command, tmp_path: Path, closed: str) -> None:
     """And the files that are written hold nothing that was meant for it."""
     words = (sys.executable, "-m", "tinylm", "train", "hello", "--preset", "notebook", "--epochs", "9", "--out")

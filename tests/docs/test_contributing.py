@@ -73,6 +73,7 @@ def test_an_example_fits_the_code(title, copy):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("title", EXAMPLES)
+@pytest.mark.needs_posix
 def test_a_copy_that_follows_an_example_passes_what_it_names(title, copy):
     for hunk in hunks(EXAMPLES[title]):
         apply(hunk, copy)

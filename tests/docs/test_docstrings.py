@@ -8,6 +8,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,7 @@ MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts
 @pytest.fixture
 def _place(tmp_path, monkeypatch, hello_run):
     """A folder of its own with the model folder runs/notebook in it, so that an example may load and write."""
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "notebook").symlink_to(hello_run, target_is_directory=True)
+    shutil.copytree(hello_run, tmp_path / "runs" / "notebook")
     monkeypatch.chdir(tmp_path)
 
 

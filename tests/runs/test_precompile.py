@@ -94,3 +94,12 @@ def test_a_run_compiles_nothing_more(tmp_path, helpers):
                           check=False, timeout=400,
                           env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
     assert done.stdout.split() == ["11", "11", "0"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("program", ["", None, "/opt/game/game.exe", "/usr/sbin/uwsgi", "/no/such/place/python3.11"])
+def test_a_program_that_is_no_interpreter_starts_no_helper_and_runs_on(program, monkeypatch):
+    """A frozen program would start itself, again and again."""
+    monkeypatch.setattr(precompile, "is_compiled", lambda _kernel: False)
+    monkeypatch.setattr(precompile.sys, "executable", program)
+    precompile.start()
+    assert precompile._running == []

@@ -109,7 +109,7 @@ class Server:
     def _start(self, arguments: list[str], under: tuple[str, ...],
                environment: Mapping[str, str]) -> Child | Popen[str]:
         with open(self._output, "w") as output, open(self._errors, "w") as errors:
-            if not under:
+            if not under and hasattr(os, "fork"):
                 return Child(arguments, environment, self._output, self._errors)
             command = [*under, sys.executable, "-m", "tinylm", *arguments]
             return Popen(command, stdout=output, stderr=errors, text=True, env={**os.environ, **environment})

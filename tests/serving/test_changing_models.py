@@ -176,6 +176,7 @@ def test_models_come_and_go_in_a_folder_of_them(versions: list[Path], tmp_path: 
 
 
 @pytest.mark.parametrize("name", [".hidden", "a file", "no model", "a link to nowhere"])
+@pytest.mark.needs_posix
 def test_what_is_no_model_is_not_served(versions: list[Path], tmp_path: Path, name: str) -> None:
     shutil.copytree(versions[0], tmp_path / "runs" / "one")
     place = tmp_path / "runs" / name

@@ -33,6 +33,7 @@ def stop_in_midstream(server: Server, connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.needs_posix
 def test_an_idle_one_is_gone_at_once(characters: Path, number: signal.Signals) -> None:
     with Server(characters) as server:
         server.is_well()
@@ -42,6 +43,7 @@ def test_an_idle_one_is_gone_at_once(characters: Path, number: signal.Signals) -
         assert "Traceback" not in server.log
 
 
+@pytest.mark.needs_posix
 def test_a_stream_that_can_end_in_time_does(characters: Path) -> None:
     with Server(characters) as server:
         asked = {"max_tokens": 4000, "seed": 1, "logit_bias": BIAS}
@@ -56,6 +58,7 @@ def test_a_stream_that_can_end_in_time_does(characters: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.needs_posix
 def test_one_that_cannot_is_ended_with_a_word(characters: Path) -> None:
     """After the grace: an error as the last event, and a whole body."""
     with Server(characters, "--max-tokens", LONG, "--grace", 0.5) as server, server.open() as connection:
@@ -69,6 +72,7 @@ def test_one_that_cannot_is_ended_with_a_word(characters: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.needs_posix
 def test_a_whole_answer_that_cannot_come_is_a_503(characters: Path) -> None:
     with Server(characters, "--max-tokens", LONG, "--grace", 0.5) as server, server.open() as connection:
         connection.sendall(server.request(server.fields(max_tokens=LONG, logit_bias=BIAS)))
@@ -80,6 +84,7 @@ def test_a_whole_answer_that_cannot_come_is_a_503(characters: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.needs_posix
 def test_nobody_new_is_let_in(characters: Path) -> None:
     with Server(characters, "--max-tokens", LONG, "--grace", 3) as server, server.open() as connection:
         stop_in_midstream(server, connection)
@@ -88,6 +93,7 @@ def test_nobody_new_is_let_in(characters: Path) -> None:
             server.ask("/v1/models", seconds=1)
 
 
+@pytest.mark.needs_posix
 def test_a_second_signal_does_not_wait(characters: Path) -> None:
     with Server(characters, "--max-tokens", LONG, "--grace", 100) as server, server.open() as connection:
         stop_in_midstream(server, connection)

@@ -141,6 +141,7 @@ def test_standard_input_is_read_twice_and_leaves_nothing(monkeypatch: pytest.Mon
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.needs_posix
 def test_a_pipe_is_read_like_standard_input(tmp_path: Path) -> None:
     code = "import sys; from tinylm.text.corpus import open_corpus; c = open_corpus(sys.argv[1]); print(c.stats()[:3])"
     os.mkfifo(tmp_path / "pipe")

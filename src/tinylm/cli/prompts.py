@@ -99,7 +99,7 @@ def as_text(data: bytes, where: str, encoding: str = "utf-8") -> str:
         except (UnicodeDecodeError, LookupError) as error:
             place = getattr(error, "start", 0)
     raise TinyLMError(f"is not text in {' or '.join(map(str.upper, known))}: byte {place + 1} is 0x{data[place]:02X}",
-                      where=where, remedy="Convert it to UTF-8, for example with iconv, or save it so in an editor")
+                      where=where, remedy="Open it in an editor, and save it as UTF-8")
 
 
 def _from_standard_input() -> str:

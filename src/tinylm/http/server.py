@@ -15,10 +15,15 @@ from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from tinylm.errors import TinyLMError
+from tinylm.system.extras import missing_extra
+
+try:
+    import uvicorn
+    from starlette.types import ASGIApp
+except ModuleNotFoundError:
+    raise missing_extra("serve", "a server") from None
+
 from tinylm.http import address
 from tinylm.http.access import AccessPolicy, AllowedHosts
 from tinylm.http.connection import Connection

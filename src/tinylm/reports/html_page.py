@@ -25,6 +25,7 @@ from tinylm.inspection import structure
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import repeat_folder
 from tinylm.reports.sentences import bits_comparison, cautions, verdict
+from tinylm.system.extras import missing_extra
 from tinylm.system.files import write_atomically, write_remedy
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
@@ -57,7 +58,8 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
         version: of this tinylm.
 
     Raises:
-        TinyLMError: there is no such folder, it has no records of a training, or the page cannot be written.
+        TinyLMError: there is no such folder, it has no records of a training, the page cannot be written, or plotly
+            (the extra `report`) is not installed.
     """
     path = given_path(folder) / NAME if out is None else given_path(out)
     content = make_page(folder, version=version)
@@ -72,8 +74,10 @@ def write_page(folder: str | Path, out: str | Path | None = None, *, version: st
 
 def make_page(folder: str | Path, *, version: str) -> str:
     """The page as HTML. Raises: TinyLMError: as in `write_page`."""
-    from plotly.offline import get_plotlyjs
-
+    try:
+        from plotly.offline import get_plotlyjs
+    except ModuleNotFoundError:
+        raise missing_extra("report", "the page of a run") from None
     config, path = model_folder.read_config(folder), given_path(folder)
     events = _read_metrics(path)
     history = History.of(events)

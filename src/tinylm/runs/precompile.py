@@ -10,8 +10,10 @@ Where this does not come about nothing is lost but time: what is missing is comp
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -32,16 +34,21 @@ Signatures = list[tuple[Any, tuple[Any, ...]]]
 ACTIVATION = "swiglu"
 HELPER_BYTES = 200_000_000
 """Memory of a process that compiles, measured on Linux. As much again for each is left to the run, and to others."""
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows would open a console for each child of a program that has none, such as Jupyter's kernel."""
 _running: list[subprocess.Popen[bytes]] = []
 
 
 def start() -> None:
     """Begins, where no earlier program has left the kernels compiled, and this one can find what others leave."""
-    if _running or not is_kept(choose) or (attention.are_compiled() and is_compiled(choose)):
+    if _running or not _is_python(sys.executable) or not is_kept(choose) or (
+            attention.are_compiled() and is_compiled(choose)):
         return
     atexit.register(_terminate)
-    _running.extend(subprocess.Popen([sys.executable, "-m", __name__, *shares], stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for shares in helpers())
+    with suppress(OSError):
+        _running.extend(subprocess.Popen([sys.executable, "-m", __name__, *shares], stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                         creationflags=NO_WINDOW) for shares in helpers())
 
 
 def helpers() -> list[list[str]]:
@@ -49,6 +56,12 @@ def helpers() -> list[list[str]]:
     if available_cores() == 1 or available_memory_bytes() < 2 * len(SHARES) * HELPER_BYTES:
         return [list(SHARES)]
     return [[share] for share in SHARES]
+
+
+def _is_python(program: str | None) -> bool:
+    """True for the name of an interpreter. In a frozen or embedded Python `sys.executable` is another program, or
+    none."""
+    return os.path.basename(program or "").lower().startswith("python")
 
 
 def finish() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cases.files import docx, epub, odt, odt_content, pdf, zipped
 from tests.text.formats.conftest import Reader, Refused
+from tinylm.system.extras import install_command
 from tinylm.text.formats import archive
 
 
@@ -61,7 +62,7 @@ def test_without_the_package_the_way_to_it_is_told(refused: Refused, monkeypatch
     name, content = ("a.pdf", pdf("x y z")) if package == "pypdf" else ("a.rtf", b"{\\rtf1 x y}")
     message = refused(name, content)
     assert f"the package {package}" in message
-    assert 'pip install "tinylm[formats]"' in message
+    assert f"Install it: {install_command('formats')}. Or" in message
 
 
 DRM = "<encryption><EncryptedData><CipherReference URI='OEBPS/text/c%200.xhtml'/></EncryptedData></encryption>"

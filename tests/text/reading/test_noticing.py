@@ -56,6 +56,7 @@ def test_structure_is_noticed(read: Reader, case: str) -> None:
 @pytest.mark.parametrize(("case", "expected"), [
     ("gutenberg", "A line of the book.\n" * 300), ("entities", "Café & thé.\n" * 20), ("escapes", "Café 😀 thé. " * 20),
     ("tags of others", "\nText of it.\n\n" * 20), ("fasta", "".join(recipes.dna().decode().splitlines(True)[1:]))])
+@pytest.mark.needs_posix
 def test_the_commands_of_remarks_do_what_they_say(read: Reader, tmp_path: Path, case: str, expected: str) -> None:
     name, content, _ = NOTICED[case]
     notes = read(f"my own {name}", content).notes

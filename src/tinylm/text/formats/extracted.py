@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, shell_word
+from tinylm.system.extras import install_command
 
 RECORDS: tuple[Literal["jsonl", "json", "csv"], ...] = ("jsonl", "json", "csv")
 """Formats of records, each of which is a document."""
@@ -75,4 +76,4 @@ def way(remedy: str, where: str) -> str:
 def missing_package(package: str, kind: str, where: str, by_hand: str) -> Unreadable:
     """The error for a format whose optional package is not installed."""
     return Unreadable(f"is {kind}, which the package {package} reads, and that is not installed", where=where,
-                      remedy=f'Install it: pip install "tinylm[formats]". Or {by_hand}')
+                      remedy=f"Install it: {install_command('formats')}. Or {by_hand}")

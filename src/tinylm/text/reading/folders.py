@@ -25,6 +25,7 @@ PROGRAM_KINDS = frozenset((
     ".key", ".csproj", ".sln", ".iml", ".bak", ".tmp", ".swp"))
 """Suffixes of markup and settings that programs wrote for programs."""
 PROGRAM_FOLDERS = frozenset(("node_modules", "__pycache__", "site-packages", "__MACOSX"))
+FILES_OF_WINDOWS = ("desktop.ini", "thumbs.db")
 NAMES_SHOWN = 3
 """Files named for each reason."""
 
@@ -154,7 +155,7 @@ class _Finder:
             broken = os.path.islink(path) and not path.exists()
             self.pass_over(path, "link that leads nowhere" if broken else f"cannot be read ({error.strerror})")
             return
-        if path.name.startswith("."):
+        if _is_hidden(path):
             self.pass_over(path, "hidden")
         elif not stat.S_ISREG(mode):
             self.pass_over(path, "no regular file")
@@ -182,8 +183,22 @@ class _Finder:
         return ", ".join(names) + (", ..." if len(paths) > NAMES_SHOWN else "")
 
 
+def _is_hidden(path: Path) -> bool:
+    """True for a name with a dot before it, what Windows' attribute hides, and files that Windows keeps for itself."""
+    hidden_name = path.name.startswith(".") or path.name.lower() in FILES_OF_WINDOWS
+    return hidden_name or bool(_attributes(path) & stat.FILE_ATTRIBUTE_HIDDEN)
+
+
+def _attributes(path: Path) -> int:
+    """Windows' attributes of a file or folder; 0 on other systems."""
+    try:
+        return int(getattr(path.lstat(), "st_file_attributes", 0))
+    except OSError:
+        return 0
+
+
 def _why_not_entered(folder: Path) -> str:
-    if folder.name.startswith("."):
+    if _is_hidden(folder):
         return "hidden"
     if folder.name in PROGRAM_FOLDERS:
         return "part of programs"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tinylm.errors import TinyLMError, command, nearest
+from tinylm.errors import TinyLMError, command, nearest, shell
 from tinylm.system.paths import given_path, is_web_address
 
 _SHOWN = 40
@@ -87,8 +86,8 @@ def _on_the_web(address: str) -> TinyLMError:
     if parts.scheme.lower() not in ("http", "https", "ftp"):
         remedy = f"Fetch it first with a program for {parts.scheme}://, then give the file"
     elif name:
-        remedy = f"Fetch it first: curl -L -o {shlex.quote(name)} {shlex.quote(address)}, then: " \
-                 f"{command('train', Path(name))}"
+        remedy = f"Fetch it first: {shell(['curl', '-L', '-o', name, address])}, then: {command('train', Path(name))}"
     else:
-        remedy = f"Fetch it first: curl -L -o page.html {shlex.quote(address)}, then: {command('train', 'page.html')}"
+        remedy = f"Fetch it first: {shell(['curl', '-L', '-o', 'page.html', address])}, then: " \
+                 f"{command('train', 'page.html')}"
     return TinyLMError("is an address on the web, and tinylm downloads nothing", where=address, remedy=remedy)
