@@ -18,12 +18,13 @@ from numba import types
 from numba.extending import intrinsic
 
 from tinylm.jit.compile import part
-from tinylm.jit.llvm import I32, I64, VOID
+from tinylm.jit.llvm import I32, VOID
+from tinylm.jit.pointers import INT64S, at, int64_pointer
 
 MAX_SPINS = 2000
 """Looks before a worker gives its core away: some 20 microseconds."""
-LINE_BYTES = 128
-"""Bytes from one worker's counter to the next one's: processors fetch cache lines in pairs."""
+LINE_NUMBERS = 128 // 8
+"""Numbers from one worker's counter to the next one's: processors fetch cache lines in pairs."""
 
 
 def sched_yield() -> int:
@@ -32,24 +33,24 @@ def sched_yield() -> int:
 
 
 @intrinsic
-def _store_release(_context: Any, _address: Any, _number: Any) -> Any:
-    """Writes a number to an address, after all that this thread has written."""
+def _store_release(_context: Any, _pointer: Any, _number: Any) -> Any:
+    """Writes a number behind a pointer, after all that this thread has written."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        builder.store_atomic(args[1], builder.inttoptr(args[0], I64.as_pointer()), "release", 8)
+        builder.store_atomic(args[1], args[0], "release", 8)
         return VOID
 
-    return types.void(types.int64, types.int64), code
+    return types.void(INT64S, types.int64), code
 
 
 @intrinsic
-def _load_acquire(_context: Any, _address: Any) -> Any:
-    """The number at an address, read before all that this thread reads from now on."""
+def _load_acquire(_context: Any, _pointer: Any) -> Any:
+    """The number behind a pointer, read before all that this thread reads from now on."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        return builder.load_atomic(builder.inttoptr(args[0], I64.as_pointer()), "acquire", 8)
+        return builder.load_atomic(args[0], "acquire", 8)
 
-    return types.int64(types.int64), code
+    return types.int64(INT64S), code
 
 
 @intrinsic
@@ -66,10 +67,10 @@ def _call(_context: Any, _function: Any) -> Any:
 def barrier_wait(work: Any, worker: Any, phase: Any) -> Any:
     """Waits until all workers have come to the barrier that follows on `phase` others. Returns phase + 1."""
     if work.workers > 1:
-        _store_release(work.arrivals + LINE_BYTES * worker, phase + 1)
-        spins = 0
+        arrivals, spins = int64_pointer(work.arrivals), 0
+        _store_release(at(arrivals, LINE_NUMBERS * worker), phase + 1)
         for other in range(work.workers):
-            while _load_acquire(work.arrivals + LINE_BYTES * other) <= phase:
+            while _load_acquire(at(arrivals, LINE_NUMBERS * other)) <= phase:
                 spins += 1
                 if spins > MAX_SPINS and work.sched_yield != 0:
                     _call(work.sched_yield)

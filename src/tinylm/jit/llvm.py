@@ -4,8 +4,8 @@
 A micro-kernel is the innermost loop of a matrix product as BLIS cuts it (Van Zee and van de Geijn 2015, "BLIS: A
 Framework for Rapidly Instantiating BLAS Functionality", doi 10.1145/2764454): a small tile of the result stays in
 registers while the inputs pass by. NumPy code compiled by numba would keep such a tile in memory, so the loop is
-emitted as LLVM instructions, on addresses and strides. Where a processor's vectors hold 4 or 8 numbers, LLVM makes two
-or four of one vector of 16.
+emitted as LLVM instructions, on typed pointers and strides. Where a processor's vectors hold 4 or 8 numbers, LLVM makes
+two or four of one vector of 16.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ VOID = ir.Constant(ir.IntType(8).as_pointer(), None)
 """The value of an intrinsic that returns nothing."""
 
 
-def element(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, size: int = 4) -> ir.Value:
-    """The address of element `index` after `base`, for elements of `size` bytes."""
-    return builder.add(base, builder.mul(index, I64(size)))
+def element(builder: ir.IRBuilder, base: ir.Value, index: ir.Value) -> ir.Value:
+    """The pointer to element `index` after `base`, a typed pointer."""
+    return builder.gep(base, [index])
 
 
-def load(builder: ir.IRBuilder, kind: ir.Type, address: ir.Value, align: int = 4) -> ir.Value:
-    """The value of type `kind` at an address that is a multiple of `align`."""
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=align)
+def load(builder: ir.IRBuilder, kind: ir.Type, pointer: ir.Value, align: int = 4) -> ir.Value:
+    """The value of type `kind` behind a pointer whose address is a multiple of `align`."""
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=align)
 
 
-def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
-    """Writes a value to an address that is a multiple of 4."""
-    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=4)
+def store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
+    """Writes a value behind a pointer whose address is a multiple of 4."""
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
 
 
 def broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
