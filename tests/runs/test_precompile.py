@@ -14,7 +14,7 @@ from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.runs import precompile
 from tinylm.training.backend import Compute, TrainingBackend
-from tinylm.training.cpu import attention, kernels, network
+from tinylm.training.cpu import attention, kernels, network, packed_matmul
 from tinylm.training.precision import choose_precision
 
 
@@ -29,7 +29,7 @@ def called(monkeypatch):
             return kernel(*arrays)
         return call
 
-    for module in (kernels, attention):
+    for module in (kernels, attention, packed_matmul):
         for name, kernel in list(vars(module).items()):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == module.__name__
             if ours and not name.startswith("_"):
@@ -39,17 +39,22 @@ def called(monkeypatch):
     return seen
 
 
+@pytest.fixture(params=["auto", "float32"])
+def precision(request):
+    return request.param
+
+
 @pytest.fixture
-def signatures():
-    stored = precompile.activation_dtype()
+def signatures(precision):
+    stored = float32 if precision == "float32" else precompile.activation_dtype()
     kernels = [*precompile.forward(stored), *precompile.forward(float32), *precompile.backward(stored)]
     return {kernel.py_func.__name__: {types for other, types in kernels if other is kernel} for kernel, _ in kernels}
 
 
 @pytest.mark.parametrize("changed", [{}, {"n_kv_heads": 2, "qk_norm": False, "tied_embeddings": True}], ids=str)
-def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, called, changed):
+def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, called, changed, precision):
     cpu = torch.device("cpu")
-    compute = Compute(cpu, choose_precision("auto", cpu), ThreadPool(), fast=True)
+    compute = Compute(cpu, choose_precision(precision, cpu), ThreadPool(), fast=True)
     model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
     ids, backend = np.ones((2, 8), np.int64), TrainingBackend(model, compute)
     backend.backward(ids, ids, 16, 0)
@@ -76,12 +81,12 @@ precompile.start()
 precompile.finish()
 import tinylm
 from tinylm.sampling.filters import choose
-from tinylm.training.cpu import activations, attention, kernels
+from tinylm.training.cpu import activations, attention, kernels, packed_matmul
 
 tinylm.train("python-reference", steps=2, size="0.1M", tokenizer="char", out=sys.argv[1], quiet=True)
 used = [choose, attention.attend, attention.attend_backward, activations.swiglu, activations.swiglu_backward,
         kernels.embed, kernels.embed_backward, kernels.norm, kernels.norm_backward, kernels.add_norm,
-        kernels.cross_entropy]
+        kernels.cross_entropy, packed_matmul.pack, packed_matmul.multiply]
 print(len(used), sum(sum(each.stats.cache_hits.values()) > 0 for each in used),
       sum(sum(each.stats.cache_misses.values()) for each in used))
 """
@@ -93,7 +98,7 @@ def test_a_run_compiles_nothing_more(tmp_path, helpers):
     done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "run", helpers], capture_output=True, text=True,
                           check=False, timeout=400,
                           env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
-    assert done.stdout.split() == ["11", "11", "0"], done.stdout + done.stderr
+    assert done.stdout.split() == ["13", "13", "0"], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("program", ["", None, "/opt/game/game.exe", "/usr/sbin/uwsgi", "/no/such/place/python3.11"])

@@ -26,7 +26,7 @@ from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
 from tinylm.system.cores import arm_has_bfloat16, available_cores
 from tinylm.system.memory import available_memory_bytes
-from tinylm.training.cpu import attention, kernels
+from tinylm.training.cpu import attention, kernels, packed_matmul
 from tinylm.training.cpu.activations import ACTIVATIONS
 
 Signatures = list[tuple[Any, tuple[Any, ...]]]
@@ -89,7 +89,8 @@ def backward(numbers: Any) -> Signatures:
                                          f4, f4, f3, f2)),
             (kernels.norm_backward, (a2, f2, f1, f1, f2, f1, a2)),
             (ACTIVATIONS[ACTIVATION][1], (a3, a2, a3)),
-            (kernels.embed_backward, (types.Array(int64, 1, "C"), f2, f2))]
+            (kernels.embed_backward, (types.Array(int64, 1, "C"), f2, f2)),
+            *([(packed_matmul.add_gradient, (f2, f2, f2, f3, f2))] if numbers == float32 else [])]
 
 
 def forward(numbers: Any) -> Signatures:
@@ -102,7 +103,9 @@ def forward(numbers: Any) -> Signatures:
             (kernels.add_norm, (f2, a2, f1, float32, f2, a2, f1)),
             (ACTIVATIONS[ACTIVATION][0], (a3, a2)),
             (kernels.cross_entropy, (a2, ids, int64, float32, f1)),
-            (kernels.embed, (ids, f2, f2))]
+            (kernels.embed, (ids, f2, f2)),
+            *([(packed_matmul.pack, (f2, int64, f3, f3)), (packed_matmul.multiply, (f2, f3, f2, f2))]
+              if numbers == float32 else [])]
 
 
 def _compile(signatures: Signatures) -> None:

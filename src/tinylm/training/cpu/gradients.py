@@ -16,7 +16,8 @@ from tinylm.model.layout import fused_matrices, fused_shapes
 from tinylm.model.transformer import TinyLM
 from tinylm.system.memory import total_memory_bytes
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
-from tinylm.training.cpu.network import MAX_PRODUCT_NUMBERS, Dropout, LayerTensors, Network, Tensors, activation_bytes
+from tinylm.training.cpu.matrices import LowPrecisionMatrix, Matrix, PackedMatrix
+from tinylm.training.cpu.network import Dropout, LayerTensors, M, Network, Tensors, activation_bytes
 
 MAX_TOKENS = 2048
 """Tokens of a micro-batch on one core: enough to keep matrix products efficient, and few enough for their activations
@@ -50,9 +51,8 @@ def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: t
                              for each, some in ((rows, workers), (validation_rows, validation_workers)))
     activations = activation_bytes(config, rows, length, dtype, backward=True)
     validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
-    validation += 4 * MAX_PRODUCT_NUMBERS
     return (workers * (activations + 4 * everything + dtype.itemsize * products) + validation_workers * validation
-            + matrices * (4 + dtype.itemsize))
+            + matrices * (4 + (1 if dtype != torch.float32 else 2) * dtype.itemsize))
 
 
 def count_workers(rows: int, cores: int, parameters: int, memory: int | None = None) -> int:
@@ -89,8 +89,8 @@ class CpuGradients:
     """
 
     def __init__(self, model: TinyLM, dtype: torch.dtype, pool: ThreadPool) -> None:
-        self._model, self._pool = model, pool
-        self._weights = _Weights(model, dtype)
+        self._model, self._dtype, self._pool = model, dtype, pool
+        self._weights = _Weights(model, dtype, backward=True)
         self._most = count_workers(pool.cores, pool.cores, sum(parameter.numel() for parameter in model.parameters()))
         self._sums: list[_Gradients] = []
         self._networks: list[Network] = []
@@ -122,7 +122,8 @@ class CpuGradients:
         workers = max(1, min(rows, self._most))
         while len(self._sums) < workers:
             self._sums.append(_Gradients(self._model))
-            self._networks.append(Network(self._model, self._weights.tensors, self._sums[-1].tensors))
+            self._networks.append(Network(self._model, self._weights.tensors, self._dtype,
+                                          self._sums[-1].tensors))
         return workers
 
     def _dropout(self, seed: int) -> Dropout | None:
@@ -138,8 +139,8 @@ class CpuLoss:
 
     def __init__(self, model: TinyLM, pool: ThreadPool) -> None:
         self._config, self._pool = model.config, pool
-        self._weights = _Weights(model, torch.float32)
-        self._networks = [Network(model, self._weights.tensors) for _ in range(pool.cores)]
+        self._weights = _Weights(model, torch.float32, backward=False)
+        self._networks = [Network(model, self._weights.tensors, torch.float32) for _ in range(pool.cores)]
 
     @torch.no_grad()
     def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
@@ -199,44 +200,48 @@ def _norms(config: ModelConfig) -> dict[str, str]:
     return {"norm1": "norm1", "norm2": "norm2", **heads}
 
 
-def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], Buffer],
-                   vector: Callable[..., Buffer]) -> Tensors:
+def _build_tensors(config: ModelConfig, matrix: Callable[[Sequence[str]], M],
+                   vector: Callable[..., Buffer]) -> Tensors[M]:
     """Builds `Tensors`, each by `matrix` or `vector` from the names of its parameters. The kernels see the weights of
     QK-norm as the two halves that rotary positions pair."""
     layers = []
     for i in range(config.n_layers):
-        buffers = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
-                 for name, parts in fused_matrices(config).items()}
+        matrices = {name: matrix([f"layers.{i}.{part}.weight" for part in parts])
+                    for name, parts in fused_matrices(config).items()}
+        vectors = {"q_norm": NO_BUFFER, "k_norm": NO_BUFFER}
         for name, part in _norms(config).items():
             halves = (2, config.d_head // 2) if name in ("q_norm", "k_norm") else ()
-            buffers[name] = vector(f"layers.{i}.{part}.weight", *halves)
-        layers.append(LayerTensors(**{"q_norm": NO_BUFFER, "k_norm": NO_BUFFER, **buffers}))
+            vectors[name] = vector(f"layers.{i}.{part}.weight", *halves)
+        layers.append(LayerTensors(vectors["norm1"], matrices["qkv"], vectors["q_norm"], vectors["k_norm"],
+                                   matrices["o"], vectors["norm2"], matrices["up"], matrices["down"]))
     head = "embed.weight" if config.tied_embeddings else "out_head.weight"
     return Tensors(vector("embed.weight"), layers, vector("ln_f.weight"), matrix([head]))
 
 
 class _Weights:
     """A model's weights for the network: matrices as copies in the precision of the run, those that read the same input
-    as one; other parameters as they are."""
+    as one; other parameters as they are.
 
-    def __init__(self, model: TinyLM, dtype: torch.dtype) -> None:
+    Args:
+        backward: gradients are wanted, too.
+    """
+
+    def __init__(self, model: TinyLM, dtype: torch.dtype, *, backward: bool) -> None:
         parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        self._copies: list[Tensor] = []
-        self._originals: list[Tensor] = []
+        self._matrices: list[Matrix] = []
 
-        def matrix(names: Sequence[str]) -> Buffer:
+        def matrix(names: Sequence[str]) -> Matrix:
             originals = [parameters[name] for name in names]
-            rows = [len(original) for original in originals]
-            whole = torch.empty(sum(rows), originals[0].shape[1], dtype=dtype)
-            self._copies += whole.split(rows)
-            self._originals += originals
-            return as_buffer(whole)
+            self._matrices.append(PackedMatrix(originals, backward=backward) if dtype == torch.float32
+                                  else LowPrecisionMatrix(originals, dtype))
+            return self._matrices[-1]
 
         self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: as_buffer(parameters[name], *halves))
 
     def refresh(self) -> None:
         """Copies the parameters anew."""
-        torch._foreach_copy_(self._copies, self._originals)
+        for matrix in self._matrices:
+            matrix.refresh()
 
 
 class _Gradients:

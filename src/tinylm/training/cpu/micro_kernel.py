@@ -37,9 +37,9 @@ TILE_ROWS, TILE_PANELS = (8, 2) if HAS_AVX512 else (4, 1)
 """Rows and panels of a tile: half of the registers hold its sums. The rows divide LANES."""
 
 
-def _micro_kernel(panels: int) -> Callable[..., None]:
-    """Makes an intrinsic (out, out_row, a, a_row, a_column, b, b_row, count, add): a product of `TILE_ROWS` rows and
-    so many panels of 16 columns.
+def _micro_kernel(rows: int, panels: int) -> Callable[..., None]:
+    """Makes an intrinsic (out, out_row, a, a_row, a_column, b, b_row, count, add): a product of so
+    many rows and panels of 16 columns.
 
     `out`, `a` and `b` are pointers. Strides lead to the next row or column, and count in numbers. `add` says whether
     `out` is added to.
@@ -49,7 +49,7 @@ def _micro_kernel(panels: int) -> Callable[..., None]:
     def product(_context: Any, out: Any, out_row: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any,
                 count: Any, add: Any) -> Any:
         def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-            _emit(builder, panels, *args)
+            _emit(builder, rows, panels, *args)
             return VOID
 
         step = types.int64
@@ -58,12 +58,12 @@ def _micro_kernel(panels: int) -> Callable[..., None]:
     return product
 
 
-def _emit(builder: ir.IRBuilder, panels: int, out: ir.Value, out_row: ir.Value, a: ir.Value, a_row: ir.Value,
+def _emit(builder: ir.IRBuilder, rows: int, panels: int, out: ir.Value, out_row: ir.Value, a: ir.Value, a_row: ir.Value,
           a_column: ir.Value, b: ir.Value, b_row: ir.Value, count: ir.Value, add: ir.Value) -> None:
-    """Emits one loop over `count`, in which TILE_ROWS * panels sums grow."""
+    """Emits one loop over `count`, in which rows * panels sums grow."""
     targets = [element(builder, out, builder.add(builder.mul(I64(r), out_row), I64(p * LANES)))
-               for r in range(TILE_ROWS) for p in range(panels)]
-    a_rows = [element(builder, a, builder.mul(I64(r), a_row)) for r in range(TILE_ROWS)]
+               for r in range(rows) for p in range(panels)]
+    a_rows = [element(builder, a, builder.mul(I64(r), a_row)) for r in range(rows)]
 
     def add_products(c: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
         b_panels = [load(builder, FLOATS, element(builder, b, builder.add(builder.mul(c, b_row), I64(p * LANES))))
@@ -79,7 +79,9 @@ def _emit(builder: ir.IRBuilder, panels: int, out: ir.Value, out_row: ir.Value, 
         store(builder, total, target)
 
 
-_one_panel, _tile = _micro_kernel(1), _micro_kernel(TILE_PANELS)
+_one_panel, _tile = _micro_kernel(TILE_ROWS, 1), _micro_kernel(TILE_ROWS, TILE_PANELS)
+row_product = _micro_kernel(1, 2)
+"""Two panels of one row, where no tile is left."""
 
 
 @part

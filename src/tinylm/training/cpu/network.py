@@ -9,12 +9,11 @@ residual stream and the gradients of the weights are float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
 from tinylm.jit.arrays import round_up
@@ -24,34 +23,36 @@ from tinylm.text.rows import IGNORE
 from tinylm.training.cpu import attention, kernels
 from tinylm.training.cpu.activations import ACTIVATIONS
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, BufferPool, SizeOnlyPool, as_buffer
+from tinylm.training.cpu.matrices import Matrix, Scratch, add_gradient
 
 PATTERN, ATTN_OUT, MLP_POST, MLP_OUT = range(4)
 """The four sites of dropout in a layer."""
 F32 = torch.float32
+M = TypeVar("M", Matrix, Buffer)
 
 
 @dataclass(frozen=True)
-class LayerTensors:
+class LayerTensors(Generic[M]):
     """The weights of a layer, or their gradients. Matrices that read the same input are one: q, k and v (H+2G)*K x D,
     and gate and up 2F x D."""
 
     norm1: Buffer
-    qkv: Buffer
+    qkv: M
     q_norm: Buffer
     k_norm: Buffer
-    o: Buffer
+    o: M
     norm2: Buffer
-    up: Buffer
-    down: Buffer
+    up: M
+    down: M
 
 
-class Tensors(NamedTuple):
+class Tensors(NamedTuple, Generic[M]):
     """The weights of a model, or their gradients."""
 
     embed: Buffer
-    layers: list[LayerTensors]
+    layers: list[LayerTensors[M]]
     ln_f: Buffer
-    head: Buffer
+    head: M
 
 
 class Dropout(NamedTuple):
@@ -69,25 +70,6 @@ class Dropout(NamedTuple):
         """
         flat = x.a.reshape(-1)
         kernels.apply_dropout(flat, self.rate, self.keys[layer, site], first * (flat.shape[0] // x.a.shape[0]))
-
-
-MAX_PRODUCT_NUMBERS = 1 << 20
-"""The most numbers of a product at once where torch cannot be told where to put the result."""
-_ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
-
-
-def _multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
-    """Computes out (N, outputs) = x (N, inputs) @ the transpose of matrix (outputs, inputs).
-
-    In 32 bits oneDNN does it, which multiplies 2.3 times as fast on an AMD processor as MKL, which torch.mm would take,
-    and as fast elsewhere. oneDNN allocates its result: some rows at a time, lest a wide result is held twice.
-    """
-    if out.dtype == F32 and _ONEDNN_LINEAR is not None:
-        rows = max(1, MAX_PRODUCT_NUMBERS // out.shape[1])
-        for some, result in zip(x.split(rows), out.split(rows), strict=True):
-            result.copy_(_ONEDNN_LINEAR(some, matrix, None, "none", [], ""))
-    else:
-        torch.mm(x, matrix.t(), out=out)
 
 
 class _Shapes:
@@ -141,6 +123,8 @@ class _Buffers:
         self.blocks = take("blocks", shapes.blocks, dtype=F32)
         self.rstd_heads = take("rstd_heads", shapes.normed, dtype=F32)
         self.branch = take("branch", shapes.stream)
+        widest = max(shapes.stream[1], shapes.hidden[1], shapes.z[0][1]) if backward else 0
+        self.scratch = Scratch(pool, dtype, widest)
         if not backward:
             return
         self.dx, self.dh = take("dx", shapes.stream, dtype=F32), take("dh", shapes.stream)
@@ -181,18 +165,18 @@ class Network:
     Args:
         model: gives the config and the angles of rotary positions.
         weights: matrices in the precision of the run, everything else in 32 bits.
+        dtype: the precision of the run.
         gradients: float32, to which `backpropagate` adds. None: only `loss` can be called.
     """
 
-    def __init__(self, model: TinyLM, weights: Tensors, gradients: Tensors | None = None) -> None:
-        self.config, self.weights, self.gradients = model.config, weights, gradients
-        self.dtype = weights.head.t.dtype
+    def __init__(self, model: TinyLM, weights: Tensors[Matrix], dtype: torch.dtype,
+                 gradients: Tensors[Buffer] | None = None) -> None:
+        self.config, self.weights, self.gradients, self.dtype = model.config, weights, gradients, dtype
         self._positions = model.positions
         self._pool, self._by_shape = BufferPool(), dict[tuple[int, int], tuple[_Buffers, Buffer, Buffer]]()
         self._activation, self._activation_backward = ACTIVATIONS[model.config.mlp]
         self._eps = np.float32(model.config.norm_eps)
         self._scale = np.float32(model.config.d_head ** -0.5)
-        self._low_precision = dict[torch.Size, Tensor]()
 
     def backpropagate(self, ids: NDArray[np.int64], targets: NDArray[np.int64], factor: float, dropout: Dropout | None,
                       first_row: int = 0) -> float:
@@ -246,7 +230,7 @@ class Network:
             after, weight = (buffers, weights.ln_f) if last else (layers[i + 1], weights.layers[i + 1].norm1)
             h, rstd = (buffers.h, buffers.rstd) if last else (layers[i + 1].h1, layers[i + 1].rstd1)
             kernels.add_norm(layer.mid.a, buffers.branch.a, weight.a, self._eps, after.x.a, h.a, rstd.a)
-        _multiply(buffers.h.t, weights.head.t, buffers.logits.t)
+        weights.head.multiply(buffers.h, buffers.logits, buffers.scratch)
         nats: float = kernels.cross_entropy(buffers.logits.a, targets.reshape(-1), IGNORE, np.float32(factor),
                                             buffers.row.a)
         return nats
@@ -254,20 +238,20 @@ class Network:
     def _attend(self, run: _Pass, i: int) -> None:
         """Computes the attention of layer i: h1 -> branch."""
         buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
-        _multiply(layer.h1.t, w.qkv.t, layer.qkv.t)
+        w.qkv.multiply(layer.h1, layer.qkv, buffers.scratch)
         attention.attend(layer.qkv.a, run.cos.a, run.sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
                          *run.pattern_dropout(i, self.config.n_heads), layer.z.a, buffers.heads.a,
                          buffers.transposed.a, buffers.blocks.a, buffers.rstd_heads.a)
-        _multiply(layer.z.t, w.o.t, buffers.branch.t)
+        w.o.multiply(layer.z, buffers.branch, buffers.scratch)
         run.drop(buffers.branch, i, ATTN_OUT)
 
     def _mlp(self, run: _Pass, i: int) -> None:
         """Computes the MLP of layer i: h2 -> branch."""
         buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
-        _multiply(layer.h2.t, w.up.t, layer.pre.t)
+        w.up.multiply(layer.h2, layer.pre, buffers.scratch)
         self._activation(layer.pre.a, layer.post.a)
         run.drop(layer.post, i, MLP_POST)
-        _multiply(layer.post.t, w.down.t, buffers.branch.t)
+        w.down.multiply(layer.post, buffers.branch, buffers.scratch)
         run.drop(buffers.branch, i, MLP_OUT)
 
     # ---- backward
@@ -276,8 +260,8 @@ class Network:
         """Adds all gradients, from those of the logits down to those of the embedding."""
         weights, gradients, buffers, layers = self.weights, self.gradients, run.buffers, run.buffers.layers
         assert gradients is not None
-        self._weight_gradient(buffers.logits.t, buffers.h.t, gradients.head)
-        torch.mm(buffers.logits.t, weights.head.t, out=buffers.dh.t)
+        add_gradient(buffers.logits, buffers.h, gradients.head, buffers.scratch)
+        weights.head.multiply_backward(buffers.logits, buffers.dh, buffers.scratch)
         buffers.dx.t.zero_()
         kernels.norm_backward(buffers.dh.a, buffers.x.a, buffers.rstd.a, weights.ln_f.a, buffers.dx.a, gradients.ln_f.a,
                               buffers.branch.a)
@@ -292,39 +276,26 @@ class Network:
         if gradients.embed is not NO_BUFFER:
             kernels.embed_backward(ids.reshape(-1), buffers.dx.a, gradients.embed.a)
 
-    def _mlp_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
+    def _mlp_backward(self, run: _Pass, i: int, g: LayerTensors[Buffer]) -> None:
         """Backpropagates the gradient in `branch` through the MLP of layer i to dh."""
         buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
         run.drop(buffers.branch, i, MLP_OUT)
-        self._weight_gradient(buffers.branch.t, layer.post.t, g.down)
-        torch.mm(buffers.branch.t, w.down.t, out=buffers.dpost.t)
+        add_gradient(buffers.branch, layer.post, g.down, buffers.scratch)
+        w.down.multiply_backward(buffers.branch, buffers.dpost, buffers.scratch)
         run.drop(buffers.dpost, i, MLP_POST)
         self._activation_backward(layer.pre.a, buffers.dpost.a, buffers.dpre.a)
-        self._weight_gradient(buffers.dpre.t, layer.h2.t, g.up)
-        torch.mm(buffers.dpre.t, w.up.t, out=buffers.dh.t)
+        add_gradient(buffers.dpre, layer.h2, g.up, buffers.scratch)
+        w.up.multiply_backward(buffers.dpre, buffers.dh, buffers.scratch)
 
-    def _attend_backward(self, run: _Pass, i: int, g: LayerTensors) -> None:
+    def _attend_backward(self, run: _Pass, i: int, g: LayerTensors[Buffer]) -> None:
         """Backpropagates the gradient in `branch` through the attention of layer i to dh."""
         buffers, layer, w = run.buffers, run.buffers.layers[i], self.weights.layers[i]
         run.drop(buffers.branch, i, ATTN_OUT)
-        self._weight_gradient(buffers.branch.t, layer.z.t, g.o)
-        torch.mm(buffers.branch.t, w.o.t, out=buffers.dz.t)
+        add_gradient(buffers.branch, layer.z, g.o, buffers.scratch)
+        w.o.multiply_backward(buffers.branch, buffers.dz, buffers.scratch)
         attention.attend_backward(layer.qkv.a, run.cos.a, run.sin.a, w.q_norm.a, w.k_norm.a, self._eps, self._scale,
                                   *run.pattern_dropout(i, self.config.n_heads), buffers.dz.a, buffers.dqkv.a,
                                   g.q_norm.a, g.k_norm.a, buffers.heads.a, buffers.transposed.a, buffers.blocks.a,
                                   buffers.rstd_heads.a)
-        self._weight_gradient(buffers.dqkv.t, layer.h1.t, g.qkv)
-        torch.mm(buffers.dqkv.t, w.qkv.t, out=buffers.dh.t)
-
-    def _weight_gradient(self, dy: Tensor, x: Tensor, gradient: Buffer) -> None:
-        """Adds dy^T x: (N, out), (N, in) -> (out, in). A frozen matrix has no gradient."""
-        if gradient is NO_BUFFER:
-            return
-        if self.dtype == F32:
-            gradient.t.addmm_(dy.t(), x)
-            return
-        if gradient.t.shape not in self._low_precision:
-            self._low_precision[gradient.t.shape] = torch.empty(gradient.t.shape, dtype=self.dtype)
-        product = self._low_precision[gradient.t.shape]
-        torch.mm(dy.t(), x, out=product)
-        gradient.t.add_(product)
+        add_gradient(buffers.dqkv, layer.h1, g.qkv, buffers.scratch)
+        w.qkv.multiply_backward(buffers.dqkv, buffers.dh, buffers.scratch)
