@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from tinylm.runs.run import train
     from tinylm.text.tokenizer import Tokenizer
 
-# torch's thread pool reads this at the first import of torch. Threads that spin for long while they wait take the core
-# from the very thread that they wait for, as soon as another program runs beside them: training was up to ten times
-# slower.
+# torch's thread pool reads these at the first import of torch: GNU's on Linux the first, LLVM's and Intel's elsewhere
+# the second. Threads that spin for long while they wait take the core from the very thread that they wait for, as soon
+# as another program runs beside them: training was up to ten times slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "50000")
+os.environ.setdefault("KMP_BLOCKTIME", "1")  # milliseconds
 
 __version__ = "0.1.0"
 

@@ -1,14 +1,21 @@
 """What one program has compiled the next one loads, and no more than that."""
 
+import compileall
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from numba.core.codegen import JITCPUCodegen
 
+import tinylm
 from tinylm.jit.compile import kernel, noalias_part, part
+
+PATH = os.pathsep.join((".", str(Path(tinylm.__file__).parents[1])))
 
 KERNEL = """
 from tinylm.jit.compile import kernel, part
@@ -46,7 +53,7 @@ def call(tmp_path):
     def run(*kinds):
         done = subprocess.run([sys.executable, "-c", CALL, *kinds], cwd=tmp_path, capture_output=True, text=True,
                               check=True, timeout=100,
-                              env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "PYTHONPATH": "."})
+                              env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "PYTHONPATH": PATH})
         return done.stdout.split()
 
     return run
@@ -147,3 +154,85 @@ def test_python_can_call_a_part():
     assert halves(5.0) == 5.0
     assert half(5.0) == half(5.0) == 2.5
     assert half(np.float32(3)) == 1.5
+
+
+ASK = """
+import sys
+
+import numpy as np
+from kernels import half_of_all
+from tinylm.jit.cache import is_compiled
+
+print(is_compiled(half_of_all))
+if sys.argv[1:]:
+    half_of_all(np.ones(5))
+"""
+
+
+def test_what_another_processor_or_another_numba_left_is_not_compiled(tmp_path):
+    (tmp_path / "kernels.py").write_text(KERNEL)
+
+    def ask(*arguments, **environment):
+        done = subprocess.run([sys.executable, "-c", ASK, *arguments], cwd=tmp_path, capture_output=True, text=True,
+                              check=True, timeout=100, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled"),
+                                                            "PYTHONPATH": PATH, **environment})
+        return done.stdout.strip()
+
+    assert [ask("compile"), ask(), ask(NUMBA_CPU_NAME="generic")] == ["False", "True", "False"]
+    index, = (tmp_path / "compiled").rglob("*.nbi")
+    content = index.read_bytes()
+    index.write_bytes(content.replace(numba.__version__.encode(), b"9" * len(numba.__version__)))
+    assert ask() == "False"
+    index.write_bytes(content[:-20])
+    assert ask() == "False"
+
+
+INTERLEAVED = """
+import numpy as np
+from numba import njit
+from tinylm.jit.compile import kernel
+
+def total(x):
+    y = np.float32(0)
+    for i in range(x.size):
+        y += x[i]
+    return y
+
+def additions(compiled):
+    compiled(np.ones(5, np.float32))
+    assembly, = compiled.inspect_asm().values()
+    return sum("add" in line and ("ps" in line or "4s" in line) for line in assembly.splitlines())
+
+before = additions(njit(fastmath=True)(total))
+ours = additions(kernel(total))
+print(before, ours, additions(njit(fastmath=True)(total)))
+"""
+
+
+def test_the_options_of_the_compiler_are_kernels_alone(tmp_path):
+    """Other code of the same program is compiled as LLVM likes it, before and after."""
+    (tmp_path / "totals.py").write_text(INTERLEAVED)
+    done = subprocess.run([sys.executable, "totals.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+                          timeout=100, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
+    before, ours, after = map(int, done.stdout.split())
+    assert ours < before == after
+
+
+def test_a_program_without_source_compiles_and_runs(tmp_path):
+    """Where there is bytecode alone, and where the package is in an archive."""
+    package = Path(tinylm.__file__).parent
+    (tmp_path / "code" / "tinylm").mkdir(parents=True)
+    for name in ("jit", "config", "__init__.py", "errors.py"):
+        source = package / name
+        target = tmp_path / "code" / "tinylm" / name
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    (tmp_path / "code" / "kernels.py").write_text(KERNEL)
+    shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path / "code")
+    compileall.compile_dir(tmp_path / "code", legacy=True, quiet=2)
+    for source in (tmp_path / "code").rglob("*.py"):
+        source.unlink()
+    for path in (tmp_path / "code", tmp_path / "archive.zip"):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "PYTHONPATH": str(path)}
+        done = subprocess.run([sys.executable, "-c", CALL, "float64"], cwd=tmp_path, capture_output=True, text=True,
+                              check=False, timeout=100, env=environment)
+        assert done.stdout.split()[:3] == ["2.5", "0", "1"], done.stderr

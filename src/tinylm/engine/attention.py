@@ -35,11 +35,14 @@ from tinylm.jit.arrays import round_up
 from tinylm.jit.compile import part
 from tinylm.jit.functions import exp, maximum
 from tinylm.jit.llvm import LANES
+from tinylm.jit.pointers import at, float32_pointer
 
 VALUE_PANELS = 2
 """Panels of values that are multiplied by one row at once."""
 _score_row, _score_tile = micro_kernel(FLOAT32, 1, ONE_ROW_PANELS), micro_kernel(FLOAT32, TILE_ROWS, TILE_PANELS)
 _sum_row, _sum_tile = micro_kernel(FLOAT32, 1, VALUE_PANELS, CHAINS), micro_kernel(FLOAT32, TILE_ROWS, 1, CHAINS)
+NO_SCALES = 0
+"""In the place of a pointer to scales, which float32 has none of."""
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -48,7 +51,7 @@ def attention(model: Any, layer: Any, work: Any, number: Any, worker: Any, phase
     """Computes the worker's share of z (N, H, K), the outputs of the heads of layer `number`.
 
     Args:
-        source: the address of x (N, D), the input of the layer's projections.
+        source: a pointer to x (N, D), the input of the layer's projections.
 
     Returns:
         the phase. Behind it, z is complete only for workers that have their own heads.
@@ -57,7 +60,7 @@ def attention(model: Any, layer: Any, work: Any, number: Any, worker: Any, phase
         _project_own_heads(model, layer, work, worker, source)
         _rotate_and_cache(model, layer, work, number, worker)
     else:
-        matmul(layer.qkv, work, worker, source, work.width, work.qkv, work.qkv_width)
+        matmul(layer.qkv, work, worker, source, work.width, float32_pointer(work.qkv), work.qkv_width)
         phase = barrier_wait(work, worker, phase)
         _rotate_and_cache(model, layer, work, number, worker)
         phase = barrier_wait(work, worker, phase)
@@ -85,8 +88,8 @@ def _project_own_heads(model: Any, layer: Any, work: Any, worker: Any, source: A
         heads = model.n_heads if kind == 0 else model.n_kv_heads
         count = heads // work.workers * model.d_head // LANES
         first = begin + worker * count
-        matmul_panels(layer.qkv, 0, layer.qkv.inputs, work.rows, first, first + count, source, work.width, work.qkv,
-                      work.qkv_width)
+        matmul_panels(layer.qkv, 0, layer.qkv.inputs, work.rows, first, first + count, source, work.width,
+                      float32_pointer(work.qkv), work.qkv_width)
         begin += heads * model.d_head // LANES
 
 
@@ -104,7 +107,7 @@ def _rotate_and_cache(model: Any, layer: Any, work: Any, number: Any, worker: An
         head = kv_head * group + member if member < group else heads + (member - group) * kv_heads + kv_head
         vector = qkv[row, head * width:(head + 1) * width]
         if layer.qkv_bias != 0:
-            bias = float32s(layer.qkv_bias + 4 * head * width, 1, width)[0]
+            bias = float32s(at(float32_pointer(layer.qkv_bias), head * width), 1, width)[0]
             for k in range(width):
                 vector[k] += bias[k]
         if member < group:
@@ -133,8 +136,8 @@ def _norm_and_rotate(model: Any, work: Any, vector: Any, position: Any, weight: 
             vector[k] = vector[k] * r * scale[k]
     if model.rotary:
         half = width // 2
-        cos = float32s(work.cos + 4 * position * half, 1, half)[0]
-        sin = float32s(work.sin + 4 * position * half, 1, half)[0]
+        cos = float32s(at(float32_pointer(work.cos), position * half), 1, half)[0]
+        sin = float32s(at(float32_pointer(work.sin), position * half), 1, half)[0]
         for k in range(half):
             first, second = vector[k], vector[half + k]
             vector[k] = first * cos[k] - second * sin[k]
@@ -145,17 +148,17 @@ def _norm_and_rotate(model: Any, work: Any, vector: Any, position: Any, weight: 
 
 
 @part
-def _keys_address(model: Any, work: Any, row: Any, layer: Any, head: Any) -> Any:
-    """The address of a key/value head's keys in the cache of a row's sequence."""
+def _keys_of(model: Any, work: Any, row: Any, layer: Any, head: Any) -> Any:
+    """The pointer to a key/value head's keys in the cache of a row's sequence."""
     size = int64s(work.capacities, work.rows)[row] * model.d_head
-    return int64s(work.keys, work.rows)[row] + 4 * (layer * model.n_kv_heads + head) * size
+    return at(float32_pointer(int64s(work.keys, work.rows)[row]), (layer * model.n_kv_heads + head) * size)
 
 
 @part
-def _values_address(model: Any, work: Any, row: Any, layer: Any, head: Any) -> Any:
-    """The address of a key/value head's values in the cache of a row's sequence."""
+def _values_of(model: Any, work: Any, row: Any, layer: Any, head: Any) -> Any:
+    """The pointer to a key/value head's values in the cache of a row's sequence."""
     size = int64s(work.capacities, work.rows)[row] * round_up(model.d_head, LANES)
-    return int64s(work.values, work.rows)[row] + 4 * (layer * model.n_kv_heads + head) * size
+    return at(float32_pointer(int64s(work.values, work.rows)[row]), (layer * model.n_kv_heads + head) * size)
 
 
 @part
@@ -163,7 +166,7 @@ def _append_key(model: Any, work: Any, row: Any, layer: Any, head: Any, position
     """Writes a key (K,) into one lane of its panel."""
     width = model.d_head
     first = position // LANES * width * LANES + position % LANES
-    keys = float32s(_keys_address(model, work, row, layer, head) + 4 * first, width, LANES)
+    keys = float32s(at(_keys_of(model, work, row, layer, head), first), width, LANES)
     for k in range(width):
         keys[k, 0] = vector[k]
 
@@ -171,9 +174,9 @@ def _append_key(model: Any, work: Any, row: Any, layer: Any, head: Any, position
 @part
 def _append_value(model: Any, work: Any, row: Any, layer: Any, head: Any, position: Any, vector: Any) -> None:
     """Writes a value (K,) across its panels."""
-    start, capacity = _values_address(model, work, row, layer, head), int64s(work.capacities, work.rows)[row]
+    start, capacity = _values_of(model, work, row, layer, head), int64s(work.capacities, work.rows)[row]
     for k in range(model.d_head):
-        float32s(start + 4 * LANES * (k // LANES * capacity + position), 1, LANES)[0, k % LANES] = vector[k]
+        float32s(at(start, LANES * (k // LANES * capacity + position)), 1, LANES)[0, k % LANES] = vector[k]
 
 
 # ---- scores, softmax and weighted sum
@@ -213,34 +216,33 @@ def _attend_rows(model: Any, work: Any, number: Any, worker: Any, row: Any, coun
     padded_width = round_up(width, LANES)
     n_keys = int64s(work.positions, work.rows)[row] + 1  # for the first row; one more for each that follows
     padded_keys = round_up(n_keys + count - 1, CHAINS)
-    scores = work.scores + 4 * worker * TILE_ROWS * (work.scores_width + padded_width + 1)
-    sums = scores + 4 * TILE_ROWS * work.scores_width
-    totals = float32s(sums + 4 * TILE_ROWS * padded_width, 1, TILE_ROWS)[0]
-    query = work.qkv + 4 * (row * work.qkv_width + head * width)
-    _score(model, work, count, scores, query, _keys_address(model, work, row, number, kv_head), n_keys + count - 1)
+    scores = at(float32_pointer(work.scores), worker * TILE_ROWS * (work.scores_width + padded_width + 1))
+    sums = at(scores, TILE_ROWS * work.scores_width)
+    totals = float32s(at(sums, TILE_ROWS * padded_width), 1, TILE_ROWS)[0]
+    query, z_start = at(float32_pointer(work.qkv), row * work.qkv_width + head * width), float32_pointer(work.z)
+    _score(model, work, count, scores, query, _keys_of(model, work, row, number, kv_head), n_keys + count - 1)
     for n in range(count):
-        totals[n] = _softmax(float32s(scores + 4 * n * work.scores_width, 1, padded_keys)[0], n_keys + n)
+        totals[n] = _softmax(float32s(at(scores, n * work.scores_width), 1, padded_keys)[0], n_keys + n)
     step = int64s(work.capacities, work.rows)[row] * LANES
-    _weighted_sum(model, work, count, sums, scores, _values_address(model, work, row, number, kv_head), step,
-                  padded_keys)
+    _weighted_sum(model, work, count, sums, scores, _values_of(model, work, row, number, kv_head), step, padded_keys)
     for n in range(count):
-        z = float32s(work.z + 4 * ((row + n) * model.n_heads + head) * width, 1, width)[0]
-        total = float32s(sums + 4 * n * padded_width, 1, width)[0]
+        z = float32s(at(z_start, ((row + n) * model.n_heads + head) * width), 1, width)[0]
+        total = float32s(at(sums, n * padded_width), 1, width)[0]
         for k in range(width):
             z[k] = total[k] / totals[n]
 
 
 @part
 def _score(model: Any, work: Any, count: Any, scores: Any, query: Any, keys: Any, n_keys: Any) -> None:
-    """Computes scores (count, n_keys) = queries (count, K) @ keys. All but `n_keys` are addresses."""
+    """Computes scores (count, n_keys) = queries (count, K) @ keys, all of them pointers."""
     width = model.d_head
     step, panels, most = width * LANES, (n_keys + LANES - 1) // LANES, ONE_ROW_PANELS if count == 1 else TILE_PANELS
     for first in range(0, panels, most):
-        some, out, w = min(most, panels - first), scores + 4 * first * LANES, keys + 4 * first * step
+        some, out, w = min(most, panels - first), at(scores, first * LANES), at(keys, first * step)
         if count == 1:
-            _score_row(some, out, 0, w, step, 0, query, 0, width)
+            _score_row(some, out, 0, w, step, NO_SCALES, query, 0, width)
         else:
-            _score_tile(some, out, work.scores_width, w, step, 0, query, work.qkv_width, width)
+            _score_tile(some, out, work.scores_width, w, step, NO_SCALES, query, work.qkv_width, width)
 
 
 @part
@@ -263,7 +265,7 @@ def _softmax(scores: Any, n_keys: Any) -> Any:
 @part
 def _weighted_sum(model: Any, work: Any, count: Any, sums: Any, weights: Any, values: Any, step: Any,
                   n_keys: Any) -> None:
-    """Computes sums (count, K) = weights (count, n_keys) @ values, given by their addresses.
+    """Computes sums (count, K) = weights (count, n_keys) @ values, all of them pointers.
 
     Args:
         step: numbers from one panel of values to the next.
@@ -271,8 +273,8 @@ def _weighted_sum(model: Any, work: Any, count: Any, sums: Any, weights: Any, va
     padded_width = round_up(model.d_head, LANES)
     most = VALUE_PANELS if count == 1 else 1
     for first in range(0, padded_width // LANES, most):
-        out, w = sums + 4 * first * LANES, values + 4 * first * step
+        out, w = at(sums, first * LANES), at(values, first * step)
         if count == 1:
-            _sum_row(min(most, padded_width // LANES - first), out, 0, w, step, 0, weights, 0, n_keys)
+            _sum_row(min(most, padded_width // LANES - first), out, 0, w, step, NO_SCALES, weights, 0, n_keys)
         else:
-            _sum_tile(1, out, padded_width, w, step, 0, weights, work.scores_width, n_keys)
+            _sum_tile(1, out, padded_width, w, step, NO_SCALES, weights, work.scores_width, n_keys)

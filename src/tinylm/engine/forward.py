@@ -24,12 +24,13 @@ from tinylm.engine.records import MLPS, float32s, float64s, int32s, int64s
 from tinylm.jit.compile import JIT_DIGEST, digest, kernel, part
 from tinylm.jit.functions import gelu, relu, silu, squared_relu
 from tinylm.jit.llvm import LANES
+from tinylm.jit.pointers import at, float32_pointer, int64_pointer
 from tinylm.sampling import filters
 from tinylm.sampling.filters import choose
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 RELU, GELU, SQUARED_RELU, SWIGLU = range(len(MLPS))
-SOURCES = digest(filters.__file__, *sorted(Path(__file__).parent.glob("*.py"))) + JIT_DIGEST
+SOURCES = digest(filters.__file__, Path(__file__).parent) + JIT_DIGEST
 """Digest of all files that the kernel takes parts from."""
 
 
@@ -59,9 +60,10 @@ def forward_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, pha
     The output of attention and that of the MLP lie in two buffers: a worker may write one while another still reads the
     other.
     """
-    x_address, normed_address = work.x + worker * work.worker_stride, work.normed + worker * work.worker_stride
-    x, normed = float32s(x_address, work.rows, work.width), float32s(normed_address, work.rows, work.width)
-    source = x_address if model.post else normed_address
+    own = worker * work.worker_stride
+    x_start, normed_start = at(float32_pointer(work.x), own), at(float32_pointer(work.normed), own)
+    x, normed = float32s(x_start, work.rows, work.width), float32s(normed_start, work.rows, work.width)
+    source = x_start if model.post else normed_start
     in_halves = have_own_heads(model, work.workers) and work.workers == 2
     embed(model, work, x)
     for number in range(model.n_layers):
@@ -69,21 +71,21 @@ def forward_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, pha
         if not model.post:
             normalise(model, x, normed, layer.norm1, layer.norm1_bias)
         phase = attention(model, layer, work, number, worker, phase, source)
-        phase = project_to_residual(layer.o, work, worker, phase, in_halves, work.z, model.n_heads * model.d_head,
-                                    work.attn_out)
+        phase = project_to_residual(layer.o, work, worker, phase, in_halves, float32_pointer(work.z),
+                                    model.n_heads * model.d_head, float32_pointer(work.attn_out))
         add_residual(model, work, x, work.attn_out, layer.o_bias)
         if model.post:
             normalise(model, x, x, layer.norm1, layer.norm1_bias)
         else:
             normalise(model, x, normed, layer.norm2, layer.norm2_bias)
         mlp(model, layer, work, worker, source)
-        phase = project_to_residual(layer.down, work, worker, phase, in_halves and layer.up.panels >= 4, work.hidden,
-                                    work.hidden_width, work.mlp_out)
+        phase = project_to_residual(layer.down, work, worker, phase, in_halves and layer.up.panels >= 4,
+                                    float32_pointer(work.hidden), work.hidden_width, float32_pointer(work.mlp_out))
         add_residual(model, work, x, work.mlp_out, layer.down_bias)
         if model.post:
             normalise(model, x, x, layer.norm2, layer.norm2_bias)
     normalise(model, x, normed, model.ln_f, model.ln_f_bias)
-    output_head(model, work, step, worker, normed_address)
+    output_head(model, work, step, worker, normed_start)
     return barrier_wait(work, worker, phase)
 
 
@@ -91,12 +93,13 @@ def forward_pass(model: Any, layers: Any, work: Any, step: Any, worker: Any, pha
 def embed(model: Any, work: Any, x: Any) -> None:
     """Looks up x (N, D): the vectors of the ids, and of their positions where those are learned."""
     ids, positions = int64s(work.ids, work.rows), int64s(work.positions, work.rows)
+    table, position_table = float32_pointer(model.embed), float32_pointer(model.position_table)
     for n in range(work.rows):
-        vector = float32s(model.embed + 4 * ids[n] * model.d_model, 1, model.d_model)[0]
+        vector = float32s(at(table, ids[n] * model.d_model), 1, model.d_model)[0]
         for d in range(model.d_model):
             x[n, d] = vector[d]
         if model.position_table != 0:
-            position = float32s(model.position_table + 4 * positions[n] * model.d_model, 1, model.d_model)[0]
+            position = float32s(at(position_table, positions[n] * model.d_model), 1, model.d_model)[0]
             for d in range(model.d_model):
                 x[n, d] += position[d]
 
@@ -128,7 +131,7 @@ def add_residual(model: Any, work: Any, x: Any, branch: Any, bias_address: Any) 
     """Adds the two halves of a branch (2, N, D) and its bias to the residual stream x (N, D)."""
     width = model.d_model
     first = float32s(branch, work.rows, work.width)
-    second = float32s(branch + 4 * work.rows * work.width, work.rows, work.width)
+    second = float32s(at(float32_pointer(branch), work.rows * work.width), work.rows, work.width)
     for n in range(x.shape[0]):
         for d in range(width):
             x[n, d] += first[n, d] + second[n, d]
@@ -141,21 +144,19 @@ def add_residual(model: Any, work: Any, x: Any, branch: Any, bias_address: Any) 
 @part
 def mlp(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
     """Computes the worker's share of the hidden units (N, F), up to and with the activation function."""
-    matmul(layer.up, work, worker, source, work.width, work.hidden, work.hidden_width)
+    hidden_start, gate_start = float32_pointer(work.hidden), float32_pointer(work.gate)
+    matmul(layer.up, work, worker, source, work.width, hidden_start, work.hidden_width)
     if model.mlp == SWIGLU:
-        matmul(layer.gate, work, worker, source, work.width, work.gate, work.hidden_width)
+        matmul(layer.gate, work, worker, source, work.width, gate_start, work.hidden_width)
     first, last = panel_range(worker, layer.up, work)
     first, last = first * LANES, min(last * LANES, model.d_mlp)
     count = max(0, last - first)
     for n in range(work.rows):
-        offset = 4 * (n * work.hidden_width + first)
-        hidden = float32s(work.hidden + offset, 1, count)[0]
-        if layer.up_bias != 0:
-            _add_bias(hidden, float32s(layer.up_bias + 4 * first, 1, count)[0])
+        hidden = float32s(at(hidden_start, n * work.hidden_width + first), 1, count)[0]
+        _add_bias(hidden, layer.up_bias, first)
         if model.mlp == SWIGLU:
-            gate = float32s(work.gate + offset, 1, count)[0]
-            if layer.gate_bias != 0:
-                _add_bias(gate, float32s(layer.gate_bias + 4 * first, 1, count)[0])
+            gate = float32s(at(gate_start, n * work.hidden_width + first), 1, count)[0]
+            _add_bias(gate, layer.gate_bias, first)
             for f in range(count):
                 hidden[f] *= silu(gate[f])
         elif model.mlp == GELU:
@@ -170,9 +171,12 @@ def mlp(model: Any, layer: Any, work: Any, worker: Any, source: Any) -> None:
 
 
 @part
-def _add_bias(x: Any, bias: Any) -> None:
-    for i in range(x.shape[0]):
-        x[i] += bias[i]
+def _add_bias(x: Any, bias_address: Any, first: Any) -> None:
+    """Adds the numbers of a bias from `first` on to x (I,), where there is a bias."""
+    if bias_address != 0:
+        bias = float32s(at(float32_pointer(bias_address), first), 1, x.shape[0])[0]
+        for i in range(x.shape[0]):
+            x[i] += bias[i]
 
 
 @part
@@ -180,17 +184,16 @@ def output_head(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> N
     """Computes the worker's share of the logits (N - first_output, V), and clears `all_finite` if one is not finite.
 
     Args:
-        normed: the address of the normalised residual stream (N, D).
+        normed: a pointer to the normalised residual stream (N, D).
     """
     rows, head = work.rows - work.first_output, model.head
     first, last = panel_range(worker, head, work)
-    out, source = logits_address(work, step), normed + 4 * work.first_output * work.width
+    out, source = logits_of(work, step), at(normed, work.first_output * work.width)
     matmul_panels(head, 0, head.inputs, rows, first, last, source, work.width, out, work.logits_width)
     first, count = first * LANES, max(0, min(last * LANES, model.vocab_size) - first * LANES)
     for n in range(rows):
-        logits = float32s(out + 4 * (n * work.logits_width + first), 1, count)[0]
-        if model.head_bias != 0:
-            _add_bias(logits, float32s(model.head_bias + 4 * first, 1, count)[0])
+        logits = float32s(at(out, n * work.logits_width + first), 1, count)[0]
+        _add_bias(logits, model.head_bias, first)
         nothing = ZERO
         for v in range(count):
             nothing += logits[v] * ZERO  # 0, or NaN for infinite and NaN
@@ -199,9 +202,9 @@ def output_head(model: Any, work: Any, step: Any, worker: Any, normed: Any) -> N
 
 
 @part
-def logits_address(work: Any, step: Any) -> Any:
-    """The address of the logits of a step."""
-    return work.logits + 4 * step * (work.rows - work.first_output) * work.logits_width
+def logits_of(work: Any, step: Any) -> Any:
+    """The pointer to the logits of a step."""
+    return at(float32_pointer(work.logits), step * (work.rows - work.first_output) * work.logits_width)
 
 
 @part
@@ -211,13 +214,13 @@ def sample_next(model: Any, work: Any, sampling: Any, step: Any, worker: Any) ->
     A text that ends, and a number below 0 that says what is wrong in the place of an id, end the work with this step:
     `ended_after` becomes the number of steps.
     """
-    sampled = int64s(work.sampled + 8 * step * len(sampling), len(sampling))
+    sampled = int64s(at(int64_pointer(work.sampled), step * len(sampling)), len(sampling))
     ids, positions = int64s(work.ids, work.rows), int64s(work.positions, work.rows)
     is_sound = int64s(work.all_finite, 1)[0] != 0
     for n in range(len(sampling) * worker // work.workers, len(sampling) * (worker + 1) // work.workers):
         sample = sampling[n]
         counts = int32s(sample.counts, model.vocab_size)
-        logits = float32s(logits_address(work, step) + 4 * n * work.logits_width, 1, model.vocab_size)[0]
+        logits = float32s(at(logits_of(work, step), n * work.logits_width), 1, model.vocab_size)[0]
         bias = float32s(sample.bias, 1, model.vocab_size)[0]
         if step < sample.n_forced:
             id = int64s(sample.forced, sample.n_forced)[step]

@@ -28,6 +28,7 @@ from tinylm.engine.micro_kernel import (
 from tinylm.engine.records import float32s
 from tinylm.jit.compile import part
 from tinylm.jit.llvm import LANES
+from tinylm.jit.pointers import at, float32_pointer, int8_pointer
 
 _tile_float32, _tile_bfloat16, _tile_int8 = (micro_kernel(kind, TILE_ROWS, TILE_PANELS) for kind in KINDS)
 _row_float32, _row_bfloat16, _row_int8 = (micro_kernel(kind, 1, ONE_ROW_PANELS) for kind in KINDS)
@@ -46,7 +47,7 @@ def matmul(matrix: Any, work: Any, worker: Any, x: Any, x_step: Any, out: Any, o
     """Computes the worker's share of out (rows, outputs) = x (rows, inputs) @ matrix.
 
     Args:
-        x, out: addresses.
+        x, out: pointers.
         x_step, out_step: numbers from one row to the next.
     """
     first, last = panel_range(worker, matrix, work)
@@ -78,9 +79,9 @@ def project_to_residual(matrix: Any, work: Any, worker: Any, phase: Any, by_inpu
 def _multiply_half(matrix: Any, work: Any, half: Any, first: Any, last: Any, x: Any, x_step: Any, out: Any) -> None:
     """Multiplies the panels first to last of half 0 or 1 of the inputs; a half without inputs gives zeros."""
     start, stop = (0, matrix.cut) if half == 0 else (matrix.cut, matrix.inputs)
-    out += 4 * half * work.rows * work.width
+    out = at(out, half * work.rows * work.width)
     if start < stop:
-        matmul_panels(matrix, start, stop - start, work.rows, first, last, x + 4 * start, x_step, out, work.width)
+        matmul_panels(matrix, start, stop - start, work.rows, first, last, at(x, start), x_step, out, work.width)
     else:
         zeros = float32s(out, work.rows, work.width)
         for n in range(work.rows):
@@ -97,17 +98,17 @@ def matmul_panels(matrix: Any, start: Any, inputs: Any, rows: Any, first: Any, l
         return
     most = TILE_PANELS if rows >= TILE_ROWS else ONE_ROW_PANELS
     blocks, pairs = (last - first + most - 1) // most, (last - first + 1) // 2
+    weights, scales = int8_pointer(matrix.weights), float32_pointer(matrix.scales)
     for block in range(blocks):
         begin = first + pairs * block // blocks * 2
         end = min(first + pairs * (block + 1) // blocks * 2, last)
-        w = (matrix.weights
-             + (begin * matrix.inputs + start * INTERLEAVED[matrix.kind]) * LANES * NUMBER_BYTES[matrix.kind])
-        scales = matrix.scales + 4 * begin * LANES
+        w = at(weights,
+               (begin * matrix.inputs + start * INTERLEAVED[matrix.kind]) * LANES * NUMBER_BYTES[matrix.kind])
         row = 0
         while row < rows:
             is_tile = rows - row >= TILE_ROWS
-            _run_micro_kernel(matrix, is_tile, end - begin, out + 4 * (row * out_step + begin * LANES), out_step, w,
-                              scales, x + 4 * row * x_step, x_step, inputs)
+            _run_micro_kernel(matrix, is_tile, end - begin, at(out, row * out_step + begin * LANES), out_step, w,
+                              at(scales, begin * LANES), at(x, row * x_step), x_step, inputs)
             row += TILE_ROWS if is_tile else 1
 
 

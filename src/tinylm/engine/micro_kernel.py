@@ -24,6 +24,7 @@ from tinylm.jit.llvm import (
     F32,
     FLOATS,
     HAS_AVX512,
+    I32,
     I64,
     INTS,
     LANES,
@@ -36,6 +37,7 @@ from tinylm.jit.llvm import (
     store,
     zeros,
 )
+from tinylm.jit.pointers import FLOAT32S
 
 FLOAT32, BFLOAT16, INT8 = KINDS = range(3)
 """Number formats of a matrix."""
@@ -43,6 +45,8 @@ INTERLEAVED = (1, 2, 1)
 """Panels whose numbers alternate in memory, for each format."""
 NUMBER_BYTES = (4, 2, 1)
 """Bytes of a number, for each format."""
+_NUMBERS = (F32, I32, ir.IntType(8))
+"""What is loaded at once for a lane of a panel, or of a pair of interleaved panels, for each format."""
 TILE_ROWS, TILE_PANELS, ONE_ROW_PANELS = (4, 4, 8) if HAS_AVX512 else (2, 2, 4)
 """Sizes of a tile: its rows and its most panels; and the most panels of a tile that has one row."""
 CHAINS = 4
@@ -50,13 +54,13 @@ CHAINS = 4
 one before it."""
 
 
-def _load_weights(builder: ir.IRBuilder, kind: int, address: ir.Value) -> list[ir.Value]:
+def _load_weights(builder: ir.IRBuilder, kind: int, pointer: ir.Value) -> list[ir.Value]:
     """Loads 16 weights as float32, or a vector from each of two interleaved panels."""
     if kind == FLOAT32:
-        return [load(builder, FLOATS, address, align=4 * LANES)]
+        return [load(builder, FLOATS, pointer, align=4 * LANES)]
     if kind == INT8:
-        return [builder.sitofp(builder.sext(load(builder, BYTES, address, align=LANES), INTS), FLOATS)]
-    pair = load(builder, INTS, address, align=4 * LANES)
+        return [builder.sitofp(builder.sext(load(builder, BYTES, pointer, align=LANES), INTS), FLOATS)]
+    pair = load(builder, INTS, pointer, align=4 * LANES)
     low = builder.shl(pair, ir.Constant(INTS, [16] * LANES))
     high = builder.and_(pair, ir.Constant(INTS, [0xFFFF0000] * LANES))
     return [builder.bitcast(half, FLOATS) for half in (low, high)]
@@ -65,17 +69,17 @@ def _load_weights(builder: ir.IRBuilder, kind: int, address: ir.Value) -> list[i
 def _emit(builder: ir.IRBuilder, kind: int, rows: int, panels: int, chains: int, args: list[ir.Value]) -> None:
     """Emits one loop over the inputs, in which rows * panels sums grow, each in so many chains."""
     out, out_step, w, w_step, scales, x, x_step, inputs = args
-    tile, bytes_each = rows * panels, INTERLEAVED[kind] * NUMBER_BYTES[kind]
-    w_panels = [element(builder, w, builder.mul(I64(p), w_step), bytes_each)
-                for p in range(panels // INTERLEAVED[kind])]
+    tile, w = rows * panels, builder.bitcast(w, _NUMBERS[kind].as_pointer())
+    w_panels = [element(builder, w, builder.mul(I64(p), w_step)) for p in range(panels // INTERLEAVED[kind])]
     x_rows = [element(builder, x, builder.mul(I64(t), x_step)) for t in range(rows)]
 
     def add_products(i: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
         grown: list[ir.Value] = []
         for c in range(chains):
             here = builder.add(i, I64(c))
+            vector = builder.mul(here, I64(LANES))
             weights = [each for panel in w_panels
-                       for each in _load_weights(builder, kind, element(builder, panel, here, LANES * bytes_each))]
+                       for each in _load_weights(builder, kind, element(builder, panel, vector))]
             for row in x_rows:
                 number = broadcast(builder, load(builder, F32, element(builder, row, here)))
                 grown += [fma(builder, each, number, sums[len(grown) + p]) for p, each in enumerate(weights)]
@@ -97,8 +101,9 @@ def micro_kernel(kind: int, rows: int, max_panels: int, chains: int = 1) -> Call
     """Makes an intrinsic (panels, out, out_step, w, w_step, scales, x, x_step, inputs): out = x @ w for `rows` rows and
     1 to `max_panels` panels.
 
-    `out`, `w`, `scales` and `x` are addresses. Steps lead to the next row, or to the next panel or pair of panels, and
-    count in numbers. `scales` is read for int8 only.
+    `out`, `w`, `scales` and `x` are pointers, `w` to anything. Steps lead to the next row, or to the next panel or pair
+    of panels, and count in numbers. `scales` is read for int8 only, and
+    may be anything else where the weights are not.
 
     Args:
         kind: the format of the weights.
@@ -109,6 +114,8 @@ def micro_kernel(kind: int, rows: int, max_panels: int, chains: int = 1) -> Call
     @intrinsic
     def product(_context: Any, panels: Any, out: Any, out_step: Any, w: Any, w_step: Any, scales: Any, x: Any,
                 x_step: Any, inputs: Any) -> Any:
+        step = types.int64
+
         def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
             end = builder.append_basic_block("end")
             cases = {count: builder.append_basic_block(f"panels{count}") for count in counts}
@@ -121,6 +128,6 @@ def micro_kernel(kind: int, rows: int, max_panels: int, chains: int = 1) -> Call
             builder.position_at_end(end)
             return VOID
 
-        return types.void(*[types.int64] * 9), code
+        return types.void(types.int64, FLOAT32S, step, w, step, scales, FLOAT32S, step, types.int64), code
 
     return product

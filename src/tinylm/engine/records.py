@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, types
-from numba.extending import intrinsic
+from numba import carray
 
 from tinylm.jit.compile import part
+from tinylm.jit.pointers import float32_pointer, float64_pointer, int32_pointer, int64_pointer
 from tinylm.sampling.filters import SamplingParams
 
 
@@ -54,43 +53,28 @@ WORK = _record(rows=int, first_output=int, steps=int, logits_given=int, workers=
 - `arrivals`, `sched_yield`: of the barrier. `all_finite`: the address of a 1, which becomes 0 when a logit is not
   finite. `ended_after`: the address of a 0, which becomes the number of steps after which a text ended.
 - `x` ... `logits`: addresses of buffers, float32. `width` ... `logits_width`: the lengths of their rows.
-  `worker_stride`: bytes from one worker's copy of `x` or `normed` to the copy of the next."""
-
-
-def _pointer_to(kind: Any) -> Any:
-    @intrinsic
-    def pointer(_context: Any, _address: Any) -> Any:
-        def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(kind)(types.int64), code
-
-    return pointer
-
-
-_float32, _float64 = _pointer_to(types.float32), _pointer_to(types.float64)
-_int32, _int64 = _pointer_to(types.int32), _pointer_to(types.int64)
+  `worker_stride`: numbers from one worker's copy of `x` or `normed` to the copy of the next."""
 
 
 @part
-def float32s(address: Any, rows: Any, columns: Any) -> Any:
-    """Views an address as (rows, columns) float32."""
-    return carray(_float32(address), (rows, columns))
+def float32s(start: Any, rows: Any, columns: Any) -> Any:
+    """Views what is at an address, or behind a pointer to float32, as (rows, columns) float32."""
+    return carray(float32_pointer(start), (rows, columns))
 
 
 @part
-def float64s(address: Any, count: Any) -> Any:
-    """Views an address as (count,) float64."""
-    return carray(_float64(address), (count,))
+def float64s(start: Any, count: Any) -> Any:
+    """Views what is at an address as (count,) float64."""
+    return carray(float64_pointer(start), (count,))
 
 
 @part
-def int32s(address: Any, count: Any) -> Any:
-    """Views an address as (count,) int32."""
-    return carray(_int32(address), (count,))
+def int32s(start: Any, count: Any) -> Any:
+    """Views what is at an address as (count,) int32."""
+    return carray(int32_pointer(start), (count,))
 
 
 @part
-def int64s(address: Any, count: Any) -> Any:
-    """Views an address as (count,) int64."""
-    return carray(_int64(address), (count,))
+def int64s(start: Any, count: Any) -> Any:
+    """Views what is at an address, or behind a pointer to int64, as (count,) int64."""
+    return carray(int64_pointer(start), (count,))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.config.schema import ModelConfig
-from tinylm.engine.barrier import LINE_BYTES, sched_yield
+from tinylm.engine.barrier import LINE_NUMBERS, sched_yield
 from tinylm.engine.kv_cache import SequenceCache, grown
 from tinylm.engine.micro_kernel import TILE_ROWS
 from tinylm.engine.records import WORK
@@ -36,7 +36,7 @@ class Workspace:
         self._config, self.cores = config, cores
         self.work = np.zeros(1, WORK)
         # A cache line for each worker's barrier phase, then one for `all_finite` and one for `ended_after`
-        self._signals = aligned_zeros((cores + 2, LINE_BYTES // 8), np.int64)
+        self._signals = aligned_zeros((cores + 2, LINE_NUMBERS), np.int64)
         self._buffers: dict[str, NDArray[np.float32]] = {}
         self._table, self._sampled = aligned_zeros((5, 0), np.int64), aligned_zeros((0,), np.int64)
         self._rows = self._length = 0
@@ -116,7 +116,7 @@ class Workspace:
             self.work[0][name] = address_of(line)
         for name in ("x", "normed"):
             self._allocate(name, self.cores, rows, width)
-        self.work[0]["worker_stride"] = 4 * rows * width
+        self.work[0]["worker_stride"] = rows * width
         for name in ("attn_out", "mlp_out"):
             self._allocate(name, 2, rows, width)
         self._allocate("z", rows, config.n_heads * config.d_head)

@@ -121,9 +121,16 @@ def folder_note(folder: str | None) -> str:
 
 
 def is_compiled(compiled: Any) -> bool:
-    """True if an earlier program has left this kernel compiled."""
-    index = getattr(getattr(compiled._cache, "_cache_file", None), "_index_path", None)
-    return index is not None and Path(index).exists()
+    """True if an earlier program has left this kernel compiled, for any arguments: by this numba, from this source, for
+    this processor."""
+    index = getattr(compiled._cache, "_cache_file", None)
+    if index is None:
+        return False
+    processor = compiled.targetctx.codegen().magic_tuple()
+    try:
+        return any(key[1] == processor for key in index._load_index())
+    except Exception:  # a file that was cut short, in whatever way unpickling then fails
+        return False
 
 
 def is_kept(compiled: Any) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,17 +24,25 @@ from numba.core.runtime import rtsys
 
 from tinylm.jit.cache import CacheLocators, warn_not_kept
 from tinylm.jit.functions import FASTMATH
-
-binding.set_option("tinylm", "-force-vector-interleave=1")
-"""Loops over the 16 numbers of half a head would otherwise be too short for the vector form, which takes 4 x 16."""
+from tinylm.jit.llvm import LANES, LOOP_LANES
 
 
 def digest(*files: str | Path) -> str:
-    """Hashes the contents of files to 8 hexadecimal digits."""
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:8]
+    """Hashes the version of tinylm, and source files or folders of them, to 8 hexadecimal digits. Files that cannot be
+    read, as in an archive or where there is bytecode alone, are left to the version.
+
+    >>> digest(Path(__file__).parent) == JIT_DIGEST
+    True
+    """
+    content = hashlib.sha256(sys.modules["tinylm"].__version__.encode())
+    for file in map(Path, files):
+        for path in sorted(file.glob("*.py")) if file.is_dir() else [file]:
+            with suppress(OSError):
+                content.update(path.read_bytes())
+    return content.hexdigest()[:8]
 
 
-JIT_DIGEST = digest(*sorted(Path(__file__).parent.glob("*.py")))
+JIT_DIGEST = digest(Path(__file__).parent)
 """Digest of this package, a part of the names under which numba keeps machine code. numba compiles a kernel anew when
 the file of the kernel changes, but does not see changes of the files that the kernel takes its parts from."""
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -68,13 +77,31 @@ class _KernelLibrary(_PartLibrary):
         for function in self._shared_module.functions:
             if not function.is_declaration and function.linkage == Linkage.external:
                 function.linkage = "linkonce_odr"
-        JITCodeLibrary._optimize_final_module(self)
+        with _short_vector_loops():
+            JITCodeLibrary._optimize_final_module(self)
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                 function.linkage = "internal"
 
     def _finalize_final_module(self) -> None:
         JITCodeLibrary._finalize_final_module(self)
+
+
+@contextmanager
+def _short_vector_loops() -> Iterator[None]:
+    """Makes LLVM's vector loops take 16 numbers at a time within the block, in as many registers as that needs. By
+    LLVM's own choice they take four registers, so loops over the 16 numbers of half a head would be too short. Numba
+    lets no other thread compile meanwhile, so LLVM's options are the block's alone."""
+    _interleave(LANES // LOOP_LANES)
+    try:
+        yield
+    finally:
+        _interleave(0)
+
+
+def _interleave(registers: int) -> None:
+    """Sets how many registers a vector loop takes at a time; 0: LLVM chooses."""
+    binding.set_option("tinylm", f"-force-vector-interleave={registers}")
 
 
 class _KernelCompiler(Compiler):

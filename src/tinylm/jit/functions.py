@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 """Sums may be reordered and products fused. Not in it: the licence to assume that no number is infinite or NaN."""
 _I32, _F32 = ir.IntType(32), ir.FloatType()
+_FMA_TYPE = ir.FunctionType(_F32, [_F32] * 3)
 
 
 # ---- instructions
@@ -34,10 +35,11 @@ def _rint(_context: Any, number: Any) -> Any:
 
 @intrinsic
 def _fma(_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """x * y + z with one rounding. The licence of `FASTMATH` to reorder sums does not take it apart."""
+    """x * y + z, with one rounding where the processor has an instruction for that. The licence of `FASTMATH` to
+    reorder sums does not take it apart."""
 
     def code(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
-        return builder.fma(*args)
+        return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", (_F32,), _FMA_TYPE), args)
 
     return types.float32(types.float32, types.float32, types.float32), code
 

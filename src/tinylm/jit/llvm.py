@@ -4,8 +4,8 @@
 A micro-kernel is the innermost loop of a matrix product as BLIS cuts it (Van Zee and van de Geijn 2015, "BLIS: A
 Framework for Rapidly Instantiating BLAS Functionality", doi 10.1145/2764454): a small tile of the result stays in
 registers while the inputs pass by. NumPy code compiled by numba would keep such a tile in memory, so the loop is
-emitted as LLVM instructions, on addresses and strides. Where a processor's vectors hold 4 or 8 numbers, LLVM makes two
-or four of one vector of 16.
+emitted as LLVM instructions, on typed pointers and strides. Where a processor's vectors hold 4 or 8 numbers, LLVM makes
+two or four of one vector of 16.
 """
 
 from __future__ import annotations
@@ -13,31 +13,50 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from llvmlite import binding, ir
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 
 LANES = 16
 """Numbers of a vector."""
-HAS_AVX512 = bool(binding.get_host_cpu_features().get("avx512f"))
-"""True if there are 32 vector registers of 16 float32 each. Other processors have fewer, so a tile must be smaller."""
+
+
+def processor_features() -> frozenset[str]:
+    """LLVM's names of the instructions that numba compiles for: those of NUMBA_CPU_FEATURES, else this processor's."""
+    told = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return frozenset(each[1:] for each in told.split(",") if each.startswith("+"))
+
+
+def processor_name() -> str:
+    """LLVM's name of the processor that numba compiles for: NUMBA_CPU_NAME, else this processor's."""
+    return config.CPU_NAME or binding.get_host_cpu_name()
+
+
+HAS_AVX512 = "avx512f" in processor_features()
+"""True if there are 32 vector registers of 16 float32 each. Other processors have 16 of 8 (AVX2) or 32 of 4 (ARM),
+which hold a quarter, so a tile must be smaller."""
+HAS_AVX = not processor_features().isdisjoint(("avx", "avx2", "avx512f"))
+LOOP_LANES = 16 if HAS_AVX512 and processor_name().startswith("znver") else 8 if HAS_AVX else 4
+"""Numbers that LLVM puts into one register where it makes vector code of a loop. On Intel's processors it leaves half
+of a register of 16 empty, since these run slower while all of it is in use."""
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 FLOATS, INTS, BYTES = (ir.VectorType(kind, LANES) for kind in (F32, I32, ir.IntType(8)))
 VOID = ir.Constant(ir.IntType(8).as_pointer(), None)
 """The value of an intrinsic that returns nothing."""
 
 
-def element(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, size: int = 4) -> ir.Value:
-    """The address of element `index` after `base`, for elements of `size` bytes."""
-    return builder.add(base, builder.mul(index, I64(size)))
+def element(builder: ir.IRBuilder, base: ir.Value, index: ir.Value) -> ir.Value:
+    """The pointer to element `index` after `base`, a typed pointer."""
+    return builder.gep(base, [index])
 
 
-def load(builder: ir.IRBuilder, kind: ir.Type, address: ir.Value, align: int = 4) -> ir.Value:
-    """The value of type `kind` at an address that is a multiple of `align`."""
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=align)
+def load(builder: ir.IRBuilder, kind: ir.Type, pointer: ir.Value, align: int = 4) -> ir.Value:
+    """The value of type `kind` behind a pointer whose address is a multiple of `align`."""
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=align)
 
 
-def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
-    """Writes a value to an address that is a multiple of 4."""
-    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=4)
+def store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
+    """Writes a value behind a pointer whose address is a multiple of 4."""
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
 
 
 def broadcast(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
@@ -52,9 +71,10 @@ def zeros() -> ir.Constant:
 
 
 def fma(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-    """x * y + z of vectors, with one rounding."""
+    """x * y + z of vectors, with one rounding where the processor has an instruction for that, everywhere alike. Others
+    multiply and add: `llvm.fma` would be a call of a function for each number there."""
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(FLOATS, [FLOATS] * 3),
-                                              f"llvm.fma.v{LANES}f32")
+                                              f"llvm.fmuladd.v{LANES}f32")
     return builder.call(function, (x, y, z))
 
 

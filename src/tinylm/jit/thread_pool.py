@@ -19,15 +19,20 @@ Result = TypeVar("Result")
 class ThreadPool:
     """`cores` threads, the first of which is the caller's. Torch, where they use it, must be set to one thread.
 
+    Args:
+        cores: as above.
+        initializer: is called once in each thread that the pool makes: what the caller has set for its own thread alone
+            (the handling of denormal numbers), and what threads inherit on some systems only.
+
     >>> ThreadPool(2).map(lambda worker: 10 * worker)
     [0, 10]
     >>> ThreadPool(2).slices(5)
     [slice(0, 2, None), slice(2, 5, None)]
     """
 
-    def __init__(self, cores: int = 1) -> None:
+    def __init__(self, cores: int = 1, initializer: Callable[[], object] | None = None) -> None:
         self.cores = cores
-        self._executor = ThreadPoolExecutor(cores - 1, "tinylm") if cores > 1 else None
+        self._executor = ThreadPoolExecutor(cores - 1, "tinylm", initializer) if cores > 1 else None
 
     def map(self, work: Callable[[int], Result], cores: int | None = None) -> list[Result]:
         """Computes work(0), work(1), ... at the same time and returns their results in this order.

@@ -40,12 +40,18 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def set_flush_denormals() -> None:
+    """Makes the calling thread compute denormal numbers as zero from now on: for the threads of a pool, which inherit
+    that from the thread that makes them on Linux, and on Windows do not."""
+    torch.set_flush_denormal(True)
+
+
 @contextmanager
 def flush_denormals() -> Iterator[None]:
     """Makes the calling thread compute denormal numbers (below 1e-38) as zero within the block: they mean nothing, and
     slow a CPU down a hundredfold. Afterwards the thread is set as it was, for its caller may need them."""
     before = bool(np.finfo(np.float64).tiny / 2 == 0.0)
-    torch.set_flush_denormal(True)
+    set_flush_denormals()
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from tinylm.config.schema import ModelConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.device import device_name
 from tinylm.model.dropout import seeded_dropout
-from tinylm.model.threads import threads_for, torch_threads
+from tinylm.model.threads import set_flush_denormals, threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision
@@ -77,7 +77,8 @@ def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, p
     fast = device.type == "cpu" and has_fast_path(config)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
-    return Compute(device, choose_precision(precision, device), ThreadPool(threads_for(flops)), fast)
+    pool = ThreadPool(threads_for(flops), set_flush_denormals)
+    return Compute(device, choose_precision(precision, device), pool, fast)
 
 
 def must_compile(config: ModelConfig, device: torch.device) -> bool:

@@ -28,6 +28,7 @@ from tinylm.jit.cache import is_compiled
 from tinylm.jit.compile import JIT_DIGEST, digest, kernel, noalias_part
 from tinylm.jit.functions import exp, hash32, maximum
 from tinylm.jit.llvm import LANES
+from tinylm.jit.pointers import at
 from tinylm.training.cpu import micro_kernel
 from tinylm.training.cpu.micro_kernel import product
 
@@ -145,8 +146,8 @@ def _scores(x: Any, transposed: Any, begin: Any, rows: Any, out: Any) -> None:
     columns up to each row's own position."""
     length, width = transposed.shape[2], 2 * transposed.shape[1]
     for r in range(0, rows, LANES):
-        product(out.ctypes.data + 4 * r * length, length, LANES, (begin + r) // LANES + 1,
-                x.ctypes.data + 4 * (begin + r) * width, width, 1, transposed.ctypes.data, length, width, False)
+        product(at(out, r * length), length, LANES, (begin + r) // LANES + 1, at(x, (begin + r) * width), width, 1,
+                at(transposed, 0), length, width, False)
 
 
 @noalias_part
@@ -154,8 +155,8 @@ def _weighted_sum(pattern: Any, x: Any, begin: Any, rows: Any, out: Any) -> None
     """Computes the rows of out (T, 2, K/2) from `begin` on = pattern (QUERY_BLOCK, T) @ x (T, 2, K/2)."""
     length, width = pattern.shape[1], 2 * x.shape[2]
     for r in range(0, rows, LANES):
-        product(out.ctypes.data + 4 * (begin + r) * width, width, LANES, width // LANES,
-                pattern.ctypes.data + 4 * r * length, length, 1, x.ctypes.data, width, begin + r + LANES, False)
+        product(at(out, (begin + r) * width), width, LANES, width // LANES, at(pattern, r * length), length, 1,
+                at(x, 0), width, begin + r + LANES, False)
 
 
 @noalias_part
@@ -165,9 +166,8 @@ def _accumulate_transposed(pattern: Any, x: Any, begin: Any, rows: Any, out: Any
     length, width = pattern.shape[1], 2 * x.shape[2]
     for s in range(0, begin + rows, LANES):
         skipped = max(0, s - begin)
-        product(out.ctypes.data + 4 * s * width, width, LANES, width // LANES,
-                pattern.ctypes.data + 4 * (skipped * length + s), 1, length,
-                x.ctypes.data + 4 * (begin + skipped) * width, width, rows - skipped, True)
+        product(at(out, s * width), width, LANES, width // LANES, at(pattern, skipped * length + s), 1, length,
+                at(x, (begin + skipped) * width), width, rows - skipped, True)
 
 
 @noalias_part

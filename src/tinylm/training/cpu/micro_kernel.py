@@ -31,16 +31,17 @@ from tinylm.jit.llvm import (
     store,
     zeros,
 )
+from tinylm.jit.pointers import FLOAT32S, at
 
-TILE_ROWS = 8 if HAS_AVX512 else 4
-"""Rows of a tile: as many as leave registers free. Divides LANES."""
+TILE_ROWS, TILE_PANELS = (8, 2) if HAS_AVX512 else (4, 1)
+"""Rows and panels of a tile: half of the registers hold its sums. The rows divide LANES."""
 
 
 def _micro_kernel(panels: int) -> Callable[..., None]:
     """Makes an intrinsic (out, out_row, a, a_row, a_column, b, b_row, count, add): a product of `TILE_ROWS` rows and
     so many panels of 16 columns.
 
-    `out`, `a` and `b` are addresses. Strides lead to the next row or column, and count in numbers. `add` says whether
+    `out`, `a` and `b` are pointers. Strides lead to the next row or column, and count in numbers. `add` says whether
     `out` is added to.
     """
 
@@ -51,7 +52,8 @@ def _micro_kernel(panels: int) -> Callable[..., None]:
             _emit(builder, panels, *args)
             return VOID
 
-        return types.void(*[types.int64] * 8, types.boolean), code
+        step = types.int64
+        return types.void(FLOAT32S, step, FLOAT32S, step, step, FLOAT32S, step, step, types.boolean), code
 
     return product
 
@@ -77,7 +79,7 @@ def _emit(builder: ir.IRBuilder, panels: int, out: ir.Value, out_row: ir.Value, 
         store(builder, total, target)
 
 
-_one_panel, _two_panels = _micro_kernel(1), _micro_kernel(2)
+_one_panel, _tile = _micro_kernel(1), _micro_kernel(TILE_PANELS)
 
 
 @part
@@ -86,14 +88,14 @@ def product(out: Any, out_row: Any, rows: Any, panels: Any, a: Any, a_row: Any, 
     """out (rows, panels*16) = a @ b, or is added to: as many tiles as that takes.
 
     Args:
-        out, a, b: addresses.
+        out, a, b: pointers.
         rows: a multiple of TILE_ROWS.
         count: of columns of `a`, at least one.
     """
     for r in range(0, rows, TILE_ROWS):
-        out_tile, a_tile = out + 4 * r * out_row, a + 4 * r * a_row
-        for p in range(0, panels - 1, 2):
-            _two_panels(out_tile + 64 * p, out_row, a_tile, a_row, a_column, b + 64 * p, b_row, count, add)
-        if panels % 2 == 1:
-            p = panels - 1
-            _one_panel(out_tile + 64 * p, out_row, a_tile, a_row, a_column, b + 64 * p, b_row, count, add)
+        out_tile, a_tile = at(out, r * out_row), at(a, r * a_row)
+        for p in range(0, panels - TILE_PANELS + 1, TILE_PANELS):
+            _tile(at(out_tile, p * LANES), out_row, a_tile, a_row, a_column, at(b, p * LANES), b_row, count, add)
+        if panels % TILE_PANELS == 1:
+            p = (panels - 1) * LANES
+            _one_panel(at(out_tile, p), out_row, a_tile, a_row, a_column, at(b, p), b_row, count, add)
