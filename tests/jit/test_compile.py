@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
+from numba.core.codegen import JITCPUCodegen
 
 import tinylm
+from tinylm.jit.compile import kernel, noalias_part, part
 
 PATH = os.pathsep.join((".", str(Path(tinylm.__file__).parents[1])))
 
@@ -107,6 +110,50 @@ def test_a_kernel_calls_copies_of_its_parts_of_its_own(tmp_path):
     found, open_to_replacement = map(int, done.stdout.split())
     assert found > 0
     assert open_to_replacement == 0
+
+
+def test_machine_code_is_made_of_a_kernel_and_not_of_its_parts(monkeypatch):
+    """numba would make it of each part, with copies of all parts that it calls: of the innermost one most often."""
+    made, add = [], JITCPUCodegen._add_module
+
+    def counted(self, module):
+        made.append(module.name)
+        return add(self, module)
+
+    monkeypatch.setattr(JITCPUCodegen, "_add_module", counted)
+
+    @part
+    def inner(x):
+        return x[0] * 0.5
+
+    @noalias_part
+    def middle(x, out):
+        out[0] = inner(x)
+
+    @kernel
+    def outer(x, out):
+        middle(x, out)
+        out[0] += inner(x)
+
+    out = np.zeros(1)
+    outer(np.ones(1), out)
+    assert out == 1.0
+    assert len(made) == 1
+    assert "outer" in made[0]
+
+
+def test_python_can_call_a_part():
+    @part
+    def half(x):
+        return x * 0.5
+
+    @kernel
+    def halves(x):
+        return half(x) + half(x)
+
+    assert halves(5.0) == 5.0
+    assert half(5.0) == half(5.0) == 2.5
+    assert half(np.float32(3)) == 1.5
 
 
 ASK = """

@@ -46,40 +46,52 @@ JIT_DIGEST = digest(Path(__file__).parent)
 """Digest of this package, a part of the names under which numba keeps machine code. numba compiles a kernel anew when
 the file of the kernel changes, but does not see changes of the files that the kernel takes its parts from."""
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
 
 
-class _NoAliasCompiler(Compiler):
-    """Compiles under the promise that no two arrays of a call overlap, so loops need not look out for that."""
+class _PartLibrary(JITCodeLibrary):
+    """Code of a part, of which only the kernels that call the part make machine code: with all its parts in it, a
+    kernel is optimised once.
 
-    def define_pipelines(self) -> Any:
-        self.state.flags.noalias = True
-        return super().define_pipelines()
-
-
-class _KernelLibrary(JITCodeLibrary):
-    """Machine code of a kernel that calls copies of its parts of its own.
-
-    numba leaves these copies open to replacement (`linkonce_odr`). In the program that compiles them, the parts replace
-    them as they were compiled for themselves: LLVM has optimised these once, and the copies twice. Sums are then in
-    another order, so the first program on a machine would compute other last digits than all later ones, which load
-    the kernel from the cache.
+    numba would optimise a part by itself, make machine code of it, and link a copy into each of its callers, which are
+    parts again: the micro-kernels of the engine were compiled once for every function above them.
     """
 
     def _optimize_final_module(self) -> None:
-        super()._optimize_final_module()
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+class _KernelLibrary(_PartLibrary):
+    """Machine code of a kernel together with its parts.
+
+    numba leaves the parts open to replacement (`linkonce_odr`) by functions of the same name in other kernels, where
+    LLVM may have put sums in another order: the program that compiles a kernel could compute other last digits than
+    later ones, which load the kernel from the cache.
+    """
+
+    def _optimize_final_module(self) -> None:
         self._shared_module = self._final_module.clone()  # for kernels that have this one as a part
         for function in self._shared_module.functions:
             if not function.is_declaration and function.linkage == Linkage.external:
                 function.linkage = "linkonce_odr"
+        with _short_vector_loops():
+            JITCodeLibrary._optimize_final_module(self)
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                 function.linkage = "internal"
+
+    def _finalize_final_module(self) -> None:
+        JITCodeLibrary._finalize_final_module(self)
 
 
 @contextmanager
 def _short_vector_loops() -> Iterator[None]:
     """Makes LLVM's vector loops take 16 numbers at a time within the block, in as many registers as that needs. By
-    LLVM's own choice they take four registers, so loops over the 16 numbers of half a head would be too short."""
+    LLVM's own choice they take four registers, so loops over the 16 numbers of half a head would be too short. Numba
+    lets no other thread compile meanwhile, so LLVM's options are the block's alone."""
     _interleave(LANES // LOOP_LANES)
     try:
         yield
@@ -92,19 +104,41 @@ def _interleave(registers: int) -> None:
     binding.set_option("tinylm", f"-force-vector-interleave={registers}")
 
 
-class _KernelCompiler(_NoAliasCompiler):
-    """Compiles a kernel, and all parts that it is the first to call, into a `_KernelLibrary`. Meanwhile numba lets no
-    other thread compile, so LLVM's options are the kernel's alone."""
-
-    def compile_extra(self, func: Any) -> Any:
-        with _short_vector_loops():
-            return super().compile_extra(func)
+class _KernelCompiler(Compiler):
+    """Compiles into a `_KernelLibrary`, under the promise that no two arrays of a call overlap, so loops need not look
+    out for that."""
 
     def define_pipelines(self) -> Any:
         state = self.state
+        state.flags.noalias = True
         state.library = _KernelLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return super().define_pipelines()
+
+
+class _PartCompiler(Compiler):
+    """Compiles into a `_PartLibrary`. Where Python calls a part, as tests do, a kernel of the same function runs."""
+
+    is_noalias = False
+
+    def define_pipelines(self) -> Any:
+        state = self.state
+        state.flags.noalias, state.flags.no_compile = self.is_noalias, True
+        state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
+        state.library = _PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        return super().define_pipelines()
+
+    def compile_extra(self, func: Any) -> Any:
+        found = super().compile_extra(func)
+        entry = njit(pipeline_class=_KernelCompiler, **_OPTIONS)(func)
+        found.target_context.insert_user_function(entry, found.fndesc, [found.library])
+        return found._replace(entry_point=entry)
+
+
+class _NoAliasPartCompiler(_PartCompiler):
+    """Compiles a part under the promise that its arrays do not overlap."""
+
+    is_noalias = True
 
 
 class _KernelCache(FunctionCache):
@@ -140,7 +174,7 @@ def kernel(function: Kernel, sources: str = JIT_DIGEST) -> Kernel:
         sources: a digest of all files from which the function uses something.
     """
     function.__qualname__ += f"-{sources}"
-    compiled: Any = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_KernelCompiler)(function)
+    compiled: Any = njit(pipeline_class=_KernelCompiler, **_OPTIONS)(function)
     with suppress(RuntimeError):  # no folder can be written: then every program compiles for itself
         compiled._cache = _KernelCache(function)
     return cast(Kernel, compiled)
@@ -148,12 +182,16 @@ def kernel(function: Kernel, sources: str = JIT_DIGEST) -> Kernel:
 
 def noalias_part(function: Kernel) -> Kernel:
     """Compiles a function that only kernels call, with arrays that do not overlap."""
-    compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy", pipeline_class=_NoAliasCompiler,
-                            no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    return compiled
+    return _part(function, _NoAliasPartCompiler)
 
 
 def part(function: Kernel) -> Kernel:
     """Compiles a function that kernels call. LLVM decides whether its code is copied into theirs."""
-    compiled: Kernel = njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
-    return compiled
+    return _part(function, _PartCompiler)
+
+
+def _part(function: Kernel, compiler: type[Compiler]) -> Kernel:
+    compiled: Any = njit(pipeline_class=compiler, **_OPTIONS)(function)
+    # numba would also tell the dispatcher, which takes machine code only
+    compiled.add_overload = lambda found: compiled.overloads.update({found.signature.args: found})
+    return cast(Kernel, compiled)
