@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import Windows
 
+pytestmark = pytest.mark.needs_posix  # on Windows the rules are the system's own
+
 
 @pytest.fixture(scope="module")
 def run(windows: Windows, text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -15,7 +15,7 @@ from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.training.backend import REFERENCE, Compute, TrainingBackend
-from tinylm.training.cpu import attention, kernels, network
+from tinylm.training.cpu import attention, kernels, network, packed_matmul
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import train_step
 
@@ -47,7 +47,7 @@ def kernel_calls(monkeypatch):
             return kernel(*arrays)
         return call
 
-    for room in (kernels, attention):
+    for room in (kernels, attention, packed_matmul):
         for name, kernel in list(vars(room).items()):
             ours = getattr(getattr(kernel, "py_func", None), "__module__", "") == room.__name__
             if ours and not name.startswith("_"):  # those are parts, compiled into the others

@@ -12,11 +12,10 @@ between the cores.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -32,12 +31,12 @@ LINE_NUMBERS = 128 // 8
 
 def sched_yield() -> int:
     """The address of the system's function by which a thread gives its core away: () -> int32."""
+    name = "sched_yield"
     if sys.platform == "win32":
-        function = ctypes.WinDLL("kernel32").SwitchToThread
-    else:
-        function = ctypes.CDLL(None).sched_yield
-    address = ctypes.cast(function, ctypes.c_void_p).value
-    assert address, "a function that was found has an address"
+        binding.load_library_permanently("kernel32.dll")  # the search goes through libraries that LLVM has opened
+        name = "SwitchToThread"
+    address: int | None = binding.address_of_symbol(name)
+    assert address, f"every system of this kind has {name}"
     return address
 
 

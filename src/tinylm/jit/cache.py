@@ -120,15 +120,21 @@ def folder_note(folder: str | None) -> str:
     return f"{cannot}: compiled code is kept in {folder} instead" if cannot else ""
 
 
+_FOUND = set[Any]()
+"""Kernels that were found compiled: what is there once is not looked for again."""
+
+
 def is_compiled(compiled: Any) -> bool:
     """True if an earlier program has left this kernel compiled, for any arguments: by this numba, from this source, for
     this processor."""
     index = getattr(compiled._cache, "_cache_file", None)
-    if index is None:
-        return False
+    if index is None or compiled in _FOUND:
+        return index is not None
     processor = compiled.targetctx.codegen().magic_tuple()
     try:
-        return any(key[1] == processor for key in index._load_index())
+        if any(key[1] == processor for key in index._load_index()):
+            _FOUND.add(compiled)
+        return compiled in _FOUND
     except Exception:  # a file that was cut short, in whatever way unpickling then fails
         return False
 

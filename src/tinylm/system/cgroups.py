@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 ROOT = Path("/")
@@ -17,6 +18,7 @@ NO_LIMIT = 2**63
 """Bytes that no machine has."""
 
 
+@cache
 def cpu_quota(root: Path = ROOT) -> float | None:
     """The cores' worth of time that the process may use; None without a limit.
 

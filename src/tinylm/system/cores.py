@@ -52,6 +52,7 @@ def _affinity() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
+@cache
 def _speeds(root: Path) -> dict[int, float]:
     """Speeds of the available cores, in any unit; empty where Linux does not tell. Intel's fast cores are listed as
     such; other processors have a capacity, or else a highest frequency."""
