@@ -11,6 +11,7 @@ import torch
 
 from tinylm.model.threads import threads_for
 from tinylm.system import cores
+from tinylm.system.cgroups import cpu_quota
 from tinylm.system.cores import arm_has_bfloat16, available_cores, fast_cores
 
 CPUS = "sys/devices/system/cpu"
@@ -54,6 +55,7 @@ def test_the_quota_is_rounded_up_and_holds_for_both(make) -> None:
     root = make(64, {"proc/self/cgroup": "0::/job", "sys/fs/cgroup/job/cpu.max": "150000 100000"})
     assert (available_cores(root), fast_cores(root)) == (2, 2)
     (root / "sys/fs/cgroup/job/cpu.max").write_text("10000 100000\n")
+    cpu_quota.cache_clear()  # a program asks once
     assert (available_cores(root), fast_cores(root)) == (1, 1)
 
 
