@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tinylm.generation.self_test import engine_test
 from tinylm.hardware.self_test import check_paths
 from tinylm.jit import self_test
 from tinylm.model_folder import WEIGHTS
@@ -112,6 +113,8 @@ if "tinylm.hardware.paths" in sys.orig_argv:
 
     tinylm.engine.engine.forward = lambda *_: os.kill(os.getpid(), signal.SIGILL)
 """)
+    known = engine_test("int8")
+    monkeypatch.setitem(vars(known), "verdict", known.verdict)  # which holds again when this test is over
     monkeypatch.setattr(self_test, "folder_of", lambda _: str(tmp_path))
     paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     with monkeypatch.context() as children:

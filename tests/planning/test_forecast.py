@@ -43,7 +43,7 @@ from tinylm.training.step import train_step
 JUDGED = 1024
 
 def work(model, train):
-    warm_up(smallest_model({}), torch.device("cpu"))
+    warm_up(smallest_model(model), torch.device("cpu"))
     cpu, config, settings = torch.device("cpu"), ModelConfig(**model), TrainConfig(**train)
     foretold = psutil.Process().memory_info().rss + needed_bytes(config, settings, JUDGED, cpu)
     compute = choose_compute(config, cpu, flops=1e12, precision=settings.precision)
