@@ -20,8 +20,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips on Windows what needs POSIX."""
+    """Skips on Windows what needs POSIX, and gives slow tests, up to a hundred runs each, a quarter of an hour."""
     for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
         if os.name == "nt" and item.get_closest_marker("needs_posix"):
             item.add_marker(pytest.mark.skip(reason="Windows lacks these links, pipes, signals, modes or shells"))
 
