@@ -1,0 +1,33 @@
+"""A model on its way out: what every exporter reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tinylm.config.schema import RunConfig
+from tinylm.model.tensors import Weights
+from tinylm.text.tokenizer import Tokenizer
+
+Dtype = Literal["f32", "f16", "q8_0"]
+"""Number formats of exported matrices: 32 bits, 16 bits, or 8 bits with a 16-bit scale for each 32 numbers of a row
+(the block format of llama.cpp)."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A model as exporters read it.
+
+    Attributes:
+        name: of the model, for people: that of its folder.
+        config: all settings that made the model.
+        tokenizer: text <-> ids.
+        weights: float32 parameters by the names of `TinyLM.named_parameters()`; a tied output head is not among them.
+        card: the model card of its folder (Markdown); empty where there is none.
+    """
+
+    name: str
+    config: RunConfig
+    tokenizer: Tokenizer
+    weights: Weights
+    card: str = ""

@@ -1,0 +1,75 @@
+"""The shapes that exporters are tried on, with loud random weights, so that no part is without effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinylm.config.schema import RunConfig
+from tinylm.inspection.structure import parameter_table
+from tinylm.interchange.source import ExportedModel
+from tinylm.text.tokenizer import Tokenizer
+
+_LEARNED = {"norm": "layernorm", "positions": "learned", "qk_norm": False, "mlp": "gelu"}
+SHAPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "narrow heads": {"d_model": 40, "n_heads": 4},
+    "wide heads": {"d_model": 96, "n_heads": 4, "d_head": 32},
+    "GQA": {"n_kv_heads": 2},
+    "MQA": {"n_kv_heads": 1},
+    "tied": {"tied_embeddings": True},
+    "another theta": {"rope_theta": 500_000.0},
+    "llama": {"qk_norm": False},
+    "llama with biases": {"qk_norm": False, "bias": True},
+    "gpt2": {**_LEARNED, "bias": True, "tied_embeddings": True},
+    "gpt2 untied": {**_LEARNED, "bias": True},
+    "gpt2 without biases": _LEARNED,
+    "gpt2 without positions": {**_LEARNED, "positions": "none"},
+    "gpt2 with relu": {**_LEARNED, "mlp": "relu", "bias": True},
+    "squared ReLU": {"mlp": "squared_relu", "qk_norm": False},
+    "squared ReLU with QK-norm": {"mlp": "squared_relu"},
+    "GELU and RMSNorm": {"mlp": "gelu", "qk_norm": False},
+    "LayerNorm, rotary and GELU": {"norm": "layernorm", "mlp": "gelu", "qk_norm": False, "bias": True},
+    "QK-norm with biases": {"bias": True},
+    "notebook": {"mlp": "relu", "norm": "layernorm", "norm_position": "post", "positions": "none", "qk_norm": False,
+                 "bias": True, "head_bias": True},
+}
+TEXTS = {"char": "héllo wörld, the cat sat on the mat; 0123456789\n\t»ß«漢字🙂 ",
+         "bpe": "hello world, the cat sat on the mat and the hat was flat; it's 1234567 »ß« 漢字🙂\n\n  hello again. ",
+         "word": "hello , how are you ? your day is well and mine is fine . "}
+"""A text for each kind of tokenizer, to make one of."""
+
+
+def make_tokenizer(kind: str) -> Tokenizer:
+    """A small tokenizer of a kind: "char", "bpe" or "word"."""
+    return Tokenizer.train(kind, [TEXTS[kind] * 20], vocab_size=320 if kind == "bpe" else None)
+
+
+def make_model(shape: str, kind: str = "char", seed: int = 0, context_length: int = 96) -> ExportedModel:
+    """A model of one of `SHAPES` with loud random weights."""
+    tokenizer, random = make_tokenizer(kind), np.random.default_rng(seed)
+    sizes = {"d_model": 64, "n_heads": 4, "n_layers": 2, "context_length": context_length, **SHAPES[shape]}
+    config = RunConfig.from_dict({"model": {"vocab_size": tokenizer.vocab_size, **sizes},
+                                  "data": {"source": "a text", "tokenizer": kind}, "train": {"steps": 1}})
+    weights = {tensor.name: _loud(random, tensor.shape) for tensor in parameter_table(config.model)}
+    return ExportedModel(shape, config, tokenizer, weights)
+
+
+def reference(model: ExportedModel, ids: list[int]) -> Any:
+    """The logits (T, V) of the torch module."""
+    import torch
+
+    from tinylm.model_folder import make_model as make_module
+
+    with torch.no_grad():
+        return make_module(model.config.model, model.weights).eval()(torch.tensor([ids]))[0].numpy()
+
+
+def _loud(random: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Numbers far from zero and one another: of matrices with a spread that keeps activations near 1, of vectors around
+    1 (a norm's weight, or a bias)."""
+    if len(shape) == 1:
+        return (1 + 0.3 * random.standard_normal(shape)).astype(np.float32)
+    return (random.standard_normal(shape) * (1.5 / np.sqrt(shape[-1]))).astype(np.float32)
+
