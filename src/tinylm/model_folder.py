@@ -13,14 +13,11 @@ A run makes the folder at its beginning and fills it as it goes, and holds its l
 
 from __future__ import annotations
 
-import errno
-import glob
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +26,8 @@ from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import (
-    fsync,
-    patiently,
-    remove_stale,
-    replaced_atomically,
-    write_atomically,
-    write_remedy,
-)
+from tinylm.system.files import fsync, replaced_atomically, write_atomically, write_remedy
+from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.locks import exclusive
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import open_nonblocking, quoted, read_json
@@ -72,43 +63,30 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
     """
     folder = Path(os.path.abspath(given_path(folder)))
     check_free(folder, force=force)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(folder.parent, f".{glob.escape(folder.name)}.????????")
-        temporary = _hidden(folder)
-        temporary.mkdir()
-    except OSError as error:
-        raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
-                          remedy="Choose another place with --out") from None
-    try:
-        yield temporary
-        _flush_all(temporary)
-        with _named(folder):
-            with _training(folder):  # nobody does
-                pass
-            _move_into_place(temporary, folder, force=force, keep_old=keep_old)
-            if held:
-                held.enter_context(_training(folder))
-        fsync(folder.parent)
-    except OSError as error:
-        raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
-                          remedy=f"{write_remedy(error)}, or choose another place with --out") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _hidden(folder: Path) -> Path:
-    """A name beside the folder that nobody has."""
-    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    with ExitStack() as made:
+        try:
+            temporary = made.enter_context(temporary_folder(folder))
+        except OSError as error:
+            raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
+                              remedy="Choose another place with --out") from None
+        try:
+            yield temporary
+            flush_all(temporary)
+            with _named(folder):
+                with _training(folder):  # nobody does
+                    pass
+                move_into_place(temporary, folder, force=force, keep_old=keep_old)
+                if held:
+                    held.enter_context(_training(folder))
+            fsync(folder.parent)
+        except OSError as error:
+            raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
+                              remedy=f"{write_remedy(error)}, or choose another place with --out") from None
 
 
 def check_free(folder: Path, *, force: bool) -> None:
     """Raises TinyLMError when a new model may not be written to this folder."""
-    above = next((parent for parent in Path(os.path.abspath(folder)).parents if parent.exists()), None)
-    if above is None:  # a drive of Windows that is not there
-        raise TinyLMError("there is no such drive", where=str(folder), remedy="Choose another --out")
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise TinyLMError("nothing can be written here", where=str(above), remedy="Choose another --out")
+    check_writable(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -171,49 +149,6 @@ def _training(folder: Path) -> Iterator[None]:
 def _in_use_error(folder: Path) -> TinyLMError:
     return TinyLMError("another run is training into this folder at the moment", where=str(folder),
                        remedy="Wait until it has ended, or choose another --out")
-
-
-def _flush_all(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        fsync(path)
-
-
-def _move_into_place(temporary: Path, folder: Path, *, force: bool, keep_old: bool) -> None:
-    """Renames the temporary folder to `folder`. Where that fails, what was there is there again.
-
-    Raises:
-        TinyLMError: another process has put something there.
-        OSError: something could not be renamed.
-    """
-    moves, gone = [(temporary, folder)], Path(f"{_hidden(folder)}.old")
-    if force and folder.is_dir() and any(folder.iterdir()):
-        old = folder.with_name(f"{folder.name}.old")
-        moves[:0] = [(old, gone), (folder, old)] if keep_old else [(folder, gone)]
-    with ExitStack() as undo:
-        with suppress(OSError):
-            folder.rmdir()  # an empty one: Windows renames nothing onto it
-            undo.callback(folder.mkdir, exist_ok=True)
-        for source, target in moves:
-            if os.path.lexists(source):
-                _move(source, target)
-                undo.callback(_move_back, target, source)
-        undo.pop_all()  # all are moved
-    shutil.rmtree(gone, ignore_errors=True)
-
-
-def _move(source: Path, target: Path) -> None:
-    try:
-        patiently(os.rename, source, target)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise TinyLMError("another process has put a model here meanwhile", where=str(target),
-                              remedy="Choose another --out") from None
-        raise
-
-
-def _move_back(source: Path, target: Path) -> None:
-    with suppress(OSError):
-        patiently(os.rename, source, target)
 
 
 def has_checkpoints(folder: Path) -> bool:
