@@ -178,7 +178,7 @@ def resume(machine: Machine) -> str:
 def texts(machine: Machine) -> str:
     """Texts of that model: seeds repeat, and this machine reads the folder and writes the same."""
     arguments = ["generate", str(machine.runs / "alone"), "7 green", "--max-tokens", "40", "--json"]
-    drawn = [json.loads(machine.tinylm(*arguments, "--seed", "1"))["ids"] for _ in range(2)]
+    drawn = [json.loads(machine.tinylm(*arguments, "--seed", "1").splitlines()[-1])["ids"] for _ in range(2)]
     here = subprocess.run([sys.executable, "-m", "tinylm", *arguments, "--seed", "1"], cwd=ROOT, check=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=subprocess.PIPE).stdout
     if not drawn[0] == drawn[1] == json.loads(here)["ids"]:
