@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
                           "text_seconds": round(seconds, 4)}))
         return 0
     chosen: dict[str, Any] = {name: getattr(arguments, name) for name in ("size", "tokens", "streams", "weight_dtype")}
-    options = [part for name, value in chosen.items() for part in (f"--{name}", value)]
+    options = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", value)]
 
     def side(name: str) -> Run:
         return process("benchmarks", "writing", "--only", name, *options).json()

@@ -219,3 +219,9 @@ def test_32_bits_are_judged_as_evaluate_judges(book_run: Path) -> None:
     assert abs(bits["bf16"]["value"] - bits["fp32"]["value"]) < 0.01
     assert abs(bits["int8"]["value"] - bits["fp32"]["value"]) < 0.01
     assert len({found["value"] for found in bits.values()}) == 3
+
+
+def test_writing_passes_its_options_on_to_the_process_of_each_side(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["writing", "--pairs", "1", "--tokens", "2", "--weight-dtype", "int8"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["weight_dtype"], told["tokens"], len(told["runs"])) == ("int8", 2, 1)
