@@ -60,7 +60,7 @@ def _header(keys: Mapping[str, Value], tensors: Mapping[str, StoredTensor]) -> b
 
 
 def _string(text: str) -> bytes:
-    data = text.encode()
+    data = text.encode("utf-8", "replace")  # the name of a folder may hold bytes that are not UTF-8
     return struct.pack("<Q", len(data)) + data
 
 
