@@ -17,7 +17,9 @@ from tests.interchange.shapes import SHAPES, TEXTS, make_model, reference
 from tinylm.errors import TinyLMError
 from tinylm.interchange.gguf.export import MODEL, MODELFILE, write
 from tinylm.interchange.gguf.llama_cpp import Answers, ask, is_installed
+from tinylm.interchange.gguf.tokenizer import tokenizer_keys
 from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.text.tokenizer import Tokenizer
 
 llama_cpp = pytest.mark.skipif(not is_installed(), reason="xllamacpp is not installed")
 
@@ -59,6 +61,23 @@ def greedy(model: ExportedModel, ids: list[int], given: list[int]) -> tuple[list
 @pytest.mark.parametrize("shape", HELD)
 def test_logits_and_greedy_tokens_of_llama_cpp_are_those_of_torch(shape: str, tmp_path: Path) -> None:
     check_shape(shape, "char", tmp_path, n_prompts=2)
+
+
+MORE: dict[str, dict[str, Any]] = {
+    "llama with wide heads, tied": {"qk_norm": False, "d_head": 32, "n_kv_heads": 2, "tied_embeddings": True},
+    "arcee with narrow heads": {"qk_norm": False, "mlp": "squared_relu", "d_head": 8, "n_kv_heads": 1},
+    "gpt2 with GQA": {**SHAPES["gpt2"], "n_kv_heads": 2},
+    "starcoder2 with GQA, tied, without biases": {
+        "norm": "layernorm", "mlp": "gelu", "qk_norm": False, "n_kv_heads": 1, "tied_embeddings": True},
+    "one layer, one head, odd widths": {"d_model": 30, "n_heads": 1, "n_layers": 1, "d_mlp": 17, "norm_eps": 1e-3},
+}
+
+
+@llama_cpp
+@pytest.mark.parametrize("shape", MORE)
+def test_more_shapes(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, shape, MORE[shape])
+    check_shape(shape, "bpe", tmp_path, n_prompts=2)
 
 
 @llama_cpp
@@ -204,9 +223,6 @@ def test_ids_of_every_unicode_scalar_in_two_surroundings(tmp_path: Path) -> None
 @llama_cpp
 @pytest.mark.slow
 def test_an_alphabet_of_every_unicode_scalar() -> None:
-    from tinylm.interchange.gguf.tokenizer import tokenizer_keys
-    from tinylm.text.tokenizer import Tokenizer
-
     alphabet = list(scalars())
     tokenizer = Tokenizer.train("char", ["".join(alphabet)])
     tokens: Any = tokenizer_keys(tokenizer, tokenizer.vocab_size)["tokenizer.ggml.tokens"]
@@ -215,8 +231,6 @@ def test_an_alphabet_of_every_unicode_scalar() -> None:
 
 @llama_cpp
 def test_words_with_letters_that_the_model_of_words_reads_otherwise(tmp_path: Path) -> None:
-    from tinylm.text.tokenizer import Tokenizer
-
     model = make_model("default", "word")
     tokenizer = Tokenizer.train("word", ["a b a▁b ▁ a\0b é \ue000 are" + " you" * 9])
     config = model.config.model_copy(update={"model": model.config.model.model_copy(
@@ -226,6 +240,25 @@ def test_words_with_letters_that_the_model_of_words_reads_otherwise(tmp_path: Pa
     write(ExportedModel("words", config, tokenizer, weights), tmp_path, "f32")
     texts = ["a b", "a▁b", "b ▁ a", "é \ue000", "\u3000a\x1c\x1fb\x85you", " a  b "]
     assert ask(tmp_path / MODEL, texts=texts).ids == [tokenizer.encode_text(text) for text in texts]
+
+
+@llama_cpp
+def test_control_tokens_and_rows_without_an_entry(tmp_path: Path) -> None:
+    """A tokenizer with marks of its own, without <bos>, and an embedding of more rows than it has entries."""
+    vocabulary = {"a": 0, "b": 1, "<eos>": 2, "<user>": 3, "<pad>": 4, "é": 5}
+    tokenizer = Tokenizer("char", vocabulary, control=["<user>"])
+    model = make_model("default")
+    config = model.config.model_copy(update={"model": model.config.model.model_copy(update={"vocab_size": 9})})
+    weights = {**model.weights, "embed.weight": model.weights["embed.weight"][:9],
+               "out_head.weight": model.weights["out_head.weight"][:9]}
+    wide = ExportedModel("m", config, tokenizer, weights)
+    write(wide, tmp_path, "f32")
+    answers = ask(tmp_path / MODEL, texts=["abé<user>ba"], sequences=[[2, 0, 5, 1]])
+    assert answers.ids == [[0, 1, 5, 1, 0]]
+    assert np.abs(answers.logits[0] - reference(wide, [2, 0, 5, 1])).max() < 1e-4
+    keys = gguf.GGUFReader(tmp_path / MODEL).fields
+    assert keys["tokenizer.ggml.bos_token_id"].contents() == tokenizer.specials.start == 2
+    assert keys["tokenizer.ggml.token_type"].contents() == [1, 1, 3, 3, 3, 1, 5, 5, 5]
 
 
 @llama_cpp

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,7 +78,8 @@ def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[i
         raise TinyLMError(f"llama.cpp could not be asked ({last or f'it ended with {done.returncode}'})",
                           where=str(path))
     with np.load(io.BytesIO(done.stdout)) as arrays:
-        return Answers([arrays[f"ids{i}"].tolist() for i in range(len(texts))],
+        ids, starts = arrays["ids"].tolist(), [0, *np.cumsum(arrays["n_ids"]).tolist()]
+        return Answers([ids[start:stop] for start, stop in pairwise(starts)],
                        [arrays[f"logits{i}"] for i in range(len(sequences))],
                        [arrays[f"greedy{i}"].tolist() for i in range(len(sequences))])
 
@@ -225,8 +227,9 @@ def _main() -> None:
     os.dup2(2, 1)  # whatever the library prints is no answer
     question = json.load(sys.stdin)
     model = _LlamaCpp(sys.argv[1])
-    arrays: dict[str, Any] = {f"ids{i}": np.array(model.ids(text, question["parse_special"]), np.int32)
-                              for i, text in enumerate(question["texts"])}
+    ids = [model.ids(text, question["parse_special"]) for text in question["texts"]]
+    arrays: dict[str, Any] = {"n_ids": np.array([len(each) for each in ids], np.int64),
+                              "ids": np.array(list(chain.from_iterable(ids)), np.int32)}
     for i, ids in enumerate(question["sequences"]):
         arrays[f"logits{i}"] = model.logits(ids)
         arrays[f"greedy{i}"] = np.array(model.greedy(ids, question["n_greedy"]), np.int32)
