@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.interchange.shapes import make_model, reference
+from tinylm.config.schema import SampleConfig
 from tinylm.interchange.gguf.export import MODEL, write
 from tinylm.interchange.gguf.llama_cpp import is_installed
 from tinylm.interchange.source import ExportedModel
@@ -59,6 +61,15 @@ def test_completion_and_chat_write_the_greedy_text(kind: str, tmp_path: Path) ->
         assert completion["usage"]["prompt_tokens"] == n_prompt
         assert readable(chat["choices"][0]["message"]["content"]) == expected
         assert chat["usage"]["prompt_tokens"] == n_prompt
+
+
+def test_the_file_carries_the_sampling_settings_of_the_run(tmp_path: Path) -> None:
+    """llama-server takes them where a request says nothing."""
+    model = make_model("default")
+    greedy = model.config.model_copy(update={"sample": SampleConfig(greedy=True)})
+    write(replace(model, config=greedy), tmp_path, "f32")
+    answers = served(tmp_path / MODEL, [("completion", {"prompt": "the cat ", "max_tokens": N_TOKENS})] * 3)
+    assert [answer["choices"][0]["text"] for answer in answers] == [greedy_text(model, "the cat ")] * 3
 
 
 def test_a_text_ends_with_the_context(tmp_path: Path) -> None:

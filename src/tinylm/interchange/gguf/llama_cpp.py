@@ -31,6 +31,7 @@ from tinylm.errors import TinyLMError
 from tinylm.system.extras import missing_extra
 
 TIMEOUT_SECONDS: Final = 600
+"""Seconds that llama.cpp may take for all its answers."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[i
         raise missing_extra("export", "a check by llama.cpp")
     question = {"texts": list(texts), "sequences": [list(map(int, ids)) for ids in sequences], "n_greedy": n_greedy,
                 "parse_special": parse_special}
-    done = subprocess.run([sys.executable, "-m", __name__, str(path)], input=json.dumps(question).encode(),
-                          capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
+    done = _run(path, json.dumps(question).encode())
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise TinyLMError(f"llama.cpp could not be asked ({last or f'it ended with {done.returncode}'})",
@@ -82,6 +82,15 @@ def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[i
         return Answers([ids[start:stop] for start, stop in pairwise(starts)],
                        [arrays[f"logits{i}"] for i in range(len(sequences))],
                        [arrays[f"greedy{i}"].tolist() for i in range(len(sequences))])
+
+
+def _run(path: Path, question: bytes) -> subprocess.CompletedProcess[bytes]:
+    """The process that answers. Modules are not looked for in the folder that it is started in (-P)."""
+    try:
+        return subprocess.run([sys.executable, "-P", "-m", __name__, str(path)], input=question, capture_output=True,
+                              timeout=TIMEOUT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise TinyLMError(f"llama.cpp gave no answer within {TIMEOUT_SECONDS} seconds", where=str(path)) from None
 
 
 # ---- llama.h
