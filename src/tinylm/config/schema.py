@@ -231,8 +231,8 @@ class TrainConfig(Section):
     seed: int = Field(0, ge=0, le=MAX_SEED, description="decides first weights, order of the text, and dropout")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else the CPU")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of matrix products; auto: bfloat16 where the processor multiplies it, float16 on GPUs that "
-                            "multiply only that")
+        "auto", description="of matrix products; auto: bfloat16 where the processor multiplies it, float16 on a GPU "
+                            "that multiplies only that")
 
     @model_validator(mode="after")
     def _one_horizon(self) -> Self:

@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast, get_args
+from typing import cast, get_args
 
 from tinylm import model_folder
 from tinylm.config.spelling import match_name
-from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.errors import TinyLMError, did_you_mean, shell
+from tinylm.interchange.formats import FORMATS, Format
 from tinylm.interchange.source import Dtype, ExportedModel
-from tinylm.interchange.verify import Check, Reader, Reference
+from tinylm.interchange.verify import Check, Reference
 from tinylm.system.files import fsync, write_remedy
 from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.paths import given_path
-
-
-class Exporter(Protocol):
-    """The module of one format.
-
-    Attributes:
-        DTYPES: the number formats that it can hold; the first is the default.
-        FILES: the names of all files that it may write.
-    """
-
-    DTYPES: tuple[Dtype, ...]
-    FILES: frozenset[str]
-
-    def write(self, model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
-        """Writes a model into an empty folder. Returns notes for people, on what is not exact.
-
-        Raises:
-            TinyLMError: the format cannot hold this model; nothing is written then.
-        """
-
-    def readers(self, model: ExportedModel, folder: Path) -> Iterator[Reader]:
-        """The readers of what was written: our own, and the programs that the format is for, where they are at hand."""
-
-    def next_steps(self, model: ExportedModel, folder: Path) -> list[str]:
-        """Commands that use the export, for people."""
-
-
-FORMATS = {"hf": "tinylm.interchange.hugging_face.export", "gguf": "tinylm.interchange.gguf.export",
-           "onnx": "tinylm.interchange.onnx.export"}
-"""The formats and their modules: a Hugging Face folder, a file of llama.cpp and Ollama, a graph of ONNX Runtime and
-transformers.js."""
-
 
 OF_A_MODEL_FOLDER = {model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS, model_folder.CARD}
 """Names that a model folder has, and some exports, too: a folder with these alone is a model, and is not replaced."""
@@ -94,7 +62,7 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
     """Writes a model in another program's format into a folder, and reads it back before the folder is there.
 
     Args:
-        to: "hf", "gguf" or "onnx".
+        to: a key of `FORMATS`.
         out: the folder, which is made.
         dtype: "f32", "f16" or "q8_0". Default: what the format is mostly used with.
         force: an earlier export that is there may be replaced. Any other folder that holds something never is.
@@ -104,16 +72,16 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
         TinyLMError: no such format or dtype; one that cannot hold this model, by the name of the setting; a folder that
             holds something or cannot be written; packages that are missing; an export that was read back wrong.
     """
-    exporter = _exporter(to)
-    chosen = _dtype(exporter, to, dtype)
+    form = _format(to)
+    chosen = _dtype(form, to, dtype)
     folder = Path(os.path.abspath(given_path(out)))
     check_writable(folder, "OUT")
-    _check_free(folder, exporter.FILES, force=force)
+    _check_free(folder, form.files, force=force)
     try:
         with temporary_folder(folder) as temporary:
             log("writing")
-            notes = exporter.write(model, temporary, chosen)
-            checks = list(_checks(exporter, model, temporary, chosen, log))
+            notes = form.write(model, temporary, chosen)
+            checks = list(_checks(form, model, temporary, chosen, log))
             files = {path.relative_to(temporary).as_posix(): path.stat().st_size
                      for path in sorted(temporary.rglob("*")) if path.is_file()}
             flush_all(temporary)
@@ -122,33 +90,35 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
                           remedy=f"{write_remedy(error)}, or choose another OUT") from None
-    return Export(folder, files, chosen, checks, notes, exporter.next_steps(model, folder))
+    quoted_out, quoted_name = shell([str(out)]), shell([model.name])
+    next_steps = [step.format(out=quoted_out, name=quoted_name) for step in form.next_steps]
+    return Export(folder, files, chosen, checks, notes, next_steps)
 
 
-def _exporter(to: str) -> Exporter:
+def _format(to: str) -> Format:
     name = match_name(to, tuple(FORMATS))
     if name is None:
         raise TinyLMError(f"there is no format {to!r}", where="--to", remedy=did_you_mean(to, FORMATS))
-    return cast(Exporter, importlib.import_module(FORMATS[name]))
+    return FORMATS[name]
 
 
-def _dtype(exporter: Exporter, to: str, given: str | None) -> Dtype:
+def _dtype(form: Format, to: str, given: str | None) -> Dtype:
     if given is None:
-        return exporter.DTYPES[0]
+        return form.dtypes[0]
     name = match_name(given, get_args(Dtype))
     if name is None:
         raise TinyLMError(f"there is no dtype {given!r}", where="--dtype", remedy=did_you_mean(given, get_args(Dtype)))
-    if name not in exporter.DTYPES:
+    if name not in form.dtypes:
         raise TinyLMError(f"the format {to} holds no {name}", where="--dtype",
-                          remedy=f"It holds {' and '.join(exporter.DTYPES)}; --to gguf holds all")
+                          remedy=f"It holds {' and '.join(form.dtypes)}; --to gguf holds all")
     return cast(Dtype, name)
 
 
-def _checks(exporter: Exporter, model: ExportedModel, folder: Path, dtype: Dtype,
+def _checks(form: Format, model: ExportedModel, folder: Path, dtype: Dtype,
             log: Callable[[str], None]) -> Iterator[Check]:
     """Checks an export by every reader that is at hand. Raises: TinyLMError: one of them computes something else."""
     reference = Reference(model)
-    for reader in exporter.readers(model, folder):
+    for reader in form.readers(model.config.model, folder):
         log(f"reading it back by {reader.name}")
         check = reference.check(reader, dtype)
         if not check.is_right:
