@@ -15,8 +15,27 @@ from tinylm.interchange.names import MODULE_NAMES, from_hugging_face, tensor_nam
 PAGE = Path(__file__).parents[2] / "docs" / "NAMES.md"
 
 
-def tensors(preset, **chosen):
-    config = ModelConfig.preset(preset, vocab_size=7, d_model=8, n_heads=2, n_layers=3, d_mlp=12, **chosen)
+_LEARNED = {"norm": "layernorm", "positions": "learned", "qk_norm": False, "bias": True}
+SHAPES = {  # of our models by the architecture that holds them
+    "llama": {"qk_norm": False}, "mistral": {"qk_norm": False}, "qwen3": {}, "qwen2": {"qk_norm": False, "bias": True},
+    "arcee": {"qk_norm": False, "mlp": "squared_relu"},
+    "starcoder2": {"norm": "layernorm", "qk_norm": False, "mlp": "gelu", "bias": True},
+    "gpt2": {**_LEARNED, "mlp": "gelu"}, "gpt_neo": {**_LEARNED, "mlp": "gelu"}, "opt": {**_LEARNED, "mlp": "relu"},
+}
+SIZES = {"vocab_size": 7, "num_hidden_layers": 3, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12,
+         "bos_token_id": 1, "eos_token_id": 2}
+CONFIGS = {  # of transformers' classes, with every tensor that they may have
+    "llama": {"attention_bias": True, "mlp_bias": True}, "mistral": {"num_key_value_heads": 1, "head_dim": 6},
+    "qwen3": {"attention_bias": True}, "qwen2": {"num_key_value_heads": 1},
+    "arcee": {"attention_bias": True, "mlp_bias": True}, "starcoder2": {"num_key_value_heads": 1},
+    "gpt2": {"n_inner": 12}, "gpt_neo": {"num_layers": 3, "num_heads": 2, "attention_types": [[["global"], 3]]},
+    "opt": {"ffn_dim": 12, "word_embed_proj_dim": 8, "pad_token_id": 0},
+}
+
+
+def tensors(architecture, **chosen):
+    sizes = {"vocab_size": 7, "d_model": 8, "n_heads": 2, "n_layers": 3, "d_mlp": 12, **SHAPES[architecture]}
+    config = ModelConfig(**{**sizes, **chosen})
     generator = np.random.default_rng(0)
     return {tensor.name: generator.standard_normal(tensor.shape) for tensor in parameter_table(config)}
 
@@ -29,8 +48,32 @@ def test_there_and_back_again(architecture, tied):
     back = from_hugging_face(theirs, architecture, 3)
     assert back.keys() == ours.keys()
     assert all(np.array_equal(back[name], ours[name]) for name in ours)
-    assert sum(array.size for array in theirs.values()) == sum(array.size for array in ours.values())
+    extra = 2 * 8 if architecture == "opt" else 0  # rows of positions that no text reaches
+    assert sum(array.size for array in theirs.values()) == sum(array.size for array in ours.values()) + extra
     assert ("lm_head.weight" in theirs) != tied
+
+
+@pytest.mark.parametrize("architecture", MODULE_NAMES)
+def test_every_tensor_of_the_class_has_a_name_here(architecture):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.for_model(architecture, **SIZES | CONFIGS[architecture], tie_word_embeddings=False)
+    theirs = {name: tensor.numpy() for name, tensor in AutoModelForCausalLM.from_config(config).state_dict().items()}
+    back = to_hugging_face(from_hugging_face(theirs, architecture, 3), architecture, 3)
+    assert back.keys() == theirs.keys()
+    rows = 2 if architecture == "opt" else 0
+    for name, array in theirs.items():
+        first = rows if name.endswith("embed_positions.weight") else 0
+        assert back[name].shape == array.shape
+        assert np.array_equal(back[name][first:], array[first:])
+
+
+def test_opts_positions_begin_after_two_rows():
+    ours = tensors("opt", context_length=5)
+    theirs = to_hugging_face(ours, "opt", 3)["model.decoder.embed_positions.weight"]
+    assert theirs.shape == (7, 8)
+    assert not theirs[:2].any()
+    assert np.array_equal(theirs[2:], ours["positions.weight"])
 
 
 def test_gpt2s_matrices_are_turned_and_joined():
