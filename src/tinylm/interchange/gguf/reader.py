@@ -141,7 +141,7 @@ class _Cursor:
     def scalar(self, kind: ValueType, what: str) -> bool | int | float:
         code = _STRUCT[kind]
         (value,) = code.unpack_from(self.data, self.take(code.size, what))
-        return bool(value) if kind is ValueType.BOOL else value  # type: ignore[no-any-return]
+        return bool(value) if kind is ValueType.BOOL else value
 
     def count(self, most: int, what: str) -> int:
         """A number of things, of which there are at most `most`."""
