@@ -25,7 +25,7 @@ from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
-from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
+from tinylm.model.tensors import Weights, check_layers_fit, read_tensors, saving
 from tinylm.system.files import fsync, replaced_atomically, write_atomically, write_remedy
 from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.locks import exclusive
@@ -203,7 +203,8 @@ def write_weights(folder: Path, model: TinyLM) -> None:
 
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
     with replaced_atomically(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary, metadata={"format": "pt"})
+        with saving(folder / WEIGHTS):
+            save_file(weights, temporary, metadata={"format": "pt"})
         temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
 
 

@@ -10,7 +10,7 @@ from typing import cast, get_args
 
 from tinylm import model_folder
 from tinylm.config.spelling import match_name
-from tinylm.errors import TinyLMError, did_you_mean, shell
+from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.interchange.formats import FORMATS, Format
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.interchange.verify import Check, Reference
@@ -27,7 +27,7 @@ class Export:
     """What came of an export.
 
     Attributes:
-        folder: it is in.
+        folder: the folder of the export.
         files: their names and bytes.
         dtype: the number format of the matrices.
         checks: what each reader made of it.
@@ -81,7 +81,8 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
         with temporary_folder(folder) as temporary:
             log("writing")
             notes = form.write(model, temporary, chosen)
-            checks = list(_checks(form, model, temporary, chosen, log))
+            reference = Reference(model)
+            checks = list(_checks(form, model, temporary, chosen, reference, log))
             files = {path.relative_to(temporary).as_posix(): path.stat().st_size
                      for path in sorted(temporary.rglob("*")) if path.is_file()}
             flush_all(temporary)
@@ -90,8 +91,7 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
                           remedy=f"{write_remedy(error)}, or choose another OUT") from None
-    quoted_out, quoted_name = shell([str(out)]), shell([model.name])
-    next_steps = [step.format(out=quoted_out, name=quoted_name) for step in form.next_steps]
+    next_steps = form.next_steps(str(out), model.name, reference.beginning)
     return Export(folder, files, chosen, checks, notes, next_steps)
 
 
@@ -114,10 +114,9 @@ def _dtype(form: Format, to: str, given: str | None) -> Dtype:
     return cast(Dtype, name)
 
 
-def _checks(form: Format, model: ExportedModel, folder: Path, dtype: Dtype,
+def _checks(form: Format, model: ExportedModel, folder: Path, dtype: Dtype, reference: Reference,
             log: Callable[[str], None]) -> Iterator[Check]:
     """Checks an export by every reader that is at hand. Raises: TinyLMError: one of them computes something else."""
-    reference = Reference(model)
     for reader in form.readers(model.config.model, folder):
         log(f"reading it back by {reader.name}")
         check = reference.check(reader, dtype)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tinylm.config.schema import ModelConfig
+from tinylm.errors import shell
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.interchange.verify import Reader
 
@@ -25,14 +26,15 @@ class Format:
         dtypes: the number formats that it can hold; the first is the default.
         files: the names of all files that it may have.
         engine: the program that it is for, and the Python package by which that program is at hand.
-        next_steps: commands that use an export, with {out} for its folder and {name} for the model.
+        commands: commands that use an export, in words, with {out} for its folder, {name} for the model and {prompt}
+            for the beginning of a text.
     """
 
     package: str
     dtypes: tuple[Dtype, ...]
     files: frozenset[str]
     engine: tuple[str, str]
-    next_steps: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
 
     def write(self, model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         """Writes a model into an empty folder. Returns notes for people, on what is not exact.
@@ -52,17 +54,27 @@ class Format:
             slack = TABLE_OF_GELU if program == "llama.cpp" and config.mlp == "gelu" else 1.0
             yield Reader(program, check.engine_logits(folder), slack)
 
+    def next_steps(self, out: str, name: str, prompt: str) -> list[str]:
+        """Commands that use an export, for the shell of this system.
+
+        Args:
+            out: its folder, as it was given.
+            name: of the model.
+            prompt: the beginning of a text that the model knows.
+        """
+        return [shell(word.format(out=out, name=name, prompt=prompt) for word in words) for words in self.commands]
+
 
 _HUGGING_FACE_FILES = frozenset({"config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
                                  "tokenizer_config.json", "README.md"})
 FORMATS: dict[str, Format] = {
     "hf": Format("tinylm.interchange.hugging_face", ("f32", "f16"), _HUGGING_FACE_FILES,
                  ("transformers", "transformers"),
-                 ("python -c 'from transformers import pipeline; "
-                  "print(pipeline(\"text-generation\", \"{out}\")(\"It was\")[0])'",)),
+                 (("python", "-c", "from transformers import pipeline; write = pipeline('text-generation', {out!r}); "
+                   "print(write({prompt!r})[0]['generated_text'])"),)),
     "gguf": Format("tinylm.interchange.gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}),
                    ("llama.cpp", "xllamacpp"),
-                   ("llama-completion -m {out}/model.gguf -p 'It was' -n 100",
-                    "ollama create {name} -f {out}/Modelfile", "ollama run {name} 'It was'")),
+                   (("llama-completion", "-m", "{out}/model.gguf", "-p", "{prompt}", "-n", "100"),
+                    ("ollama", "create", "{name}", "-f", "{out}/Modelfile"), ("ollama", "run", "{name}", "{prompt}"))),
 }
 """By the value of --to: a folder for transformers; a file for llama.cpp, Ollama and LM Studio."""

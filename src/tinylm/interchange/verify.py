@@ -18,8 +18,9 @@ if TYPE_CHECKING:  # the compiler and the engine are not needed to list the form
 Logits = NDArray[np.float32]
 ReadLogits = Callable[[Sequence[int]], Logits]
 """Computes the logits (T, V) of T ids by a model that was exported."""
-LIMITS: dict[Dtype, float] = {"f32": 1e-4, "f16": 0.03, "q8_0": 0.3}
-"""The largest differences of logits that come of rounding alone, as shares of the logits' spread."""
+LIMITS: dict[Dtype, float] = {"f32": 1e-4, "f16": 0.05, "q8_0": 1.0}
+"""The largest differences of logits that come of rounding alone, as shares of the logits' spread. Measured: 3e-6, 2e-3,
+and 0.2, since llama.cpp rounds to 8 bits what it multiplies, too. Logits of another model are off by 4 and more."""
 GREEDY_TOKENS, PROMPT_TOKENS = 64, 6
 
 
@@ -58,14 +59,19 @@ class Check:
     @property
     def is_right(self) -> bool:
         """True if all logits are as near as the number format lets them be. A format of 32 bits changes no token."""
-        return self.difference <= self.limit and (self.limit > LIMITS["f16"] / 2 or self.same == self.greedy)
+        return self.difference <= self.limit and (self.limit >= LIMITS["f16"] or self.same == self.greedy)
 
 
 class Reference:
-    """Greedy texts of a model with the logits of every position, by the compiled engine."""
+    """Greedy texts of a model with the logits of every position, by the compiled engine.
+
+    Attributes:
+        beginning: of the first text, some tokens of it.
+    """
 
     def __init__(self, model: ExportedModel) -> None:
         self._texts = list(_greedy_texts(model))
+        self.beginning = model.tokenizer.decode(self._texts[0][0][:PROMPT_TOKENS]).strip()
 
     def check(self, reader: Reader, dtype: Dtype) -> Check:
         """Compares a reader of an export with the model itself."""

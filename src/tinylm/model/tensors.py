@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +71,28 @@ def _as_float32(tensor: _Stored) -> NDArray[np.float32]:
     if tensor.dtype == "BF16":
         return (tensor.data.astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
     return tensor.data.astype(np.float32, copy=False).reshape(tensor.shape)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Within the block, tensors that the library cannot write to `path` are an OSError, as other files are.
+
+    >>> from safetensors.numpy import save_file
+    >>> with saving(Path("nowhere")):
+    ...     save_file({}, "nowhere/tensors")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere'
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        if os.name == "nt" and number:
+            raise OSError(0, str(error), str(path), code) from None
+        raise OSError(code, os.strerror(code), str(path)) from None
 
 
 def _tensors(path: Path, expected: Mapping[str, Shape]) -> dict[str, _Stored]:

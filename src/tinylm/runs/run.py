@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from safetensors import SafetensorError
 
 from tinylm import model_folder
 from tinylm.config.overrides import merge_overrides
@@ -138,8 +137,8 @@ def _with_resume_command(folder: Path, console: Console) -> Iterator[None]:
     going_on = command("train", "--resume", "--out", folder)
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        raise TinyLMError(f"could not be written ({getattr(error, 'strerror', None) or error})", where=str(folder),
+    except OSError as error:
+        raise TinyLMError(f"could not be written ({error.strerror or error})", where=str(folder),
                           remedy=f"{write_remedy(error)}, then go on with: {going_on}") from None
     except TinyLMError as error:
         if not model_folder.has_checkpoints(folder) or "--resume" in error.remedy or "--force" in error.remedy:

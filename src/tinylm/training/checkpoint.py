@@ -34,6 +34,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
+from tinylm.model.tensors import saving
 from tinylm.system.files import fsync, patiently, sha256, write_remedy
 
 KEPT_CHECKPOINTS = 2
@@ -93,10 +94,10 @@ class Checkpoints:
             _write(temporary, state)
             patiently(temporary.rename, path)
             fsync(self.folder)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise TinyLMError(f"the checkpoint of step {state.numbers['step']} could not be written "
-                              f"({getattr(error, 'strerror', None) or error})", where=str(self.folder),
+                              f"({error.strerror or error})", where=str(self.folder),
                               remedy=f"{write_remedy(error)}; the earlier checkpoints are intact") from None
         with suppress(OSError):  # of old ones; the new one is on the disk
             self._delete_old(path)
@@ -185,7 +186,8 @@ def _unreadable_error(path: Path, error: OSError) -> TinyLMError:
 def _write(folder: Path, state: State) -> None:
     for name, tensors in state.tensors.items():
         detached = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        save_file(detached, folder / f"{name}.safetensors", metadata={"format": "pt"})
+        with saving(folder):
+            save_file(detached, folder / f"{name}.safetensors", metadata={"format": "pt"})
     _write_text(folder / NUMBERS, json.dumps(state.numbers) + "\n")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors makes its files readable to their owner alone

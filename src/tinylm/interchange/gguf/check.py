@@ -1,4 +1,5 @@
-"""Checks of an exported GGUF file by real llama.cpp, where the package xllamacpp is installed."""
+"""Checks of an exported GGUF file: read back by tinylm (`read_logits`), and by real llama.cpp where the package
+xllamacpp is installed."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.interchange.gguf.export import MODEL
+from tinylm.interchange.gguf.importing import read_logits as read_logits
 from tinylm.interchange.gguf.llama_cpp import ask
 
 

@@ -28,6 +28,7 @@ from tinylm.interchange.hugging_face.json_file import write_json
 from tinylm.interchange.hugging_face.tokenizer import tokenizer_notes, write_tokenizer
 from tinylm.interchange.names import to_hugging_face
 from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.model.tensors import saving
 
 WEIGHTS, CONFIG, GENERATION_CONFIG, CARD = (
     "model.safetensors", "config.json", "generation_config.json", "README.md")
@@ -79,7 +80,8 @@ def _tensors(model: ExportedModel, held: Held, dtype: Dtype) -> dict[str, NDArra
 def _save(tensors: dict[str, NDArray[Any]], folder: Path) -> None:
     from safetensors.numpy import save_file
 
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    with saving(folder / WEIGHTS):
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
 
 
