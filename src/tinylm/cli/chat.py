@@ -65,7 +65,7 @@ class Chat:
         self.reset()
 
     def reset(self) -> None:
-        self.ids, self._has_warned = [self.lm.tokenizer.specials.start], False
+        self.ids, self._has_warned = [*self.lm.tokenizer.specials.prefix], False
 
     def run(self) -> None:
         """Handles lines until the input ends or a line says /quit. An error is printed, and the prompt stays open."""
@@ -108,7 +108,7 @@ class Chat:
         finally:  # also where Ctrl-C stops it: what was written stays
             self._keep(ids, request.builder.ids, request.builder.text if request.builder.stopped else None)
         print()
-        if self.ids[-1:] == [self.lm.tokenizer.eos_id]:
+        if self.ids and self.ids[-1] in self.lm.tokenizer.specials.ends:
             self.reset()
             print_note("(end of text: the next line begins another one)")
         elif request.builder.n_dropped and not self._has_warned:

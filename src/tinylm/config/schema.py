@@ -178,8 +178,9 @@ class DataConfig(Section):
     encoding: str = Field("auto", description="of files that are not UTF-8 and have no byte order mark; auto: none")
     line_ends: Literal["normalize", "keep"] = Field(
         "normalize", description="CRLF of Windows and CR of old Macs: read as \\n, or kept")
-    tokenizer: Literal["auto", "word", "char", "bpe"] = Field(
-        "auto", description="tokens are words, characters, or byte-level BPE; auto: by the size of the text")
+    tokenizer: Literal["auto", "word", "char", "bpe", "imported"] = Field(
+        "auto", description="tokens are words, characters, or byte-level BPE; auto: by the size of the text; imported: "
+                            "another program's, with an imported model")
     vocab_size: int | None = Field(
         None, ge=1, le=MAX_INT32, description="most entries of a trained vocabulary; none: no limit")
     unknown_token: bool = Field(True, description="word tokenizer: unknown words become <unk> instead of an error")

@@ -14,7 +14,7 @@ in, ids come out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -75,13 +75,15 @@ class Batch:
         backend: computes the model.
         vocab_size: ids are below it.
         eos_id: the id that ends a sequence.
+        further_eos: other ids that end one, too.
 
     Attributes:
         running: the sequences that go on.
     """
 
-    def __init__(self, backend: Backend, vocab_size: int, eos_id: int) -> None:
+    def __init__(self, backend: Backend, vocab_size: int, eos_id: int, further_eos: Iterable[int] = ()) -> None:
         self.backend, self._vocab_size, self._eos_id = backend, vocab_size, eos_id
+        self._ends = frozenset((eos_id, *further_eos))
         self.running: list[TokenSequence] = []
 
     def add(self, ids: Sequence[int], config: SampleConfig, *, seed: int, bias: Logits | None = None,
@@ -100,7 +102,7 @@ class Batch:
         """
         max_new = max_new_tokens(config, ids, self.backend.limit)
         bias = np.zeros(self._vocab_size, np.float32) if bias is None else bias
-        sampler = Sampler(config, ids, bias, seed, forced, eos_id=self._eos_id)
+        sampler = Sampler(config, ids, bias, seed, forced, ends=self._ends)
         sequence = TokenSequence(ids, self.backend.limit, self.backend.new_cache(), sampler, max_new)
         if max_new:
             self.running.append(sequence)
@@ -195,7 +197,10 @@ class Batch:
         return NewTokens(sequence, [], np.empty((0, self._vocab_size), np.float32))
 
     def _accept(self, sequence: TokenSequence, ids: list[int], logits: Logits) -> NewTokens:
-        """Takes the ids of a run: all but the last are in the cache, and the last may be an error code (filters.py)."""
+        """Takes the ids of a run: all but the last are in the cache, and the last may be an error code (filters.py).
+        The backend knows one id that ends a sequence: what it wrote after another is left out."""
+        end = next((count for count, id in enumerate(ids, 1) if id in self._ends), len(ids))
+        ids, logits = ids[:end], logits[:end]
         try:
             sequence.sampler.accept(*ids)
         except TinyLMError as error:
@@ -210,7 +215,7 @@ class Batch:
         """Appends new ids, and notes whether the sequence ends with them."""
         sequence.unread, sequence.logits = 0, logits[-1]
         sequence.new += ids
-        if ids[-1] == self._eos_id:
+        if ids[-1] in self._ends:
             sequence.stopped_by = "eos"
         elif len(sequence.new) == sequence.max_new:
             sequence.stopped_by = "length"

@@ -10,7 +10,7 @@ A beam search draws nothing at random, so temperature and filters have no part i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ class Candidate(NamedTuple):
     id: int
 
 
-def beam_search(backend: Backend, ids: Sequence[int], config: SampleConfig, *, eos_id: int, bias: Logits,
+def beam_search(backend: Backend, ids: Sequence[int], config: SampleConfig, *, ends: Collection[int], bias: Logits,
                 forced: Sequence[int] = ()) -> list[Hypothesis]:
     """The hypotheses after a prompt, best first; at most `config.beams` of them.
 
@@ -82,7 +82,7 @@ def beam_search(backend: Backend, ids: Sequence[int], config: SampleConfig, *, e
     if max_new == 0:
         return [Hypothesis([], 0.0)]
     bias_without_eos = bias.copy()
-    bias_without_eos[eos_id] = -np.inf
+    bias_without_eos[[*ends]] = -np.inf
     context = ContextWindow(ids, backend.limit)
     beams, finished = [Beam(context, backend.new_cache(), [], 0.0, list(context.visible))], list[Hypothesis]()
     for length in range(1, max_new + 1):
@@ -90,7 +90,7 @@ def beam_search(backend: Backend, ids: Sequence[int], config: SampleConfig, *, e
         scores = [_scores(logits, length, allowed, forced) for logits in _forward(backend, beams)]
         candidates: list[Candidate] = []
         for rank, each in enumerate(_best(beams, scores, 2 * config.beams)):
-            if each.id != eos_id and length < max_new:
+            if each.id not in ends and length < max_new:
                 candidates.append(each)
             elif rank < config.beams:  # a text that ends counts only if it would have gone on
                 finished.append(Hypothesis([*each.beam.new, each.id], each.score / length**config.length_penalty))

@@ -136,7 +136,7 @@ class CompletionBuilder:
 
     def completion(self) -> Completion:
         """The whole result, after `finish`."""
-        ended = bool(self.ids) and self.ids[-1] == self._tokenizer.eos_id
+        ended = bool(self.ids) and self.ids[-1] in self._tokenizer.specials.ends
         return Completion(self.prompt, self.text, self.ids,
                           "stop" if self.stopped else "eos" if ended else "length", self._seed, self.n_dropped,
                           None if self._top is None else self.logprobs, self._score)

@@ -24,6 +24,7 @@ class Detokenizer:
         self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""  # certain text that may be the beginning of a stop text
         self._begun = False
+        self._drops_blank: bool | None = None  # None: no id has come
 
     def push(self, *ids: int) -> str:
         """The text that these ids make certain."""
@@ -40,6 +41,10 @@ class Detokenizer:
         if data and self.tokenizer.kind == "word":
             data = b" " + data if self._begun else data
             self._begun = True
+        if self._drops_blank is None:
+            self._drops_blank = self.tokenizer.adds_blank and id == self.tokenizer.bos_id
+        if data and self._drops_blank:
+            data, self._drops_blank = data.removeprefix(b" "), False
         return data
 
     def _release(self, text: str) -> str:

@@ -164,7 +164,8 @@ class TextGenerator:
         """An empty batch on the backend that serves: `add` takes ids, `step` gives new ones."""
         from tinylm.generation.batch import Batch
 
-        return Batch(self.model.backend(), self.tokenizer.vocab_size, self.tokenizer.eos_id)
+        return Batch(self.model.backend(), self.tokenizer.vocab_size, self.tokenizer.eos_id,
+                     self.tokenizer.specials.further_eos)
 
     def max_parallel(self, most: int) -> int:
         """The number of texts that are generated together: at most `most`, and no more than the memory should hold."""
@@ -229,7 +230,7 @@ class TextGenerator:
         if count > config.beams:
             raise TinyLMError(f"a search with {config.beams} beams finds no {count} texts", where="samples",
                               remedy="Ask for fewer texts, or search with more beams")
-        return beam_search(self.model.backend(), ids, config, eos_id=self.tokenizer.eos_id, bias=bias,
+        return beam_search(self.model.backend(), ids, config, ends=self.tokenizer.specials.ends, bias=bias,
                            forced=forced)[:count]
 
 

@@ -6,7 +6,7 @@ index alone, so a seed repeats a text whatever batch it is generated in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Sampler:
         bias: (V,), of `bias_of`.
         seed: of this sequence.
         forced: the first ids, of `forced_ids`.
-        eos_id: the id of `<eos>`, which `min_tokens` keeps out; default: that of tinylm's own vocabularies.
+        ends: the ids that end a text, which `min_tokens` keeps out; default: that of tinylm's own vocabularies.
 
     Attributes:
         bias: (V,), for the next id: that of `bias_of`, and -inf for `<eos>` while there are fewer than `min_tokens`.
@@ -40,14 +40,14 @@ class Sampler:
     """
 
     def __init__(self, config: SampleConfig, ids: Sequence[int], bias: Logits, seed: int,
-                 forced: Sequence[int] = (), *, eos_id: int = SpecialTokens().eos) -> None:
+                 forced: Sequence[int] = (), *, ends: Iterable[int] = SpecialTokens().ends) -> None:
         chosen = {name: getattr(config, name) for name in SamplingParams._fields}
         self.params = SamplingParams(**{**chosen, "greedy": config.is_greedy})
         self.bias, self._bias, self._seed, self.forced, self.n_accepted = bias, bias, seed, forced, 0
         self._min_tokens = config.min_tokens
         if self._min_tokens:
             self.bias = bias.copy()
-            self.bias[eos_id] = -np.inf
+            self.bias[[*ends]] = -np.inf
         self.counts = np.bincount(np.asarray(ids, np.int64), minlength=len(bias)).astype(np.int32)
 
     def next(self, logits: Logits) -> int:

@@ -105,7 +105,8 @@ def _settings(lm: LanguageModel, request: CompletionRequest, limits: Limits) -> 
         settings["logit_bias"] = {f"#{id}": number for id, number in request.logit_bias.items()}
         _check_ids(lm, request.logit_bias)
     if request.ignore_eos:
-        settings["banned_tokens"] = (*lm.config.sample.banned_tokens, f"#{lm.tokenizer.eos_id}")
+        settings["banned_tokens"] = (*lm.config.sample.banned_tokens,
+                                     *(f"#{id}" for id in sorted(lm.tokenizer.specials.ends)))
     if request.stop is not None:
         stops = [request.stop] if isinstance(request.stop, str) else request.stop
         settings["stop"] = tuple(stop for stop in stops if stop)

@@ -43,7 +43,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str | list[int], field: str) -> 
             given = tokenizer.encode_text(typed.text)
         except TinyLMError as error:
             raise invalid_setting(error, param=field) from None
-        return EncodedPrompt(given, [tokenizer.specials.start, *given], prompt, [*typed.replaced, *typed.unknown])
+        return EncodedPrompt(given, tokenizer.with_prefix(given), prompt, [*typed.replaced, *typed.unknown])
     unknown = next((index for index, id in enumerate(prompt) if id >= tokenizer.vocab_size), None)
     if unknown is not None:
         raise invalid_field(f"{field}.{unknown}", f"{prompt[unknown]} is no id of this model: they go from 0 to "

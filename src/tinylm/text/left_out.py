@@ -76,7 +76,7 @@ class LossyTokenizer:
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
         """Makes the encoder of a text of so many bytes, as `Tokenizer.encoder` does."""
-        if self._tokenizer.kind == "bpe":
+        if self._tokenizer.knows_all:
             return self._tokenizer.encoder(n_bytes)
         return lambda text: self._tokenizer.encode_known(_in_form(text, self._form))
 
@@ -87,7 +87,7 @@ def measure(text: Slice, tokenizer: Tokenizer, form: Form = "") -> LeftOut:
     Args:
         form: the normal form in which the text is read, of `best_form`.
     """
-    if tokenizer.kind == "bpe" or (tokenizer.kind == "char" and tokenizer.knows(text.corpus.stats().alphabet)):
+    if tokenizer.knows_all or (tokenizer.kind == "char" and tokenizer.knows(text.corpus.stats().alphabet)):
         return NOTHING
     unknown, units = _unknown(text, tokenizer, form)
     bits = _contents(unknown)
@@ -115,7 +115,7 @@ def best_form(text: Slice, tokenizer: Tokenizer) -> Form:
     """The normal form of Unicode in which the tokenizer knows the most of a text; "" if no form is better than none."""
     forms: tuple[Form, ...] = ("", "NFC", "NFD")
     alphabet = text.corpus.stats().alphabet
-    if tokenizer.kind == "bpe" or alphabet.isascii() or tokenizer.knows(alphabet):
+    if tokenizer.knows_all or alphabet.isascii() or tokenizer.knows(alphabet):
         return ""
     return min(forms, key=lambda form: _unknown(text, tokenizer, form)[0].total())
 

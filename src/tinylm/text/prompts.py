@@ -54,7 +54,7 @@ def prompt_ids(tokenizer: Tokenizer, given: Iterable[int]) -> PromptIds:
     if before.count(specials.start) > 1:
         left_out.append(f"The ids of the prompt began with {tokenizer.token(specials.start)} more than once: one was "
                         "kept")
-    return PromptIds([*begins, *text], [specials.start, *text], left_out)
+    return PromptIds([*begins, *text], [*begins, *text] if begins else tokenizer.with_prefix(text), left_out)
 
 
 def _whole_numbers(prompt: object) -> list[int]:

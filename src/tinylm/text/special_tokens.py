@@ -20,6 +20,9 @@ class SpecialTokens(NamedTuple):
         eos: ends a text.
         unk: stands for an unknown word; None where unknown words are an error, and where every text is known.
         control: further ids that stand for no text, such as the marks of a chat format.
+        further_eos: other ids that end a text, too. Imported models may have several.
+        add_bos: True: `start` stands before each prompt; False: before an empty one alone.
+        add_eos: True: `Tokenizer.encode` ends with `eos`.
 
     >>> SpecialTokens().hidden == {0, 1, 2}
     True
@@ -32,6 +35,19 @@ class SpecialTokens(NamedTuple):
     eos: int = 2
     unk: int | None = None
     control: frozenset[int] = frozenset()
+    further_eos: frozenset[int] = frozenset()
+    add_bos: bool = True
+    add_eos: bool = True
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """All ids that end a text."""
+        return self.further_eos | {self.eos}
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        """The ids before the first token of a prompt."""
+        return (self.start,) if self.add_bos else ()
 
     @property
     def start(self) -> int:
@@ -41,7 +57,7 @@ class SpecialTokens(NamedTuple):
     @property
     def hidden(self) -> frozenset[int]:
         """The ids that are never shown in a text: all but `unk`, which stands for a word."""
-        return frozenset({self.pad, self.start, self.eos, *self.control})
+        return frozenset({self.pad, self.start, *self.ends, *self.control})
 
 
 def special_tokens(vocab: Mapping[str, int], control: Iterable[str] = (), *, has_unknown: bool) -> SpecialTokens:
@@ -55,8 +71,8 @@ def special_tokens(vocab: Mapping[str, int], control: Iterable[str] = (), *, has
     Raises:
         ValueError: the vocabulary lacks `<pad>`, `<eos>` or a control token.
 
-    >>> special_tokens({"a": 0, "<eos>": 1, "<pad>": 2}, has_unknown=False)
-    SpecialTokens(pad=2, bos=None, eos=1, unk=None, control=frozenset())
+    >>> special_tokens({"a": 0, "<eos>": 1, "<pad>": 2}, has_unknown=False)[:4]
+    (2, None, 1, None)
     """
     missing = [entry for entry in (PAD, EOS, *control) if entry not in vocab]
     if missing:

@@ -21,7 +21,7 @@ from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
 from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, describe_characters
-from tinylm.text.special_tokens import SPELLED_OUT, special_tokens
+from tinylm.text.special_tokens import SPELLED_OUT, SpecialTokens, special_tokens
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
     Kind,
@@ -29,6 +29,7 @@ from tinylm.text.vocabulary import (
     char_vocab,
     checked_text,
     entry_bytes,
+    holds_roles,
     library_tokenizer,
     parse_file,
     word_parts,
@@ -101,7 +102,7 @@ class Tokenizer:
     """Converts text to ids and back. Made by `Tokenizer.train`, `Tokenizer.load` or `Tokenizer.from_json`.
 
     Attributes:
-        kind: "word", "char" or "bpe".
+        kind: "word", "char", "bpe", or "imported": another program's, used as it is (imported.py).
         specials: the special tokens of the vocabulary, by their ids.
         pad_id, bos_id, eos_id, unk_id: the ids in `specials`; None where the vocabulary has no such token.
         line_ends: "normalize": the training text was read with plain line ends, and so is a text that a person types.
@@ -115,12 +116,14 @@ class Tokenizer:
     """
 
     line_ends: Literal["normalize", "keep"] = "keep"
+    adds_blank = False
+    """True if a blank that the tokenizer adds stands before each text, which decoding takes away after `<bos>`."""
 
     def __init__(self, kind: Kind, vocab: dict[str, int], merges: Sequence[tuple[str, str]] = (),
                  control: Sequence[str] = ()) -> None:
         self.kind: Kind = kind
         self.specials = special_tokens(vocab, control, has_unknown=kind == "word")
-        self.pad_id, self.bos_id, self.eos_id, self.unk_id, _ = self.specials
+        self.pad_id, self.bos_id, self.eos_id, self.unk_id = self.specials[:4]
         self._hidden = self.specials.hidden
         library = library_tokenizer(kind, vocab, merges, control)
         self._json = library.to_str(pretty=True) + "\n"
@@ -156,6 +159,31 @@ class Tokenizer:
         raise TinyLMError(f"there is no tokenizer {kind!r}", where="data.tokenizer",
                           remedy=did_you_mean(kind, ("word", "char", "bpe")))
 
+    @staticmethod
+    def imported(json_text: str, specials: SpecialTokens, vocab_size: int | None = None) -> Tokenizer:
+        """Makes a tokenizer of another program's tokenizer.json, used as it is: kind "imported".
+
+        Args:
+            json_text: a file of the library `tokenizers`; its own post-processor, truncation and padding are left out.
+            specials: the roles of ids. `control` holds all further ids that stand for no text; typed text never becomes
+                one. `unk`: the id for what is unknown, None where every text is known. `add_bos`, `add_eos`: what
+                `encode` puts around a text.
+            vocab_size: the rows of the model's embedding, which may be more than the entries; default: the entries.
+
+        Raises:
+            TinyLMError: a damaged file, or a component that tinylm does not know, which the error names.
+
+        >>> import tokenizers
+        >>> library = tokenizers.Tokenizer(tokenizers.models.BPE({"</s>": 0, "a": 1, "b": 2, "ab": 3}, [("a", "b")]))
+        >>> library.decoder = tokenizers.decoders.Fuse()
+        >>> roles = SpecialTokens(pad=0, bos=None, eos=0, add_bos=False, add_eos=False)
+        >>> Tokenizer.imported(library.to_str(), roles).encode("aba")
+        [3, 1]
+        """
+        from tinylm.text.imported import ImportedTokenizer
+
+        return ImportedTokenizer(json_text, specials, vocab_size)
+
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """Reads a tokenizer.json. Raises: TinyLMError: the file is missing, broken, or not a tokenizer of tinylm's."""
@@ -176,7 +204,12 @@ class Tokenizer:
             TinyLMError: it is any other text.
         """
         try:
-            return cls(*parse_file(json.loads(text)))
+            data = json.loads(text)
+            if holds_roles(data):
+                from tinylm.text.imported import ImportedTokenizer
+
+                return ImportedTokenizer.of_file(data, text)
+            return cls(*parse_file(data))
         except Exception as error:  # the library raises plain Exceptions
             raise TinyLMError(f"is not a tokenizer that tinylm wrote ({quoted(error)})", where=where,
                               remedy="Give the tokenizer.json of a model made by tinylm") from None
@@ -213,8 +246,16 @@ class Tokenizer:
 
     def encode_prompt(self, text: str) -> list[int]:
         """The ids of a prompt, for a model to go on from: `<bos>` text, or `<eos>` text without `<bos>` in the
-        vocabulary (`SpecialTokens.start`). Raises: TinyLMError: as `encode`."""
-        return [self.specials.start, *self.encode_text(text)]
+        vocabulary (`SpecialTokens.start`); an imported model may be used to the text alone.
+
+        Raises:
+            TinyLMError: as `encode`.
+        """
+        return self.with_prefix(self.encode_text(text))
+
+    def with_prefix(self, ids: Iterable[int]) -> list[int]:
+        """The ids of a prompt, given those of its text: with `<bos>` before them, where the model is used to it."""
+        return [*self.specials.prefix, *ids] or [self.specials.start]
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of the text alone."""
@@ -238,7 +279,7 @@ class Tokenizer:
         >>> Tokenizer.train("char", ["it's"]).typed("it’s").text
         "it's"
         """
-        keeps = self.kind == "bpe" and self.line_ends == "keep"
+        keeps = self.knows_all and self.line_ends == "keep"
         reading = Reading(checked_text(text), {}, {}) if keeps else self.near.read(checked_text(text))
         if reading.unknown and self.unk_id is None:
             raise self._unknown(reading.unknown)
@@ -246,11 +287,16 @@ class Tokenizer:
                    for each in _listed(reading.unknown, "word", lambda word: _near_to(self.near.near(word)))]
         return Typed(reading.text, _replacements(reading.replaced), unknown)
 
+    @property
+    def knows_all(self) -> bool:
+        """True if every text has ids: BPE knows all bytes, and an imported tokenizer goes by its own rules."""
+        return self.kind in ("bpe", "imported")
+
     def knows(self, units: Iterable[str]) -> bool:
         """True if all of these characters, or words, have ids of their own."""
         if self.kind == "word":
             return all(part in self._vocab for unit in units for part in word_parts(unit))
-        return self.kind == "bpe" or self._vocab.keys() >= set(units)
+        return self.knows_all or self._vocab.keys() >= set(units)
 
     def encode_known(self, text: str) -> Ids:
         """The ids of the known parts of a text. An unknown character has no id, an unknown word `<unk>` or none."""
@@ -264,7 +310,7 @@ class Tokenizer:
     def near(self) -> Near:
         """The reader of near forms for what the tokenizer does not know."""
         entries = [entry for entry, id in self._vocab.items() if id not in self._hidden]
-        if self.kind == "bpe":
+        if self.knows_all:
             return NearLineEnds()
         return NearWords(self._vocab) if self.kind == "word" else NearCharacters(entries)
 
@@ -305,7 +351,10 @@ class Tokenizer:
         Raises:
             TinyLMError: an id outside the vocabulary.
         """
-        shown = [self._bytes[known] for known in map(self._known, ids) if specials or known not in self._hidden]
+        known = [self._known(id) for id in ids]
+        shown = [self._bytes[id] for id in known if specials or id not in self._hidden]
+        if shown and not specials and self.adds_blank and known[0] == self.bos_id:
+            shown[0] = shown[0].removeprefix(b" ")
         return (b" " if self.kind == "word" else b"").join(shown).decode("utf-8", "replace")
 
     def token(self, id: int) -> str:

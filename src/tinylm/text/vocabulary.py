@@ -15,7 +15,7 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 from tinylm.errors import TinyLMError
 from tinylm.text.special_tokens import BOS, EOS, PAD, SPELLED_OUT, UNKNOWN
 
-Kind = Literal["word", "char", "bpe"]
+Kind = Literal["word", "char", "bpe", "imported"]
 
 SPECIALS = (PAD, BOS, EOS)
 """The first entries of every vocabulary that is trained here; `<unk>` comes next, for words."""
@@ -189,11 +189,26 @@ def parse_file(data: dict[str, Any]) -> Parsed:
         raise ValueError("its control tokens could be words of a text")
     if kind == "char" and (merges or any(len(entry) != 1 for entry in vocab.keys() - {*SPECIALS, *control})):
         raise ValueError("its alphabet holds more than characters")
-    if kind == "bpe" and not vocab.keys() >= set(_BYTE_OF):
+    if kind == "bpe" and not vocab.keys() >= set(BYTE_OF):
         raise ValueError("its vocabulary does not hold all 256 bytes")
     if not _agrees(data, json.loads(library_tokenizer(kind, vocab, merges, control).to_str())):
         raise ValueError("it splits text in another way")
     return Parsed(kind, vocab, merges, control)
+
+
+LAST = "<last>"
+"""The role, in the file of an imported tokenizer, of the last id of its model's vocabulary."""
+
+
+def holds_roles(data: Any) -> bool:
+    """True if a tokenizer.json holds the roles of ids, as an imported one does (imported.py).
+
+    >>> holds_roles({"post_processor": None})
+    False
+    """
+    template = data.get("post_processor") if isinstance(data, dict) else None
+    roles = template.get("special_tokens") if isinstance(template, dict) else None
+    return isinstance(roles, dict) and LAST in roles
 
 
 def _agrees(found: Any, ours: Any) -> bool:
@@ -211,11 +226,12 @@ def _byte_letters() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
 
 
-_BYTE_OF = _byte_letters()
+BYTE_OF = _byte_letters()
+"""Letters of GPT-2's files -> bytes."""
 
 
 def entry_bytes(kind: Kind, entry: str, *, is_special: bool) -> bytes:
     """The UTF-8 bytes of an entry. An entry of BPE spells its bytes in GPT-2's letters, a special token itself."""
     if kind != "bpe" or is_special:
         return entry.encode()
-    return bytes(_BYTE_OF[letter] for letter in entry)
+    return bytes(BYTE_OF[letter] for letter in entry)
