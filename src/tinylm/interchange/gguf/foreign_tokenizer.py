@@ -204,6 +204,9 @@ def _own_characters(entries: _Entries) -> Tokenizer:
 
 
 def _own_bpe(entries: _Entries) -> Tokenizer:
-    merges = [(left, right) for left, right in (merge.split(" ") for merge in entries.merges)]
-    idle = [(entries.tokens[0],) * 2]  # stands for an empty list
-    return Tokenizer("bpe", _vocabulary(entries, str), [] if merges == idle else merges)
+    """Merges that make no entry are left out: the idle one, which stands for an empty list, and what damage made, by
+    which the library would panic."""
+    vocab = _vocabulary(entries, str)
+    merges = [(left, right) for left, right in (merge.split(" ") for merge in entries.merges)
+              if vocab.keys() >= {left, right, left + right}]
+    return Tokenizer("bpe", vocab, merges)
