@@ -38,7 +38,7 @@ def test_as_json(tinylm: Command, run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    ([], "required: --to"), (["--to", "pdf"], "there is no format 'pdf'. Choose one of: hf, gguf"),
+    ([], "required: --to"), (["--to", "pdf"], "there is no format 'pdf'. Choose one of: hf, gguf, onnx"),
     (["--to", "hf", "--dtype", "q8_0"], "It holds f32 and f16")])
 def test_mistakes(tinylm: Command, run: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
     found = tinylm("export", run, tmp_path / "out", *arguments)

@@ -32,7 +32,7 @@ COMMANDS = {
     "evaluate": "how good a model is, beside plain counting",
     "report": "the curves, samples and numbers of a training run as one page",
     "inspect": "the structure of a model, and every parameter with its formula",
-    "export": "a model in the format of transformers, llama.cpp, Ollama or LM Studio",
+    "export": "a model for transformers, llama.cpp, Ollama, LM Studio, ONNX Runtime",
     "machine": "what this machine has and can: a self-test of every path",
 }
 

@@ -25,6 +25,7 @@ class Format:
         package: `write` is in its module `export`; `read_logits` and `engine_logits` are in its module `check`.
         dtypes: the number formats that it can hold; the first is the default.
         files: the names of all files that it may have.
+        first_reader: the reader that needs no other program.
         engine: the program that it is for, and the Python package by which that program is at hand.
         commands: commands that use an export, in words, with {out} for its folder, {name} for the model and {prompt}
             for the beginning of a text.
@@ -33,6 +34,7 @@ class Format:
     package: str
     dtypes: tuple[Dtype, ...]
     files: frozenset[str]
+    first_reader: str
     engine: tuple[str, str]
     commands: tuple[tuple[str, ...], ...]
 
@@ -46,9 +48,9 @@ class Format:
         return notes
 
     def readers(self, config: ModelConfig, folder: Path) -> Iterator[Reader]:
-        """The readers of what was written: our own, and the program that the format is for, where it is at hand."""
+        """The readers of what was written: the first, and the program that the format is for, where it is at hand."""
         check = importlib.import_module(f"{self.package}.check")
-        yield Reader("tinylm", check.read_logits(folder))
+        yield Reader(self.first_reader, check.read_logits(folder))
         program, package = self.engine
         if find_spec(package):
             slack = TABLE_OF_GELU if program == "llama.cpp" and config.mlp == "gelu" else 1.0
@@ -65,16 +67,22 @@ class Format:
         return [shell(word.format(out=out, name=name, prompt=prompt) for word in words) for words in self.commands]
 
 
-_HUGGING_FACE_FILES = frozenset({"config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
-                                 "tokenizer_config.json", "README.md"})
+_SETTINGS = frozenset({"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "README.md"})
 FORMATS: dict[str, Format] = {
-    "hf": Format("tinylm.interchange.hugging_face", ("f32", "f16"), _HUGGING_FACE_FILES,
+    "hf": Format("tinylm.interchange.hugging_face", ("f32", "f16"), _SETTINGS | {"model.safetensors"}, "tinylm",
                  ("transformers", "transformers"),
                  (("python", "-c", "from transformers import pipeline; write = pipeline('text-generation', {out!r}); "
                    "print(write({prompt!r})[0]['generated_text'])"),)),
-    "gguf": Format("tinylm.interchange.gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}),
+    "gguf": Format("tinylm.interchange.gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}), "tinylm",
                    ("llama.cpp", "xllamacpp"),
                    (("llama-completion", "-m", "{out}/model.gguf", "-p", "{prompt}", "-n", "100"),
                     ("ollama", "create", "{name}", "-f", "{out}/Modelfile"), ("ollama", "run", "{name}", "{prompt}"))),
+    "onnx": Format("tinylm.interchange.onnx", ("f32", "f16", "q8_0"),
+                   _SETTINGS | {"onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"},
+                   "the reference of onnx", ("ONNX Runtime", "onnxruntime"),
+                   (("node", "--input-type=module", "-e", 'import {{ pipeline }} from "@huggingface/transformers"; '
+                     'const write = await pipeline("text-generation", "./{out}"); '
+                     'console.log((await write("{prompt}"))[0].generated_text)'),)),
 }
-"""By the value of --to: a folder for transformers; a file for llama.cpp, Ollama and LM Studio."""
+"""By the value of --to: a folder for transformers; a file for llama.cpp, Ollama and LM Studio; a graph for ONNX Runtime
+and transformers.js."""

@@ -1,4 +1,4 @@
-"""Checks of an exported ONNX graph: run by ONNX Runtime where it is installed, else by onnx's own reference."""
+"""Checks of an exported ONNX graph: run by the reference of the package onnx, and by ONNX Runtime where it is there."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Logits = Callable[[Sequence[int]], NDArray[np.float32]]
 
 
 def read_logits(folder: Path) -> Logits:
-    """The logits of an exported folder. A text is read in two parts, the second on the cache that the first left, so
-    that the cache is checked, too.
+    """The logits of an exported folder by the reference of the package onnx, in NumPy. A text is read in two parts, the
+    second on the cache that the first left, so that the cache is checked, too.
 
     Raises:
         TinyLMError: the package onnx is missing, or the file is no ONNX model.
@@ -35,11 +35,7 @@ def read_logits(folder: Path) -> Logits:
         onnx.checker.check_model(str(path))
     except onnx.checker.ValidationError as error:
         raise TinyLMError(f"is no sound ONNX model ({str(error).strip().splitlines()[0]})", where=str(path)) from None
-    try:
-        graph = Graph(path, _runtime(path))
-    except TinyLMError:
-        graph = Graph(path, _reference(path))
-    return graph.logits
+    return Graph(path, _reference(path)).logits
 
 
 def engine_logits(folder: Path) -> Logits:
