@@ -10,12 +10,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.interchange.hugging_face.config import generation_config_json, settings_left_out
 from tinylm.interchange.hugging_face.json_file import write_json
-from tinylm.interchange.hugging_face.tokenizer import tokenizer_notes, write_tokenizer
+from tinylm.interchange.hugging_face.tokenizer import (
+    TOKENIZER_CONFIG,
+    tokenizer_config_json,
+    tokenizer_notes,
+    write_tokenizer,
+)
 from tinylm.interchange.onnx.card import make_card
 from tinylm.interchange.onnx.config import CACHE_ALONE, FILES, find_held, transformers_js_config
 from tinylm.interchange.onnx.graph import make_graph
@@ -51,8 +57,17 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     write_json(folder / "config.json", transformers_js_config(config, specials, dtype))
     write_json(folder / "generation_config.json", generation_config_json(model.config.sample, specials))
     write_tokenizer(model.tokenizer, config.context_length, folder)
+    write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(model))
     (folder / "README.md").write_bytes(make_card(model.card, notes).encode())
     return notes
+
+
+def _tokenizer_config(model: ExportedModel) -> dict[str, Any]:
+    """The config for transformers.js, whose pipelines put `<bos>` before a prompt only if `add_bos_token` asks for it,
+    and whose unknown words have no id unless `unk_token` names it."""
+    tokenizer = model.tokenizer
+    unknown = {} if tokenizer.unk_id is None else {"unk_token": tokenizer.token(tokenizer.unk_id)}
+    return {**tokenizer_config_json(tokenizer, model.config.model.context_length), "add_bos_token": True, **unknown}
 
 
 def _check_held(config: ModelConfig, dtype: Dtype) -> None:
@@ -74,7 +89,9 @@ def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
              f"Past {config.context_length:,} tokens the model goes on there without forgetting, over more positions "
              "than it was trained on; tinylm forgets the front of the text"]
     notes += tokenizer_notes(model.tokenizer)
-    notes.append("transformers.js samples by temperature and top_k alone")
+    notes += ["Of the filters of sampling, transformers.js knows the temperature and top_k alone",
+              "The text of a special token, such as <eos>, becomes that token in transformers.js when typed, and "
+              "stays text in tinylm"]
     if left_out := settings_left_out(model.config.sample):
         notes.append(f"generation_config.json cannot hold these sampling settings: {', '.join(left_out)}")
     if find_held(config) is None:

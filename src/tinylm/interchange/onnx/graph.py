@@ -30,7 +30,7 @@ nothing but -inf is not a number, which the cache would carry on."""
 
 
 class Batch(NamedTuple):
-    """What all layers share: names of arrays in the graph.
+    """Arrays that all layers read, by their names in the graph.
 
     Attributes:
         visible: (B, 1, 1, T, S), True where a query sees a key.
@@ -88,7 +88,7 @@ class _Decoder:
         self.config, self.nodes, self.weights = config, nodes, weights
 
     def add(self) -> None:
-        """All of the model, from `input_ids` to `logits`."""
+        """Adds the whole model, from `input_ids` to `logits`."""
         op, get = self.nodes.op, self.weights.get
         x = op("Gather", get("embed.weight"), "input_ids")  # (B, T, D)
         if self.config.positions == "learned":
