@@ -80,8 +80,9 @@ FORMATS: dict[str, Format] = {
     "onnx": Format("tinylm.interchange.onnx", ("f32", "f16", "q8_0"),
                    _SETTINGS | {"onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"},
                    "the reference of onnx", ("ONNX Runtime", "onnxruntime"),
-                   (("node", "--input-type=module", "-e", 'import {{ pipeline }} from "@huggingface/transformers"; '
-                     'const write = await pipeline("text-generation", "./{out}"); '
+                   (("node", "--input-type=module", "-e", 'import {{ env, pipeline }} from "@huggingface/transformers"; '
+                     'env.allowRemoteModels = false; env.localModelPath = "./"; '
+                     'const write = await pipeline("text-generation", "{out}"); '
                      'console.log((await write("{prompt}"))[0].generated_text)'),)),
 }
 """By the value of --to: a folder for transformers; a file for llama.cpp, Ollama and LM Studio; a graph for ONNX Runtime

@@ -13,12 +13,13 @@ i. Source: ggml-common.h and ggml-quants.c of llama.cpp, whose Q8_0 the one here
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
+from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits
 
 
 class TensorType(IntEnum):
@@ -34,8 +35,6 @@ class TensorType(IntEnum):
     BF16 = 30
 
 
-BLOCK_LENGTH: Final = 32
-"""Numbers in a block of a quantised row."""
 _SCALE, _LEAST, _HIGH, _LOW = ("scale", "<f2"), ("least", "<f2"), ("high", "<u4"), ("low", "u1", BLOCK_LENGTH // 2)
 _BLOCKS: dict[TensorType, np.dtype[Any]] = {
     TensorType.F32: np.dtype("<f4"), TensorType.F16: np.dtype("<f2"), TensorType.BF16: np.dtype("<u2"),
@@ -89,15 +88,11 @@ def quantize(numbers: NDArray[np.float32], kind: TensorType) -> bytes:
 
 
 def _quantized_to_8_bits(numbers: NDArray[np.float32]) -> NDArray[Any]:
-    """Blocks whose largest magnitude becomes 127; halves are rounded away from zero, as C's roundf does."""
-    blocks = numbers.reshape(-1, BLOCK_LENGTH)
-    scales = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)
-    with np.errstate(divide="ignore", over="ignore"):
-        scaled = blocks * np.where(scales == 0, np.float32(0), np.float32(1) / scales)
-        stored = np.empty(len(blocks), _BLOCKS[TensorType.Q8_0])
+    scales, whole = round_to_8_bits(numbers)
+    stored = np.empty(len(whole), _BLOCKS[TensorType.Q8_0])
+    with np.errstate(over="ignore"):
         stored["scale"] = scales[:, 0]
-    whole = np.trunc(scaled)
-    stored["q"] = whole + np.trunc(2 * (scaled - whole))
+    stored["q"] = whole
     return stored
 
 

@@ -100,5 +100,5 @@ def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
         notes.append("The matrices are rounded to 16 bits, so logits differ from about the third digit on")
     if dtype == "q8_0":
         notes.append("The matrices are rounded to 8 bits with a scale for each 32 numbers, so logits differ from about "
-                     "the second digit on; the file is smaller, the memory and the speed are those of f32")
+                     "the second digit on")
     return notes

@@ -1,8 +1,8 @@
 """Weights in an ONNX graph: constants under tinylm's names and in its shapes, in the number format of the file.
 
 Matrices lie in the file in 32 bits, in 16, or in 8 bits with a scale for each 32 numbers of a row, and the graph turns
-them into 32 bits. A program folds that into constants as it opens the file, so a smaller file computes at the same
-speed, in the same memory. Vectors and learned positions stay in 32 bits.
+them into 32 bits; a program may fold that into constants as it opens the file. Vectors and learned positions stay in 32
+bits.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import ParameterTensor, parameter_table
 from tinylm.interchange.onnx.nodes import FLOAT, Nodes
+from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits
 from tinylm.interchange.source import Dtype
 from tinylm.model.tensors import Weights
-
-BLOCK_LENGTH = 32
-"""Numbers of a row that share a scale, as in llama.cpp's Q8_0."""
 
 
 class WeightNodes:
@@ -80,8 +78,7 @@ def _bytes_each(tensor: ParameterTensor, dtype: Dtype) -> float:
 
 
 def quantize(name: str, values: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.int8]]:
-    """A matrix (out, in) in 8 bits: scales (out, in/32, 1) and whole numbers (out, in/32, 32). The largest magnitude
-    of a block becomes 127; halves are rounded away from zero, as in llama.cpp's Q8_0.
+    """A matrix (out, in) in 8 bits: scales (out, in/32, 1) and whole numbers (out, in/32, 32).
 
     Raises:
         TinyLMError: a number is too large.
@@ -90,12 +87,9 @@ def quantize(name: str, values: NDArray[np.float32]) -> tuple[NDArray[np.float16
     >>> scales[0, 0, 0], whole[0, 0, :2]
     (np.float16(2.0), array([127,  -1], dtype=int8))
     """
-    blocks = values.reshape(len(values), -1, BLOCK_LENGTH)
-    scales = np.abs(blocks).max(axis=2, keepdims=True) / np.float32(127)
-    with np.errstate(divide="ignore", over="ignore"):
-        scaled = blocks * np.where(scales == 0, np.float32(0), np.float32(1) / scales)
-    whole = np.trunc(scaled)
-    return _as_f16(name, scales), (whole + np.trunc(2 * (scaled - whole))).astype(np.int8)
+    scales, whole = round_to_8_bits(values)
+    shape = (len(values), -1)
+    return _as_f16(name, scales.reshape(*shape, 1)), whole.reshape(*shape, BLOCK_LENGTH)
 
 
 def _as_f16(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:
