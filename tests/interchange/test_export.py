@@ -44,7 +44,7 @@ def digests(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("to", FORMATS)
 def test_an_export_is_read_back_by_ourselves_and_by_its_program(tmp_path: Path, to: str) -> None:
     found = export(make_model("default", "bpe"), to, tmp_path / "out", dtype="f32")
-    assert [check.reader for check in found.checks] == ["tinylm", FORMATS[to].engine[0]]
+    assert [check.reader for check in found.checks] == [FORMATS[to].first_reader, FORMATS[to].engine[0]]
     for check in found.checks:
         assert check.difference < 1e-4
         assert check.same == check.greedy == 128
@@ -190,8 +190,12 @@ def test_a_format_or_dtype_that_there_is_not(tmp_path: Path, to: str, dtype: str
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_shape_that_a_format_cannot_hold_is_refused_by_the_setting(tmp_path: Path, to: str) -> None:
+    model = make_model("notebook")
+    if to == "onnx":  # which holds all shapes that do not see the future
+        model = replace(model, config=model.config.model_copy(
+            update={"model": model.config.model.model_copy(update={"causal": False})}))
     with pytest.raises(TinyLMError, match="model\\.") as refused:
-        export(make_model("notebook"), to, tmp_path / "out")
+        export(model, to, tmp_path / "out")
     assert refused.value.remedy
     assert not list(tmp_path.iterdir())
 

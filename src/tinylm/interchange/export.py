@@ -24,7 +24,7 @@ OF_A_MODEL_FOLDER = {model_folder.CONFIG, model_folder.TOKENIZER, model_folder.W
 
 @dataclass(frozen=True)
 class Export:
-    """What came of an export.
+    """Result of an export.
 
     Attributes:
         folder: the folder of the export.

@@ -19,7 +19,7 @@ TABLE_OF_GELU = 30.0
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
+    """Format of an export.
 
     Attributes:
         package: `write` is in its module `export`; `read_logits` and `engine_logits` are in its module `check`.
@@ -80,8 +80,8 @@ FORMATS: dict[str, Format] = {
     "onnx": Format("tinylm.interchange.onnx", ("f32", "f16", "q8_0"),
                    _SETTINGS | {"onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"},
                    "the reference of onnx", ("ONNX Runtime", "onnxruntime"),
-                   (("node", "--input-type=module", "-e", 'import {{ env, pipeline }} from "@huggingface/transformers"; '
-                     'env.allowRemoteModels = false; env.localModelPath = "./"; '
+                   (("node", "--input-type=module", "-e", 'import {{ env, pipeline }} from '
+                     '"@huggingface/transformers"; env.allowRemoteModels = false; env.localModelPath = "./"; '
                      'const write = await pipeline("text-generation", "{out}"); '
                      'console.log((await write("{prompt}"))[0].generated_text)'),)),
 }

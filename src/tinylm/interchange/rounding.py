@@ -1,5 +1,5 @@
-"""Rounding of matrices to 8 bits, in blocks of 32 numbers with a scale each: llama.cpp's Q8_0, as the exports to GGUF and
-ONNX hold it."""
+"""Rounding of matrices to 8 bits, in blocks of 32 numbers with a scale each: llama.cpp's Q8_0, as the exports to GGUF
+and ONNX hold it."""
 
 from __future__ import annotations
 

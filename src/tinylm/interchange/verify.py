@@ -41,7 +41,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Check:
-    """What one reader made of an export.
+    """Result of reading an export back by one reader.
 
     Attributes:
         reader: its name.
