@@ -71,6 +71,16 @@ def find_architecture(config: ModelConfig, target: Target) -> Held:
     return Held(nearest, ModelConfig(**{**config.model_dump(), **zeros}))
 
 
+def fixed_settings(architecture: Architecture) -> dict[str, Any]:
+    """The settings that every model of an architecture has in transformers.
+
+    >>> fixed_settings("starcoder2")
+    {'norm': 'layernorm', 'positions': 'rotary', 'qk_norm': False, 'bias': True}
+    """
+    holds = _HOLDS["hf"][architecture]
+    return {**{name: values[0] for name, values in holds.values.items() if len(values) == 1}, **holds.zeros}
+
+
 def with_zeros(weights: Weights, config: ModelConfig) -> Weights:
     """The weights, and zeros for each tensor of the shape `config` that is not among them.
 

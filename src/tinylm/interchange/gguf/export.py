@@ -1,0 +1,69 @@
+"""Export to GGUF: `model.gguf` for llama.cpp and LM Studio, and beside it a `Modelfile` for Ollama."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from tinylm.interchange.architectures import find_architecture, with_zeros
+from tinylm.interchange.gguf.blocks import TensorType, block_length
+from tinylm.interchange.gguf.metadata import CONTINUATION, general_keys, model_keys, sampling_keys
+from tinylm.interchange.gguf.modelfile import modelfile
+from tinylm.interchange.gguf.names import to_gguf
+from tinylm.interchange.gguf.tokenizer import tokenizer_keys, tokenizer_notes
+from tinylm.interchange.gguf.writer import StoredTensor, Value, write_file
+from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.system.files import write_atomically
+
+MODEL: Final = "model.gguf"
+MODELFILE: Final = "Modelfile"
+
+_TYPES: dict[Dtype, TensorType] = {"f32": TensorType.F32, "f16": TensorType.F16, "q8_0": TensorType.Q8_0}
+
+
+def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
+    """Writes a model as GGUF into an empty folder.
+
+    Args:
+        dtype: of the matrices. Vectors and learned positions are always f32; under q8_0, rows that are no multiple of
+            32 are f16.
+
+    Returns:
+        Sentences for people: where llama.cpp and Ollama do not do the same as tinylm.
+
+    Raises:
+        TinyLMError: before anything is written: no architecture or tokenizer of llama.cpp is this model's, or a weight
+            is too large for the number format.
+        OSError: the folder cannot be written.
+    """
+    held = find_architecture(model.config.model, "gguf")
+    tensors = to_gguf(with_zeros(model.weights, held.config), held.config, held.architecture)
+    keys: dict[str, Value] = {
+        **general_keys(model.name, held.architecture, dtype), **sampling_keys(model.config.sample),
+        **model_keys(held.config, held.architecture), **tokenizer_keys(model.tokenizer, held.config.vocab_size),
+        "tokenizer.chat_template": CONTINUATION}
+    write_file(folder / MODEL, keys, {
+        name: StoredTensor(numbers, _type(name, numbers.shape, dtype)) for name, numbers in tensors.items()})
+    write_atomically(folder / MODELFILE, modelfile(model.config, MODEL))
+    return [*tokenizer_notes(model.tokenizer), *_notes(model, dtype)]
+
+
+def _type(name: str, shape: tuple[int, ...], dtype: Dtype) -> TensorType:
+    """The number format of a tensor, as llama.cpp's own converter and quantiser choose it."""
+    if len(shape) == 1 or name == "position_embd.weight":
+        return TensorType.F32
+    kind = _TYPES[dtype]
+    return kind if shape[-1] % block_length(kind) == 0 else TensorType.F16
+
+
+def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
+    sample = model.config.sample
+    notes = {
+        "Numbers of 8 bits change the logits a little: a greedy text may differ.": dtype == "q8_0",
+        "llama.cpp computes GELU from a table of 16 bits: its logits are off by some thousandths.":
+            model.config.model.mlp == "gelu",
+        "llama.cpp has no beam search: it draws a text token by token.": sample.beams > 1,
+        "The Modelfile leaves out a stop text that holds a quotation mark.": any('"' in text for text in sample.stop),
+        "The settings prefix, banned_tokens, logit_bias and typical_p of the run are not carried over.":
+            bool(sample.prefix or sample.banned_tokens or sample.logit_bias or sample.typical_p < 1)}
+    return [note for note, holds in notes.items() if holds]

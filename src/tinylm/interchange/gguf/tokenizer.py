@@ -1,0 +1,120 @@
+"""A tokenizer as llama.cpp reads it from the keys of a GGUF file.
+
+Byte-level BPE goes out as it is. Characters become a byte-level BPE whose only merges put the bytes of one character
+together. Words become SentencePiece's unigram model (UGM), with a table that turns all white space into blanks.
+
+The text of a control token is free. llama.cpp looks for these texts in what a person types, so here they are texts that
+nobody types; a typed `<eos>` stays five characters of text, as in tinylm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from tokenizers import pre_tokenizers
+
+from tinylm.errors import TinyLMError
+from tinylm.interchange.gguf.charsmap import charsmap
+from tinylm.interchange.gguf.format import TokenType
+from tinylm.interchange.gguf.writer import Value
+from tinylm.text.special_tokens import SpecialTokens
+from tinylm.text.tokenizer import Tokenizer
+
+BLANK = "▁"
+"""The letter by which UGM writes a blank (U+2581)."""
+
+_WHITE_SPACE = [character for character in map(chr, range(0x3001)) if character.isspace()]
+"""Characters at which `str.split()` splits; none comes after U+3000."""
+_PRIVATE_USE = range(0xE000, 0xF900)
+
+
+def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
+    """The keys `tokenizer.ggml.*` of a tokenizer.
+
+    Args:
+        vocab_size: the rows of the embedding; those without an entry become entries that no text uses.
+
+    Raises:
+        TinyLMError: GGUF has no such tokenizer.
+    """
+    specials, model = tokenizer.specials, json.loads(tokenizer.to_json())["model"]
+    entries = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    if tokenizer.kind == "bpe":
+        keys = _byte_level(entries, [(left, right) for left, right in model["merges"]])
+    elif tokenizer.kind == "char":
+        keys = _characters(entries, specials)
+    elif tokenizer.kind == "word":
+        keys = _words(entries, specials)
+    else:
+        raise TinyLMError(f"no tokenizer of GGUF splits text as this one, of kind {tokenizer.kind}, does",
+                          where="data.tokenizer", remedy="Choose --to hf or --to onnx")
+    texts: Any = keys["tokenizer.ggml.tokens"]
+    tokens = [_control_text(entries[id]) if id in specials.hidden or id == specials.unk else text
+              for id, text in enumerate(texts)]
+    unused = [f"<|tinylm:unused {id}|>" for id in range(len(tokens), vocab_size)]
+    kinds = [_kind(id, specials) for id in range(len(tokens))] + [TokenType.UNUSED] * len(unused)
+    unknown = specials.pad if specials.unk is None else specials.unk
+    return {
+        **keys, "tokenizer.ggml.tokens": tokens + unused, "tokenizer.ggml.token_type": [int(kind) for kind in kinds],
+        "tokenizer.ggml.scores": [-1.0 if kind is TokenType.NORMAL else 0.0 for kind in kinds],
+        "tokenizer.ggml.bos_token_id": specials.start, "tokenizer.ggml.eos_token_id": specials.eos,
+        "tokenizer.ggml.padding_token_id": specials.pad,
+        **({"tokenizer.ggml.unknown_token_id": unknown} if tokenizer.kind == "word" else {}),
+        "tokenizer.ggml.add_bos_token": True, "tokenizer.ggml.add_eos_token": False,
+    }
+
+
+def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
+    """Sentences on where llama.cpp reads a text otherwise than tinylm."""
+    if tokenizer.kind == "char":
+        return ["llama.cpp drops characters that are not in the alphabet, where tinylm refuses them."]
+    if tokenizer.kind == "word":
+        return ["A prompt of known words gives the same ids in llama.cpp; an unknown word may become another number of "
+                "<unk> there, and its known beginning a word.", "Texts that llama.cpp writes begin with a blank."]
+    return []
+
+
+def _control_text(entry: str) -> str:
+    return f"<|tinylm:{entry.strip('<>')}|>"
+
+
+def _kind(id: int, specials: SpecialTokens) -> TokenType:
+    if id in specials.hidden:
+        return TokenType.CONTROL
+    return TokenType.UNKNOWN if id == specials.unk else TokenType.NORMAL
+
+
+def _byte_level(entries: list[str], merges: Sequence[tuple[str, str]]) -> dict[str, Value]:
+    """Entries and merges in GPT-2's letters for bytes. llama.cpp wants the list of merges also where it is idle."""
+    return {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": entries,
+            "tokenizer.ggml.merges": [" ".join(merge) for merge in merges] or [" ".join(entries[:1] * 2)]}
+
+
+def _characters(entries: list[str], specials: SpecialTokens) -> dict[str, Value]:
+    """Characters spelled in GPT-2's letters, and merges that build each from its first byte on. The bytes of UTF-8 tell
+    where a character begins, so that no merge joins two."""
+    to_letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    spelled = [entry if id in specials.hidden else to_letters.pre_tokenize_str(entry)[0][0]
+               for id, entry in enumerate(entries)]
+    merges: dict[tuple[str, str], None] = {}
+    for id, letters in enumerate(spelled):
+        if id not in specials.hidden:
+            merges |= dict.fromkeys((letters[:i], letters[i:j]) for i, j in pairwise(range(1, len(letters) + 1)))
+    return _byte_level(spelled, list(merges))
+
+
+def _words(entries: list[str], specials: SpecialTokens) -> dict[str, Value]:
+    """Words as the pieces of UGM, each with its blank before it. In words, letters that the model reads as more than a
+    letter give way to others that no word has: the letter for a blank, and the zero at which C ends a text."""
+    known = set().union(*entries)
+    free = (character for character in map(chr, _PRIVATE_USE) if character not in known)
+    instead = {ord(BLANK): next(free), 0: next(free)}
+    table = dict.fromkeys(_WHITE_SPACE, " ") | {BLANK: instead[ord(BLANK)]}
+    pieces = [entry if id in specials.hidden or id == specials.unk else BLANK + entry.translate(instead)
+              for id, entry in enumerate(entries)]
+    return {"tokenizer.ggml.model": "t5", "tokenizer.ggml.pre": "default", "tokenizer.ggml.tokens": pieces,
+            "tokenizer.ggml.precompiled_charsmap": charsmap(table), "tokenizer.ggml.add_space_prefix": True,
+            "tokenizer.ggml.remove_extra_whitespaces": True}

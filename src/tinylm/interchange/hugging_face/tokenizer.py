@@ -1,0 +1,84 @@
+"""Tokenizers for transformers: `tokenizer.json` and `tokenizer_config.json`.
+
+A trained tokenizer's file goes out with two changes. Its post-processor puts `<bos>` alone before a text: with `<eos>`
+behind it, as in the model folder, each prompt would end before it began. And the special tokens are listed as "added
+tokens", by which programs know what to leave out of a text. `split_special_tokens` keeps a typed `<eos>` what it is in
+tinylm: five characters of text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as Library
+from tokenizers import processors
+
+from tinylm.interchange.hugging_face.json_file import write_json
+from tinylm.text.tokenizer import Tokenizer
+
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+
+
+def write_tokenizer(tokenizer: Tokenizer, context_length: int, folder: Path) -> None:
+    """Writes `tokenizer.json` and `tokenizer_config.json`.
+
+    Args:
+        tokenizer: one that was imported goes out as it came.
+        context_length: of the model, in tokens.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    (folder / TOKENIZER).write_bytes(tokenizer_json(tokenizer).encode())
+    write_json(folder / TOKENIZER_CONFIG, tokenizer_config_json(tokenizer, context_length))
+
+
+def tokenizer_json(tokenizer: Tokenizer) -> str:
+    """The text of `tokenizer.json`, for prompts.
+
+    >>> tokenizer = Tokenizer.train("char", ["abc"])
+    >>> Library.from_str(tokenizer_json(tokenizer)).encode("cab").ids
+    [1, 5, 3, 4]
+    """
+    if _is_imported(tokenizer):
+        return tokenizer.to_json()
+    library, specials = Library.from_str(tokenizer.to_json()), tokenizer.specials
+    start = tokenizer.token(specials.start)
+    library.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A", pair=f"{start} $A $B:1", special_tokens=[(start, specials.start)])
+    library.add_special_tokens([tokenizer.token(id) for id in sorted(specials.hidden)])
+    return library.to_str(pretty=True) + "\n"
+
+
+def tokenizer_config_json(tokenizer: Tokenizer, context_length: int) -> dict[str, Any]:
+    """The values of `tokenizer_config.json`. `<unk>` is not declared: transformers would leave it out of what it
+    shows, and it stands for a word."""
+    specials = tokenizer.specials
+    roles = {"bos_token": specials.bos, "eos_token": specials.eos, "pad_token": specials.pad}
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **{role: tokenizer.token(id) for role, id in roles.items() if id is not None},
+        "model_max_length": context_length,
+        "model_input_names": ["input_ids", "attention_mask"],  # 4.57 adds token_type_ids, which its models refuse
+        "clean_up_tokenization_spaces": False,
+        "padding_side": "left",
+        "split_special_tokens": not _is_imported(tokenizer),
+    }
+
+
+def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
+    """Sentences on what the tokenizer does otherwise in transformers than in tinylm."""
+    if _is_imported(tokenizer):
+        return ["The text of a control token that somebody types becomes that token there; here it stays text"]
+    notes = ["A text is read there as it stands; tinylm also understands near spellings, such as curly quotes for "
+             "straight ones"]
+    if tokenizer.kind == "char":
+        notes.append("A character that is not in the alphabet is left out there without a word; tinylm says so")
+    elif tokenizer.kind == "word":
+        notes.append("Words are joined by single blanks, as in tinylm")
+    return notes
+
+
+def _is_imported(tokenizer: Tokenizer) -> bool:
+    return str(tokenizer.kind) == "imported"

@@ -1,0 +1,31 @@
+"""The code of llama-server, of the package xllamacpp, in a process of its own: `python llama_server.py FILE` answers
+requests, JSON from standard input, in JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = sys.argv[1]
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.n_gpu_layers, params.warmup, params.n_parallel = 0, False, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    server = xllamacpp.Server(params)
+    handlers = {"completion": server.handle_completions, "chat": server.handle_chat_completions}
+    found = [handlers[kind](request) for kind, request in json.load(sys.stdin)]
+    json.dump(found, answers)
+    answers.close()
+    os._exit(0)  # the server's threads are not waited for
+
+
+if __name__ == "__main__":
+    main()
