@@ -31,10 +31,14 @@ COMMANDS = {
     "tokenize": "the tokens and ids of a text",
     "evaluate": "how good a model is, beside plain counting",
     "report": "the curves, samples and numbers of a training run as one page",
+    "import": "a model of another program, as a model folder of this one",
     "inspect": "the structure of a model, and every parameter with its formula",
     "export": "a model for transformers, llama.cpp, Ollama, LM Studio, ONNX Runtime",
     "machine": "what this machine has and can: a self-test of every path",
 }
+
+_MODULES = {"import": "importing"}
+"""The modules of commands whose names are words of Python."""
 
 _HELP = """\
 usage: tinylm COMMAND ...
@@ -125,7 +129,7 @@ def _dispatch(given: list[str]) -> int:
         raise TinyLMError(f"there is no command {name!r}", remedy=did_you_mean(name, COMMANDS))
     from tinylm.cli.parser import Parser
 
-    command = importlib.import_module(f"tinylm.cli.{name}")
+    command = importlib.import_module(f"tinylm.cli.{_MODULES.get(name, name)}")
     parser = Parser(name, COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".", f"For example:  {command.EXAMPLE}")
     command.add_arguments(parser)
     code: int = command.run(parser.parse(rest))

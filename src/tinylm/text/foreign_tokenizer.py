@@ -63,7 +63,7 @@ class ForeignTokenizer:
 
     @property
     def size(self) -> int:
-        """One more than the largest id."""
+        """The largest id plus 1."""
         return max(self.entries) + 1
 
     def bytes_of(self, id: int) -> bytes:

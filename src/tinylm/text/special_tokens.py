@@ -41,7 +41,7 @@ class SpecialTokens(NamedTuple):
 
     @property
     def ends(self) -> frozenset[int]:
-        """All ids that end a text."""
+        """The ids that end a text."""
         return self.further_eos | {self.eos}
 
     @property

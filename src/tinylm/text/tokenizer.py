@@ -13,15 +13,15 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
-from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading, describe_characters
+from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading
 from tinylm.text.special_tokens import SPELLED_OUT, SpecialTokens, special_tokens
+from tinylm.text.unknown_text import joined, listed, near_to, replacements
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
     Kind,
@@ -46,8 +46,6 @@ LONG_TEXT = 1 << 24
 """Bytes of a text from which on compiled code saves more time than it takes to be loaded, or compiled at first use."""
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
-_MAX_LISTED = 10
-"""Unknown words that an error names, and replacements that the notes name, at most."""
 
 
 class TokenizerChoice(NamedTuple):
@@ -284,8 +282,8 @@ class Tokenizer:
         if reading.unknown and self.unk_id is None:
             raise self._unknown(reading.unknown)
         unknown = [f"{each} is unknown to this model, and read as <unk>"
-                   for each in _listed(reading.unknown, "word", lambda word: _near_to(self.near.near(word)))]
-        return Typed(reading.text, _replacements(reading.replaced), unknown)
+                   for each in listed(reading.unknown, "word", lambda word: near_to(self.near.near(word)))]
+        return Typed(reading.text, replacements(reading.replaced), unknown)
 
     @property
     def knows_all(self) -> bool:
@@ -318,12 +316,12 @@ class Tokenizer:
         """The error for words or characters that the tokenizer does not know, given the first position of each."""
         other = "or train a model that knows every text: " + command("train", "SOURCE", "--tokenizer", "bpe")
         if self.kind == "char":
-            told = _listed(positions, "character", lambda character: _near_to(self.near.near(character)))
-            return UnknownText(f"not in the alphabet: {_joined(told, positions)}", remedy=f"Leave it out, {other}",
+            told = listed(positions, "character", lambda character: near_to(self.near.near(character)))
+            return UnknownText(f"not in the alphabet: {joined(told, positions)}", remedy=f"Leave it out, {other}",
                                of_training="Use a tokenizer that knows every character: --tokenizer bpe")
-        told = _listed(positions, "word", lambda word: _near_to(self.near.near(word) or self._spelled_like(word)))
+        told = listed(positions, "word", lambda word: near_to(self.near.near(word) or self._spelled_like(word)))
         return UnknownText(
-            f"not in the vocabulary: {_joined(told, positions)}",
+            f"not in the vocabulary: {joined(told, positions)}",
             remedy=f"Leave it out, {other}; with --set data.unknown_token=true, unknown words are read as <unk>",
             of_training="Use a sub-word tokenizer, --tokenizer bpe, or an <unk> token for unknown words, "
                         "--set data.unknown_token=true")
@@ -383,31 +381,3 @@ class Tokenizer:
         if not 0 <= id < len(self._bytes):
             raise TinyLMError(f"there is no id {id}: they go from 0 to {len(self._bytes) - 1}")
         return int(id)
-
-
-# ---- sentences about unknown and replaced text
-
-
-def _listed(positions: Mapping[str, int], unit: str, more_about: Callable[[str], str]) -> list[str]:
-    """Lists the first unknown units, each with its first position in the text."""
-    return [f"{describe_characters(text)} ({unit} {position}{more_about(text)})"
-            for text, position in islice(positions.items(), _MAX_LISTED)]
-
-
-def _joined(told: list[str], positions: Mapping[str, int]) -> str:
-    rest = len(positions) - len(told)
-    return ", ".join(told) + (f" and {rest:,} more" if rest > 0 else "")
-
-
-def _near_to(others: Sequence[str]) -> str:
-    return f", near to {' or '.join(map(describe_characters, others))}" if others else ""
-
-
-def _replacements(replaced: Mapping[tuple[str, str], int]) -> list[str]:
-    """Sentences about the first replacements, and about the number of the others."""
-    told = [f"{describe_characters(typed)} was "
-            + (f"read as {describe_characters(read)}" if read else "left out (it is invisible)")
-            + (f", {times:,} times" if times > 1 else "") + ", as the training text has it"
-            for (typed, read), times in islice(replaced.items(), _MAX_LISTED)]
-    rest = len(replaced) - len(told)
-    return [*told, f"{rest:,} more forms were read as those of the training text"] if rest > 0 else told

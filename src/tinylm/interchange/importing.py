@@ -1,0 +1,112 @@
+"""Import: a model of another program becomes a model folder, whole or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinylm import model_folder
+from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.errors import TinyLMError, command
+from tinylm.model.tensors import Weights
+from tinylm.system.paths import given_path
+from tinylm.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model that another program made, as tinylm holds it.
+
+    Attributes:
+        config: its shape.
+        weights: float32, by the names of `TinyLM.named_parameters()`.
+        tokenizer: its own, as it is.
+        source: the kind of file that it is from, for people.
+        sample: settings of sampling that it suggests.
+        notes: sentences for people, on what is not as it was.
+    """
+
+    config: ModelConfig
+    weights: Weights
+    tokenizer: Tokenizer
+    source: str
+    sample: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_model(source: str | Path) -> Imported:
+    """Reads a foreign model: a Hugging Face folder, or a GGUF file. No code of it is run.
+
+    Raises:
+        TinyLMError: there is none, it is damaged, or tinylm cannot hold it exactly; what is in the way is named.
+    """
+    path = given_path(source)
+    if path.is_dir():
+        from tinylm.interchange.hugging_face.importing import import_folder
+
+        return import_folder(path)
+    if not path.exists():
+        raise TinyLMError("there is no such file or folder", where=str(path),
+                          remedy="Give a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file")
+    return _of_gguf(path)
+
+
+def import_model(source: str | Path, out: str | Path, *, force: bool = False) -> Imported:
+    """Writes a foreign model as a model folder.
+
+    Args:
+        source: a Hugging Face folder, or a GGUF file.
+        out: the new model folder.
+        force: replaces a model that is there.
+
+    Raises:
+        TinyLMError: as `read_model`; or the folder cannot be written.
+    """
+    model_folder.check_free(given_path(out), force=force)
+    model = read_model(source)
+    config = RunConfig(
+        model=model.config, sample=SampleConfig(**model.sample),
+        data=DataConfig(tokenizer=model.tokenizer.kind, line_ends="keep", validation=0.0, documents="text"),
+        train=TrainConfig(steps=1))  # a horizon is required; nothing was trained here
+    with model_folder.new_folder(out, force=force) as folder:
+        model_folder.write_config(folder, config)
+        model.tokenizer.save(folder / model_folder.TOKENIZER)
+        _write_weights(folder / model_folder.WEIGHTS, model.weights)
+        (folder / model_folder.CARD).write_text(_card(given_path(source).name, model, out), encoding="utf-8",
+                                                newline="\n")
+    return model
+
+
+def _of_gguf(path: Path) -> Imported:
+    from tinylm.interchange.gguf.importing import import_gguf
+
+    found = import_gguf(path)
+    tokenizer = found.tokenizer
+    if not isinstance(tokenizer, Tokenizer):
+        specials = tokenizer.specials._replace(add_bos=tokenizer.add_bos, add_eos=False)
+        tokenizer = Tokenizer.imported(tokenizer.json, specials, found.config.vocab_size)
+    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}",
+                    notes=found.notes)
+
+
+def _write_weights(path: Path, weights: Weights) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path, metadata={"format": "pt"})
+
+
+def _card(name: str, model: Imported, out: str | Path) -> str:
+    from tinylm.inspection.structure import total_parameters
+    from tinylm.system.untrusted import escape_control_codes
+
+    config = model.config
+    notes = "".join(f"- {escape_control_codes(note)}\n" for note in model.notes)
+    return (f"# {escape_control_codes(Path(out).name)}\n\n"
+            f"A language model that another program made, imported by tinylm from {model.source}, "
+            f"`{escape_control_codes(name)}`.\nIts licence and what it was trained on are those of its source.\n\n"
+            f"{total_parameters(config):,} parameters: {config.n_layers} layers, d_model {config.d_model}, "
+            f"{config.n_heads} heads, context of {config.context_length} tokens, "
+            f"{config.vocab_size:,} entries of its own tokenizer.\n\n{notes}\n"
+            f"    {command('generate', out, text='Once upon a time')}\n")
