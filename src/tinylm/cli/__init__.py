@@ -31,9 +31,9 @@ COMMANDS = {
     "tokenize": "the tokens and ids of a text",
     "evaluate": "how good a model is, beside plain counting",
     "report": "the curves, samples and numbers of a training run as one page",
-    "import": "a model of another program, as a model folder of this one",
     "inspect": "the structure of a model, and every parameter with its formula",
     "export": "a model for transformers, llama.cpp, Ollama, LM Studio, ONNX Runtime",
+    "import": "a model folder from another program's model",
     "machine": "what this machine has and can: a self-test of every path",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from tinylm import model_folder
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
-from tinylm.model.tensors import Weights
+from tinylm.model.tensors import Weights, saving
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -94,7 +94,9 @@ def _write_weights(path: Path, weights: Weights) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path, metadata={"format": "pt"})
+    with saving(path):
+        save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path,
+                  metadata={"format": "pt"})
 
 
 def _card(name: str, model: Imported, out: str | Path) -> str:

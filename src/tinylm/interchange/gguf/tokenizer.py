@@ -19,6 +19,7 @@ from tokenizers import pre_tokenizers
 from tinylm.errors import TinyLMError
 from tinylm.interchange.gguf.charsmap import charsmap
 from tinylm.interchange.gguf.format import TokenType
+from tinylm.interchange.gguf.pretokenizers import pretokenizer_name
 from tinylm.interchange.gguf.writer import Value
 from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
@@ -40,30 +41,27 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
     Raises:
         TinyLMError: GGUF has no such tokenizer.
     """
-    specials, model = tokenizer.specials, json.loads(tokenizer.to_json())["model"]
+    specials, parts = tokenizer.specials, json.loads(tokenizer.to_json())
+    if tokenizer.kind == "imported":
+        return {**_imported(parts, specials, vocab_size), **_roles(specials)}
+    model = parts["model"]
     entries = sorted(model["vocab"], key=model["vocab"].__getitem__)
     if tokenizer.kind == "bpe":
         keys = _byte_level(entries, [(left, right) for left, right in model["merges"]])
     elif tokenizer.kind == "char":
         keys = _characters(entries, specials)
-    elif tokenizer.kind == "word":
-        keys = _words(entries, specials)
     else:
-        raise TinyLMError(f"no tokenizer of GGUF splits text as this one, of kind {tokenizer.kind}, does",
-                          where="data.tokenizer", remedy="Choose --to hf or --to onnx")
+        keys = _words(entries, specials)
     texts: Any = keys["tokenizer.ggml.tokens"]
     tokens = [_control_text(entries[id]) if id in specials.hidden or id == specials.unk else text
               for id, text in enumerate(texts)]
-    unused = [f"<|tinylm:unused {id}|>" for id in range(len(tokens), vocab_size)]
+    unused = [_unused_text(id) for id in range(len(tokens), vocab_size)]
     kinds = [_kind(id, specials) for id in range(len(tokens))] + [TokenType.UNUSED] * len(unused)
     unknown = specials.pad if specials.unk is None else specials.unk
     return {
         **keys, "tokenizer.ggml.tokens": tokens + unused, "tokenizer.ggml.token_type": [int(kind) for kind in kinds],
         "tokenizer.ggml.scores": [-1.0 if kind is TokenType.NORMAL else 0.0 for kind in kinds],
-        "tokenizer.ggml.bos_token_id": specials.start, "tokenizer.ggml.eos_token_id": specials.eos,
-        "tokenizer.ggml.padding_token_id": specials.pad,
-        **({"tokenizer.ggml.unknown_token_id": unknown} if tokenizer.kind == "word" else {}),
-        "tokenizer.ggml.add_bos_token": True, "tokenizer.ggml.add_eos_token": False,
+        **({"tokenizer.ggml.unknown_token_id": unknown} if tokenizer.kind == "word" else {}), **_roles(specials),
     }
 
 
@@ -74,7 +72,37 @@ def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
     if tokenizer.kind == "word":
         return ["A prompt of known words gives the same ids in llama.cpp; an unknown word may become another number of "
                 "<unk> there, and its known beginning a word.", "Texts that llama.cpp writes begin with a blank."]
+    if tokenizer.kind == "imported":
+        return ["The text of a control token that somebody types becomes that token in llama.cpp; in tinylm it stays "
+                "text."]
     return []
+
+
+def _roles(specials: SpecialTokens) -> dict[str, Value]:
+    return {"tokenizer.ggml.bos_token_id": specials.start, "tokenizer.ggml.eos_token_id": specials.eos,
+            "tokenizer.ggml.padding_token_id": specials.pad, "tokenizer.ggml.add_bos_token": specials.add_bos,
+            "tokenizer.ggml.add_eos_token": False}
+
+
+def _unused_text(id: int) -> str:
+    return f"<|tinylm:unused {id}|>"
+
+
+def _imported(parts: dict[str, Any], specials: SpecialTokens, vocab_size: int) -> dict[str, Value]:
+    """Byte-level BPE of another program, as it came: its control tokens keep their texts, which its users know."""
+    model = parts["model"]
+    name = pretokenizer_name(parts["pre_tokenizer"], model.get("ignore_merges", False))
+    if model["type"] != "BPE" or model.get("byte_fallback") or parts["normalizer"] or name is None:
+        raise TinyLMError("llama.cpp has no tokenizer that splits text as this one does", where="data.tokenizer",
+                          remedy="Choose --to hf or --to onnx")
+    added = {token["id"]: token["content"] for token in parts["added_tokens"]}
+    texts = {**{id: entry for entry, id in model["vocab"].items()}, **added}
+    ids = range(vocab_size)
+    kinds = [TokenType.UNUSED if id not in texts else TokenType.CONTROL if id in specials.hidden
+             else TokenType.USER_DEFINED if id in added else TokenType.NORMAL for id in ids]
+    merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
+    return {**_byte_level([texts.get(id, _unused_text(id)) for id in ids], merges), "tokenizer.ggml.pre": name,
+            "tokenizer.ggml.token_type": [int(kind) for kind in kinds]}
 
 
 def _control_text(entry: str) -> str:
@@ -87,7 +115,7 @@ def _kind(id: int, specials: SpecialTokens) -> TokenType:
     return TokenType.UNKNOWN if id == specials.unk else TokenType.NORMAL
 
 
-def _byte_level(entries: list[str], merges: Sequence[tuple[str, str]]) -> dict[str, Value]:
+def _byte_level(entries: list[str], merges: Sequence[tuple[str, ...]]) -> dict[str, Value]:
     """Entries and merges in GPT-2's letters for bytes. llama.cpp wants the list of merges also where it is idle."""
     return {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": entries,
             "tokenizer.ggml.merges": [" ".join(merge) for merge in merges] or [" ".join(entries[:1] * 2)]}
