@@ -11,6 +11,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from tinylm.errors import TinyLMError
 from tinylm.generation.detokenizer import Detokenizer
+from tinylm.interchange.gguf.pretokenizers import PRETOKENIZERS
 from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
 
@@ -134,6 +135,13 @@ def test_what_is_not_known_is_named(part, value, named):
     data = {**json.loads(library.to_str()), part: value}
     with pytest.raises(TinyLMError, match=named):
         Tokenizer.imported(json.dumps(data), roles(library))
+
+
+@pytest.mark.parametrize("name", PRETOKENIZERS)
+def test_the_patterns_of_gguf_files_are_known(name):
+    library, _ = byte_level()
+    data = {**json.loads(library.to_str()), "pre_tokenizer": PRETOKENIZERS[name].json}
+    Tokenizer.imported(json.dumps(data), roles(library))
 
 
 @pytest.mark.parametrize("values", [{"eos": 10**9}, {"pad": -1}, {"control": frozenset({5000})}])
