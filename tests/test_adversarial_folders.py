@@ -63,6 +63,10 @@ def test_code_beside_a_model_is_not_imported_by_the_command(hello_run, tmp_path)
 # ---- the syntax tree
 
 
+EXEMPT = {"gguf/llama_cpp.py": ": ctypes"}
+"""The door to a llama.cpp that is installed, whose library is called by ctypes, in a process of its own."""
+
+
 def dangers(tree: ast.AST) -> list[str]:
     """What a tree has that could run what it reads, with its line."""
     found = []
@@ -89,7 +93,8 @@ def _dangerous(call: ast.Call) -> list[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_the_source_holds_nothing_that_runs_what_it_reads(path):
-    assert not dangers(ast.parse(path.read_text(encoding="utf-8")))
+    found = dangers(ast.parse(path.read_text(encoding="utf-8")))
+    assert [each for each in found if not each.endswith(EXEMPT.get("/".join(path.parts[-2:]), "nothing"))] == []
 
 
 @pytest.mark.parametrize("line", [

@@ -22,7 +22,8 @@ class Format:
     """Format of an export.
 
     Attributes:
-        package: `write` is in its module `export`; `read_logits` and `engine_logits` are in its module `check`.
+        package: of tinylm.interchange. `write` is in its module `export`; `read_logits` and `engine_logits` are in its
+            module `check`.
         dtypes: the number formats that it can hold; the first is the default.
         files: the names of all files that it may have.
         first_reader: the reader that needs no other program.
@@ -44,12 +45,13 @@ class Format:
         Raises:
             TinyLMError: the format cannot hold this model; nothing is written then.
         """
-        notes: list[str] = importlib.import_module(f"{self.package}.export").write(model, folder, dtype)
+        exporter = importlib.import_module(f"tinylm.interchange.{self.package}.export")
+        notes: list[str] = exporter.write(model, folder, dtype)
         return notes
 
     def readers(self, config: ModelConfig, folder: Path) -> Iterator[Reader]:
         """The readers of what was written: the first, and the program that the format is for, where it is at hand."""
-        check = importlib.import_module(f"{self.package}.check")
+        check = importlib.import_module(f"tinylm.interchange.{self.package}.check")
         yield Reader(self.first_reader, check.read_logits(folder))
         program, package = self.engine
         if find_spec(package):
@@ -69,15 +71,15 @@ class Format:
 
 _SETTINGS = frozenset({"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "README.md"})
 FORMATS: dict[str, Format] = {
-    "hf": Format("tinylm.interchange.hugging_face", ("f32", "f16"), _SETTINGS | {"model.safetensors"}, "tinylm",
+    "hf": Format("hugging_face", ("f32", "f16"), _SETTINGS | {"model.safetensors"}, "tinylm",
                  ("transformers", "transformers"),
                  (("python", "-c", "from transformers import pipeline; write = pipeline('text-generation', {out!r}); "
                    "print(write({prompt!r})[0]['generated_text'])"),)),
-    "gguf": Format("tinylm.interchange.gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}), "tinylm",
+    "gguf": Format("gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}), "tinylm",
                    ("llama.cpp", "xllamacpp"),
                    (("llama-completion", "-m", "{out}/model.gguf", "-p", "{prompt}", "-n", "100"),
                     ("ollama", "create", "{name}", "-f", "{out}/Modelfile"), ("ollama", "run", "{name}", "{prompt}"))),
-    "onnx": Format("tinylm.interchange.onnx", ("f32", "f16", "q8_0"),
+    "onnx": Format("onnx", ("f32", "f16", "q8_0"),
                    _SETTINGS | {"onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"},
                    "the reference of onnx", ("ONNX Runtime", "onnxruntime"),
                    (("node", "--input-type=module", "-e", 'import {{ env, pipeline }} from '

@@ -2,8 +2,8 @@
 
 The package exports llama.cpp's C API. llama.cpp ends the whole process when something in a file displeases it, so it
 runs in a process of its own: `python -m tinylm.interchange.gguf.llama_cpp FILE` reads questions as JSON from standard
-input and writes the answers as NumPy arrays (.npz) to standard output. The structures of parameters change from version
-to version; known defaults are looked for in them before they are used.
+input and writes the answers as tensors (.safetensors) to standard output. The structures of parameters change from
+version to version; known defaults are looked for in them before they are used.
 
 Source: include/llama.h of llama.cpp, October 2026.
 """
@@ -11,7 +11,6 @@ Source: include/llama.h of llama.cpp, October 2026.
 from __future__ import annotations
 
 import ctypes
-import io
 import json
 import os
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 from tinylm.errors import TinyLMError
 from tinylm.system.extras import missing_extra
@@ -77,11 +77,11 @@ def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[i
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise TinyLMError(f"llama.cpp could not be asked ({last or f'it ended with {done.returncode}'})",
                           where=str(path))
-    with np.load(io.BytesIO(done.stdout)) as arrays:
-        ids, starts = arrays["ids"].tolist(), [0, *np.cumsum(arrays["n_ids"]).tolist()]
-        return Answers([ids[start:stop] for start, stop in pairwise(starts)],
-                       [arrays[f"logits{i}"] for i in range(len(sequences))],
-                       [arrays[f"greedy{i}"].tolist() for i in range(len(sequences))])
+    arrays = load(done.stdout)
+    ids, starts = arrays["ids"].tolist(), [0, *np.cumsum(arrays["n_ids"]).tolist()]
+    return Answers([ids[start:stop] for start, stop in pairwise(starts)],
+                   [arrays[f"logits{i}"] for i in range(len(sequences))],
+                   [arrays[f"greedy{i}"].tolist() for i in range(len(sequences))])
 
 
 def _run(path: Path, question: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -242,9 +242,7 @@ def _main() -> None:
     for i, ids in enumerate(question["sequences"]):
         arrays[f"logits{i}"] = model.logits(ids)
         arrays[f"greedy{i}"] = np.array(model.greedy(ids, question["n_greedy"]), np.int32)
-    held = io.BytesIO()
-    np.savez(held, **arrays)
-    answers.write(held.getvalue())
+    answers.write(save(arrays))
     answers.close()
 
 

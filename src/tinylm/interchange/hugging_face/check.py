@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -83,9 +82,10 @@ def _logits(module: Any) -> Logits:
 
 def _transformers() -> Any:
     try:
-        return importlib.import_module("transformers")
+        import transformers
     except ImportError:
         raise missing_extra("export", "a check by transformers") from None
+    return transformers
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
 from tinylm.interchange.onnx.config import FILES
-from tinylm.interchange.onnx.nodes import onnx_module
+from tinylm.interchange.onnx.nodes import onnx_package
 from tinylm.system.extras import missing_extra
 
 Arrays = dict[str, NDArray[Any]]
@@ -30,7 +29,7 @@ def read_logits(folder: Path) -> Logits:
         TinyLMError: the package onnx is missing, or the file is no ONNX model.
     """
     path = find_file(folder)
-    onnx = onnx_module()
+    onnx = onnx_package()
     try:
         onnx.checker.check_model(str(path))
     except onnx.checker.ValidationError as error:
@@ -61,7 +60,7 @@ class Graph:
     """
 
     def __init__(self, path: Path, run: Run) -> None:
-        graph = onnx_module().load(str(path)).graph
+        graph = onnx_package().load(str(path)).graph
         self._run = run
         self._has_positions = any(entry.name == "position_ids" for entry in graph.input)
         self._caches = {entry.name: [axis.dim_value for axis in entry.type.tensor_type.shape.dim]
@@ -99,7 +98,7 @@ class Graph:
 
 def _runtime(path: Path) -> Run:
     try:
-        runtime = importlib.import_module("onnxruntime")
+        import onnxruntime as runtime
     except ImportError:
         raise missing_extra("export", "a check by ONNX Runtime") from None
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -108,6 +107,8 @@ def _runtime(path: Path) -> Run:
 
 
 def _reference(path: Path) -> Run:
-    evaluator = onnx_module("onnx.reference").ReferenceEvaluator(str(path))
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(str(path))
     names = list(evaluator.output_names)
     return lambda given: dict(zip(names, evaluator.run(names, dict(given)), strict=True))

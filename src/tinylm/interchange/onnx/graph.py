@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinylm.config.schema import ModelConfig
-from tinylm.interchange.onnx.nodes import FLOAT, INT64, IR_VERSION, OPSET, Nodes, onnx_module
+from tinylm.interchange.onnx.nodes import FLOAT, INT64, IR_VERSION, OPSET, Nodes, onnx_package
 from tinylm.interchange.onnx.weights import WeightNodes
 from tinylm.interchange.source import Dtype
 from tinylm.model.layout import rotary_angles
@@ -52,7 +52,7 @@ def make_graph(config: ModelConfig, weights: Weights, dtype: Dtype) -> Any:
     Raises:
         TinyLMError: the package onnx is missing, or a weight is too large for `dtype`.
     """
-    helper, nodes = onnx_module("onnx.helper"), Nodes()
+    helper, nodes = onnx_package().helper, Nodes()
     _Decoder(config, nodes, WeightNodes(nodes, weights, dtype)).add()
     inputs, outputs = ([helper.make_tensor_value_info(name, *kind) for name, kind in arrays.items()]
                        for arrays in (_inputs(config), _outputs(config)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,15 @@ FLOAT, INT64 = 1, 7
 """Kinds of numbers by their codes in ONNX (TensorProto.DataType): 32-bit floats and 64-bit integers."""
 
 
-def onnx_module(name: str = "onnx") -> Any:
-    """A module of the package onnx. Raises: TinyLMError: the package is not installed."""
+def onnx_package() -> Any:
+    """The package onnx. Raises: TinyLMError: it is not installed."""
     try:
-        return importlib.import_module(name)
+        import onnx
+        import onnx.helper
+        import onnx.numpy_helper
     except ImportError:
         raise missing_extra("export", "ONNX") from None
+    return onnx
 
 
 class Nodes:
@@ -33,7 +35,7 @@ class Nodes:
     """
 
     def __init__(self) -> None:
-        self._helper, self._arrays = onnx_module("onnx.helper"), onnx_module("onnx.numpy_helper")
+        self._helper, self._arrays = onnx_package().helper, onnx_package().numpy_helper
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._names: set[str] = set()
