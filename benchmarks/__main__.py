@@ -15,6 +15,7 @@ BENCHMARKS = {
     "book": "Bits a byte on a text after some minutes, beside a GPT-2 in the Trainer of transformers.",
     "notebook": "Seconds of the teaching notebook's 200 epochs, beside its own code.",
     "writing": "Tokens a second that a model writes, beside generate of transformers.",
+    "llama-cpp": "The same beside llama.cpp, on an export of the same model in as many bits.",
     "first-token": "Seconds until `tinylm generate` has its first character, beside the same through transformers.",
     "prefill": "Tokens a second of reading a prompt, beside a forward pass of transformers.",
     "storage": "Bits a byte that weights of 16 and 8 bits lose on a text.",

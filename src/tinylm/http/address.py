@@ -11,6 +11,9 @@ from tinylm.errors import TinyLMError
 
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 BACKLOG = 512
+EXCLUSIVE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+"""The option under which a port is taken as soon as one program listens at it, and free as soon as none does. On
+Windows SO_REUSEADDR would let a second program listen at the same port."""
 
 
 def resolve(host: str, port: int) -> list[Address]:
@@ -67,7 +70,7 @@ def bind(addresses: Sequence[Address]) -> list[socket.socket]:
             # With the protocol named, asyncio sends each piece at once; else it waits 40 ms for the one before.
             bound = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             try:
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                bound.setsockopt(socket.SOL_SOCKET, EXCLUSIVE, 1)
                 if family == socket.AF_INET6:
                     bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int("." not in sockaddr[0]))
                 bound.bind((sockaddr[0], port, *sockaddr[2:]))
