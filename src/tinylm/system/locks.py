@@ -32,11 +32,10 @@ def exclusive(path: Path) -> Iterator[None]:
     lock, deadline = FileLock(path), time.monotonic() + LOOKING_SECONDS
     while True:
         path.touch()
-        before = path.stat().st_ino
+        before = _inode(path)
         lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=0.02)
-        with suppress(FileNotFoundError):
-            if path.stat().st_ino == before:
-                break
+        if before is not None and _inode(path) == before:
+            break
         lock.release()  # of a file that the process before has removed meanwhile
     try:
         yield
@@ -44,3 +43,10 @@ def exclusive(path: Path) -> Iterator[None]:
         with suppress(OSError):  # Windows removes it once it is closed
             path.unlink()
         lock.release()
+
+
+def _inode(path: Path) -> int | None:
+    """The number of the file at a path; None: there is none at this moment."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
