@@ -51,7 +51,7 @@ def one_wins(prefork: Prefork, out: Path, *children: Child) -> None:
         assert code == 2, loser.said
         assert any(words in only_message(loser.said) for words in REFUSALS), loser.said
         left.remove(loser)
-    before = steps_of(out)
+    before = max(0, steps_of(out))  # a folder gets its name with a checkpoint of step 0 in it
     wait_until(lambda: steps_of(out) > before, left[0].stuck)
     left[0].signal(signal.SIGKILL)
     assert left[0].wait() == -9, left[0].said
