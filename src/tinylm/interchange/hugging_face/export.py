@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
 from tinylm.interchange.architectures import Held, find_architecture, with_zeros
-from tinylm.interchange.hugging_face.card import make_card
+from tinylm.interchange.card import make_card
+from tinylm.interchange.hugging_face.card import FRONT_MATTER, USE
 from tinylm.interchange.hugging_face.config import (
     CLASSES,
     config_json,
@@ -56,7 +57,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     write_json(folder / CONFIG, config_json(held, specials, dtype))
     write_json(folder / GENERATION_CONFIG, generation_config_json(model.config.sample, specials))
     write_tokenizer(model.tokenizer, model.config.model.context_length, folder)
-    (folder / CARD).write_bytes(make_card(model.card, notes).encode())
+    (folder / CARD).write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=USE).encode())
     _save(tensors, folder)
     return notes
 

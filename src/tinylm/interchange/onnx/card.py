@@ -1,10 +1,8 @@
-"""The model card of a folder for transformers.js."""
+"""Parts of the model card of a folder for transformers.js."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-_FRONT_MATTER = """\
+FRONT_MATTER = """\
 ---
 library_name: transformers.js
 pipeline_tag: text-generation
@@ -14,9 +12,7 @@ tags:
 ---
 """
 
-_TITLE = "# A small language model, made by tinylm\n"
-
-_USE = """
+USE = """
 ## How to use it in transformers.js
 In the folder that holds this one, after `npm install @huggingface/transformers`, with the name of this folder and your
 prompt between the quotes:
@@ -36,15 +32,3 @@ has positions) and `past_key_values.N.key`, `.value`, of length 0 at the beginni
 ## What differs from tinylm
 {notes}
 """
-
-
-def make_card(card: str, notes: Sequence[str]) -> str:
-    """The card as Markdown, with the front matter that the Hub reads. It names no licence: that is for the owner of the
-    text to choose.
-
-    Args:
-        card: the card of the model folder; empty where there is none.
-        notes: sentences on what is not exact there.
-    """
-    return (_FRONT_MATTER + (card.rstrip("\n") + "\n" if card.strip() else _TITLE)
-            + _USE.format(notes="\n".join(f"- {note}." for note in notes)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
+from tinylm.interchange.card import make_card
 from tinylm.interchange.hugging_face.config import generation_config_json, settings_left_out
 from tinylm.interchange.hugging_face.json_file import write_json
 from tinylm.interchange.hugging_face.tokenizer import (
@@ -22,7 +23,7 @@ from tinylm.interchange.hugging_face.tokenizer import (
     tokenizer_notes,
     write_tokenizer,
 )
-from tinylm.interchange.onnx.card import make_card
+from tinylm.interchange.onnx.card import FRONT_MATTER, USE
 from tinylm.interchange.onnx.config import CACHE_ALONE, FILES, find_held, transformers_js_config
 from tinylm.interchange.onnx.graph import make_graph
 from tinylm.interchange.onnx.weights import file_bytes
@@ -58,7 +59,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     write_json(folder / "generation_config.json", generation_config_json(model.config.sample, specials))
     write_tokenizer(model.tokenizer, config.context_length, folder)
     write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(model))
-    (folder / "README.md").write_bytes(make_card(model.card, notes).encode())
+    (folder / "README.md").write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=USE).encode())
     return notes
 
 
