@@ -16,6 +16,7 @@ from tinylm.generation.completion import Completion
 from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
 from tinylm.generation.loaded_model import LoadedModel
 from tinylm.inspection import structure
+from tinylm.model.tensors import Weights, weights_of
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
-    from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import SourceLike
 
@@ -336,7 +336,7 @@ class LanguageModel:
         """Writes the files that make a folder loadable: config, tokenizer, weights."""
         model_folder.write_config(folder, self.config)
         self.tokenizer.save(folder / model_folder.TOKENIZER)
-        model_folder.write_weights(folder, self.model)
+        model_folder.write_weights(folder, weights_of(self.model))
 
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)

@@ -28,11 +28,6 @@ Weights = Mapping[str, Floats]
 KINDS: dict[WeightDtype, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
 
 
-def weights_of(model: Any) -> Weights:
-    """The parameters of a torch module as NumPy arrays, without a copy where the module lies in memory as float32."""
-    return {name: parameter.detach().float().cpu().contiguous().numpy() for name, parameter in model.named_parameters()}
-
-
 class PackedWeights:
     """The records of a model, and all memory that their addresses lie in.
 

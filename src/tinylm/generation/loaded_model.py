@@ -48,7 +48,7 @@ class LoadedModel:
 
     def freeze(self) -> None:
         """Ends the training of the module: takes its weights, and lets go of the module, so that the engine serves."""
-        from tinylm.engine.weights import weights_of
+        from tinylm.model.tensors import weights_of
 
         self.weights, self.device = dict(weights_of(self.module)), self.module.embed.weight.device.type
         del self.module
@@ -108,7 +108,7 @@ class LoadedModel:
         return engine_test(self.weight_dtype).verdict.is_right
 
     def _is_as_loaded(self) -> bool:
-        from tinylm.engine.weights import weights_of
+        from tinylm.model.tensors import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.module.modules())
         if self.module.taps.hooks or hooked or self.module.embed.weight.dtype.itemsize != 4:

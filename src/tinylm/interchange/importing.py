@@ -9,7 +9,7 @@ from typing import Any
 from tinylm import model_folder
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
-from tinylm.model.tensors import Weights, saving
+from tinylm.model.tensors import Weights
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -72,7 +72,7 @@ def import_model(source: str | Path, out: str | Path, *, force: bool = False) ->
     with model_folder.new_folder(out, force=force) as folder:
         model_folder.write_config(folder, config)
         model.tokenizer.save(folder / model_folder.TOKENIZER)
-        _write_weights(folder / model_folder.WEIGHTS, model.weights)
+        model_folder.write_weights(folder, model.weights)
         (folder / model_folder.CARD).write_text(_card(given_path(source).name, model, out), encoding="utf-8",
                                                 newline="\n")
     return model
@@ -88,15 +88,6 @@ def _of_gguf(path: Path) -> Imported:
         tokenizer = Tokenizer.imported(tokenizer.json, specials, found.config.vocab_size)
     return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}",
                     notes=found.notes)
-
-
-def _write_weights(path: Path, weights: Weights) -> None:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    with saving(path):
-        save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path,
-                  metadata={"format": "pt"})
 
 
 def _card(name: str, model: Imported, out: str | Path) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
 from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits
+from tinylm.model.tensor_file import from_bfloat16
 
 
 class TensorType(IntEnum):
@@ -107,7 +108,7 @@ def dequantize(data: bytes | memoryview, kind: TensorType) -> NDArray[np.float32
     """
     blocks = np.frombuffer(data, _BLOCKS[kind])
     if kind is TensorType.BF16:
-        return (blocks.astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(blocks)
     if not blocks.dtype.names:
         return blocks.astype(np.float32)
     numbers = blocks["scale"][:, None].astype(np.float32) * _whole_numbers(blocks)

@@ -29,7 +29,7 @@ from tinylm.interchange.hugging_face.json_file import write_json
 from tinylm.interchange.hugging_face.tokenizer import tokenizer_notes, write_tokenizer
 from tinylm.interchange.names import to_hugging_face
 from tinylm.interchange.source import Dtype, ExportedModel
-from tinylm.model.tensors import saving
+from tinylm.model.tensor_file import write_tensors
 
 WEIGHTS, CONFIG, GENERATION_CONFIG, CARD = (
     "model.safetensors", "config.json", "generation_config.json", "README.md")
@@ -58,7 +58,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     write_json(folder / GENERATION_CONFIG, generation_config_json(model.config.sample, specials))
     write_tokenizer(model.tokenizer, model.config.model.context_length, folder)
     (folder / CARD).write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=USE).encode())
-    _save(tensors, folder)
+    write_tensors(folder / WEIGHTS, tensors)
     return notes
 
 
@@ -69,21 +69,12 @@ def _tensors(model: ExportedModel, held: Held, dtype: Dtype) -> dict[str, NDArra
                           remedy="Choose --dtype f32 or --dtype f16, or the format that has it: --to gguf")
     theirs = to_hugging_face(with_zeros(model.weights, held.config), held.architecture, held.config.n_layers)
     with np.errstate(over="ignore"):
-        # rows one after another, or the library would write a transposed matrix as it lies in memory
-        tensors = {name: np.ascontiguousarray(array, _DTYPES[dtype]) for name, array in theirs.items()}
+        tensors = {name: array.astype(_DTYPES[dtype], copy=False) for name, array in theirs.items()}
     for name, array in tensors.items():
         if not np.isfinite(array).all():
             raise TinyLMError(f"{name} holds numbers that are too large for 16 bits", where="--dtype",
                               remedy="Choose --dtype f32")
     return tensors
-
-
-def _save(tensors: dict[str, NDArray[Any]], folder: Path) -> None:
-    from safetensors.numpy import save_file
-
-    with saving(folder / WEIGHTS):
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
 
 
 def _notes(model: ExportedModel, held: Held, dtype: Dtype) -> list[str]:
