@@ -17,4 +17,4 @@ def make_card(card: str, notes: Sequence[str], *, front_matter: str, use: str) -
         use: how the export is used, with {notes} for the notes.
     """
     return (front_matter + (card.rstrip("\n") + "\n" if card.strip() else _TITLE)
-            + use.format(notes="\n".join(f"- {note}." for note in notes)))
+            + use.format(notes="\n".join(f"- {note}" for note in notes)))

@@ -9,6 +9,7 @@ from typing import Any
 from tinylm import model_folder
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
+from tinylm.interchange.notes import NO_CHAT_TEMPLATE
 from tinylm.model.tensors import Weights
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -80,14 +81,17 @@ def import_model(source: str | Path, out: str | Path, *, force: bool = False) ->
 
 def _of_gguf(path: Path) -> Imported:
     from tinylm.interchange.gguf.importing import import_gguf
+    from tinylm.interchange.gguf.metadata import CONTINUATION
 
     found = import_gguf(path)
     tokenizer = found.tokenizer
+    notes = list(found.notes)
     if not isinstance(tokenizer, Tokenizer):
+        if tokenizer.chat_template not in (None, CONTINUATION):
+            notes.append(NO_CHAT_TEMPLATE)
         specials = tokenizer.specials._replace(add_bos=tokenizer.add_bos, add_eos=False)
         tokenizer = Tokenizer.imported(tokenizer.json, specials, found.config.vocab_size)
-    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}",
-                    notes=found.notes)
+    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}", notes=notes)
 
 
 def _card(name: str, model: Imported, out: str | Path) -> str:

@@ -19,15 +19,11 @@ from tinylm.errors import TinyLMError
 from tinylm.interchange.architectures import Held, find_architecture, with_zeros
 from tinylm.interchange.card import make_card
 from tinylm.interchange.hugging_face.card import FRONT_MATTER, USE
-from tinylm.interchange.hugging_face.config import (
-    CLASSES,
-    config_json,
-    generation_config_json,
-    settings_left_out,
-)
+from tinylm.interchange.hugging_face.config import CLASSES, config_json, generation_config_json
 from tinylm.interchange.hugging_face.json_file import write_json
-from tinylm.interchange.hugging_face.tokenizer import tokenizer_notes, write_tokenizer
+from tinylm.interchange.hugging_face.tokenizer import write_tokenizer
 from tinylm.interchange.names import to_hugging_face
+from tinylm.interchange.notes import TRANSFORMERS, export_notes
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.model.tensor_file import write_tensors
 
@@ -78,19 +74,10 @@ def _tensors(model: ExportedModel, held: Held, dtype: Dtype) -> dict[str, NDArra
 
 
 def _notes(model: ExportedModel, held: Held, dtype: Dtype) -> list[str]:
-    config = model.config.model
-    notes = [f"A text of more than {config.context_length:,} tokens is an error there; tinylm forgets its front"
-             if held.architecture == "gpt2" else
-             f"Past {config.context_length:,} tokens transformers goes on without forgetting, into positions that the "
-             "model was not trained on; tinylm forgets the front of the text"]
-    notes += tokenizer_notes(model.tokenizer)
-    if left_out := settings_left_out(model.config.sample):
-        notes.append(f"generation_config.json cannot hold these sampling settings: {', '.join(left_out)}")
-    if held.config != config:
+    notes = export_notes(model, held.config, dtype, TRANSFORMERS)
+    if held.config != model.config.model:
         notes.append(f"{CLASSES[held.architecture]} always has biases{_and_positions(held)}: they are zeros where the "
-                     "model has none, and training there would change them")
-    if dtype == "f16":
-        notes.append("The weights are rounded to 16 bits, so logits differ from about the third digit on")
+                     "model has none, and training there would change them.")
     return notes
 
 

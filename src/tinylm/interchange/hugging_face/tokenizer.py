@@ -67,18 +67,5 @@ def tokenizer_config_json(tokenizer: Tokenizer, context_length: int) -> dict[str
     }
 
 
-def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
-    """Sentences on what the tokenizer does otherwise in transformers than in tinylm."""
-    if _is_imported(tokenizer):
-        return ["The text of a control token that somebody types becomes that token there; here it stays text"]
-    notes = ["A text is read there as it stands; tinylm also understands near spellings, such as curly quotes for "
-             "straight ones"]
-    if tokenizer.kind == "char":
-        notes.append("A character that is not in the alphabet is left out there without a word; tinylm says so")
-    elif tokenizer.kind == "word":
-        notes.append("Words are joined by single blanks, as in tinylm")
-    return notes
-
-
 def _is_imported(tokenizer: Tokenizer) -> bool:
     return str(tokenizer.kind) == "imported"
