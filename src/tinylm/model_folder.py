@@ -301,6 +301,12 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
 
 
+def read_card(folder: Path) -> str:
+    """The model card (Markdown); empty where there is none."""
+    path = folder / CARD
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 def make_model(config: ModelConfig, weights: Weights) -> TinyLM:
     """The torch module with these weights."""
     import torch

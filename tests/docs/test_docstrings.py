@@ -1,6 +1,7 @@
 """Examples in the docstrings of the package run and print what they say.
 
-An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook.
+An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook. Exports of
+another model are book-hf and book-gguf.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import tinylm
+from tests.interchange.shapes import make_model
+from tinylm.interchange.formats import FORMATS
 
 PACKAGE = Path(tinylm.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -22,10 +25,21 @@ MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts
 """The modules with an example in them; the others need not be imported."""
 
 
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """A small model as transformers and llama.cpp have it."""
+    folder, model = tmp_path_factory.mktemp("exports"), make_model("default")
+    for to in ("hf", "gguf"):
+        (folder / f"book-{to}").mkdir()
+        FORMATS[to].write(model, folder / f"book-{to}", "f32")
+    return folder
+
+
 @pytest.fixture
-def _place(tmp_path, monkeypatch, hello_run):
-    """A folder of its own with the model folder runs/notebook in it, so that an example may load and write."""
+def _place(tmp_path, monkeypatch, hello_run, exports):
+    """A folder of its own with models in it, so that an example may load and write."""
     shutil.copytree(hello_run, tmp_path / "runs" / "notebook")
+    shutil.copytree(exports, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ def read_model(source: str | Path) -> Imported:
 
     Raises:
         TinyLMError: there is none, it is damaged, or tinylm cannot hold it exactly; what is in the way is named.
+
+    >>> read_model("book-hf").config.d_model
+    64
     """
     path = given_path(source)
     if path.is_dir():
@@ -53,19 +57,26 @@ def read_model(source: str | Path) -> Imported:
     return _of_gguf(path)
 
 
-def import_model(source: str | Path, out: str | Path, *, force: bool = False) -> Imported:
+def import_model(source: str | Path, out: str | Path, *, force: bool = False,
+                 log: Callable[[str], None] = lambda _: None) -> Imported:
     """Writes a foreign model as a model folder.
 
     Args:
         source: a Hugging Face folder, or a GGUF file.
         out: the new model folder.
         force: replaces a model that is there.
+        log: gets the name of each step.
 
     Raises:
         TinyLMError: as `read_model`; or the folder cannot be written.
+
+    >>> import_model("book-gguf/model.gguf", "models/book").source
+    'a GGUF file of type qwen3'
     """
     model_folder.check_free(given_path(out), force=force)
+    log("reading")
     model = read_model(source)
+    log("writing")
     config = RunConfig(
         model=model.config, sample=SampleConfig(**model.sample),
         data=DataConfig(tokenizer=model.tokenizer.kind, line_ends="keep", validation=0.0, documents="text"),
