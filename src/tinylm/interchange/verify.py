@@ -92,7 +92,7 @@ def _greedy_texts(model: ExportedModel) -> Iterator[tuple[list[int], Logits, int
     from tinylm.engine.engine import Engine
 
     config, specials = model.config.model, model.tokenizer.specials
-    engine = Engine(config, model.weights)
+    engine = Engine(config, dict(model.weights))
     known = [id for id in range(config.vocab_size) if id not in specials.hidden]
     random = np.random.default_rng(0)
     for n_more in (0, PROMPT_TOKENS):
