@@ -1,11 +1,12 @@
 """Examples in the docstrings of the package run and print what they say.
 
-An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook. Exports of
-another model are book-hf and book-gguf.
+An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook. Another model
+is runs/book, and as transformers and llama.cpp have it, book-hf and book-gguf.
 """
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -26,9 +27,10 @@ MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory):
-    """A small model as transformers and llama.cpp have it."""
-    folder, model = tmp_path_factory.mktemp("exports"), make_model("default")
+def book(tmp_path_factory):
+    """A small model, and its exports to transformers and llama.cpp."""
+    folder, model = tmp_path_factory.mktemp("book"), make_model("default")
+    tinylm.LanguageModel(model.config, model.tokenizer, weights=model.weights).save(folder / "runs" / "book")
     for to in ("hf", "gguf"):
         (folder / f"book-{to}").mkdir()
         FORMATS[to].write(model, folder / f"book-{to}", "f32")
@@ -36,10 +38,10 @@ def exports(tmp_path_factory):
 
 
 @pytest.fixture
-def _place(tmp_path, monkeypatch, hello_run, exports):
+def _place(tmp_path, monkeypatch, hello_run, book):
     """A folder of its own with models in it, so that an example may load and write."""
     shutil.copytree(hello_run, tmp_path / "runs" / "notebook")
-    shutil.copytree(exports, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(book, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
 
@@ -57,3 +59,13 @@ def test_the_examples_of_a_module_print_what_they_say(name):
 
 def test_every_public_name_has_a_docstring():
     assert not [name for name in tinylm.__all__ if not inspect.getdoc(getattr(tinylm, name))]
+
+
+def test_every_public_function_of_interchange_has_an_example():
+    missing = []
+    for path in sorted((PACKAGE / "interchange").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if public and ">>> " not in (ast.get_docstring(node) or ""):
+                missing.append(f"{path.relative_to(PACKAGE)}: {node.name}")
+    assert not missing

@@ -59,6 +59,11 @@ def export_notes(model: ExportedModel, config: ModelConfig, dtype: Dtype, progra
 
     Returns:
         Whole sentences.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> model = read_model("runs/book")
+    >>> export_notes(model, model.config.model, "f32", LLAMA_CPP)[0]
+    'llama.cpp ends a text at 96 tokens; tinylm forgets its front.'
     """
     return [_past_context(config, program), *_of_tokenizer(model.tokenizer, program),
             *_of_sampling(model.config.sample, program), *([_ROUNDED[dtype]] if dtype in _ROUNDED else [])]

@@ -46,7 +46,11 @@ _BLOCKS: dict[TensorType, np.dtype[Any]] = {
 
 
 def block_length(kind: TensorType) -> int:
-    """The numbers in a block: 32 in quantised formats, else 1. A row must be a multiple of it."""
+    """The numbers in a block: 32 in quantised formats, else 1. A row must be a multiple of it.
+
+    >>> block_length(TensorType.Q4_0), block_length(TensorType.F16)
+    (32, 1)
+    """
     return BLOCK_LENGTH if _BLOCKS[kind].names else 1
 
 
@@ -60,7 +64,11 @@ def block_bytes(kind: TensorType) -> int:
 
 
 def tensor_bytes(kind: TensorType, n_numbers: int) -> int:
-    """The bytes of a tensor of whole blocks."""
+    """The bytes of a tensor of whole blocks.
+
+    >>> tensor_bytes(TensorType.Q8_0, 64), tensor_bytes(TensorType.F16, 64)
+    (68, 128)
+    """
     return n_numbers // block_length(kind) * block_bytes(kind)
 
 

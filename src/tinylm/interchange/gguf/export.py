@@ -37,6 +37,10 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: before anything is written: no architecture or tokenizer of llama.cpp is this model's, or a weight
             is too large for the number format.
         OSError: the folder cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> write(read_model("runs/book"), Path("runs"), "f32")[0]
+    'llama.cpp ends a text at 96 tokens; tinylm forgets its front.'
     """
     held = find_architecture(model.config.model, "gguf")
     tensors = to_gguf(with_zeros(model.weights, held.config), held.config, held.architecture)

@@ -52,6 +52,10 @@ def read_tokenizer(file: GGUFFile, vocab_size: int) -> Tokenizer | ForeignTokeni
 
     Raises:
         TinyLMError: its kind is not read here, or its keys do not fit together.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> read_tokenizer(read_gguf("book-gguf/model.gguf"), 39).kind
+    'char'
     """
     entries = _Entries(file, vocab_size)
     if own := _own(entries):

@@ -91,6 +91,11 @@ def from_gguf(theirs: Tensors, config: ModelConfig, architecture: Architecture) 
 
     Raises:
         TinyLMError: the file lacks a tensor of this shape, or has one of another shape or one more.
+
+    >>> config = ModelConfig(vocab_size=5, d_model=8, n_heads=2, n_layers=0, tied_embeddings=True)
+    >>> theirs = {"token_embd.weight": np.ones((5, 8)), "output_norm.weight": np.ones(8)}
+    >>> list(from_gguf(theirs, config, "qwen3"))
+    ['embed.weight', 'ln_f.weight']
     """
     names = tensor_names(config, architecture)
     if unknown := theirs.keys() - names.keys():

@@ -35,6 +35,10 @@ def architecture_of(file: GGUFFile) -> Architecture:
 
     Raises:
         TinyLMError: it names none that is read here, or is no whole model.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> architecture_of(read_gguf("book-gguf/model.gguf"))
+    'qwen3'
     """
     name = file.keys.get("general.architecture")
     if name not in ARCHITECTURES or name not in get_args(Architecture):
@@ -50,6 +54,10 @@ def read_shape(file: GGUFFile) -> ModelConfig:
 
     Raises:
         TinyLMError: a key is missing or of a wrong kind, or says what tinylm does not compute.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> read_shape(read_gguf("book-gguf/model.gguf")).d_model
+    64
     """
     architecture = architecture_of(file)
     keys = _Keys(file, architecture)

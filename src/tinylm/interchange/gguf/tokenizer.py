@@ -42,6 +42,10 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
 
     Raises:
         TinyLMError: GGUF has no such tokenizer.
+
+    >>> keys = tokenizer_keys(Tokenizer.train("char", ["abc"]), 7)
+    >>> keys["tokenizer.ggml.model"], keys["tokenizer.ggml.tokens"][3:]
+    ('gpt2', ['a', 'b', 'c', '<|tinylm:unused 6|>'])
     """
     specials, parts = tokenizer.specials, json.loads(tokenizer.to_json())
     if tokenizer.kind == "imported":

@@ -46,6 +46,11 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: no class of transformers holds the model, or the format does not hold its numbers; nothing has been
             written then.
         OSError: a file cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> _ = write(read_model("runs/book"), Path("runs"), "f16")
+    >>> (Path("runs") / WEIGHTS).stat().st_size > 2 * 111_872
+    True
     """
     held = find_architecture(model.config.model, "hf")
     tensors = _tensors(model, held, dtype)

@@ -38,6 +38,9 @@ def import_folder(folder: Path) -> Imported:
 
     Raises:
         TinyLMError: a file is missing, damaged or a pickle; or it holds what tinylm cannot hold exactly.
+
+    >>> import_folder(Path("book-hf")).config.n_layers
+    2
     """
     fields = read_json(folder / "config.json", MAX_JSON_BYTES)
     foreign = read_foreign_config(fields, str(folder / "config.json"))

@@ -29,6 +29,10 @@ def write_tokenizer(tokenizer: Tokenizer, context_length: int, folder: Path) -> 
 
     Raises:
         OSError: a file cannot be written.
+
+    >>> write_tokenizer(Tokenizer.train("char", ["abc"]), 64, Path("."))
+    >>> Library.from_file(TOKENIZER).encode("cab").ids
+    [1, 5, 3, 4]
     """
     (folder / TOKENIZER).write_bytes(tokenizer_json(tokenizer).encode())
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config_json(tokenizer, context_length))
@@ -53,7 +57,11 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
 
 def tokenizer_config_json(tokenizer: Tokenizer, context_length: int) -> dict[str, Any]:
     """The values of `tokenizer_config.json`. `<unk>` is not declared: transformers would leave it out of what it
-    shows, and it stands for a word."""
+    shows, and it stands for a word.
+
+    >>> tokenizer_config_json(Tokenizer.train("char", ["abc"]), 64)["model_max_length"]
+    64
+    """
     specials = tokenizer.specials
     roles = {"bos_token": specials.bos, "eos_token": specials.eos, "pad_token": specials.pad}
     return {

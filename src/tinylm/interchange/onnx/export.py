@@ -48,6 +48,11 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: the model sees the future, is too large for one file, or has weights that are too large for
             `dtype`; or the package onnx is missing. Nothing has been written then.
         OSError: a file cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> notes = write(read_model("runs/book"), Path("runs"), "q8_0")
+    >>> Path("runs/onnx/model_quantized.onnx").is_file()
+    True
     """
     config, specials = model.config.model, model.tokenizer.specials
     _check_held(config, dtype)
