@@ -132,6 +132,9 @@ def _shards(folder: Path) -> list[str]:
     found = read_json(index, MAX_JSON_BYTES)
     names = found.get("weight_map") if isinstance(found, dict) else None
     files = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
-    if not files or any(Path(name).name != name or not name.endswith(".safetensors") for name in files):
-        raise TinyLMError("does not name files of this folder", where=str(index))
+    there = {path.name for path in folder.glob("*.safetensors")}
+    if not files or not there.issuperset(files):
+        lacking = [name for name in files if name not in there]
+        raise TinyLMError(f"names files that are not in this folder: {quoted(', '.join(lacking) or 'none')}",
+                          where=str(index), remedy="Fetch the folder anew")
     return files
