@@ -66,6 +66,19 @@ def reference(model: ExportedModel, ids: list[int]) -> Any:
         return make_module(model.config.model, model.weights).eval()(torch.tensor([ids]))[0].numpy()
 
 
+def greedy(model: ExportedModel, ids: list[int], number: int, eos_id: int | None = None) -> list[int]:
+    """The `number` likeliest ids after a prompt, one after another, by the torch module; or those up to `eos_id`."""
+    import torch
+
+    from tinylm.model_folder import make_model as make_module
+
+    module, written = make_module(model.config.model, model.weights).eval(), list(ids)
+    with torch.no_grad():
+        while len(written) < len(ids) + number and (len(written) == len(ids) or written[-1] != eos_id):
+            written.append(int(module(torch.tensor([written]))[0, -1].argmax()))
+    return written[len(ids):]
+
+
 def _loud(random: np.random.Generator, shape: tuple[int, ...]) -> Any:
     """Numbers far from zero and one another: of matrices with a spread that keeps activations near 1, of vectors around
     1 (a norm's weight, or a bias)."""

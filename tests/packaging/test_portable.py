@@ -10,7 +10,7 @@ POSIX_ONLY = re.compile(r"os\.(?:mkfifo|kill|fork|wait4|geteuid|chown|symlink)\b
                         r"|\.send_signal\(|^import (?:resource|fcntl|pty|pwd|termios)\b|\"(?:sh|bash)\", \"-c\"",
                         re.MULTILINE)
 GUARDS = re.compile(r"mark\.needs_posix|\bneeds_(?:fork|users|mount)\b|importorskip|os\.name|sys\.platform|hasattr\(os")
-FORKING = ("faults/prefork.py", "serving/prefork.py", "adversarial/gguf_files.py")
+FORKING = ("faults/prefork.py", "serving/prefork.py", "adversarial/imports.py")
 """Programs that are started only where there is `os.fork`; and a list of calls that are forbidden."""
 
 

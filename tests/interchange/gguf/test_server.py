@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.interchange.shapes import make_model, reference
+from tests.interchange.shapes import greedy, make_model
 from tinylm.config.schema import SampleConfig
 from tinylm.interchange.gguf.export import MODEL, write
 from tinylm.interchange.gguf.llama_cpp import is_installed
@@ -33,10 +33,8 @@ def served(path: Path, requests: list[tuple[str, dict[str, Any]]]) -> list[Any]:
 
 def greedy_text(model: ExportedModel, prompt: str) -> str:
     """The greedy continuation of the torch module, as it stands in a text."""
-    ids = start = model.tokenizer.encode_prompt(prompt)
-    while len(ids) < len(start) + N_TOKENS and ids[-1] != model.tokenizer.eos_id:
-        ids = [*ids, int(reference(model, ids)[-1].argmax())]
-    text = model.tokenizer.decode(ids[len(start):])
+    ids = model.tokenizer.encode_prompt(prompt)
+    text = model.tokenizer.decode(greedy(model, ids, N_TOKENS, model.tokenizer.eos_id))
     return f" {text}" if model.tokenizer.kind == "word" else text
 
 

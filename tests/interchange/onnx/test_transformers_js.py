@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.interchange.shapes import make_model, reference
+from tests.interchange.shapes import greedy, make_model
+from tests.interchange.strings import digest, strings_of_scalars
 from tinylm.interchange.onnx.export import write
 from tinylm.interchange.source import ExportedModel
 
@@ -22,6 +23,7 @@ CASES = {"char": ("default", "char", "f32"), "char16": ("default", "char", "f16"
          "arcee": ("squared ReLU", "char", "f32"), "starcoder2": ("LayerNorm, rotary and GELU", "char", "f32"),
          "biases": ("QK-norm with biases", "char", "f32")}
 """A folder's name -> its shape, tokenizer and number format."""
+N_PROMPTS, N_TOKENS = 20, 64
 BLANKS = " \t\n\u00a0\u1680\u2003\u2028\u3000\u0085\u001c"
 
 
@@ -43,24 +45,24 @@ def node_folder(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ids_and_greedy_text_are_the_same(node_folder, tmp_path):
-    models = {name: make_model(shape, kind) for name, (shape, kind, _) in CASES.items()}
-    strings = {name: make_strings(model, 500) for name, model in models.items()}
-    plan = {}
-    for name, model in models.items():
-        (tmp_path / name).mkdir()
-        write(model, tmp_path / name, CASES[name][2])
-        plan[name] = {"strings": strings[name], "prompt": strings[name][0]}
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+@pytest.mark.parametrize("name", CASES)
+def test_ids_and_greedy_texts_are_the_same(name, node_folder, tmp_path):
+    shape, kind, dtype = CASES[name]
+    model = make_model(shape, kind)
+    strings = make_strings(model, 10_000 if name == kind else 500)
+    scalars = strings_of_scalars() if name == "bpe" else []
+    write(model, tmp_path, dtype)
+    (tmp_path / "plan.json").write_text(json.dumps({
+        "strings": strings, "prompts": strings[:N_PROMPTS], "tokens": N_TOKENS, "scalars": scalars}), encoding="utf-8")
     ran = subprocess.run(["node", "transformers_js.mjs", str(tmp_path)], cwd=node_folder, capture_output=True,
-                         encoding="utf-8", timeout=600, check=False)
+                         encoding="utf-8", timeout=800, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
     found = json.loads(ran.stdout.splitlines()[-1])
-    for name, model in models.items():
-        for string, ids in zip(strings[name], found[name]["ids"], strict=True):
-            assert ids == model.tokenizer.encode_prompt(string), (name, string)
-        if CASES[name][2] == "f32":
-            assert found[name]["text"] == greedy_text(model, strings[name][0]), name
+    for string, ids in zip(strings, found["ids"], strict=True):
+        assert ids == model.tokenizer.encode_prompt(string), string
+    assert found["scalars"] == digest([model.tokenizer.encode_prompt(text) for text in scalars])
+    if dtype == "f32":
+        assert found["texts"] == [greedy_text(model, prompt) for prompt in strings[:N_PROMPTS]]
 
 
 def make_strings(model: ExportedModel, count: int) -> list[str]:
@@ -76,10 +78,6 @@ def make_strings(model: ExportedModel, count: int) -> list[str]:
 
 
 def greedy_text(model: ExportedModel, prompt: str) -> str:
-    """The prompt and 48 likeliest tokens, or those before `<eos>`."""
+    """The prompt and its likeliest continuation."""
     ids = model.tokenizer.encode_prompt(prompt)
-    for _ in range(48):
-        ids.append(int(reference(model, ids)[-1].argmax()))
-        if ids[-1] == model.tokenizer.eos_id:
-            break
-    return model.tokenizer.decode(ids)
+    return model.tokenizer.decode([*ids, *greedy(model, ids, N_TOKENS, model.tokenizer.eos_id)])

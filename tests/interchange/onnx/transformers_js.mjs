@@ -1,15 +1,20 @@
-// Reads a list of folders with strings and a prompt each, and prints their ids and the greedy text, as JSON.
+// Opens the model of a folder, and prints the ids of the strings and the greedy texts of the prompts of its plan, as JSON.
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { AutoTokenizer, env, pipeline } from "@huggingface/transformers";
 
+const folder = process.argv[2], name = basename(folder);
 env.allowRemoteModels = false;
-env.localModelPath = process.argv[2];
-const plan = JSON.parse(readFileSync(process.argv[2] + "/plan.json"));
-const found = {};
-for (const [name, { strings, prompt }] of Object.entries(plan)) {
-  const tokenizer = await AutoTokenizer.from_pretrained(name);
-  const write = await pipeline("text-generation", name);
-  const [{ generated_text: text }] = await write(prompt, { do_sample: false, max_new_tokens: 48 });
-  found[name] = { ids: strings.map((string) => tokenizer.encode(string)), text };
+env.localModelPath = dirname(folder);
+const plan = JSON.parse(readFileSync(folder + "/plan.json"));
+const tokenizer = await AutoTokenizer.from_pretrained(name);
+const write = await pipeline("text-generation", name);
+const encode = (strings) => strings.map((string) => Array.from(tokenizer.encode(string)));
+const texts = [];
+for (const prompt of plan.prompts) {
+  const [{ generated_text: text }] = await write(prompt, { do_sample: false, max_new_tokens: plan.tokens });
+  texts.push(text);
 }
-console.log(JSON.stringify(found));
+const scalars = createHash("sha256").update(JSON.stringify(encode(plan.scalars))).digest("hex");
+console.log(JSON.stringify({ ids: encode(plan.strings), texts, scalars }));
