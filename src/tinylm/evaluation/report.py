@@ -52,7 +52,7 @@ class Baselines:
     left_out: LeftOut = NOTHING
 
     def with_base(self, nats: float, tokens: int, n_bytes: int) -> Baselines:
-        """These baselines and `base`: the model that the evaluated one was fine-tuned from. Args: as `make_report`."""
+        """Adds `base`: the model that the evaluated one was fine-tuned from. Args: as `make_report`."""
         bits = make_report(nats, tokens, n_bytes, split="", baselines=self).bits_per_byte
         return replace(self, bits_per_byte={**self.bits_per_byte, "base": bits})
 

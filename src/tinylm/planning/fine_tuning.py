@@ -21,7 +21,7 @@ MAX_CONTEXT = 512
 
 def fill_fine_tuning(chosen: PartialConfig, base: Base, *, n_bytes: int, n_tokens: int,
                      speed: float) -> dict[str, dict[str, Any]]:
-    """The sections model, train and base that the rules give where `chosen` says nothing.
+    """The sections model, train, sample and base that the rules give where `chosen` says nothing.
 
     Args:
         n_bytes, n_tokens: of the training text.
@@ -42,7 +42,8 @@ def fill_fine_tuning(chosen: PartialConfig, base: Base, *, n_bytes: int, n_token
     filled = {"batch_size": max(1, round(batch_tokens / model["context_length"])),
               "warmup_steps": min(MAX_WARMUP_STEPS, int(steps / 10)), **train}
     section = {**chosen["base"], "folder": base.folder, "fingerprint": base.fingerprint}
-    return {"model": model, "train": filled, "base": section}
+    sample = {**base.config.sample.model_dump(), **chosen.get("sample", {})}
+    return {"model": model, "train": filled, "sample": sample, "base": section}
 
 
 def _context_length(base: Base) -> int:

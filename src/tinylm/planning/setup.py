@@ -123,5 +123,6 @@ def _make_config(filled: dict[str, dict[str, Any]], overrides: Mapping[str, Any]
     if train["batch_size"] == "full":
         rows = Rows(data.dataset.train, packing=data.config.packing, context_length=model.context_length)
         train = {**train, "batch_size": rows.rows_per_epoch}
-    return RunConfig(model=model, data=data.config, train=TrainConfig(**train),
-                     sample=SampleConfig(**overrides["sample"]), base=BaseConfig(**filled.get("base", {})))
+    sample, base = filled.get("sample", overrides["sample"]), filled.get("base", {})
+    return RunConfig(model=model, data=data.config, train=TrainConfig(**train), sample=SampleConfig(**sample),
+                     base=BaseConfig(**base))

@@ -85,6 +85,7 @@ def train_run(source: SourceLike, overrides: PartialConfig, *, out: str | Path |
     """
     started = time.perf_counter() if started is None else started
     folder = run_folder(source, out)
+    check_is_not_base(folder, overrides["base"].get("folder", ""))
     model_folder.check_free(folder, force=force)
     plan = plan_run(source, overrides, log=lambda line: print_lines(console, [line]))
     print_lines(console, plan.notes)
@@ -134,6 +135,13 @@ def run_folder(source: SourceLike, out: str | Path | None) -> Path:
     path = Path("texts") if isinstance(source, Texts) else Path(os.path.abspath(given_path(source)))
     name = legal_name(re.sub(suffix, "", path.name, flags=re.I))
     return Path(model_folder.RUNS, "stdin" if str(source) == "-" else name or "model")
+
+
+def check_is_not_base(folder: Path, base: str) -> None:
+    """Raises: TinyLMError: the folder of a new model is that of its base, which would be replaced."""
+    if base and os.path.realpath(given_path(base)) == os.path.realpath(folder):
+        raise TinyLMError("is the base, which the new model must not replace", where=str(folder),
+                          remedy="Choose another folder with --out")
 
 
 @contextmanager
