@@ -83,12 +83,7 @@ class LanguageModel:
             raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
                               remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
         folder = given_path(folder)
-        config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
-        if tokenizer.vocab_size != config.model.vocab_size:
-            raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
-                              f"{config.model.vocab_size}", where=str(folder),
-                              remedy="The files of this folder do not belong together")
-        weights = model_folder.read_weights(folder, config.model)
+        config, tokenizer, weights = model_folder.read_model(folder)
         if device != "cpu":
             from tinylm.model.device import choose_device
 
@@ -297,7 +292,7 @@ class LanguageModel:
         >>> lm.inspect()["parameters"]["total"] == sum(each.numel() for each in lm.model.parameters())
         True
         """
-        return structure.describe(self.config.model)
+        return structure.describe_run(self.config)
 
     def trace(self, text: str) -> dict[str, Tensor]:
         """Computes the model on `<bos>` and a text, and gives each activation by its name (docs/NAMES.md).

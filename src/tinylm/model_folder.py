@@ -284,6 +284,19 @@ def _damaged_error(path: Path) -> TinyLMError:
                        remedy="Restore the folder from a copy, or train again")
 
 
+def read_model(folder: str | Path) -> tuple[RunConfig, Tokenizer, Weights]:
+    """Reads a whole model: its config, its tokenizer and its parameters by name.
+
+    Raises:
+        TinyLMError: as the readers of the three; or they do not belong together.
+    """
+    config, tokenizer = read_config(folder), read_tokenizer(folder)
+    if tokenizer.vocab_size != config.model.vocab_size:
+        raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model {config.model.vocab_size}",
+                          where=str(folder), remedy="The files of this folder do not belong together")
+    return config, tokenizer, read_weights(folder, config.model)
+
+
 def read_tokenizer(folder: str | Path) -> Tokenizer:
     """Raises: TinyLMError: missing or damaged."""
     return Tokenizer.load(given_path(folder) / TOKENIZER)

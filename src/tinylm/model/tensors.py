@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import math
 import os
 import re
@@ -71,6 +72,19 @@ def _as_float32(tensor: _Stored) -> NDArray[np.float32]:
     if tensor.dtype == "BF16":
         return (tensor.data.astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
     return tensor.data.astype(np.float32, copy=False).reshape(tensor.shape)
+
+
+def fingerprint(weights: Mapping[str, NDArray[np.float32]]) -> str:
+    """sha256 of parameters: of their names, shapes and float32 numbers, whatever file they are from, in hexadecimal.
+
+    >>> fingerprint({"a": np.zeros(2, np.float32)})[:8], fingerprint({"b": np.zeros(2, np.float32)})[:8]
+    ('9c15134c', '0c6e4c76')
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name}{list(weights[name].shape)}".encode())
+        digest.update(weights[name].astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -276,6 +276,8 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
         facts["training"] = f"{began.train_tokens:,} tokens, {began.train_bytes:,} bytes"
         facts["held out"] = (f"{began.validation_tokens:,} tokens, {began.validation_bytes:,} bytes"
                              if began.validation_tokens else "nothing")
+    if config.base.folder:
+        facts["base"] = f"{escape_control_codes(config.base.folder)}, sha256 of its weights {config.base.fingerprint}"
     return facts | {"tokenizer": f"{data.tokenizer}, {config.model.vocab_size:,} entries",
                     "read": f"{last.tokens_seen:,} tokens, padding included; {last.epoch:,.1f} times the text"}
 
