@@ -2,7 +2,7 @@
 
     python -m bases texts FOLDER          the texts, from the packages of bases/sources.py
     tinylm train FOLDER/texts ...         the training: the card of the model has the whole command
-    python -m bases store RUN             the run as a built-in model, in src/tinylm/bases
+    python -m bases store RUN FOLDER NAME the run as a built-in model, in src/tinylm/bases
 
 The texts themselves are not part of the project: packages hold them, and FOLDER/SOURCES.json names version, licence
 and sha256 of each.

@@ -6,8 +6,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
-_MARKUP = re.compile(r"\[(?:Footnote|Illustration)[^\]]*\]|\[\d+\]|\ufeff|[\u200b-\u200f]")
-_EMPHASIS = re.compile(r"_([^_\n]+)_")
+_MARKUP = re.compile(r"\[(?:Footnote|Illustration)[^\]]*\]|\[\d+\]|[\ufeff\u00ad\u200b-\u200f]")
+_EMPHASIS = re.compile(r"(?<!\w)_([^_\n]+)_(?!\w)")
 _INSULTS = re.compile(r"\b(?:nigg|kike|faggot)", re.IGNORECASE)
 """A model that anybody's text begins from does not write these, whatever the book."""
 _END = (".", "?", "!", ":", '"', "'", "”", "’", ")")
@@ -17,15 +17,8 @@ no duplicate: people repeat themselves."""
 
 
 def clean(paragraph: str) -> str:
-    """A paragraph on one line (or, of a conversation, with its line ends), without markup."""
-    text = _EMPHASIS.sub(r"\1", _MARKUP.sub("", paragraph.replace("\xa0", " ")))
-    return "\n".join(" ".join(line.split()) for line in text.strip().split("\n")) if _is_talk(text) \
-        else " ".join(text.split())
-
-
-def _is_talk(text: str) -> bool:
-    lines = text.strip().split("\n")
-    return 1 < len(lines) <= 20 and all(line.rstrip().endswith((".", "?", "!")) for line in lines)
+    """A paragraph on one line, without markup."""
+    return " ".join(_EMPHASIS.sub(r"\1", _MARKUP.sub("", paragraph)).split())
 
 
 def is_prose(text: str) -> bool:

@@ -55,7 +55,8 @@ def _download(package: Package) -> list[str]:
         return ["apt-get", "download", f"{name}={version}"]
     if package.registry == "npm":
         return ["npm", "pack", "--silent", f"{name}@{version}"]
-    return [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", f"{name}=={version}"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    return [*pip, f"{name}=={version}"]
 
 
 def _unpack(file: Path, folder: Path) -> None:

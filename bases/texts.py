@@ -1,8 +1,9 @@
 """Texts: one folder of documents out of all sources, with the table of what they are.
 
-A document is a piece of about `PIECE` bytes of one source. Half of them have their lines wrapped, as books do, and the
-others a line a paragraph, as notes and chats do; a third has curly quotes. Which, follows from the document's digest,
-as its number does: the documents stand in an order that mixes the sources.
+A document is a piece of about `PIECE` characters of one source. Half of them have their lines wrapped, as books do;
+the others have a line a paragraph, with or without an empty line between, as letters and notes do. A third has curly
+quotes. All this follows from the document's digest, as its number does: the documents stand in an order that mixes the
+sources.
 """
 
 from __future__ import annotations
@@ -20,40 +21,43 @@ from bases.packages import fetch
 from bases.sources import SOURCES, Source
 
 PIECE = 16_000
+HELD_OUT_CHARACTERS = 120_000
+"""Characters of each text to judge by: its beginning."""
 WIDTH = 72
+TEXTS, HELD_OUT, SOURCES_TABLE = "texts", "held-out", "SOURCES.json"
 
 
-def write_texts(folder: Path, *, typeset: bool = True) -> None:
+def write_texts(folder: Path) -> None:
     """Writes FOLDER/texts (to train on), FOLDER/held-out (to judge by) and FOLDER/SOURCES.json."""
     seen, table, documents = Seen(), [], []
-    for name in ("texts", "held-out"):
+    for name in (TEXTS, HELD_OUT):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
     for source in SOURCES:  # those held out come first, so that a text in both is only there
         files, digest = fetch(source.package, folder / "packages")
         pieces = list(_pieces(source, files, seen))
         if source.held_out:
-            (folder / "held-out" / f"{source.name}.txt").write_text(_wrapped("\n\n".join(pieces)), encoding="utf-8")
+            text = _wrapped("\n\n".join(pieces))[:HELD_OUT_CHARACTERS]
+            (folder / HELD_OUT / f"{source.name}.txt").write_text(text, encoding="utf-8")
         else:
             pieces = _share(pieces, source.most)
-            documents += [_typeset(piece) if typeset else piece for piece in pieces]
+            documents += map(_typeset, pieces)
         table.append(_row(source, digest, pieces))
     documents.sort(key=_digest)
     for number, document in enumerate(documents):
-        (folder / "texts" / f"{number:05}.txt").write_text(document + "\n", encoding="utf-8")
-    (folder / "SOURCES.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        (folder / TEXTS / f"{number:05}.txt").write_text(document + "\n", encoding="utf-8")
+    (folder / SOURCES_TABLE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 def _pieces(source: Source, files: Path, seen: Seen) -> Iterator[str]:
+    held: list[str] = []
     for paragraphs in source.reader(files):
-        held: list[str] = []
         for paragraph in cleaned(paragraphs, seen, prose=source.prose):
             held.append(paragraph)
             if sum(map(len, held)) >= PIECE:
                 yield "\n\n".join(held)
                 held = []
-        if held:
-            yield "\n\n".join(held)
+    yield "\n\n".join(held)
 
 
 def _share(pieces: list[str], most: int) -> list[str]:
@@ -70,12 +74,12 @@ def _share(pieces: list[str], most: int) -> list[str]:
 def _typeset(text: str) -> str:
     draw = int(_digest(text)[:8], 16)
     text = _curly(text) if draw % 3 == 0 else text
-    return _wrapped(text) if draw // 3 % 2 == 0 else text
+    return (_wrapped(text), text, _wrapped(text), text.replace("\n\n", "\n"))[draw // 3 % 4]
 
 
 def _wrapped(text: str) -> str:
-    return "\n\n".join("\n".join(textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False)
-                                 for line in paragraph.split("\n")) for paragraph in text.split("\n\n"))
+    return "\n\n".join(textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
+                       for paragraph in text.split("\n\n"))
 
 
 def _curly(text: str) -> str:

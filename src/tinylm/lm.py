@@ -66,7 +66,7 @@ class LanguageModel:
         """Reads a model folder, and runs no code from it.
 
         Args:
-            folder: the path of the folder.
+            folder: the path of the folder; or the name of a built-in model: "english".
             device: "cpu" (the default, and the quickest for small models), "cuda", "mps", or "auto".
             weight_dtype: how the engine keeps the weights: "fp32" (the default); "bf16", half as many bytes; or "int8",
                 a quarter. Fewer bytes are quicker to read, which counts in large models, and make probabilities a
@@ -82,7 +82,7 @@ class LanguageModel:
         if known is None:
             raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
                               remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
-        folder = given_path(folder)
+        folder = model_folder.model_path(folder)
         config, tokenizer, weights = model_folder.read_model(folder)
         if device != "cpu":
             from tinylm.model.device import choose_device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_unfinished
 from tinylm.reports.table import columns
 
@@ -11,7 +12,7 @@ EXAMPLE = "tinylm inspect runs/book"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     add_json(parser)
 
 

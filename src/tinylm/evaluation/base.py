@@ -43,7 +43,8 @@ class Base:
             config, tokenizer, weights = model_folder.read_model(folder)
         except TinyLMError as error:
             raise TinyLMError(error.what, where=f"the base {error.where}", remedy=error.remedy) from None
-        return cls(os.path.abspath(given_path(folder)), config, tokenizer, weights, fingerprint(weights))
+        lasting = folder if model_folder.is_built_in(folder) else os.path.abspath(given_path(folder))
+        return cls(lasting, config, tokenizer, weights, fingerprint(weights))
 
     @classmethod
     def reopen(cls, base: BaseConfig) -> Base:

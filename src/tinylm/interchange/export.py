@@ -49,7 +49,7 @@ def read_model(run: str | Path) -> ExportedModel:
     Raises:
         TinyLMError: no model folder, or a damaged one.
     """
-    folder = given_path(run)
+    folder = model_folder.model_path(run)
     config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
     card = folder / model_folder.CARD
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""

@@ -1,4 +1,8 @@
-"""Tensors of a .safetensors file: exactly those that a model has, all of their numbers finite, or an error."""
+"""Tensors of a .safetensors file: exactly those that a model has, all of their numbers finite, or an error.
+
+A matrix may be stored in a quarter of its bytes: NAME as int8 (O, I), beside NAME.scale, float32 (O,). It is read as
+their product, a scale for each row.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,10 @@ HEADER_BYTES, HEADER_BYTES_PER_TENSOR, MAX_ITEM_BYTES = 1 << 14, 256, 8
 """Bytes of a .safetensors file, at most: its header without tensors, the header's entry of a tensor, and one number."""
 MIN_LAYER_BYTES = 256
 """Bytes that a layer takes at least: the header names its tensors."""
+SCALE = ".scale"
+"""What the name of the scales adds to that of a matrix of 8-bit numbers."""
+MAX_SCALE = 1e36
+"""Scales are below this: their products with 8-bit numbers are finite."""
 
 
 def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
@@ -36,9 +44,18 @@ def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
         TinyLMError: the file is missing or damaged, or holds other tensors.
     """
     stored = _tensors(path, expected)
-    _check_tensors(path, expected, stored)
+    scales = {f"{name}{SCALE}": shape[:1] for name, shape in expected.items()
+              if name in stored and stored[name].dtype == "I8"}
+    _check_tensors(path, {**expected, **scales}, stored)
     with np.errstate(over="ignore"):
-        return {name: _as_float32(tensor) for name, tensor in stored.items()}
+        return {name: _scaled(_as_float32(stored[name]), stored.get(f"{name}{SCALE}")) for name in expected}
+
+
+def _scaled(matrix: NDArray[np.float32], scales: _Stored | None) -> NDArray[np.float32]:
+    """The product of the rows of a matrix with their scales, if it has some."""
+    if scales is not None:
+        matrix *= _as_float32(scales).reshape(-1, *[1] * (matrix.ndim - 1))
+    return matrix
 
 
 def check_layers_fit(path: Path, n_layers: int) -> None:
@@ -65,7 +82,7 @@ class _Stored(NamedTuple):
     data: NDArray[Any]
 
 
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1"}
 
 
 def _as_float32(tensor: _Stored) -> NDArray[np.float32]:
@@ -132,10 +149,18 @@ def _check_tensors(path: Path, expected: Mapping[str, Shape], found: Mapping[str
         if asked != there:
             raise TinyLMError(f"config.json asks for {quoted(name)} of shape {asked}, and here it is {quoted(there)}",
                               where=str(path), remedy="The files of this folder do not belong together")
-        if found[name].dtype not in _DTYPES or not _is_finite(found[name]):
+        scales = found.get(f"{name}{SCALE}")
+        if found[name].dtype not in _DTYPES or not _is_finite(found[name]) or not _has_scales(found[name], scales):
             raise TinyLMError(f"is damaged: {name} holds something that is not a finite number", where=str(path),
                               remedy="Restore the folder from a copy, or train again")
 
 
 def _is_finite(tensor: _Stored) -> bool:
     return bool(np.isfinite(_as_float32(tensor) if tensor.dtype == "BF16" else tensor.data).all())
+
+
+def _has_scales(tensor: _Stored, scales: _Stored | None) -> bool:
+    """False for 8-bit numbers whose scales are no float32, or may make a product that is not finite."""
+    if tensor.dtype != "I8":
+        return True
+    return scales is None or (scales.dtype == "F32" and bool((np.abs(scales.data) < MAX_SCALE).all()))

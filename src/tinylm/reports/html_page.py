@@ -78,7 +78,10 @@ def make_page(folder: str | Path, *, version: str) -> str:
         from plotly.offline import get_plotlyjs
     except ModuleNotFoundError:
         raise missing_extra("report", "the page of a run") from None
-    config, path = model_folder.read_config(folder), given_path(folder)
+    config, path = model_folder.read_config(folder), model_folder.model_path(folder)
+    if model_folder.is_built_in(folder):
+        raise TinyLMError("is a built-in model, which keeps no records of its training", where=str(folder),
+                          remedy=f"What it was trained on stands in {path / model_folder.CARD}")
     events = _read_metrics(path)
     history = History.of(events)
     if not history.steps:

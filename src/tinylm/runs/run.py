@@ -139,7 +139,7 @@ def run_folder(source: SourceLike, out: str | Path | None) -> Path:
 
 def check_is_not_base(folder: Path, base: str) -> None:
     """Raises: TinyLMError: the folder of a new model is that of its base, which would be replaced."""
-    if base and os.path.realpath(given_path(base)) == os.path.realpath(folder):
+    if base and os.path.realpath(model_folder.model_path(base)) == os.path.realpath(folder):
         raise TinyLMError("is the base, which the new model must not replace", where=str(folder),
                           remedy="Choose another folder with --out")
 
