@@ -36,14 +36,9 @@ class _Prose(HTMLParser):
         self.paragraphs.append("".join(self._text).replace("\N{PILCROW SIGN}", ""))
         self._text = []
 
-    def close(self) -> None:
-        super().close()
-        self._end()
-
 
 def paragraphs(page: str) -> list[str]:
-    """The paragraphs of a page, as they stand in it."""
+    """The paragraphs of a page, as they stand in it. What comes after the last one is the foot of the page."""
     parser = _Prose()
     parser.feed(page)
-    parser.close()
     return parser.paragraphs

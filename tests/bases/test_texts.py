@@ -45,7 +45,7 @@ def test_what_was_said_before_is_taken_once_but_people_repeat_short_words() -> N
 
 def test_a_page_gives_its_paragraphs_without_code_and_navigation() -> None:
     page = ("<html><head><title>T</title></head><nav><p>Next</p></nav><h1>Words\u00b6</h1><p>Use <code>len()</code> to "
-            "count.</p><pre>len(x)</pre><ul><li>First.<li>Second.</ul></html>")
+            "count.</p><pre>len(x)</pre><ul><li>First.<li>Second.</li></ul>Last changed in May.</html>")
     assert [each.strip() for each in paragraphs(page) if each.strip()] == ["Use len() to count.", "First.", "Second."]
 
 
