@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tinylm import LanguageModel
 from tinylm.config.repeat import repeat_command
 from tinylm.evaluation.report import Report
-from tinylm.inspection.structure import breakdown, parameter_table
+from tinylm.inspection.structure import parameter_table
 
 NOTICES = """\
 - WordNet 3.0: Copyright 2006 by Princeton University. All rights reserved. Its licence lets anyone use, copy, modify
@@ -43,7 +43,7 @@ def make_card(name: str, lm: LanguageModel, sources: Sequence[dict[str, Any]], j
         f"# {name}\n\nThe small English model that comes with tinylm, for texts of your own to begin from.\n",
         "## What it is",
         f"{count:,} parameters: {model.n_layers} layers, d_model {model.d_model}, {model.n_heads} heads, context of "
-        f"{model.context_length} tokens; {breakdown(model)}.",
+        f"{model.context_length} tokens.",
         f"Matrices are stored in 8 bits with a scale for each row. Tokenizer: byte-level BPE, {model.vocab_size:,} "
         f"entries.\nThe sha256 of its weights as they are read is `{digest}`.\n",
         "## What it was trained on", *_table([row for row in sources if not row["held_out"]]),
@@ -53,7 +53,7 @@ def make_card(name: str, lm: LanguageModel, sources: Sequence[dict[str, Any]], j
         f"    python -m bases texts .\n    {repeat_command(lm.config)}",
         f"    python -m bases store runs/texts . {name}\n",
         "## How well it does", *_figures(judged), "",
-        "## What it writes", *_samples(samples),
+        "## What it writes\nIn brackets, after an opening that was given:", *_samples(samples),
         "## What it is not\nIt knows nothing but the patterns of these texts: old novels, speeches, definitions and "
         "manuals, whose\nopinions and prejudices are those of their time. It states falsehoods as easily as truths.\n"])
 
@@ -75,4 +75,4 @@ def _figures(judged: Sequence[Judged]) -> Iterable[str]:
 
 def _samples(samples: Iterable[tuple[str, str]]) -> Iterable[str]:
     for prompt, text in samples:
-        yield "\n" + "\n".join(f"    {line}".rstrip() for line in f"{prompt}[...]{text}".splitlines()) + "\n"
+        yield "\n" + "\n".join(f"    {line}".rstrip() for line in f"{prompt}[{text}]".splitlines()) + "\n"

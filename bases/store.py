@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 import tinylm
 from bases.card import Judged, make_card
 from bases.texts import HELD_OUT, SOURCES_TABLE
 from tinylm import model_folder
 from tinylm.engine.weights import quantised
+from tinylm.model.tensor_file import write_tensors
 from tinylm.model.tensors import SCALE, fingerprint
 
 OPENINGS = ("I woke up early and", '"What do you mean?" said', "Dear Anna,\n\nThank you for",
@@ -30,7 +30,7 @@ def store(run: Path, texts: Path, name: str) -> None:
     with model_folder.new_folder(model_folder.BUILT_IN / name, force=True) as folder:
         model_folder.write_config(folder, config.model_copy(update={"data": data}))
         tokenizer.save(folder / model_folder.TOKENIZER)
-        save_file(_in_8_bits(weights), folder / model_folder.WEIGHTS, metadata={"format": "np"})
+        write_tensors(folder / model_folder.WEIGHTS, _in_8_bits(weights))
         lm = tinylm.load(folder)
         judges = [*sorted((texts / HELD_OUT).glob("*.txt")), OPENING]
         judged = [Judged(path.stem, lm.evaluate(path)) for path in judges]
