@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from bases.texts import TEXTS
 from tinylm import LanguageModel
 from tinylm.config.repeat import repeat_command
 from tinylm.evaluation.report import Report
@@ -37,6 +38,7 @@ def make_card(name: str, lm: LanguageModel, sources: Sequence[dict[str, Any]], j
         digest: the fingerprint of the weights as they are read.
         steps: the number of steps that the weights took.
     """
+    again = lm.config.model_copy(update={"data": lm.config.data.model_copy(update={"source": TEXTS})})
     model, tokens = lm.config.model, steps * lm.config.train.batch_size * lm.config.model.context_length
     count = sum(part.count for part in parameter_table(model))
     return "\n".join([
@@ -50,8 +52,8 @@ def make_card(name: str, lm: LanguageModel, sources: Sequence[dict[str, Any]], j
         f"\nThe sha256 of the documents that they became is `{lm.config.data.fingerprint}`.\n",
         "Notices of those licences:\n", NOTICES,
         f"## How it was trained\n{steps:,} steps, about {tokens:,} tokens. The same again, in a clone of tinylm:\n",
-        f"    python -m bases texts .\n    {repeat_command(lm.config)}",
-        f"    python -m bases store runs/texts . {name}\n",
+        f"    python -m bases texts .\n    {repeat_command(again)}",
+        f"    python -m bases store runs/{TEXTS} . {name}\n",
         "## How well it does", *_figures(judged), "",
         "## What it writes\nIn brackets, after an opening that was given:", *_samples(samples),
         "## What it is not\nIt knows nothing but the patterns of these texts: old novels, speeches, definitions and "

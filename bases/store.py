@@ -26,7 +26,7 @@ OPENING = Path(__file__).parents[1] / "tests" / "fixtures" / "pride-and-prejudic
 def store(run: Path, texts: Path, name: str) -> None:
     """Writes the built-in model `name` from a run on the folder `texts`, which `write_texts` made."""
     config, tokenizer, weights = model_folder.read_model(run)
-    data = config.data.model_copy(update={"source": "texts"})
+    data = config.data.model_copy(update={"source": ""})  # nobody has it at hand: it is made by `write_texts`
     with model_folder.new_folder(model_folder.BUILT_IN / name, force=True) as folder:
         model_folder.write_config(folder, config.model_copy(update={"data": data}))
         tokenizer.save(folder / model_folder.TOKENIZER)

@@ -280,7 +280,8 @@ def _no_model_error(given: str | Path, folder: Path) -> TinyLMError:
     if not folder.exists() and not (near[0] / CONFIG).is_file():
         near = [path.parent for path in sorted(folder.parent.glob(f"*/{CONFIG}"))
                 if path.parent.name.casefold() == folder.name.casefold()]
-    meant = next((str(each) for each in near if (each / CONFIG).is_file()), match_name(str(given), built_in_models()))
+    built_in = [name for name in built_in_models() if name != str(given)]
+    meant = next((str(each) for each in near if (each / CONFIG).is_file()), match_name(str(given), built_in))
     return TinyLMError(what, where=str(given), remedy=f"Did you mean {meant!r}?" if meant
                        else "Make a model with `tinylm train SOURCE --out FOLDER`")
 

@@ -25,7 +25,7 @@ def test_what_it_has_not(tinylm: Command, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     said = tinylm("evaluate", "english")
     assert (said.code, said.out) == (2, "")
-    assert "the text of this model is not there" in said.err
+    assert "the text that it was trained on is not known" in said.err
     said = tinylm("report", "english")
     assert (said.code, said.out) == (2, "")
     assert "built-in model" in said.err
