@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+    from tinylm.config.schema import BaseConfig, DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
     from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
@@ -38,6 +38,7 @@ os.environ.setdefault("KMP_BLOCKTIME", "1")  # milliseconds
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BaseConfig": "config.schema",
     "DataConfig": "config.schema",
     "ModelConfig": "config.schema",
     "RunConfig": "config.schema",
@@ -58,8 +59,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report", "RunConfig",
-    "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "import_model", "load", "plan", "train",
+    "BaseConfig", "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report",
+    "RunConfig", "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "import_model", "load", "plan",
+    "train",
 ]
 
 

@@ -67,7 +67,7 @@ class LanguageModel:
         """Reads a model folder, and runs no code from it.
 
         Args:
-            folder: the path of the folder.
+            folder: the path of the folder; or the name of a built-in model: "english".
             device: "cpu" (the default, and the quickest for small models), "cuda", "mps", or "auto".
             weight_dtype: how the engine keeps the weights: "fp32" (the default); "bf16", half as many bytes; or "int8",
                 a quarter. Fewer bytes are quicker to read, which counts in large models, and make probabilities a
@@ -83,13 +83,8 @@ class LanguageModel:
         if known is None:
             raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
                               remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
-        folder = given_path(folder)
-        config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
-        if tokenizer.vocab_size != config.model.vocab_size:
-            raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
-                              f"{config.model.vocab_size}", where=str(folder),
-                              remedy="The files of this folder do not belong together")
-        weights = model_folder.read_weights(folder, config.model)
+        folder = model_folder.model_path(folder)
+        config, tokenizer, weights = model_folder.read_model(folder)
         if device != "cpu":
             from tinylm.model.device import choose_device
 
@@ -298,7 +293,7 @@ class LanguageModel:
         >>> lm.inspect()["parameters"]["total"] == sum(each.numel() for each in lm.model.parameters())
         True
         """
-        return structure.describe(self.config.model)
+        return structure.describe_run(self.config)
 
     def trace(self, text: str) -> dict[str, Tensor]:
         """Computes the model on `<bos>` and a text, and gives each activation by its name (docs/NAMES.md).

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
+from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensor_file import write_tensors
@@ -231,9 +232,33 @@ MAX_CONFIG_BYTES = 1 << 20
 """Bytes that config.json may have."""
 
 
+BUILT_IN = Path(__file__).parent / "bases"
+"""The folder of the models that come with tinylm, each in the folder of its name."""
+
+
+def model_path(folder: str | Path) -> Path:
+    """The model folder that a person means: a path, or the name of a built-in model, which means the same in every
+    folder (a folder of such a name is `./english`).
+
+    >>> model_path("english") == BUILT_IN / "english", str(model_path("runs/book"))
+    (True, 'runs/book')
+    """
+    return BUILT_IN / folder if is_built_in(folder) else given_path(folder)
+
+
+def is_built_in(folder: str | Path) -> bool:
+    """True for the name of a built-in model."""
+    return isinstance(folder, str) and folder in built_in_models()
+
+
+def built_in_models() -> list[str]:
+    """The names of the models that come with tinylm."""
+    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{CONFIG}"))
+
+
 def read_config(folder: str | Path) -> RunConfig:
     """Raises: TinyLMError: no model folder, or one that is damaged or of a newer format."""
-    path = given_path(folder) / CONFIG
+    path = model_path(folder) / CONFIG
     if not path.is_file():
         raise _no_model_error(folder, path.parent)
     values = read_json(path, MAX_CONFIG_BYTES)
@@ -257,8 +282,9 @@ def _no_model_error(given: str | Path, folder: Path) -> TinyLMError:
     if not folder.exists() and not (near[0] / CONFIG).is_file():
         near = [path.parent for path in sorted(folder.parent.glob(f"*/{CONFIG}"))
                 if path.parent.name.casefold() == folder.name.casefold()]
-    meant = next((each for each in near if (each / CONFIG).is_file()), None)
-    return TinyLMError(what, where=str(given), remedy=f"Did you mean {str(meant)!r}?" if meant
+    built_in = [name for name in built_in_models() if name != str(given)]
+    meant = next((str(each) for each in near if (each / CONFIG).is_file()), match_name(str(given), built_in))
+    return TinyLMError(what, where=str(given), remedy=f"Did you mean {meant!r}?" if meant
                        else "Make a model with `tinylm train SOURCE --out FOLDER`")
 
 
@@ -282,9 +308,22 @@ def _damaged_error(path: Path) -> TinyLMError:
                        remedy="Restore the folder from a copy, or train again")
 
 
+def read_model(folder: str | Path) -> tuple[RunConfig, Tokenizer, Weights]:
+    """Reads a whole model: its config, its tokenizer and its parameters by name.
+
+    Raises:
+        TinyLMError: as the readers of the three; or they do not belong together.
+    """
+    config, tokenizer = read_config(folder), read_tokenizer(folder)
+    if tokenizer.vocab_size != config.model.vocab_size:
+        raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model {config.model.vocab_size}",
+                          where=str(folder), remedy="The files of this folder do not belong together")
+    return config, tokenizer, read_weights(folder, config.model)
+
+
 def read_tokenizer(folder: str | Path) -> Tokenizer:
     """Raises: TinyLMError: missing or damaged."""
-    return Tokenizer.load(given_path(folder) / TOKENIZER)
+    return Tokenizer.load(model_path(folder) / TOKENIZER)
 
 
 def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
@@ -298,7 +337,7 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     """
     if error := unfinished_error(folder):
         raise error
-    path = given_path(folder) / WEIGHTS
+    path = model_path(folder) / WEIGHTS
     check_layers_fit(path, config.n_layers)
     return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
 

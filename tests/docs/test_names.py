@@ -71,7 +71,8 @@ def test_the_sizes_are_settings_of_the_model():
 
 
 def test_the_words_of_training_and_generation_are_settings_or_arguments():
-    known = {*tinylm.TrainConfig.model_fields, *tinylm.SampleConfig.model_fields, "tokens_seen",
+    known = {*tinylm.TrainConfig.model_fields, *tinylm.SampleConfig.model_fields, *tinylm.BaseConfig.model_fields,
+             "tokens_seen", *inspect.signature(tinylm.train).parameters,
              *inspect.signature(tinylm.LanguageModel.complete).parameters, *inspect.signature(tinylm.load).parameters}
     rows = table(page("docs/NAMES.md"), "Training and generation")
     told = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 MADE = ("PKG-INFO", "setup.cfg", "src/tinylm.egg-info/")
 """What setuptools adds to a source distribution."""
 
+MAX_WHEEL_BYTES = 8_000_000
+
 
 class Distribution(NamedTuple):
     """Files of the clone, of the source distribution, and of the wheel that was built from that."""
@@ -67,6 +69,10 @@ def test_the_wheel_holds_the_package_alone(distribution: Distribution) -> None:
     assert inside == {name.removeprefix("src/") for name in distribution.clone if name.startswith("src/")}
     assert f"\nVersion: {tinylm.__version__}\n" in metadata
     assert not re.search(r"^Requires-Dist: (starlette|uvicorn|plotly|pytest)[^;]*$", metadata, re.MULTILINE)
+
+
+def test_the_wheel_is_small(distribution: Distribution) -> None:
+    assert distribution.wheel.stat().st_size <= MAX_WHEEL_BYTES
 
 
 SHADOW = 'raise ModuleNotFoundError("this extra is not here", name=__name__)\n'

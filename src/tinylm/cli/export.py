@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.system.standard_streams import tolerant_console
 
@@ -15,7 +16,7 @@ EXAMPLE = "tinylm export runs/book --to gguf book-gguf"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     parser.add_argument("out", metavar="OUT", help="the folder of the export, which is made")
     parser.add_argument("--to", metavar="hf|gguf|onnx", required=True,
                         help="for transformers; llama.cpp, Ollama and LM Studio; ONNX Runtime and transformers.js")

@@ -30,6 +30,10 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
                         help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
                         "packed or not), - for standard input, or a built-in text: hello, python-reference, "
                         "python-stdlib")
+    parser.add_argument("--from", dest="base", metavar="MODEL", help="go on from this model folder, or from the "
+                        "built-in model english, with its shape and its tokenizer; none: begin from nothing (the "
+                        "default)")
+    parser.add_argument("--replay", metavar="SHARE", help="share of MODEL's own text to mix in, against forgetting")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
@@ -58,7 +62,8 @@ def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, objec
     flags: dict[str, object] = {}
     for name, home in FLAG_SECTIONS.items():
         flags |= checked_flags(home, given_flags(arguments, [name]))
-    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
+    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
+                           base=arguments.base, **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:

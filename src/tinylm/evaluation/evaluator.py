@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
+from tinylm.evaluation.base import Base
 from tinylm.evaluation.memorization import CopyIndex, Overlap, combine
 from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
@@ -75,7 +76,7 @@ class Evaluator:
             split = split_corpus(corpus, 0.0)
             report = self._report_on_other_text(split, corpus.name)
         own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
-        return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
+        return replace(report, copying=self.copying(), notes=(*own, *report.notes, *split.notes()))
 
     def _report_on_other_text(self, split: Split, name: str) -> Report:
         """The report on a text that the tokenizer may not know the whole of."""
@@ -105,7 +106,23 @@ class Evaluator:
         if not math.isfinite(nats):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")
-        return make_report(nats, tokens, part.n_bytes, split=split, baselines=baselines)
+        report = make_report(nats, tokens, part.n_bytes, split=split, baselines=baselines)
+        return self._beside_base(report, part, baselines) if self.lm.config.base.folder else report
+
+    def _beside_base(self, report: Report, part: Part, baselines: Baselines) -> Report:
+        """The report with the base on the same text among the baselines, or with a note on why it is not there."""
+        from tinylm.evaluation.report import evaluation_batches
+        from tinylm.training.evaluate import evaluate
+
+        config = self.lm.config
+        try:
+            base = Base.reopen(config.base)
+        except TinyLMError as error:
+            return replace(report, notes=(f"the model cannot be compared with its base: {error.where}: {error.what}",))
+        batches = evaluation_batches(part, config.data.packing, config.model.context_length)
+        model = model_folder.make_model(base.shape(config.model.context_length), base.weights).eval()
+        result = evaluate(model.to(next(self.lm.model.parameters()).device), batches)
+        return replace(report, baselines=baselines.with_base(*result, part.n_bytes).bits_per_byte)
 
     def _baselines_of_training(self, other: EncodedText, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""

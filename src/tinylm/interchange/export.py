@@ -52,7 +52,7 @@ def read_model(run: str | Path) -> ExportedModel:
     >>> read_model("runs/notebook").name
     'notebook'
     """
-    folder = given_path(run)
+    folder = model_folder.model_path(run)
     config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
     return ExportedModel(name_of(folder), config, tokenizer, model_folder.read_weights(folder, config.model),
                          model_folder.read_card(folder))

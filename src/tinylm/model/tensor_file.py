@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tinylm.errors import TinyLMError
 from tinylm.system.untrusted import open_unchanged, quoted, read_exactly
 
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1"}
 """Number formats that are read, as the file names them and as NumPy does."""
 MAX_LIST_BYTES = 1 << 21
 """Bytes of the list of tensors, at most: 8,000 tensors of a large model take half of it."""
@@ -55,15 +55,19 @@ class TensorFile:
     def __init__(self, path: Path, file: BinaryIO, start: int, tensors: dict[str, StoredTensor], remedy: str) -> None:
         self.path, self.tensors, self._file, self._start, self._remedy = path, tensors, file, start, remedy
 
-    def read(self, name: str) -> NDArray[np.float32]:
+    def read(self, name: str, scales: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Reads a tensor as a new array.
 
+        Args:
+            scales: (rows,), for a tensor of 8-bit numbers and for no other: the factor of each row.
+
         Raises:
-            TinyLMError: its number format is not among `DTYPES`, or a number is not finite in 32 bits.
+            TinyLMError: its number format is not among `DTYPES`, 8-bit numbers have no scales, or a number is not
+                finite in 32 bits.
             EOFError: the file was shortened.
         """
         dtype, shape, begin, _ = self.tensors[name]
-        if dtype not in DTYPES:
+        if dtype not in DTYPES or (dtype == "I8") != (scales is not None):
             raise _damaged(self.path, f"{name} holds numbers of type {dtype}", self._remedy)
         numbers = np.empty(math.prod(shape), np.float32)
         self._file.seek(self._start + begin)
@@ -73,9 +77,16 @@ class TensorFile:
                                    DTYPES[dtype])
             with np.errstate(over="ignore"):
                 part[:] = from_bfloat16(stored) if dtype == "BF16" else stored
-            if not np.isfinite(part).all():
-                raise _damaged(self.path, f"{name} holds something that is not a finite number", self._remedy)
+            self._check_finite(name, part)
+        if scales is not None:
+            with np.errstate(over="ignore"):
+                numbers = (numbers.reshape(scales.size, -1) * scales.reshape(-1, 1)).reshape(-1)
+            self._check_finite(name, numbers)
         return numbers.reshape(shape)
+
+    def _check_finite(self, name: str, numbers: NDArray[np.float32]) -> None:
+        if not np.isfinite(numbers).all():
+            raise _damaged(self.path, f"{name} holds something that is not a finite number", self._remedy)
 
 
 @contextmanager

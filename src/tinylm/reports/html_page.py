@@ -78,7 +78,10 @@ def make_page(folder: str | Path, *, version: str) -> str:
         from plotly.offline import get_plotlyjs
     except ModuleNotFoundError:
         raise missing_extra("report", "the page of a run") from None
-    config, path = model_folder.read_config(folder), given_path(folder)
+    config, path = model_folder.read_config(folder), model_folder.model_path(folder)
+    if model_folder.is_built_in(folder):
+        raise TinyLMError("is a built-in model, which keeps no records of its training", where=str(folder),
+                          remedy=f"What it was trained on stands in {path / model_folder.CARD}")
     events = _read_metrics(path)
     history = History.of(events)
     if not history.steps:
@@ -276,6 +279,8 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
         facts["training"] = f"{began.train_tokens:,} tokens, {began.train_bytes:,} bytes"
         facts["held out"] = (f"{began.validation_tokens:,} tokens, {began.validation_bytes:,} bytes"
                              if began.validation_tokens else "nothing")
+    if config.base.folder:
+        facts["base"] = f"{escape_control_codes(config.base.folder)}, sha256 of its weights {config.base.fingerprint}"
     return facts | {"tokenizer": f"{data.tokenizer}, {config.model.vocab_size:,} entries",
                     "read": f"{last.tokens_seen:,} tokens, padding included; {last.epoch:,.1f} times the text"}
 
