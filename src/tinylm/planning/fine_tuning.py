@@ -7,7 +7,7 @@
 | learning rates  | a tenth of those from nothing for a text that the | what fits is to be changed, and not replaced; |
 |                 | base reads as well as n-grams of the text do; all | what does not fit has to be learned anew      |
 |                 | of them for one that it reads three times as ill  |                                               |
-| max_epochs      | a quarter of what pays from nothing               | what is known need not be learned again; the  |
+| max_epochs      | 10 for 20 KB, falling with the root of the length | what is known need not be learned again; the  |
 |                 |                                                   | best weights come early, and are kept         |
 | weight_decay,   | by epochs: see `REGULARISATION`                   | against learning by heart, as from nothing    |
 | dropout         |                                                   |                                               |
@@ -18,6 +18,7 @@ The numbers rest on the experiments of LOG.md, "Going on from a model". A settin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,15 +33,14 @@ from tinylm.planning.defaults import (
     choose_batch,
     tokens_per_second,
     tokens_to_read,
-    useful_epochs,
 )
 
 MAX_CONTEXT = 512
 RATE_SHARE = 0.1
 """Learning rates at a distance of 1 (`BaseFit`), in terms of the defaults from nothing; they grow with its square."""
-EPOCHS_SHARE, MIN_EPOCHS = 0.25, 3.0
-"""Epochs that pay in fine-tuning, in terms of those that pay from nothing (`useful_epochs`), and at least."""
-REGULARISATION = ((15, 5.0, 0.1), (5, 1.5, 0.0), (0, 0.5, 0.0))
+EPOCHS_OF_20_KB, MIN_EPOCHS = 10.0, 3.0
+"""Epochs that pay for a text of 20 KB, and at least."""
+REGULARISATION = ((8, 5.0, 0.1), (4, 1.5, 0.0), (0, 0.5, 0.0))
 """(epochs from which on, weight decay, dropout)."""
 NGRAM_SHARE = 0.87
 """What fine-tuned models reach where the base is far from the text, in terms of n-grams of the text."""
@@ -81,12 +81,12 @@ def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tok
 
 
 def epochs_that_pay(n_bytes: int) -> float:
-    """Number of epochs that pay when a base goes on with a text: 22 for 20 KB, 7 for 100 KB, 3 from 400 KB on.
+    """Number of epochs that pay when a base goes on with a text.
 
-    >>> [round(epochs_that_pay(n_bytes)) for n_bytes in (20_000, 100_000, 1_000_000)]
-    [22, 7, 3]
+    >>> [round(epochs_that_pay(n_bytes)) for n_bytes in (5_000, 20_000, 100_000, 1_000_000)]
+    [20, 10, 4, 3]
     """
-    return max(MIN_EPOCHS, EPOCHS_SHARE * useful_epochs(n_bytes))
+    return max(MIN_EPOCHS, EPOCHS_OF_20_KB * math.sqrt(20_000 / max(1, n_bytes)))
 
 
 def choose_context(chosen: PartialConfig, shape: ModelConfig) -> int:
