@@ -76,7 +76,7 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
     expected, ngram = _expected_bits(setup, tokens, epochs)
     from_nothing = None
     if fit is not None and expected and ngram:
-        from_nothing, expected = _from_nothing(setup, tokens, epochs), fine_tuned_bits(fit.bits_per_byte, ngram)
+        from_nothing, expected = _from_nothing(setup), fine_tuned_bits(fit.bits_per_byte, ngram)
     return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
                     structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
                     round(ngram, 3) if ngram else None, round(fit.bits_per_byte, 3) if fit else None, from_nothing)
@@ -113,13 +113,13 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
     return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
 
 
-def _from_nothing(setup: RunSetup, tokens: int, epochs: float) -> float | None:
-    """Bits a byte to expect of a run from nothing in place of this one: it reads a text as often as pays there."""
-    train = setup.data.dataset.train
-    if setup.config.train.minutes is not None:
-        epochs = useful_epochs(train.n_bytes)
-        tokens = round(epochs * train.n_tokens)
-    return _expected_bits(setup, tokens, epochs)[0]
+def _from_nothing(setup: RunSetup) -> float | None:
+    """Bits a byte to expect of a run from nothing in place of this one: it reads the text as often as pays there, and
+    is no worse than guessing."""
+    data = setup.data
+    epochs = useful_epochs(data.dataset.train.n_bytes)
+    expected, _ = _expected_bits(setup, round(epochs * data.dataset.train.n_tokens), epochs)
+    return expected and round(min(expected, data.baselines.bits_per_byte["uniform"]), 2)
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
