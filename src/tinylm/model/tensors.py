@@ -36,6 +36,19 @@ def weights_of(model: Any) -> Weights:
     return {name: parameter.detach().float().cpu().contiguous().numpy() for name, parameter in model.named_parameters()}
 
 
+def fingerprint(weights: Mapping[str, NDArray[np.float32]]) -> str:
+    """sha256 of parameters: of their names, shapes and float32 numbers, whatever file they are from, in hexadecimal.
+
+    >>> fingerprint({"a": np.zeros(2, np.float32)})[:8], fingerprint({"b": np.zeros(2, np.float32)})[:8]
+    ('9c15134c', '0c6e4c76')
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name}{list(weights[name].shape)}".encode())
+        digest.update(weights[name].astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()
+
+
 def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
     """Reads the tensors by name, as float32.
 

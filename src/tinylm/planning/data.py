@@ -12,7 +12,7 @@ from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.dataset import Dataset, Part, build_dataset
-from tinylm.text.left_out import measure, share_unknown
+from tinylm.text.left_out import NOTHING, measure, share_unknown
 from tinylm.text.reading.sources import Options, SourceLike
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
@@ -103,10 +103,10 @@ def check_knows(tokenizer: Tokenizer, split: Split) -> None:
     """Raises: TinyLMError: the tokenizer of a base knows a part of the text neither as it is nor as `<unk>`."""
     if tokenizer.unk_id is not None:
         return
-    for part in filter(None, (split.train, split.validation)):
-        left_out = measure(part, tokenizer)
-        if left_out.unknown:
-            raise TinyLMError(f"the base does not know {share_unknown(left_out)} of this text: "
+    for name, part in (("training", split.train), ("validation", split.validation)):
+        left_out = measure(part, tokenizer) if part else NOTHING
+        if part and left_out.unknown:
+            raise TinyLMError(f"the base does not know {share_unknown(left_out)} of the {name} text: "
                               f"{', '.join(map(repr, left_out.examples))}", where=part.corpus.name,
                               remedy="Replace them in the text, or begin from a base whose tokenizer is bpe, which "
                                      "knows every text, or from nothing: --from none")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
 from tinylm.inspection import structure
+from tinylm.planning.base_fit import BaseFit
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.fine_tuning import fine_tuned_bits
 from tinylm.planning.machine import Machine
@@ -57,7 +58,7 @@ class Forecast:
 
 
 def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapsed: float, peak_bytes: int,
-                  base_bits: float | None = None) -> Forecast:
+                  fit: BaseFit | None = None) -> Forecast:
     """Forecast of a run: a pure function of its setup and of what was measured.
 
     Args:
@@ -65,7 +66,7 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
         times: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
         peak_bytes: the most memory that the process has held so far.
-        base_bits: bits a byte of the base on a sample of the training text.
+        fit: of the base that the run goes on from.
     """
     train, dataset = setup.config.train, setup.data.dataset
     n_steps, seconds = _steps_and_seconds(setup, times, elapsed)
@@ -74,11 +75,11 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
     epochs = tokens / max(1, dataset.train.n_tokens)
     expected, ngram = _expected_bits(setup, tokens, epochs)
     from_nothing = None
-    if base_bits is not None:
-        from_nothing, expected = expected, expected and fine_tuned_bits(base_bits, expected, dataset.train.n_bytes)
+    if fit is not None and expected and ngram:
+        from_nothing, expected = _from_nothing(setup), fine_tuned_bits(fit.bits_per_byte, ngram)
     return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
                     structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
-                    round(ngram, 3) if ngram else None, base_bits and round(base_bits, 3), from_nothing)
+                    round(ngram, 3) if ngram else None, round(fit.bits_per_byte, 3) if fit else None, from_nothing)
 
 
 def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tuple[int, float]:
@@ -110,6 +111,15 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
         return None, ngram
     rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)  # costs the model as much as the n-grams
     return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
+
+
+def _from_nothing(setup: RunSetup) -> float | None:
+    """Bits a byte to expect of a run from nothing in place of this one: it reads the text as often as pays there, and
+    is no worse than guessing."""
+    data = setup.data
+    epochs = useful_epochs(data.dataset.train.n_bytes)
+    expected, _ = _expected_bits(setup, round(epochs * data.dataset.train.n_tokens), epochs)
+    return expected and round(min(expected, data.baselines.bits_per_byte["uniform"]), 2)
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:

@@ -12,9 +12,9 @@ import torch
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import BaseConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError
-from tinylm.evaluation.base import Base
 from tinylm.inspection import structure
 from tinylm.model.tensors import Weights
+from tinylm.planning.base_fit import BaseFit
 from tinylm.planning.data import RunData
 from tinylm.planning.defaults import count_steps, fill_defaults, has_size
 from tinylm.planning.fine_tuning import fill_fine_tuning
@@ -97,7 +97,7 @@ def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) ->
     return count_validations(tokens, data.validation_tokens)
 
 
-def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, base: Base | None = None) -> RunConfig:
+def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: BaseFit | None = None) -> RunConfig:
     """The whole config: what a person chose, and the defaults that suit the data, the machine and the base. A size that
     nobody chose is one that fits into memory.
 
@@ -106,15 +106,15 @@ def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, base:
     """
     fill = partial(fill_defaults, overrides, n_bytes=data.dataset.train.n_bytes, n_tokens=data.dataset.train.n_tokens,
                    vocab_size=data.tokenizer.vocab_size, speed=machine.speed)
-    if base is not None:
-        fill = partial(fill_fine_tuning, overrides, base, n_bytes=data.dataset.train.n_bytes,
+    if fit is not None:
+        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=data.dataset.train.n_bytes,
                        n_tokens=data.dataset.train.n_tokens, speed=machine.speed)
     limits = data.validation_tokens, machine.available_bytes, machine.device
     config = _make_config(fill(), overrides, data)
-    if base is None and not has_size(overrides["model"]):
+    if fit is None and not has_size(overrides["model"]):
         fitting = fitting_sizes(config.model, config.train, *limits)
         config = _make_config(fill(fitting=fitting), overrides, data)
-    check_fits(config.model, config.train, *limits, is_fine_tuning=base is not None)
+    check_fits(config.model, config.train, *limits, is_fine_tuning=fit is not None)
     return config
 
 

@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tinylm.config.overrides import merge_overrides
 from tinylm.config.presets import PartialConfig
-from tinylm.evaluation.base import read_base
+from tinylm.evaluation.base import Base, read_base
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
-from tinylm.planning.base_sample import sample_bits
-from tinylm.planning.data import load_data
+from tinylm.planning.base_fit import BaseFit, measure_fit
+from tinylm.planning.data import RunData, load_data
 from tinylm.planning.defaults import DEFAULT_MINUTES
+from tinylm.planning.fine_tuning import choose_context
 from tinylm.planning.forecast import Forecast, make_forecast
 from tinylm.planning.machine import measure_machine
 from tinylm.planning.setup import RunSetup, fill_config
@@ -77,15 +80,21 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
         counted = any(train.get(name) for name in ("steps", "epochs"))
         machine = measure_machine(kind, device, precision=train.get("precision", "auto"),
                                   seconds=None if counted else _probe_seconds(train.get("minutes") or DEFAULT_MINUTES))
-        config = fill_config(overrides, data, machine, base)
+        fit = _measure_fit(base, data, device, overrides) if base else None
+        config = fill_config(overrides, data, machine, fit)
         setup = RunSetup.of(config, data, device)
         setup = setup.begun_from(base.weights) if base else setup
         times = measure_step_times(config.model, config.train, setup.rows, compute=setup.compute,
                                    seconds=_probe_seconds(config.train.minutes))
-        base_bits = sample_bits(setup) if base else None
     forecast = make_forecast(setup, machine, times, elapsed=time.perf_counter() - started,
-                             peak_bytes=peak_memory_bytes(), base_bits=base_bits)
+                             peak_bytes=peak_memory_bytes(), fit=fit)
     return RunPlan(setup, forecast, plan_lines(setup, forecast, overrides))
+
+
+def _measure_fit(base: Base, data: RunData, device: torch.device, overrides: PartialConfig) -> BaseFit:
+    train = overrides["train"]
+    return measure_fit(base, data, device, context_length=choose_context(overrides, base.config.model),
+                       precision=train.get("precision", "auto"), seed=train.get("seed", 0))
 
 
 def _probe_seconds(minutes: float | None) -> float:
