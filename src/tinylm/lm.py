@@ -13,9 +13,10 @@ from tinylm.config.schema import RunConfig, SampleConfig, WeightDtype
 from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.generation.completion import Completion
-from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
+from tinylm.generation.generator import Prompt, Prompts, TextGenerator, is_one
 from tinylm.generation.loaded_model import LoadedModel
 from tinylm.inspection import structure
+from tinylm.sampling.predictions import Prediction
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
