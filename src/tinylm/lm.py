@@ -26,10 +26,13 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.evaluator import Evaluator
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
-    from tinylm.generation.batch import Batch
+    from tinylm.generation.batch import Batch as TextBatch
+    from tinylm.inspection.explainer import Explainer
+    from tinylm.inspection.explanation import Explanation
     from tinylm.model.tensors import Weights
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import SourceLike
+    from tinylm.text.rows import Batch
 
 WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
@@ -214,7 +217,7 @@ class LanguageModel:
         """A generator that yields the text piece by piece, and returns the `Completion`. Arguments: as `complete`."""
         return self.generator.complete_stepwise(prompt, logprobs=logprobs, **settings)
 
-    def batch(self) -> Batch:
+    def batch(self) -> TextBatch:
         """An empty batch, for sequences of ids that are generated together (generation/batch.py)."""
         return self.generator.batch()
 
@@ -315,6 +318,37 @@ class LanguageModel:
         from tinylm.inspection import trace
 
         return trace.trace(self.model, self.generator.encode_prompt(text))
+
+    def explain(self, prompt: Prompt) -> Explanation:
+        """Explains what the model computes on a text: how it expected each token, where its heads look, what each layer
+        would say next, which part speaks for a token, and what changes without a part (docs/EXPLAIN.md).
+
+        Args:
+            prompt: a text; or ids, as in `generate`.
+
+        Raises:
+            TinyLMError: as `predict`; or a text longer than the context.
+
+        >>> lm.explain("hello , how are").without("attn").next(1)[0].token
+        'you'
+        """
+        return self.explainer.explain(prompt)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """The explainer of this model: heads, MLPs and embedding, whatever the text."""
+        from tinylm.inspection.explainer import Explainer
+
+        return Explainer(self)
+
+    def prompt_ids(self, prompt: Prompt) -> list[int]:
+        """The ids of a text as the model reads it, `<bos>` first. Raises: TinyLMError: as `predict`."""
+        return self.generator.ids_of(prompt)
+
+    def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
+        """The name of the text that the model is evaluated by, and batches of about so many of its tokens, evenly from
+        the whole of it. Raises: TinyLMError: as `evaluate`."""
+        return self.evaluator.own_batches(n_tokens)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all. Returns its path.
