@@ -1,7 +1,7 @@
-"""The transformer written out in NumPy, at 64 bits and one row at a time: what the inspection of a model is held against.
+"""The transformer written out in NumPy, in 64 bits: what the inspection of a model is held against.
 
-Nothing here comes from the model: the formulas are those of the papers that transformer.py names. A `change` may replace
-an activation by its name, and every activation is kept.
+Nothing here comes from the model: the formulas are those of the papers that transformer.py names. A `change` may
+replace an activation by its name, and every activation is kept.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def test_the_notation(text, names):
     ("2.0", "no head 2.0"), ("0.4", "no head 0.4"), ("2", "no layer 2"), ("2.mlp", "no layer 2"), ("", "names no part"),
     (",", "names no part"), ("head", "no part 'head'"), ("1.0:x", "no number after the colon"),
     ("layers.0.attn.k.2", "has no head 2: it has 2"), ("layers.0.resid_pre.1", "has no head 1: it has 0"),
-    ("layers.1.resid_pots", "Did you mean 'layers.1.resid_post'?"), ("1.0.0", "no part '1.0.0'"), ("-1", "no part '-1'"),
+    ("layers.1.resid_pots", "Did you mean 'layers.1.resid_post'?"), ("1.0.0", "no part '1.0.0'"),
+    ("-1", "no part '-1'"),
     ("²", "no part"), ("1.0:9999999999999999999999", "no number after"), ("99999999999999999999.0", "no part")])
 def test_what_is_not_there_is_named_with_what_is(text, told):
     with pytest.raises(TinyLMError, match=r"^--off: ") as error:

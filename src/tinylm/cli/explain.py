@@ -51,20 +51,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     shown, given = _sections(arguments), text_of(arguments)
     asked = _request(arguments, given)
+    data = {name: SECTIONS[name].data(asked) for name in shown}
     if arguments.json:
         text = asked.text
         print_json({"text": given, "ids": [*text.ids], "changes": [*text.changes], "loss": text.loss,
-                    **{name: plain(SECTIONS[name].data(asked)) for name in shown}})
+                    **plain(data)})
         return 0
-    for number, name in enumerate(shown):
-        section = SECTIONS[name]
-        title, *lines = section.lines(section.data(asked), asked)
-        print("\n" * bool(number) + "\n".join([*wrap(title, asked.width), *lines]))
+    blocks = [SECTIONS[name].lines(found, asked) for name, found in data.items()]
+    print("\n\n".join("\n".join([*wrap(title, asked.width), *lines]) for title, *lines in blocks))
     return 0
 
 
 def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:
-    """What is to be shown, of the text with its changes. Raises: TinyLMError: an option that does not fit the model."""
+    """The request that the options make. Raises: TinyLMError: an option that does not fit the model or the text."""
     import tinylm
     from tinylm.config.section import whole_number
     from tinylm.inspection.places import find_head
@@ -76,9 +75,9 @@ def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:
     lm = tinylm.load(arguments.run)
     text = unchanged = lm.explain(read_typed(lm.tokenizer, given))
     other = None if arguments.patch is None else lm.explain(read_typed(lm.tokenizer, typed(arguments.patch)))
-    if arguments.off:
+    if arguments.off is not None:
         text = text.without(arguments.off, mean=arguments.mean)
-    if arguments.at and other:
+    if arguments.at is not None and other:
         text = text.patched(other, arguments.at)
     token, against = (None if name is None else token_id(typed(name), lm.tokenizer, option) for name, option in (
         (arguments.token, "--token"), (arguments.against, "--against")))
@@ -89,18 +88,19 @@ def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:
 
 def _sections(arguments: argparse.Namespace) -> list[str]:
     """The sections that are shown. Raises: TinyLMError: there is no such section, or an option is missing for it."""
-    if arguments.at and not arguments.patch:
+    if arguments.at is not None and arguments.patch is None:
         raise TinyLMError("says where, and there is no other text", where="--at", remedy="Give it with --patch TEXT")
-    if arguments.mean and not arguments.off and "parts" not in (arguments.show or ""):
+    if arguments.mean and arguments.off is None and "parts" not in (arguments.show or ""):
         raise TinyLMError("says how parts are switched off, and none is", where="--mean",
                           remedy="Name some with --off, such as --off 0.0")
     if arguments.weight and not arguments.step:
         raise TinyLMError("is a weight that a step follows, and no step is made", where="--weight",
                           remedy="Add --step")
-    possible = {"change": arguments.off or arguments.at, "patching": arguments.patch, "step": arguments.step}
+    possible = {"change": arguments.off is not None or arguments.at is not None,
+                "patching": arguments.patch is not None, "step": arguments.step}
     asked = [name for name, is_possible in possible.items() if is_possible]
     if arguments.show is None:
-        return [name for name in asked if name != "patching" or not arguments.at] or [*PICTURES]
+        return [name for name in asked if name != "patching" or arguments.at is None] or [*PICTURES]
     names = [name.strip() for name in arguments.show.split(",") if name.strip()]
     for name in names:
         if name not in (*PICTURES, *EXPERIMENTS):

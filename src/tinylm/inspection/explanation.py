@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tinylm.config.schema import TrainConfig
+from tinylm.config.section import whole_number
 from tinylm.errors import TinyLMError
 from tinylm.inspection.contributions import Contribution, contributions
 from tinylm.inspection.interventions import ablate, mean_activations, patch
@@ -65,7 +66,7 @@ class AttentionPattern:
 
 @dataclass(frozen=True)
 class LensReading:
-    """What a model would say next if the stream at one place went straight to `ln_f` and `out_head`.
+    """The prediction of a model if the stream at one place went straight to `ln_f` and `out_head`.
 
     Attributes:
         stream: the name of the residual stream, `layers.0.resid_pre` or `layers.i.resid_post`.
@@ -171,7 +172,7 @@ class Explanation:
 
     def next(self, top: int = 5, position: int = -1) -> list[Prediction]:
         """The likeliest tokens after a position, best first."""
-        return self._likeliest(self.activations["logits"][0, self._position(position)], top)
+        return self._likeliest(self.activations["logits"][0, self._position(position)], whole_number(top, "top", 1))
 
     def probability(self, id: int, position: int = -1) -> Prediction:
         """The probability of a token after a position."""
@@ -187,13 +188,13 @@ class Explanation:
         return AttentionPattern(layer, head, tuple(self._tokenizer.tokens(self.ids)), pattern, finite)
 
     def lens(self, top: int = 3, token: int | None = None, position: int = -1) -> Lens:
-        """What each layer would say next.
+        """The logit lens: the prediction of each layer.
 
         Args:
             top: the number of predictions at each position.
             token: an id, whose probability is followed; None: the likeliest after `position`.
         """
-        followed = self.next(1, position)[0].id if token is None else token
+        followed, top = self.next(1, position)[0].id if token is None else token, whole_number(top, "top", 1)
         readings = []
         for stream, logits in logit_lens(self._model, self.activations).items():
             rows = logits[0].double()
@@ -273,7 +274,7 @@ class Explanation:
                          self.probability(against), self._hooks)
 
     def training_step(self, weight: str | None = None) -> TrainingStep:
-        """One training step on this text, seen from one weight (one_step.py).
+        """Makes one training step on this text, on a copy of the model, seen from one weight (one_step.py).
 
         Args:
             weight: such as `layers.0.mlp.up_proj.weight[3, 5]`; None: the one with the largest gradient.

@@ -1,4 +1,4 @@
-"""One training step, seen from one weight: its gradient, and what the optimiser of the run makes of it.
+"""A training step seen from one weight: its gradient, and what the optimiser of the run makes of it.
 
 The step is made on a copy of the model, by the code that trains (training/step.py).
 """
@@ -28,7 +28,7 @@ _WEIGHT = re.compile(r"(?P<name>[\w.]+)\[(?P<index>\d{1,9}(?:\s*,\s*\d{1,9})*)\]
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One training step on one text, seen from one weight.
+    """A training step on one text, seen from one weight.
 
     The optimiser is that of the run, with its peak learning rate and no memory of earlier steps. Dropout is off.
 

@@ -92,7 +92,7 @@ def _slice(chosen: int | None, size: int) -> slice:
 
 
 def heads_and_mlps(config: ModelConfig) -> list[Place]:
-    """Every head and every MLP, layer by layer.
+    """Lists the heads and the MLPs, layer by layer.
 
     >>> [place.name for place in heads_and_mlps(ModelConfig.preset("notebook", vocab_size=12))]
     ['0.0', '0.1', '0.mlp', '1.0', '1.1', '1.mlp']

@@ -65,7 +65,7 @@ def token_lines(tokens: Sequence[TokenScore], loss: float | None, width: int) ->
 
 
 def lens_lines(lens: Lens, after: TokenScore, width: int) -> list[str]:
-    """What each layer would say after one token; as many of the likeliest as fit."""
+    """The readings of a lens after one token; as many of the likeliest as fit."""
     at, followed = after.position, label(lens.token.token)
     for top in range(len(lens.readings[0].next[at]), 0, -1):
         rows = [("read after", followed, "rank", "likeliest", *([""] * (top - 1))), *(
@@ -142,7 +142,7 @@ def change_lines(change: Change, width: int) -> list[str]:
 
 
 def part_lines(heads: Sequence[HeadScore], effects: Effects | None, width: int) -> list[str]:
-    """Each head and MLP: where a head looks, and the loss without the part."""
+    """The heads and MLPs: where a head looks, and the loss without the part."""
     habits = {f"{score.layer}.{score.head}": score for score in heads}
     found = {each.part: each for each in effects.parts} if effects else {}
     most = max((abs(each.difference) for each in found.values()), default=0.0) or 1.0
@@ -163,7 +163,7 @@ def _share(share: float | None) -> str:
 
 
 def neighbour_lines(neighbours: Sequence[Sequence[Neighbour]], drawn: EmbeddingMap, width: int) -> list[str]:
-    """For each different token of a text its place on the map, and as many of its nearest tokens as fit."""
+    """The different tokens of a text: the place of each on the map, and as many of its nearest tokens as fit."""
     across, up = (f"{100 * share:.0f}" for share in drawn.explained)
     title = (f"Neighbours: each token on the map of the embedding (x has {across}%, y {up}% of the variance), and the "
              "tokens whose vectors point most nearly the same way (cosine)")
@@ -199,7 +199,7 @@ def patch_lines(found: PatchMap, tokens: Sequence[TokenScore], width: int) -> li
 
 
 def step_lines(step: TrainingStep) -> list[str]:
-    """One training step, seen from one weight."""
+    """A training step, seen from one weight."""
     moves = "falls" if step.gradient < 0 else "rises"
     clipped = "" if step.clipped_to is None else f", shortened to {step.clipped_to:g}"
     rows = [("weight", step.weight, ""),

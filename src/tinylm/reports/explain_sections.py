@@ -30,7 +30,7 @@ SHOWN_NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """What a person wants to see of one text.
+    """A person's request: what to show of one text.
 
     Attributes:
         explainer: of the model.
@@ -110,7 +110,7 @@ def _after(asked: ExplainRequest) -> Any:
 
 def _change(asked: ExplainRequest) -> Change:
     off = asked.off
-    effect = asked.own_text(lambda: asked.explainer.effect(off or "", mean=asked.mean)) if off else None
+    effect = None if off is None else asked.own_text(lambda: asked.explainer.effect(off, mean=asked.mean))
     return compare(asked.unchanged, asked.text, asked.top, asked.position, effect)
 
 
