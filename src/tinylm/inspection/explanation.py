@@ -197,10 +197,9 @@ class Explanation:
         followed, top = self.next(1, position)[0].id if token is None else token, whole_number(top, "top", 1)
         readings = []
         for stream, logits in logit_lens(self._model, self.activations).items():
-            rows = logits[0].double()
-            readings.append(LensReading(
-                stream, [self._likeliest(row, top) for row in logits[0]],
-                rows.softmax(-1)[:, followed].tolist(), [_rank(row, followed) for row in rows]))
+            rows, ranks = logits[0], 1 + (logits[0] > logits[0][:, followed, None]).sum(-1)
+            readings.append(LensReading(stream, [self._likeliest(row, top) for row in rows],
+                                        rows.double().softmax(-1)[:, followed].tolist(), ranks.tolist()))
         return Lens(self.probability(followed, position), readings)
 
     def contributions(self, token: int | None = None, against: int | None = None,

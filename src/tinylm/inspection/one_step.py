@@ -15,7 +15,9 @@ from torch import Tensor
 
 from tinylm.config.schema import TrainConfig
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.inspection.structure import training_flops_per_token
 from tinylm.model.taps import Hook, hooked
+from tinylm.model.threads import threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
 from tinylm.text.rows import Batch
 from tinylm.training.backend import TrainingBackend
@@ -82,7 +84,8 @@ def training_step(model: TinyLM, ids: Sequence[int], config: TrainConfig, weight
     model = copy.deepcopy(model).eval()
     chosen = None if weight is None else _find_weight(weight, model)
     batch = np.array([ids[:-1]], np.int64), np.array([ids[1:]], np.int64)
-    with hooked(model, *hooks):
+    threads = torch_threads(threads_for(len(ids) * training_flops_per_token(model.config, len(ids))))
+    with threads, hooked(model, *hooks):
         gradients = _gradients(model, batch)
         name, index = chosen or _steepest(gradients)
         parameter, before = model.get_parameter(name), model.get_parameter(name)[index].item()
