@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from tinylm import model_folder
 from tinylm.config.aliases import either_name
 from tinylm.config.schema import RunConfig, SampleConfig, WeightDtype
-from tinylm.config.spelling import match_name
-from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.generation.completion import Completion
 from tinylm.generation.generator import Prompt, Prompts, TextGenerator, is_one
-from tinylm.generation.loaded_model import LoadedModel
+from tinylm.generation.loaded_model import LoadedModel, find_weight_dtype
 from tinylm.inspection import structure
+from tinylm.model.tensors import Weights, weights_of
 from tinylm.sampling.predictions import Prediction
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -26,15 +25,12 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.evaluator import Evaluator
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
-    from tinylm.generation.batch import Batch as TextBatch
+    from tinylm.generation.batch import Batch
     from tinylm.inspection.explainer import Explainer
     from tinylm.inspection.explanation import Explanation
-    from tinylm.model.tensors import Weights
+    from tinylm.interchange.export import Export
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import SourceLike
-    from tinylm.text.rows import Batch
-
-WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
 class LanguageModel:
@@ -81,23 +77,9 @@ class LanguageModel:
             TinyLMError: no such folder, or a damaged one; no such weight dtype, one for the compiled engine where that
                 does not serve (`served_by`), or one by both names.
         """
-        weight_dtype = either_name("weight_dtype", weight_dtype, storage) or "fp32"
-        known = match_name(str(weight_dtype), WEIGHT_DTYPES)
-        if known is None:
-            raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
-                              remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
-        folder = given_path(folder)
-        config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
-        if tokenizer.vocab_size != config.model.vocab_size:
-            raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
-                              f"{config.model.vocab_size}", where=str(folder),
-                              remedy="The files of this folder do not belong together")
-        weights = model_folder.read_weights(folder, config.model)
-        if device != "cpu":
-            from tinylm.model.device import choose_device
-
-            device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, weight_dtype=known)
+        known = find_weight_dtype(either_name("weight_dtype", weight_dtype, storage) or "fp32")
+        config, tokenizer, weights = model_folder.read_model(folder)
+        lm = cls(config, tokenizer, folder=given_path(folder), weights=weights, device=device, weight_dtype=known)
         lm.generator.model.check_weight_dtype()
         return lm
 
@@ -217,7 +199,7 @@ class LanguageModel:
         """A generator that yields the text piece by piece, and returns the `Completion`. Arguments: as `complete`."""
         return self.generator.complete_stepwise(prompt, logprobs=logprobs, **settings)
 
-    def batch(self) -> TextBatch:
+    def batch(self) -> Batch:
         """An empty batch, for sequences of ids that are generated together (generation/batch.py)."""
         return self.generator.batch()
 
@@ -240,8 +222,7 @@ class LanguageModel:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The evaluator of this model, made when it is first asked for: reading texts takes more imports than writing.
-        """
+        """The evaluator of this model, made when it is first asked for."""
         from tinylm.evaluation.evaluator import Evaluator
 
         return Evaluator(self)
@@ -320,14 +301,9 @@ class LanguageModel:
         return trace.trace(self.model, self.generator.encode_prompt(text))
 
     def explain(self, prompt: Prompt) -> Explanation:
-        """Explains what the model computes on a text: how it expected each token, where its heads look, what each layer
-        would say next, which part speaks for a token, and what changes without a part (docs/EXPLAIN.md).
-
-        Args:
-            prompt: a text; or ids, as in `generate`.
-
-        Raises:
-            TinyLMError: as `predict`; or a text longer than the context.
+        """Explains what the model computes on a text: how it expected each token, where its heads look, which part
+        speaks for a token, and what changes without it (docs/EXPLAIN.md). Arguments and errors: as `predict`; a text
+        longer than the context is an error, too.
 
         >>> lm.explain("hello , how are").without("attn").next(1)[0].token
         'you'
@@ -336,19 +312,10 @@ class LanguageModel:
 
     @cached_property
     def explainer(self) -> Explainer:
-        """The explainer of this model: heads, MLPs and embedding, whatever the text."""
+        """The explainer of this model: its heads, MLPs and embedding, whatever the text."""
         from tinylm.inspection.explainer import Explainer
 
         return Explainer(self)
-
-    def prompt_ids(self, prompt: Prompt) -> list[int]:
-        """The ids of a text as the model reads it, `<bos>` first. Raises: TinyLMError: as `predict`."""
-        return self.generator.ids_of(prompt)
-
-    def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
-        """The name of the text that the model is evaluated by, and batches of about so many of its tokens, evenly from
-        the whole of it. Raises: TinyLMError: as `evaluate`."""
-        return self.evaluator.own_batches(n_tokens)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all. Returns its path.
@@ -367,11 +334,34 @@ class LanguageModel:
         self.folder = given_path(folder)
         return self.folder
 
+    def export(self, folder: str | Path, to: str = "gguf", *, dtype: str | None = None, force: bool = False) -> Export:
+        """Writes the model in another program's format, and reads it back before the folder is there.
+
+        Args:
+            folder: the path of the export, which is made.
+            to: "hf" for transformers; "gguf" for llama.cpp, Ollama and LM Studio; "onnx" for ONNX Runtime and
+                transformers.js.
+            dtype: the numbers of the matrices: "f32", "f16" or "q8_0". None: f16 for gguf, else f32.
+            force: replaces an earlier export.
+
+        Raises:
+            TinyLMError: as `tinylm.interchange.export.export`.
+
+        >>> sorted(lm.export("exported", to="onnx").files)[:2]
+        ['README.md', 'config.json']
+        """
+        from tinylm.interchange.export import export, name_of
+        from tinylm.interchange.source import ExportedModel
+
+        name, card = (name_of(self.folder), model_folder.read_card(self.folder)) if self.folder else ("model", "")
+        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card)
+        return export(model, to, folder, dtype=dtype, force=force)
+
     def write_into(self, folder: Path) -> None:
         """Writes the files that make a folder loadable: config, tokenizer, weights."""
         model_folder.write_config(folder, self.config)
         self.tokenizer.save(folder / model_folder.TOKENIZER)
-        model_folder.write_weights(folder, self.model)
+        model_folder.write_weights(folder, weights_of(self.model))
 
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)
@@ -386,3 +376,24 @@ def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype |
     'your day ?'
     """
     return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)
+
+
+def import_model(source: str | Path, folder: str | Path, *, force: bool = False) -> LanguageModel:
+    """Makes a model folder of another program's model, and reads it. No code of it is run.
+
+    Args:
+        source: a Hugging Face folder with safetensors, or a GGUF file.
+        folder: the path of the new model folder. What is not as it was stands in its model card.
+        force: replaces a model that is there.
+
+    Raises:
+        TinyLMError: there is no such model, it is damaged, or tinylm cannot hold it exactly, by the name of what is in
+            the way; the folder exists, or cannot be written.
+
+    >>> tinylm.import_model("book-gguf/model.gguf", "models/book")
+    <LanguageModel: 111,872 parameters, 39 tokens (char)>
+    """
+    from tinylm.interchange.importing import import_model as import_into
+
+    import_into(source, folder, force=force)
+    return load(folder)

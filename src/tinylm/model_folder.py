@@ -25,7 +25,8 @@ from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
-from tinylm.model.tensors import Weights, check_layers_fit, read_tensors, saving
+from tinylm.model.tensor_file import write_tensors
+from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
 from tinylm.system.files import fsync, replaced_atomically, write_atomically, write_remedy
 from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.locks import exclusive
@@ -197,15 +198,10 @@ def write_config(folder: Path, config: RunConfig) -> None:
     write_atomically(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 
-def write_weights(folder: Path, model: TinyLM) -> None:
-    """Writes every parameter once: a tied output head is the embedding."""
-    from safetensors.torch import save_file
-
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
+def write_weights(folder: Path, weights: Weights) -> None:
+    """Writes a model's parameters, by the names of `TinyLM.named_parameters()`."""
     with replaced_atomically(folder / WEIGHTS) as temporary:
-        with saving(folder / WEIGHTS):
-            save_file(weights, temporary, metadata={"format": "pt"})
-        temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
+        write_tensors(temporary, weights)
 
 
 def link_weights(folder: Path, weights: Path) -> None:
@@ -303,6 +299,25 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     path = given_path(folder) / WEIGHTS
     check_layers_fit(path, config.n_layers)
     return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
+
+
+def read_card(folder: Path) -> str:
+    """The model card (Markdown); empty where there is none."""
+    path = folder / CARD
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def read_model(folder: str | Path) -> tuple[RunConfig, Tokenizer, Weights]:
+    """The settings, the tokenizer and the weights of a model.
+
+    Raises:
+        TinyLMError: no model folder, or one that is damaged, or whose files do not belong together.
+    """
+    config, tokenizer = read_config(folder), read_tokenizer(folder)
+    if tokenizer.vocab_size != config.model.vocab_size:
+        raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model {config.model.vocab_size}",
+                          where=str(folder), remedy="The files of this folder do not belong together")
+    return config, tokenizer, read_weights(folder, config.model)
 
 
 def make_model(config: ModelConfig, weights: Weights) -> TinyLM:

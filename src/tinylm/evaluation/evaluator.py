@@ -81,7 +81,14 @@ class Evaluator:
         return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
 
     def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
-        """See `LanguageModel.own_batches`."""
+        """Batches of about so many tokens of the text that the model is evaluated by, evenly from the whole of it.
+
+        Returns:
+            "validation", or "train" where nothing was held out; and the batches.
+
+        Raises:
+            TinyLMError: the training text has moved or changed.
+        """
         from tinylm.evaluation.report import evaluation_batches
 
         dataset = build_dataset(self._training_split(), self.lm.tokenizer)

@@ -42,6 +42,20 @@ class Effects:
     parts: list[PartEffect]
 
 
+class PromptReader(Protocol):
+    """A reader of texts (generation/generator.py)."""
+
+    def ids_of(self, prompt: str | list[int]) -> list[int]:
+        """The ids of a text as the model reads it."""
+
+
+class OwnText(Protocol):
+    """The text that a model is evaluated by (evaluation/evaluator.py)."""
+
+    def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
+        """The name of the text, and batches of about so many of its tokens, evenly from the whole of it."""
+
+
 class ExplainedModel(Protocol):
     """A `LanguageModel`, as far as its explanation needs it."""
 
@@ -52,11 +66,13 @@ class ExplainedModel(Protocol):
     def model(self) -> TinyLM:
         """The torch module."""
 
-    def prompt_ids(self, prompt: str | list[int]) -> list[int]:
-        """The ids of a text as the model reads it."""
+    @property
+    def generator(self) -> PromptReader:
+        """The reader of texts that a person typed."""
 
-    def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
-        """The name of the text that the model is evaluated by, and batches of some of its tokens."""
+    @property
+    def evaluator(self) -> OwnText:
+        """The keeper of the text that the model is evaluated by."""
 
 
 class Explainer:
@@ -71,7 +87,7 @@ class Explainer:
 
     def explain(self, prompt: str | list[int]) -> Explanation:
         """See `LanguageModel.explain`."""
-        ids, most = self.lm.prompt_ids(prompt), self.lm.config.model.context_length
+        ids, most = self.lm.generator.ids_of(prompt), self.lm.config.model.context_length
         if len(ids) > most:
             raise TinyLMError(f"the text has {len(ids)} tokens, and this model sees {most} at once", where="the text",
                               remedy="Give a part of it")
@@ -105,7 +121,7 @@ class Explainer:
         >>> effects.split, len(effects.parts)
         ('train', 6)
         """
-        split, batches = self.lm.own_batches(n_tokens)
+        split, batches = self.lm.evaluator.own_batches(n_tokens)
         loss, parts = heads.part_effects(self.lm.model, batches, mean=mean)
         return Effects(split, count_targets(batches), loss, parts)
 
@@ -119,7 +135,7 @@ class Explainer:
         True
         """
         places = find_places(parts, self.lm.config.model, "off")
-        split, batches = self.lm.own_batches(n_tokens)
+        split, batches = self.lm.evaluator.own_batches(n_tokens)
         means = heads.text_means(self.lm.model, batches) if mean else None
         whole = heads.loss_of(self.lm.model, batches)
         loss = heads.loss_of(self.lm.model, batches, [ablate(places, means)])

@@ -15,7 +15,7 @@ from tinylm.errors import TinyLMError
 from tinylm.interchange.gguf.format import TokenType
 from tinylm.interchange.gguf.pretokenizers import PRETOKENIZERS
 from tinylm.interchange.gguf.reader import GGUFFile
-from tinylm.interchange.gguf.tokenizer import BLANK, tokenizer_keys
+from tinylm.interchange.gguf.tokenizer import BLANK, FURTHER_ENDS, tokenizer_keys
 from tinylm.system.untrusted import quoted
 from tinylm.text.special_tokens import BOS, EOS, PAD, UNKNOWN, SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
@@ -52,6 +52,10 @@ def read_tokenizer(file: GGUFFile, vocab_size: int) -> Tokenizer | ForeignTokeni
 
     Raises:
         TinyLMError: its kind is not read here, or its keys do not fit together.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> read_tokenizer(read_gguf("book-gguf/model.gguf"), 39).kind
+    'char'
     """
     entries = _Entries(file, vocab_size)
     if own := _own(entries):
@@ -103,10 +107,8 @@ def _byte_level(entries: _Entries) -> ForeignTokenizer:
     name = entries.get("pre", str, "default")
     if name not in PRETOKENIZERS:
         raise entries.refuse("pre", f"is {quoted(name)}, and tinylm reads {', '.join(PRETOKENIZERS)}")
-    for kind in (TokenType.USER_DEFINED, TokenType.BYTE):
-        if found := entries.with_kind(kind):
-            raise entries.refuse("token_type", f"has an entry of the type {kind.name}: "
-                                               f"{quoted(entries.tokens[found[0]])}")
+    if found := entries.with_kind(TokenType.BYTE):
+        raise entries.refuse("token_type", f"has an entry of the type BYTE: {quoted(entries.tokens[found[0]])}")
     before = entries.file.keys
     for key in ("add_space_prefix", "add_sep_token"):
         if before.get(f"tokenizer.ggml.{key}", False) is not False:
@@ -114,7 +116,8 @@ def _byte_level(entries: _Entries) -> ForeignTokenizer:
     vocab = {entry: id for id, entry in enumerate(entries.tokens)}
     pretokenizer = PRETOKENIZERS[name]
     text = json.dumps({
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
+        "added_tokens": [_added(id, entries.tokens[id]) for id in entries.with_kind(TokenType.USER_DEFINED)],
         "pre_tokenizer": pretokenizer.json, "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
@@ -125,6 +128,12 @@ def _byte_level(entries: _Entries) -> ForeignTokenizer:
     template = before.get("tokenizer.chat_template")
     return ForeignTokenizer(text, specials, _add_bos(entries, specials),
                             template if isinstance(template, str) else None)
+
+
+def _added(id: int, text: str) -> dict[str, Any]:
+    """An entry that is found in a text before the text is cut into words."""
+    return {"id": id, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+            "special": False}
 
 
 def _merges(entries: _Entries, vocab: dict[str, int]) -> list[list[str]]:
@@ -142,10 +151,10 @@ def _specials(entries: _Entries) -> SpecialTokens:
     if eos is None:
         raise entries.refuse("eos_token_id", "is missing")
     pad = entries.id("padding")
-    ends = {id for name in ("eot", "eom") if (id := entries.id(name)) is not None}
-    hidden = {*entries.with_kind(TokenType.CONTROL, TokenType.UNUSED), *ends}
+    further = frozenset(id for name in FURTHER_ENDS if (id := entries.id(name)) is not None) - {eos}
+    hidden = frozenset(entries.with_kind(TokenType.CONTROL, TokenType.UNUSED))
     pad = eos if pad is None else pad
-    return SpecialTokens(pad, bos, eos, None, frozenset(hidden - {pad, bos, eos}))
+    return SpecialTokens(pad, bos, eos, None, hidden - {pad, bos, eos} - further, further)
 
 
 def _add_bos(entries: _Entries, specials: SpecialTokens) -> bool:

@@ -24,6 +24,8 @@ from tinylm.interchange.gguf.writer import Value
 from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
 
+FURTHER_ENDS = ("eot", "eom")
+"""Roles of ids that end a text beside `eos`: the end of a turn, and of a message."""
 BLANK = "▁"
 """The letter by which UGM writes a blank (U+2581)."""
 
@@ -40,6 +42,10 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
 
     Raises:
         TinyLMError: GGUF has no such tokenizer.
+
+    >>> keys = tokenizer_keys(Tokenizer.train("char", ["abc"]), 7)
+    >>> keys["tokenizer.ggml.model"], keys["tokenizer.ggml.tokens"][3:]
+    ('gpt2', ['a', 'b', 'c', '<|tinylm:unused 6|>'])
     """
     specials, parts = tokenizer.specials, json.loads(tokenizer.to_json())
     if tokenizer.kind == "imported":
@@ -65,21 +71,10 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
     }
 
 
-def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
-    """Sentences on where llama.cpp reads a text otherwise than tinylm."""
-    if tokenizer.kind == "char":
-        return ["llama.cpp drops characters that are not in the alphabet, where tinylm refuses them."]
-    if tokenizer.kind == "word":
-        return ["A prompt of known words gives the same ids in llama.cpp; an unknown word may become another number of "
-                "<unk> there, and its known beginning a word.", "Texts that llama.cpp writes begin with a blank."]
-    if tokenizer.kind == "imported":
-        return ["The text of a control token that somebody types becomes that token in llama.cpp; in tinylm it stays "
-                "text."]
-    return []
-
-
 def _roles(specials: SpecialTokens) -> dict[str, Value]:
+    ends = zip(FURTHER_ENDS, sorted(specials.further_eos), strict=False)
     return {"tokenizer.ggml.bos_token_id": specials.start, "tokenizer.ggml.eos_token_id": specials.eos,
+            **{f"tokenizer.ggml.{name}_token_id": id for name, id in ends},
             "tokenizer.ggml.padding_token_id": specials.pad, "tokenizer.ggml.add_bos_token": specials.add_bos,
             "tokenizer.ggml.add_eos_token": False}
 
