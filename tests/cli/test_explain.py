@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import tinylm as package
+from tests.interchange.shapes import TEXTS, make_model
 from tinylm.config.presets import PRESETS
+from tinylm.interchange.hugging_face.export import write
 from tinylm.reports.explain_sections import SECTIONS
 
 from .conftest import Command, run_elsewhere
@@ -167,6 +169,23 @@ def test_every_preset_and_tokenizer(tinylm: Command, tmp_path: Path, preset: str
         sum(part["value"] for part in told["contributions"]["parts"]), abs=1e-4)
     assert told["step"]["loss_after"] < told["step"]["loss_before"]
     assert len(told["lens"]["readings"]) == 3
+
+
+@pytest.mark.parametrize(("shape", "kind"), [("gpt2", "bpe"), ("GQA", "char"), ("LayerNorm, rotary and GELU", "bpe")])
+def test_an_imported_model_with_its_own_tokenizer(tinylm: Command, tmp_path: Path, shape: str, kind: str) -> None:
+    (tmp_path / "out").mkdir()
+    write(model := make_model(shape, kind), tmp_path / "out", "f32")
+    package.import_model(tmp_path / "out", tmp_path / "run")
+    text = TEXTS[kind].split("\n")[0][:20].strip()
+    said = tinylm("explain", tmp_path / "run", text, "--show", "tokens,contributions,parts,step", "--step", "--json")
+    told, ours = said.json, package.LanguageModel(model.config, model.tokenizer, weights=model.weights).explain(text)
+    assert "the loss of the validation text is not known" in said.err
+    assert told["ids"] == [*ours.ids]
+    assert told["loss"] == pytest.approx(ours.loss, abs=1e-4)
+    values = {part.part: part.value for part in ours.contributions().parts}
+    assert {part["part"]: part["value"] for part in told["contributions"]["parts"] if part["part"] in values} == (
+        pytest.approx(values, abs=1e-4))
+    assert told["step"]["loss_before"] == pytest.approx(told["loss"], abs=1e-4)
 
 
 @pytest.mark.parametrize(("options", "told"), [

@@ -69,7 +69,6 @@ def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:
     from tinylm.inspection.places import find_head
     from tinylm.reports.explain_lines import terminal_width
     from tinylm.reports.explain_sections import ExplainRequest
-    from tinylm.sampling.sampler import token_id
 
     top = whole_number(arguments.top, "--top", 1)
     lm = tinylm.load(arguments.run)
@@ -79,8 +78,8 @@ def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:
         text = text.without(arguments.off, mean=arguments.mean)
     if arguments.at is not None and other:
         text = text.patched(other, arguments.at)
-    token, against = (None if name is None else token_id(typed(name), lm.tokenizer, option) for name, option in (
-        (arguments.token, "--token"), (arguments.against, "--against")))
+    token, against = (None if name is None else lm.explainer.token_id(typed(name), option)
+                      for name, option in ((arguments.token, "--token"), (arguments.against, "--against")))
     head = None if arguments.head is None else find_head(arguments.head, lm.config.model, "--head")
     return ExplainRequest(lm.explainer, unchanged, text, other, arguments.off, arguments.mean, head, token, against,
                           arguments.position, arguments.weight, top, terminal_width(), print_note)

@@ -93,6 +93,12 @@ class Explainer:
                               remedy="Give a part of it")
         return Explanation(self.lm.model, self.lm.tokenizer, ids, self.lm.config.train)
 
+    def token_id(self, token: str, where: str) -> int:
+        """The id of a token given as its text, or as `#` and its id. Raises: TinyLMError: no such token, at `where`."""
+        from tinylm.sampling.sampler import token_id  # imports the compiler, which nothing else here needs
+
+        return token_id(token, self.lm.tokenizer, where)
+
     # ---- heads and MLPs
 
     def head_scores(self) -> list[HeadScore]:
@@ -152,9 +158,7 @@ class Explainer:
         Raises:
             TinyLMError: no such token.
         """
-        from tinylm.sampling.sampler import token_id
-
-        id = token if isinstance(token, int) else token_id(token, self.lm.tokenizer, "token")
+        id = token if isinstance(token, int) else self.token_id(token, "token")
         self.lm.tokenizer.token(id)
         return embeddings.neighbours(self._embedding, id, top, self.lm.tokenizer)
 

@@ -55,8 +55,9 @@ def repeated_ids(candidates: Sequence[int], context_length: int, start: int | No
     Returns:
         ids (B, T); None where fewer than two tokens fit.
 
-    >>> repeated_ids(range(3, 9), 8, start=1)[0].tolist()
-    [1, 5, 4, 3, 5, 4, 3]
+    >>> ids = repeated_ids(range(3, 9), 8, start=1)
+    >>> ids.shape, ids[:, 0].tolist(), (ids[:, 1:4] == ids[:, 4:]).all().item()
+    ((4, 7), [1, 1, 1, 1], True)
     """
     before = [] if start is None else [start]
     count = min(REPEATED_TOKENS, (context_length - len(before)) // 2, len(candidates))
