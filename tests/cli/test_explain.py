@@ -37,7 +37,7 @@ def test_the_four_pictures(tinylm: Command, hello: Path) -> None:
     assert sum(part["value"] for part in parts) == pytest.approx(told["contributions"]["logit_difference"], abs=1e-4)
     heads = {part["part"]: abs(part["value"]) for part in parts if part["part"] in ("0.0", "0.1", "1.0", "1.1")}
     shown = f"{told['attention']['layer']}.{told['attention']['head']}"
-    assert shown == max(heads, key=lambda head: heads[head]), "the head that speaks loudest"
+    assert shown == max(heads, key=lambda head: heads[head]), "the head with the largest contribution"
     assert [sum(row) for row in told["attention"]["pattern"]] == pytest.approx([1] * 5)
     assert told["attention"]["scores"][0][1] is None
 

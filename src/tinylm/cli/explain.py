@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a model folder")
     add_text(parser, "text")
     parser.add_argument("--head", metavar="L.H", help="the head whose attention is shown, such as 1.0: layer 1, head 0 "
-                        "(default: the one that speaks loudest for or against the token)")
+                        "(default: the one with the largest contribution)")
     parser.add_argument("--token", metavar="TOKEN", help="the token that is followed, as text or #ID "
                         "(default: the likeliest)")
     parser.add_argument("--against", metavar="TOKEN", help="the token that it competes with (default: the second)")
