@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from tinylm.errors import TinyLMError
     from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
-    from tinylm.generation.generator import NearFormWarning, Prediction
+    from tinylm.generation.generator import NearFormWarning
     from tinylm.lm import LanguageModel, import_model, load
     from tinylm.model.transformer import TinyLM
     from tinylm.runs.prepare import plan
     from tinylm.runs.run import train
+    from tinylm.sampling.predictions import Prediction
     from tinylm.text.tokenizer import Tokenizer
 
 # torch's thread pool reads these at the first import of torch: GNU's on Linux the first, LLVM's and Intel's elsewhere
@@ -48,7 +49,7 @@ _HOMES = {
     "Completion": "generation.completion",
     "LanguageModel": "lm",
     "NearFormWarning": "generation.generator",
-    "Prediction": "generation.generator",
+    "Prediction": "sampling.predictions",
     "import_model": "lm",
     "load": "lm",
     "TinyLM": "model.transformer",

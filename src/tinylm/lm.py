@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from tinylm import model_folder
 from tinylm.config.aliases import either_name
 from tinylm.config.schema import RunConfig, SampleConfig, WeightDtype
-from tinylm.config.spelling import match_name
-from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.generation.completion import Completion
-from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
-from tinylm.generation.loaded_model import LoadedModel
+from tinylm.generation.generator import Prompt, Prompts, TextGenerator, is_one
+from tinylm.generation.loaded_model import LoadedModel, find_weight_dtype
 from tinylm.inspection import structure
 from tinylm.model.tensors import Weights, weights_of
+from tinylm.sampling.predictions import Prediction
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -27,11 +26,11 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
+    from tinylm.inspection.explainer import Explainer
+    from tinylm.inspection.explanation import Explanation
     from tinylm.interchange.export import Export
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import SourceLike
-
-WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
 class LanguageModel:
@@ -78,18 +77,9 @@ class LanguageModel:
             TinyLMError: no such folder, or a damaged one; no such weight dtype, one for the compiled engine where that
                 does not serve (`served_by`), or one by both names.
         """
-        weight_dtype = either_name("weight_dtype", weight_dtype, storage) or "fp32"
-        known = match_name(str(weight_dtype), WEIGHT_DTYPES)
-        if known is None:
-            raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
-                              remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
-        folder = model_folder.model_path(folder)
+        known = find_weight_dtype(either_name("weight_dtype", weight_dtype, storage) or "fp32")
         config, tokenizer, weights = model_folder.read_model(folder)
-        if device != "cpu":
-            from tinylm.model.device import choose_device
-
-            device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, weight_dtype=known)
+        lm = cls(config, tokenizer, folder=model_folder.model_path(folder), weights=weights, device=device, weight_dtype=known)
         lm.generator.model.check_weight_dtype()
         return lm
 
@@ -232,8 +222,7 @@ class LanguageModel:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The evaluator of this model, made when it is first asked for: reading texts takes more imports than writing.
-        """
+        """The evaluator of this model, made when it is first asked for."""
         from tinylm.evaluation.evaluator import Evaluator
 
         return Evaluator(self)
@@ -310,6 +299,23 @@ class LanguageModel:
         from tinylm.inspection import trace
 
         return trace.trace(self.model, self.generator.encode_prompt(text))
+
+    def explain(self, prompt: Prompt) -> Explanation:
+        """Explains what the model computes on a text: how it expected each token, where its heads look, which part
+        speaks for a token, and what changes without it (docs/EXPLAIN.md). Arguments and errors: as `predict`; a text
+        longer than the context is an error, too.
+
+        >>> lm.explain("hello , how are").without("attn").next(1)[0].token
+        'you'
+        """
+        return self.explainer.explain(prompt)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """The explainer of this model: its heads, MLPs and embedding, whatever the text."""
+        from tinylm.inspection.explainer import Explainer
+
+        return Explainer(self)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all. Returns its path.

@@ -23,10 +23,13 @@ if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is f
     from tinylm.evaluation.report import Baselines, EncodedText, Report
     from tinylm.model.transformer import TinyLM
     from tinylm.text.left_out import LeftOut
+    from tinylm.text.rows import Batch
     from tinylm.text.tokenizer import Tokenizer
 
 COPYING_SAMPLES, COPYING_TOKENS = 3, 200
 """Texts that `copying` lets the model write, and the tokens of each."""
+SAMPLED_BATCH_TOKENS = 512
+"""Tokens of a batch where only some batches of a text are taken, here and there."""
 _OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
              "well it reads anything else")
 
@@ -77,6 +80,25 @@ class Evaluator:
             report = self._report_on_other_text(split, corpus.name)
         own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
         return replace(report, copying=self.copying(), notes=(*own, *report.notes, *split.notes()))
+
+    def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
+        """Batches of about so many tokens of the text that the model is evaluated by, evenly from the whole of it.
+
+        Returns:
+            "validation", or "train" where nothing was held out; and the batches.
+
+        Raises:
+            TinyLMError: the training text has moved or changed.
+        """
+        from tinylm.evaluation.report import evaluation_batches
+
+        dataset = build_dataset(self._training_split(), self.lm.tokenizer)
+        part, config = dataset.validation or dataset.train, self.lm.config
+        batches = list(evaluation_batches(part, config.data.packing, config.model.context_length,
+                                          batch_tokens=SAMPLED_BATCH_TOKENS))
+        count = min(len(batches), max(1, round(n_tokens * len(batches) / max(1, part.n_tokens))))
+        some = [batches[i * len(batches) // count] for i in range(count)]
+        return "validation" if dataset.validation else "train", some
 
     def _report_on_other_text(self, split: Split, name: str) -> Report:
         """The report on a text that the tokenizer may not know the whole of."""

@@ -125,11 +125,13 @@ def perplexity_of(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
-def evaluation_batches(part: Part, packing: Packing, context_length: int) -> Iterator[Batch]:
-    """Yields every token of a text once, in fixed rows that are no longer than the text."""
+def evaluation_batches(part: Part, packing: Packing, context_length: int,
+                       batch_tokens: int = EVALUATION_BATCH_TOKENS) -> Iterator[Batch]:
+    """Yields every token of a text once, in fixed rows that are no longer than the text, about `batch_tokens` a batch.
+    """
     width = min(context_length, max(1, part.n_tokens))
     rows = Rows(part, packing=packing, context_length=width)
-    return rows.evaluation(max(1, EVALUATION_BATCH_TOKENS // width))
+    return rows.evaluation(max(1, batch_tokens // width))
 
 
 def encoded_texts(split: Split, dataset: Dataset) -> tuple[EncodedText, EncodedText]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from tinylm import model_folder
 from tinylm.config.schema import ModelConfig, WeightDtype
-from tinylm.errors import TinyLMError
+from tinylm.config.spelling import match_name
+from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
@@ -31,7 +32,8 @@ class LoadedModel:
 
     def __init__(self, config: ModelConfig, module: TinyLM | None = None, weights: Weights | None = None,
                  device: str = "cpu", weight_dtype: WeightDtype = "fp32") -> None:
-        self.config, self.device, self.weight_dtype = config, device, weight_dtype
+        self.config, self.weight_dtype = config, weight_dtype
+        self.device = device if device == "cpu" else _chosen_device(device)
         self._weights = None if weights is None else dict(weights)
         if module is not None:
             self.module = module.eval()
@@ -48,9 +50,7 @@ class LoadedModel:
     def module(self) -> TinyLM:
         """The torch module in evaluation mode, made when it is first asked for."""
         assert self.weights is not None
-        from tinylm.model.device import choose_device
-
-        return model_folder.make_model(self.config, self.weights).to(choose_device(self.device)).eval()
+        return model_folder.make_model(self.config, self.weights).to(self.device).eval()
 
     def freeze(self) -> None:
         """Ends the training of the module: takes its weights, and lets go of the module, so that the engine serves."""
@@ -124,3 +124,19 @@ class LoadedModel:
             return False
         now = weights_of(self.module)
         return all(np.array_equal(now[name], array) for name, array in (self.weights or {}).items())
+
+
+def find_weight_dtype(name: object) -> WeightDtype:
+    """The weight dtype of this name. Raises: TinyLMError: there is none."""
+    dtypes: tuple[WeightDtype, ...] = get_args(WeightDtype)
+    known = match_name(str(name), dtypes)
+    if known is None:
+        raise TinyLMError(f"there is no weight dtype {name!r}", where="weight_dtype",
+                          remedy=did_you_mean(str(name), dtypes))
+    return known
+
+
+def _chosen_device(name: str) -> str:
+    from tinylm.model.device import choose_device
+
+    return choose_device(name).type

@@ -68,19 +68,6 @@ def read_tensors(path: Path, expected: Mapping[str, Shape]) -> Weights:
                 for name in file.tensors if name in expected}
 
 
-def fingerprint(weights: Mapping[str, NDArray[np.float32]]) -> str:
-    """sha256 of parameters: of their names, shapes and float32 numbers, whatever file they are from, in hexadecimal.
-
-    >>> fingerprint({"a": np.zeros(2, np.float32)})[:8], fingerprint({"b": np.zeros(2, np.float32)})[:8]
-    ('9c15134c', '0c6e4c76')
-    """
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(f"{name}{list(weights[name].shape)}".encode())
-        digest.update(weights[name].astype("<f4", copy=False).tobytes())
-    return digest.hexdigest()
-
-
 def check_layers_fit(path: Path, n_layers: int) -> None:
     """Checks that a file is long enough to name the tensors of `n_layers` layers, so that the work on a file is bounded
     by the file and not by a config that speaks of it.
