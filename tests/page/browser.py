@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,9 @@ def opened(browser: Any, file: Path, fragment: str = "", **options: Any) -> Iter
 
 def settle(page: Any) -> None:
     """Waits until the page has read or written what was asked for."""
-    page.wait_for_function("!document.querySelector('[role=status]').textContent.endsWith('…')", timeout=PATIENCE_MS)
+    from playwright.sync_api import expect
+
+    expect(page.locator("[role=status]")).not_to_have_text(re.compile("…$"), timeout=PATIENCE_MS)
 
 
 def write(page: Any, prompt: str) -> list[int]:
