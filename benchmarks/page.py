@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         pairs = in_pairs(arguments.pairs, lambda _: measure(browser, f"{file.as_uri()}#plain"),
                          lambda _: measure(browser, file.as_uri()))
         browser.close()
-    result = outcome("page", pairs, unit="tokens/s", more_is_better=True, size=arguments.size, bytes=bytes_, tokens=TOKENS,
-                     peer="plain JavaScript; tinylm stands for WebAssembly")
+    result = outcome("page", pairs, unit="tokens/s", more_is_better=True, size=arguments.size, bytes=bytes_,
+                     tokens=TOKENS, peer="plain JavaScript; tinylm stands for WebAssembly")
     best = max(pair.ours["value"] for pair in pairs)
     shown = min(pair.ours["shown_ms"] for pair in pairs)
     missed = (arguments.size == "2M" and best < LEAST) or (arguments.size == "0.8M" and shown > SLOWEST_MS)

@@ -31,7 +31,7 @@ import { softmax } from "./sampling/filters.js";
  */
 
 /** Milliseconds of computing after which the page may draw and hear. */
-const TURN = 25;
+const TURN = 40;
 const FIRST_TOKENS = { char: 12, word: 3, bpe: 4 }; // of the text that a page opens with
 
 /** One model with one text. */
