@@ -16,6 +16,7 @@ BENCHMARKS = {
     "notebook": "Seconds of the teaching notebook's 200 epochs, beside its own code.",
     "writing": "Tokens a second that a model writes, beside generate of transformers.",
     "llama-cpp": "The same beside llama.cpp, on an export of the same model in as many bits.",
+    "bandwidth": "The share of the memory's bandwidth that writing reaches.",
     "first-token": "Seconds until `tinylm generate` has its first character, beside the same through transformers.",
     "prefill": "Tokens a second of reading a prompt, beside a forward pass of transformers.",
     "page": "Tokens a second that an exported page writes in Chromium, by WebAssembly and in plain JavaScript.",

@@ -1,7 +1,7 @@
 """Reading a model folder runs no code, opens no connection and writes nothing (promise F1).
 
-The source is searched for what could run code; adversarial/folders.py attacks the reader while Python reports each
-action.
+The source is searched for what could run code; adversarial/folders.py attacks the reader of model folders, and
+adversarial/foreign.py the import of other programs' models, while Python reports each action.
 """
 
 import ast
@@ -28,23 +28,28 @@ CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "t
          "torch.package.PackageImporter", "os.system", "os.popen", "np.load", "numpy.load", "string.Template"}
 
 
-def attack(every: int, folder: Path) -> dict:
-    program = [sys.executable, "-W", "error", str(HERE / "adversarial" / "folders.py"), str(every), str(folder)]
-    result = subprocess.run(program, capture_output=True, text=True, timeout=280, check=False,
-                            env={**os.environ, "OMP_NUM_THREADS": "1"})
+def attack(program: str, every: int, folder: Path) -> dict:
+    command = [sys.executable, "-W", "error", str(HERE / "adversarial" / program), str(every), str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False,
+                            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent)})
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout)
 
 
-def test_adversarial_folders_do_nothing(tmp_path):
-    report = attack(6, tmp_path)
+PROGRAMS = ["folders.py", "foreign.py"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_adversarial_folders_do_nothing(program, tmp_path):
+    report = attack(program, 6, tmp_path)
     assert report["folders"] >= 60
     assert not report["failures"], "\n".join(report["failures"])
 
 
 @pytest.mark.slow
-def test_all_adversarial_folders_do_nothing(tmp_path):
-    report = attack(1, tmp_path)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_all_adversarial_folders_do_nothing(program, tmp_path):
+    report = attack(program, 1, tmp_path)
     assert report["folders"] >= 300
     assert not report["failures"], "\n".join(report["failures"])
 

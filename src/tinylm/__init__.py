@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
     from tinylm.generation.generator import NearFormWarning, Prediction
-    from tinylm.lm import LanguageModel, load
+    from tinylm.lm import LanguageModel, import_model, load
     from tinylm.model.transformer import TinyLM
     from tinylm.runs.prepare import plan
     from tinylm.runs.run import train
@@ -48,6 +48,7 @@ _HOMES = {
     "LanguageModel": "lm",
     "NearFormWarning": "generation.generator",
     "Prediction": "generation.generator",
+    "import_model": "lm",
     "load": "lm",
     "TinyLM": "model.transformer",
     "Report": "evaluation.report",
@@ -58,7 +59,7 @@ _HOMES = {
 
 __all__ = [
     "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report", "RunConfig",
-    "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "load", "plan", "train",
+    "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "import_model", "load", "plan", "train",
 ]
 
 

@@ -16,6 +16,7 @@ from tinylm.generation.completion import Completion
 from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
 from tinylm.generation.loaded_model import LoadedModel
 from tinylm.inspection import structure
+from tinylm.model.tensors import Weights, weights_of
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
-    from tinylm.model.tensors import Weights
+    from tinylm.interchange.export import Export
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import SourceLike
 
@@ -332,11 +333,34 @@ class LanguageModel:
         self.folder = given_path(folder)
         return self.folder
 
+    def export(self, folder: str | Path, to: str = "gguf", *, dtype: str | None = None, force: bool = False) -> Export:
+        """Writes the model in another program's format, and reads it back before the export is there.
+
+        Args:
+            folder: the path of the export, which is made; of html, the file.
+            to: "hf" for transformers; "gguf" for llama.cpp, Ollama and LM Studio; "onnx" for ONNX Runtime and
+                transformers.js; "html" for a page that runs the model in a browser.
+            dtype: the numbers of the matrices: "f32", "f16" or "q8_0". None: what the format is mostly used with.
+            force: replaces an earlier export.
+
+        Raises:
+            TinyLMError: as `tinylm.interchange.export.export`.
+
+        >>> sorted(lm.export("exported", to="onnx").files)[:2]
+        ['README.md', 'config.json']
+        """
+        from tinylm.interchange.export import export, name_of
+        from tinylm.interchange.source import ExportedModel
+
+        name, card = (name_of(self.folder), model_folder.read_card(self.folder)) if self.folder else ("model", "")
+        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card)
+        return export(model, to, folder, dtype=dtype, force=force)
+
     def write_into(self, folder: Path) -> None:
         """Writes the files that make a folder loadable: config, tokenizer, weights."""
         model_folder.write_config(folder, self.config)
         self.tokenizer.save(folder / model_folder.TOKENIZER)
-        model_folder.write_weights(folder, self.model)
+        model_folder.write_weights(folder, weights_of(self.model))
 
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)
@@ -351,3 +375,24 @@ def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype |
     'your day ?'
     """
     return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)
+
+
+def import_model(source: str | Path, folder: str | Path, *, force: bool = False) -> LanguageModel:
+    """Makes a model folder of another program's model, and reads it. No code of it is run.
+
+    Args:
+        source: a Hugging Face folder with safetensors, or a GGUF file.
+        folder: the path of the new model folder. What is not as it was stands in its model card.
+        force: replaces a model that is there.
+
+    Raises:
+        TinyLMError: there is no such model, it is damaged, or tinylm cannot hold it exactly, by the name of what is in
+            the way; the folder exists, or cannot be written.
+
+    >>> tinylm.import_model("book-gguf/model.gguf", "models/book")
+    <LanguageModel: 111,872 parameters, 39 tokens (char)>
+    """
+    from tinylm.interchange.importing import import_model as import_into
+
+    import_into(source, folder, force=force)
+    return load(folder)

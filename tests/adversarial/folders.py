@@ -1,9 +1,9 @@
-"""A program: loads folders that attack their reader, and listens to everything Python does meanwhile.
+"""A program: loads model folders that attack their reader, and listens to everything Python does meanwhile.
 
     python folders.py EVERY FOLDER
 
-Takes every EVERY-th of the attacks. An audit hook cannot be removed, which is why this is a process of its own. It
-prints one JSON object: the number of folders, how many of them loaded, and what happened that must not.
+Takes every EVERY-th of the attacks. It prints one JSON object: the number of folders, how many of them loaded, and what
+happened that must not.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import shutil
 import socket
 import struct
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -27,14 +26,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from listener import Attack, attack_all
 from models import SHAPES, small_model
 
 import tinylm
 from tinylm.errors import TinyLMError
 
-Attack = Callable[[Path], None]
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
-MOST_SECONDS = 1.0
 CANARY = "somebody-ran-this"
 
 
@@ -102,8 +100,8 @@ def write(name: str, content: Callable[[], bytes], folder: Path) -> None:
     (folder / name).write_bytes(content())
 
 
-def code() -> Iterator[tuple[str, Attack]]:
-    for (kind, content), name in product(CODE.items(), FILES):
+def code(files: Sequence[str]) -> Iterator[tuple[str, Attack]]:
+    for (kind, content), name in product(CODE.items(), files):
         yield f"{kind} as {name}", partial(write, name, content)
     for name in NAMES:
         yield f"code in {name}", partial(write, name, source if name.endswith("py") else CODE["pickle 2"])
@@ -140,8 +138,8 @@ def sparse(name: str, folder: Path) -> None:
     os.truncate(folder / name, 1 << 40)
 
 
-def links() -> Iterator[tuple[str, Attack]]:
-    for name in FILES:
+def links(files: Sequence[str]) -> Iterator[tuple[str, Attack]]:
+    for name in files:
         for target in ("/etc/passwd", "/dev/zero", "/dev/null", "/dev/random", "/proc/self/environ", "/proc/self/maps",
                        "/proc/self/mem", "/nowhere", "..", name, f"../outside/{name}"):
             yield f"{name} is a link to {target}", partial(link, name, target)
@@ -174,8 +172,8 @@ def rewrite(name: str, path: str, value: Any, folder: Path) -> None:
     (folder / name).write_text(json.dumps(data))
 
 
-def settings() -> Iterator[tuple[str, Attack]]:
-    for field, value in product(FIELDS, SETTINGS):
+def settings(fields: Sequence[str]) -> Iterator[tuple[str, Attack]]:
+    for field, value in product(fields, SETTINGS):
         yield f"{field} = {str(value)[:40]}", partial(rewrite, "config.json", field, value)
     for opening in ("[", '{"model":', '{"model":{"a":'):
         yield f"config.json of {opening}", partial(write, "config.json", (opening * 100_000).encode)
@@ -257,42 +255,7 @@ def headers() -> Iterator[tuple[str, Attack]]:
     yield "a deep header", partial(write, "model.safetensors", lambda: deep)
 
 
-# ---- listening
-
-QUIET = {"os.listdir", "os.scandir", "object.__getattr__", "sys._getframe", "array.__new__", "builtins.id"}
-"""What reading a folder may do, besides opening its files to read them."""
-
-
-LISTS = {"pathlib.Path.glob", "os.scandir", "os.listdir"}
-
-
-class Listener:
-    """Remembers what Python reports while `folder` is set."""
-
-    def __init__(self) -> None:
-        self.folder: Path | None = None
-        self.heard: list[str] = []
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        folder = self.folder
-        if folder is None or event in QUIET:
-            return
-        self.folder = None  # what is done here is not the reader's doing
-        if not ((event == "open" and _reads(arguments, folder)) or (event in LISTS and _lists(arguments, folder))):
-            self.heard.append(f"{event}{tuple(str(argument)[:100] for argument in arguments)}")
-        self.folder = folder
-
-
-def _reads(arguments: tuple[Any, ...], folder: Path) -> bool:
-    """Is this file one of the folder, opened to read it?"""
-    path, _, flags = arguments
-    changes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-    return isinstance(path, str) and Path(path).parent == folder and not flags & changes
-
-
-def _lists(arguments: tuple[Any, ...], folder: Path) -> bool:
-    """Are these the names in the folder, or in a folder in it: has a run left checkpoints?"""
-    return isinstance(arguments[0], str | Path) and folder in (Path(arguments[0]), Path(arguments[0]).parent)
+# ---- all of them
 
 
 def load(folder: Path) -> str:
@@ -304,60 +267,11 @@ def load(folder: Path) -> str:
     return ""
 
 
-def listing(folder: Path) -> list[tuple[str, int, int]]:
-    paths = sorted(folder.rglob("*"))
-    return [(str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in paths]
-
-
-def check_hearing(listener: Listener, scratch: Path) -> None:
-    """Silence proves something only of a listener who hears."""
-    pickled = pickle.dumps(Path)
-    listener.folder = scratch
-    pickle.loads(pickled)
-    socket.socket().close()
-    (scratch / "written").touch()
-    exec("pass")
-    listener.folder = None
-    missing = {"pickle.find_class", "socket.__new__", "open", "exec"} - {heard.partition("(")[0]
-                                                                         for heard in listener.heard}
-    assert not missing, missing
-    listener.heard.clear()
-
-
 def run(every: int, scratch: Path) -> dict[str, Any]:
     bases = [small_model(scratch / kind, kind) for kind in SHAPES]
     shutil.copytree(bases[1], outside())
-    folder = scratch / "attack"
-    sys.path.insert(0, str(folder))
-    for base in bases:
-        assert load(base) == ""
-    assert load(scratch)
-    listener = Listener()
-    sys.addaudithook(listener)
-    check_hearing(listener, scratch)
-    attacks = [*code(), *links(), *settings(), *tokenizer_parts(), *headers()][::every]
-    failures, loaded = [], 0
-    for number, (name, attack) in enumerate(attacks):
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(bases[number % 3], folder)
-        attack(folder)
-        os.chdir(folder)
-        before, began = listing(scratch), time.process_time()
-        listener.folder = folder
-        try:
-            loaded += load(folder) == ""
-        except BaseException as error:
-            failures.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
-        listener.folder = None
-        seconds = time.process_time() - began
-        os.chdir(scratch)
-        failures += [f"{name}: {heard}" for heard in listener.heard]
-        listener.heard.clear()
-        if seconds > MOST_SECONDS:
-            failures.append(f"{name}: took {seconds:.1f} s")
-        if listing(scratch) != before:
-            failures.append(f"{name}: something was written: {set(listing(scratch)) ^ set(before)}")
-    return {"folders": len(attacks), "loaded": loaded, "failures": failures}
+    attacks = [*code(FILES), *links(FILES), *settings(FIELDS), *tokenizer_parts(), *headers()][::every]
+    return attack_all([(bases[number % 3], *each) for number, each in enumerate(attacks)], load, scratch)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import torch
 import tinylm
 from tinylm.config.presets import PRESETS
 from tinylm.config.schema import ModelConfig
+from tinylm.interchange.gguf.metadata import EPSILONS, SAMPLING, SETTINGS
+from tinylm.interchange.gguf.names import MODULES
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 
@@ -74,6 +76,17 @@ def test_the_words_of_training_and_generation_are_settings_or_arguments():
     rows = table(page("docs/NAMES.md"), "Training and generation")
     told = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
     assert told <= known, f"no settings: {told - known}"
+
+
+def test_the_names_in_a_gguf_file_are_those_that_the_code_writes():
+    def told(heading: str) -> dict[str, str]:
+        return {ours.replace("`", ""): theirs.strip("`") for ours, theirs in table(page("docs/NAMES.md"), heading)}
+
+    assert told("Tensors in a GGUF file") == MODULES
+    assert told("Settings in a GGUF file") == {
+        **{name: f"ARCH.{key}" for name, key in SETTINGS.items()},
+        **{f"norm_eps of {norm}": f"ARCH.{key}" for norm, key in EPSILONS.items()},
+        **{name: f"general.sampling.{key}" for name, key in SAMPLING.items()}}
 
 
 def test_the_axis_letters_are_complete():

@@ -47,13 +47,23 @@ def read_model(run: str | Path) -> ExportedModel:
 
     Raises:
         TinyLMError: no model folder, or a damaged one.
+
+    >>> read_model("runs/notebook").name
+    'notebook'
     """
     folder = given_path(run)
     config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
-    card = folder / model_folder.CARD
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    return ExportedModel(Path(os.path.abspath(folder)).name, config, tokenizer,
-                         model_folder.read_weights(folder, config.model), text)
+    return ExportedModel(name_of(folder), config, tokenizer, model_folder.read_weights(folder, config.model),
+                         model_folder.read_card(folder))
+
+
+def name_of(folder: Path) -> str:
+    """The name of a model: that of its folder.
+
+    >>> name_of(Path("runs/book/"))
+    'book'
+    """
+    return Path(os.path.abspath(folder)).name
 
 
 def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None = None, force: bool = False,
@@ -70,6 +80,10 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
     Raises:
         TinyLMError: no such format or dtype; one that cannot hold this model, by the name of the setting; a place that
             holds something or cannot be written; packages that are missing; an export that was read back wrong.
+
+    >>> found = export(read_model("runs/notebook"), "onnx", "notebook-onnx")
+    >>> found.dtype, found.checks[0].is_right, "onnx/model.onnx" in found.files
+    ('f32', True, True)
     """
     form = _format(to)
     chosen = _dtype(form, to, dtype, total_parameters(model.config.model))

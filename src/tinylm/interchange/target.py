@@ -17,7 +17,13 @@ _BEGINNING = 2000
 
 
 def check_free(target: Path, form: Format, *, force: bool) -> None:
-    """Raises TinyLMError when something is there that is no earlier export, or that may not be replaced."""
+    """Raises TinyLMError when something is there that is no earlier export, or that may not be replaced.
+
+    >>> from tinylm.interchange.formats import FORMATS
+    >>> check_free(Path("book-hf"), FORMATS["gguf"], force=True)
+    Traceback (most recent call last):
+    tinylm.errors.TinyLMError: book-hf: this folder holds something that is not an export of this format. ...
+    """
     if form.is_file:
         _check_file(target, form)
     else:
@@ -33,6 +39,11 @@ def put_in_place(temporary: Path, target: Path, form: Format, *, force: bool) ->
     Raises:
         TinyLMError: another process has put something there.
         OSError: something could not be renamed.
+
+    >>> from tinylm.interchange.formats import FORMATS
+    >>> put_in_place(Path("book-hf"), Path("moved"), FORMATS["hf"], force=False)
+    >>> (Path("moved") / "config.json").is_file()
+    True
     """
     if not form.is_file:
         move_into_place(temporary, target, force=force, option="OUT")

@@ -23,6 +23,7 @@ from tinylm.evaluation.report import Report, evaluation_batches, make_report
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
+from tinylm.model.tensors import weights_of
 from tinylm.model.threads import flush_denormals
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.forecast import SAMPLE_TOKENS
@@ -235,7 +236,7 @@ class Runner:
 
     def _write(self, finished: Finished) -> RunResult:
         report = self._report(finished)
-        model_folder.write_weights(self.folder, self.lm.model)
+        model_folder.write_weights(self.folder, weights_of(self.lm.model))
         if report:
             write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
         self.lm.folder = self.folder

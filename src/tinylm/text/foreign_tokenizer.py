@@ -146,6 +146,8 @@ def _read_model(model: Mapping[str, Any]) -> tuple[dict[int, str], list[list[str
     for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
             raise _refused("model", f"{kind} with {name}")
+    if not isinstance(model.get("unk_token"), str | None) or type(model.get("unk_id", 0)) not in (int, type(None)):
+        raise TypeError("what stands for unknown text is no entry")
     if kind == "Unigram":
         for _, score in model["vocab"]:
             if not isinstance(score, float | int) or not -1e9 < score < 1e9:

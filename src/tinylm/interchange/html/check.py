@@ -26,7 +26,14 @@ _ELEMENT = r'<script type="[^"]*" id="{}">([^<]*)</script>'
 
 
 def read_logits(folder: Path) -> Callable[[Sequence[int]], NDArray[np.float32]]:
-    """The logits (T, V) of ids by the weights in a page. Raises: TinyLMError: it holds no model."""
+    """The logits (T, V) of ids by the weights in a page. Raises: TinyLMError: it holds no model.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> from tinylm.interchange.html.export import write
+    >>> notes = write(read_model("runs/notebook"), Path("runs"), "f16")
+    >>> read_logits(Path("runs"))([1, 5, 7]).shape
+    (3, 12)
+    """
     from tinylm.engine.engine import Engine
     from tinylm.engine.kv_cache import SequenceCache
 
@@ -44,6 +51,11 @@ def read_page(path: Path) -> tuple[ModelConfig, Weights]:
 
     Raises:
         TinyLMError: it is no page of an export.
+
+    >>> from tinylm.interchange.export import export, read_model
+    >>> found = export(read_model("runs/notebook"), "html", "notebook.html")
+    >>> read_page(Path("notebook.html"))[0].d_model
+    32
     """
     try:
         text = path.read_text(encoding="utf-8")

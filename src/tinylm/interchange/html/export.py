@@ -18,13 +18,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table, total_parameters
 from tinylm.interchange.gguf.blocks import TensorType, quantize
+from tinylm.interchange.notes import PAGE as READER
+from tinylm.interchange.notes import export_notes
 from tinylm.interchange.rounding import stored_dtype
 from tinylm.interchange.source import Dtype, ExportedModel
-from tinylm.page.facts import RANGES, model_facts
+from tinylm.page.facts import model_facts
 from tinylm.page.markup import content_policy, escape_html, json_element
 from tinylm.page.modules import join_modules, read_module
 from tinylm.page.tokenizer_data import tokenizer_data
@@ -38,7 +39,6 @@ GENERATOR = "tinylm export --to html"
 MANY, TOO_MANY = 25_000_000, 50_000_000
 """Parameters from which on a page is said to be slow to open, and above which it is refused: 36 and 71 MB in 8 bits."""
 TENSOR_TYPES: dict[Dtype, TensorType] = {"f32": TensorType.F32, "f16": TensorType.F16, "q8_0": TensorType.Q8_0}
-_CARRIED = {*RANGES, "greedy", "seed", "banned_tokens", "logit_bias", "overflow"}
 
 
 def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
@@ -55,6 +55,11 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: before anything is written: the model sees the future or is too large, its tokenizer is none that a
             page knows, or a weight is too large for the number format.
         OSError: the page cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> notes = write(read_model("runs/book"), Path("runs"), "q8_0")
+    >>> (Path("runs") / PAGE).read_text(encoding="utf-8")[:15]
+    '<!doctype html>'
     """
     _check_held(model)
     facts = _facts(model, dtype)
@@ -65,7 +70,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         style=read_module("style.css"),
         facts=json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
         weights=base64.b64encode(gzip.compress(weights, 6, mtime=0)).decode(), code=code))
-    return list(_notes(model, dtype))
+    return _notes(model, dtype)
 
 
 def _check_held(model: ExportedModel) -> None:
@@ -102,18 +107,8 @@ def _packed(model: ExportedModel, name: str, dtype: Dtype) -> bytes:
     return quantize(model.weights[name], TENSOR_TYPES[dtype])
 
 
-def _notes(model: ExportedModel, dtype: Dtype) -> Iterator[str]:
-    sample, count = model.config.sample, total_parameters(model.config.model)
-    if count >= MANY:
-        yield f"With {count:,} parameters the page takes some seconds to open, and much memory"
-    yield "A text is read there as it stands; tinylm also understands near spellings, such as curly quotes for straight"
-    if dtype == "f16":
-        yield "The matrices are rounded to 16 bits, so logits differ from about the third digit on"
-    if dtype == "q8_0":
-        yield ("The matrices are rounded to 8 bits with a scale for each 32 numbers, so logits differ from about the "
-               "second digit on")
-    default = SampleConfig()
-    left_out = [name for name in SampleConfig.model_fields
-                if name not in _CARRIED and getattr(sample, name) != getattr(default, name)]
-    if left_out:
-        yield f"The page does not have these sampling settings: {', '.join(left_out)}"
+def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
+    config = model.config.model
+    notes, count = export_notes(model, config, dtype, READER), total_parameters(config)
+    slow = f"With {count:,} parameters the page takes some seconds to open, and much memory."
+    return [*notes, slow] if count >= MANY else notes

@@ -28,6 +28,10 @@ class WeightNodes:
         nodes: of the graph.
         weights: by tinylm's names.
         dtype: of matrices in the file.
+
+    >>> weights = WeightNodes(Nodes(), {"ln_f.weight": np.ones(4, np.float32)}, "f16")
+    >>> weights.get("ln_f.weight"), weights.has("ln_f.bias")
+    ('ln_f.weight', False)
     """
 
     def __init__(self, nodes: Nodes, weights: Weights, dtype: Dtype) -> None:
@@ -57,7 +61,12 @@ class WeightNodes:
 
 
 def file_bytes(config: ModelConfig, dtype: Dtype) -> int:
-    """The bytes of all weights in the file."""
+    """The bytes of all weights in the file.
+
+    >>> shape = ModelConfig(vocab_size=50)
+    >>> file_bytes(shape, "f16") < file_bytes(shape, "f32")
+    True
+    """
     return sum(math.ceil(tensor.count * _bytes_each(tensor, dtype)) for tensor in parameter_table(config))
 
 
