@@ -19,6 +19,7 @@ BENCHMARKS = {
     "bandwidth": "The share of the memory's bandwidth that writing reaches.",
     "first-token": "Seconds until `tinylm generate` has its first character, beside the same through transformers.",
     "prefill": "Tokens a second of reading a prompt, beside a forward pass of transformers.",
+    "page": "Tokens a second that an exported page writes in Chromium, by WebAssembly and in plain JavaScript.",
     "storage": "Bits a byte that weights of 16 and 8 bits lose on a text.",
     "large-text": "Megabytes of a long text tokenised in a second, and the most memory of a run that trains on it.",
     "explain": "Milliseconds until everything that `tinylm explain` shows of a text is there.",

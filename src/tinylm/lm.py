@@ -78,8 +78,9 @@ class LanguageModel:
                 does not serve (`served_by`), or one by both names.
         """
         known = find_weight_dtype(either_name("weight_dtype", weight_dtype, storage) or "fp32")
-        config, tokenizer, weights = model_folder.read_model(folder)
-        lm = cls(config, tokenizer, folder=model_folder.model_path(folder), weights=weights, device=device, weight_dtype=known)
+        path = model_folder.model_path(folder)
+        config, tokenizer, weights = model_folder.read_model(path)
+        lm = cls(config, tokenizer, folder=path, weights=weights, device=device, weight_dtype=known)
         lm.generator.model.check_weight_dtype()
         return lm
 
@@ -335,13 +336,13 @@ class LanguageModel:
         return self.folder
 
     def export(self, folder: str | Path, to: str = "gguf", *, dtype: str | None = None, force: bool = False) -> Export:
-        """Writes the model in another program's format, and reads it back before the folder is there.
+        """Writes the model in another program's format, and reads it back before the export is there.
 
         Args:
-            folder: the path of the export, which is made.
+            folder: the path of the export, which is made; of html, the file.
             to: "hf" for transformers; "gguf" for llama.cpp, Ollama and LM Studio; "onnx" for ONNX Runtime and
-                transformers.js.
-            dtype: the numbers of the matrices: "f32", "f16" or "q8_0". None: f16 for gguf, else f32.
+                transformers.js; "html" for a page that runs the model in a browser.
+            dtype: the numbers of the matrices: "f32", "f16" or "q8_0". None: what the format is mostly used with.
             force: replaces an earlier export.
 
         Raises:

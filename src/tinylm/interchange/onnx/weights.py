@@ -16,7 +16,7 @@ from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import ParameterTensor, parameter_table
 from tinylm.interchange.onnx.nodes import FLOAT, Nodes
-from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits
+from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits, stored_dtype
 from tinylm.interchange.source import Dtype
 from tinylm.model.tensors import Weights
 
@@ -58,18 +58,6 @@ class WeightNodes:
         factors = (nodes.op("Cast", nodes.constant(part, array), to=FLOAT)
                    for part, array in ((name, whole), (f"{name} scales", scales)))
         return nodes.reshape(nodes.op("Mul", *factors), *values.shape)
-
-
-def stored_dtype(name: str, shape: tuple[int, ...], dtype: Dtype) -> Dtype:
-    """The format of a tensor in a file whose matrices are to have `dtype`. A row that is not cut into whole blocks
-    takes 16 bits instead of 8.
-
-    >>> stored_dtype("embed.weight", (50, 40), "q8_0"), stored_dtype("ln_f.weight", (40,), "q8_0")
-    ('f16', 'f32')
-    """
-    if len(shape) == 1 or name == "positions.weight":
-        return "f32"
-    return "f16" if dtype == "q8_0" and shape[-1] % BLOCK_LENGTH else dtype
 
 
 def file_bytes(config: ModelConfig, dtype: Dtype) -> int:
