@@ -50,7 +50,7 @@ MAX_EVENT_BYTES = 1 << 14
 
 @contextmanager
 def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = False,
-               held: ExitStack | None = None) -> Iterator[Path]:
+               held: ExitStack | None = None, option: str = "--out") -> Iterator[Path]:
     """A temporary folder that replaces `folder` when the block ends well, and is gone when it does not. No file in it
     may be open by then.
 
@@ -58,49 +58,51 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
         force: a model folder that is there may be replaced. Any other folder that holds something never is.
         keep_old: what is replaced becomes `folder`.old instead of being deleted.
         held: gets the lock of the new folder (`locked`), so that no other process comes between.
+        option: takes another place, for errors.
 
     Raises:
         TinyLMError: the folder holds something, or cannot be written.
     """
     folder = Path(os.path.abspath(given_path(folder)))
-    check_free(folder, force=force)
+    check_free(folder, force=force, option=option)
     with ExitStack() as made:
         try:
             temporary = made.enter_context(temporary_folder(folder))
         except OSError as error:
             raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
-                              remedy="Choose another place with --out") from None
+                              remedy=f"Choose another place with {option}") from None
         try:
             yield temporary
             flush_all(temporary)
             with _named(folder):
                 with _training(folder):  # nobody does
                     pass
-                move_into_place(temporary, folder, force=force, keep_old=keep_old)
+                move_into_place(temporary, folder, force=force, keep_old=keep_old, option=option)
                 if held:
                     held.enter_context(_training(folder))
             fsync(folder.parent)
         except OSError as error:
             raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
-                              remedy=f"{write_remedy(error)}, or choose another place with --out") from None
+                              remedy=f"{write_remedy(error)}, or choose another place with {option}") from None
 
 
-def check_free(folder: Path, *, force: bool) -> None:
-    """Raises TinyLMError when a new model may not be written to this folder."""
-    check_writable(folder)
+def check_free(folder: Path, *, force: bool, option: str = "--out") -> None:
+    """Raises TinyLMError when a new model may not be written to this folder. The remedy names the option that takes
+    another place."""
+    check_writable(folder, option)
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise TinyLMError("is a file, and a model is a folder", where=str(folder), remedy="Choose another --out")
+        raise TinyLMError("is a file, and a model is a folder", where=str(folder), remedy=f"Choose another {option}")
     if not any(folder.iterdir()):
         return
     if not (folder / CONFIG).is_file():
         raise TinyLMError("this folder holds something that is not a model", where=str(folder),
-                          remedy="Choose another --out")
+                          remedy=f"Choose another {option}")
     if not force:
         resume = ", or go on with its training: --resume" if (folder / CHECKPOINTS).is_dir() else ""
         raise TinyLMError("there is a model already", where=str(folder),
-                          remedy=f"Choose another --out, or give --force to replace it{resume}")
+                          remedy=f"Choose another {option}, or give --force to replace it{resume}")
     with locked(folder):
         pass
 

@@ -41,7 +41,10 @@ def test_what_went_out_comes_in_and_writes_the_same(tinylm: Command, exports: Pa
     assert tinylm("inspect", out, "--json").json["parameters"]["total"] > 0
     again = tinylm("import", exports / source, out)
     assert again.code == 2
-    assert "--force" in again.err
+    assert "Choose another OUT, or give --force to replace it" in again.err
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").write_text("mine")
+    assert "Choose another OUT" in tinylm("import", exports / source, tmp_path / "notes", "--force").err
     assert tinylm("import", exports / source, out, "--force").code == 0
     resumed = tinylm("train", "--resume", "--out", out)
     assert resumed.code == 2

@@ -45,11 +45,14 @@ def test_every_bfloat16_is_widened_as_torch_does(tmp_path):
 
 
 def test_what_is_written_is_read_by_the_library_and_may_be_read_by_whom_other_files_may(tmp_path):
-    tensors = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "turned": np.ones((2, 3), np.float32).cumsum(0).T}
+    tensors = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "turned": np.ones((2, 3), np.float32).cumsum(0).T,
+               "one": np.array(2.5, np.float32), "step": np.array(7, np.int64)}
     write_tensors(tmp_path / "t.safetensors", tensors)
     (tmp_path / "other").touch()
     found = safetensors.numpy.load_file(tmp_path / "t.safetensors")
-    assert all(np.array_equal(found[name], tensors[name]) for name in tensors)
+    for name, array in tensors.items():
+        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype), name
+        assert np.array_equal(found[name], array), name
     assert (tmp_path / "t.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
     with pytest.raises(FileNotFoundError):
         write_tensors(tmp_path / "nowhere" / "t.safetensors", tensors)

@@ -73,7 +73,7 @@ def import_model(source: str | Path, out: str | Path, *, force: bool = False,
     >>> import_model("book-gguf/model.gguf", "models/book").source
     'a GGUF file of type qwen3'
     """
-    model_folder.check_free(given_path(out), force=force)
+    model_folder.check_free(given_path(out), force=force, option="OUT")
     log("reading")
     model = read_model(source)
     log("writing")
@@ -81,7 +81,7 @@ def import_model(source: str | Path, out: str | Path, *, force: bool = False,
         model=model.config, sample=SampleConfig(**model.sample),
         data=DataConfig(tokenizer=model.tokenizer.kind, line_ends="keep", validation=0.0, documents="text"),
         train=TrainConfig(steps=1))  # a horizon is required; nothing was trained here
-    with model_folder.new_folder(out, force=force) as folder:
+    with model_folder.new_folder(out, force=force, option="OUT") as folder:
         model_folder.write_config(folder, config)
         model.tokenizer.save(folder / model_folder.TOKENIZER)
         model_folder.write_weights(folder, model.weights)

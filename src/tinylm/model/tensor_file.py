@@ -162,7 +162,7 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     path.touch()
     mode = path.stat().st_mode
     with _saving(path):  # the library writes a transposed matrix as it lies in memory
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path,
+        save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path,
                   metadata={"format": "pt"})
     path.chmod(mode)  # the library makes it readable to its owner alone
 
