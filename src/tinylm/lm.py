@@ -79,7 +79,8 @@ class LanguageModel:
         """
         known = find_weight_dtype(either_name("weight_dtype", weight_dtype, storage) or "fp32")
         config, tokenizer, weights = model_folder.read_model(folder)
-        lm = cls(config, tokenizer, folder=model_folder.model_path(folder), weights=weights, device=device, weight_dtype=known)
+        lm = cls(config, tokenizer, folder=model_folder.model_path(folder), weights=weights, device=device,
+                 weight_dtype=known)
         lm.generator.model.check_weight_dtype()
         return lm
 
