@@ -64,7 +64,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     if must_compile(kind, device):
         for line in announcement(attention.attend, "for this processor"):
             log(line)
-        precompile.start()
+        precompile.start(train.get("precision", "auto"))
     data = load_data(source, overrides["data"], log=log)
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         precompile.finish()
