@@ -17,6 +17,7 @@ BENCHMARKS = {
     "writing": "Tokens a second that a model writes, beside generate of transformers.",
     "llama-cpp": "The same beside llama.cpp, on an export of the same model in as many bits.",
     "first-token": "Seconds until `tinylm generate` has its first character, beside the same through transformers.",
+    "first-step": "Seconds until a first `tinylm train` after an install has made a step, beside a plain PyTorch GPT.",
     "prefill": "Tokens a second of reading a prompt, beside a forward pass of transformers.",
     "storage": "Bits a byte that weights of 16 and 8 bits lose on a text.",
     "large-text": "Megabytes of a long text tokenised in a second, and the most memory of a run that trains on it.",
