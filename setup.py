@@ -1,5 +1,5 @@
-"""The one step of a build that pyproject.toml cannot name: a wheel gets the kernels of training as machine code, made
-for the processor that builds it. People wait for pip anyway, and then not for the compiler when they train for the
+"""The one step of a build that pyproject.toml cannot name: a wheel gets the kernels as machine code, made for the
+processor that builds it. People wait for pip anyway, and then not for the compiler when they train or write for the
 first time. Elsewhere, and where nothing can be compiled, kernels are compiled when they are needed.
 """
 
@@ -38,7 +38,7 @@ def compile_kernels(root: Path) -> None:
         done = subprocess.run([sys.executable, "-m", "tinylm.runs.precompile"], check=False,
                               env={**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": compiled})
         if done.returncode:
-            print("note: the kernels could not be compiled; the first training will compile them", file=sys.stderr)
+            print("note: the kernels could not be compiled; the first run will compile them", file=sys.stderr)
             return
         machine_code.mkdir()
         for file in Path(compiled).glob("*/*.nb[ic]"):

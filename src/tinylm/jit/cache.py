@@ -3,8 +3,8 @@ be written, a temporary folder that is the user's alone.
 
 Machine code from there is run, so a temporary folder that somebody else could have written is never used.
 
-What is not there may have come with the package: pip compiles the kernels of training while it builds tinylm
-(setup.py), for the processor that it runs on.
+What is not there may have come with the package: pip compiles the kernels while it builds tinylm (setup.py), for the
+processor that it runs on.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import numpy as np
 from llvmlite import binding
 from numba import float32, float64, int64, types, uint16
 
-from tinylm.config.schema import SampleConfig
+from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
@@ -124,12 +124,24 @@ def _compile_sampling() -> None:
     Sampler(SampleConfig(), [0], np.zeros(2, np.float32), 0).next(np.zeros(2, np.float32))
 
 
+def _compile_engine() -> None:
+    """Compiles what a run does not need, but the first `tinylm generate` after it."""
+    from tinylm.engine.engine import Engine
+    from tinylm.engine.kv_cache import SequenceCache
+    from tinylm.inspection.structure import parameter_table
+
+    config = ModelConfig(vocab_size=4, context_length=8, d_model=8, n_heads=1, n_layers=1)
+    weights = {each.name: np.zeros(each.shape, np.float32) for each in parameter_table(config)}
+    Engine(config, weights, cores=1).read([SequenceCache(config)], [0], 1)
+
+
 BITS = {16: uint16, 32: float32}
 SHARES = {f"{name}-{bits}": partial(_compile, kernels(BITS[bits]))
           for name, kernels in (("backward", backward), ("forward", forward))
-          for bits in sorted({ACTIVATION_BITS, 32})} | {"choice": _compile_sampling}
-"""The kernels of a pass for activations of so many bits, as this processor trains with, and those of the choice of
-tokens."""
+          for bits in sorted({ACTIVATION_BITS, 32})}
+SHARES |= {"choice": _compile_sampling, "engine": _compile_engine}
+"""The kernels of a pass for activations of so many bits, as this processor trains with, of the choice of tokens, and of
+the engine."""
 
 if __name__ == "__main__":
     for share in sys.argv[1:] or SHARES:
