@@ -18,6 +18,7 @@ BENCHMARKS = {
     "llama-cpp": "The same beside llama.cpp, on an export of the same model in as many bits.",
     "bandwidth": "The share of the memory's bandwidth that writing reaches.",
     "first-token": "Seconds until `tinylm generate` has its first character, beside the same through transformers.",
+    "first-step": "Seconds until a first `tinylm train` after an install has made a step, beside a plain PyTorch GPT.",
     "prefill": "Tokens a second of reading a prompt, beside a forward pass of transformers.",
     "page": "Tokens a second that an exported page writes in Chromium, by WebAssembly and in plain JavaScript.",
     "storage": "Bits a byte that weights of 16 and 8 bits lose on a text.",

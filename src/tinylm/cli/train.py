@@ -69,20 +69,21 @@ def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, objec
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
+    overrides = config_overrides(arguments)
     if arguments.preset in COMPILED_PRESETS and arguments.device in (None, "auto", "cpu") and not arguments.resume:
         from tinylm.runs import precompile  # while torch is imported
 
-        precompile.start()
+        precompile.start(str(overrides["train"].get("precision", "auto")))
     from tinylm.runs.run import resume_run, train_run
 
     console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
-        result = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
+        result = resume_run(arguments.source, overrides, out=arguments.out, console=console,
                              started=STARTED)
     elif arguments.source is None:
         raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
     else:
-        result = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
+        result = train_run(arguments.source, overrides, out=arguments.out, force=arguments.force,
                             console=console, started=STARTED)
     if arguments.json:
         print_json(result.to_dict())

@@ -70,7 +70,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     if must_compile(kind, device):
         for line in announcement(attention.attend, "for this processor"):
             log(line)
-        precompile.start()
+        precompile.start(train.get("precision", "auto"))
     replay = base.replay_text() if base and overrides["base"].get("replay") else None
     data = load_data(source, overrides["data"], tokenizer=base.tokenizer if base else None, replay=replay, log=log)
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
