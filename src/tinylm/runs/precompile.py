@@ -14,6 +14,7 @@ import atexit
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -136,10 +137,10 @@ def _compile_engine() -> None:
 
 
 BITS = {16: uint16, 32: float32}
-SHARES = {f"{name}-{bits}": partial(_compile, kernels(BITS[bits]))
-          for name, kernels in (("backward", backward), ("forward", forward))
-          for bits in sorted({ACTIVATION_BITS, 32})}
-SHARES |= {"choice": _compile_sampling, "engine": _compile_engine}
+SHARES: dict[str, Callable[[], None]] = {
+    **{f"{name}-{bits}": partial(_compile, kernels(BITS[bits]))
+       for name, kernels in (("backward", backward), ("forward", forward)) for bits in sorted({ACTIVATION_BITS, 32})},
+    "choice": _compile_sampling, "engine": _compile_engine}
 """The kernels of a pass for activations of so many bits, as this processor trains with, of the choice of tokens, and of
 the engine."""
 
