@@ -31,6 +31,7 @@ class Target(NamedTuple):
 
 TARGETS = {
     "demo": Target("install tinylm, tell the teaching notebook, train a model in a minute and a half", "installed", (
+        ("python", "-m", "tinylm.runs.precompile"),  # while people wait anyway
         ("tinylm", "demo"),
         ("tinylm", "train", "python-reference", "--minutes", "1.5", "--out", DEMO_RUN, "--force"),
         ("tinylm", "predict", DEMO_RUN, "This object is c"),

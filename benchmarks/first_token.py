@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -37,11 +38,13 @@ def run(arguments: argparse.Namespace) -> int:
                         peer="generate of transformers, a saved Llama of that size"))
 
 
-def first_character(module: str, *arguments: object, root: Path = ROOT) -> Run:
+def first_character(module: str, *arguments: object, root: Path = ROOT,
+                    environment: Mapping[str, str] | None = None) -> Run:
     """Of what `python -m module` prints. Raises: SystemExit: it printed nothing."""
     began = time.perf_counter()
     with subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=root, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, env={**environment_of(root), "HF_HUB_OFFLINE": "1"}) as process:
+                          stderr=subprocess.PIPE, env={**environment_of(root), "HF_HUB_OFFLINE": "1",
+                                                       **(environment or {})}) as process:
         assert process.stdout is not None
         first = process.stdout.read(1)
         seconds = time.perf_counter() - began

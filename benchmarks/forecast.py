@@ -1,7 +1,7 @@
 """What `tinylm plan` foretells against what `tinylm train` then takes: time and peak memory of the whole process, for
 eight configurations, each planned and trained in turn. One JSON object last.
 
-    python -m benchmarks forecast TEXT [--seconds 30] [NAME ...]
+    python -m benchmarks forecast TEXT [--seconds 30] [NAME ...] [-- options of tinylm train]
 
 Steps are chosen so that each run takes about `--seconds` on the machine as it is at the moment.
 """
@@ -57,13 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("names", nargs="*", help="some of the configurations; none: all")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.set_defaults(passed_on=[])
 
 
 def run(arguments: argparse.Namespace) -> int:
     results = {}
     for name, options in CONFIGURATIONS.items():
         if not arguments.names or name in arguments.names:
-            results[name] = measure(str(arguments.text.resolve()), options, arguments.seconds)
+            results[name] = measure(str(arguments.text.resolve()), [*options, *arguments.passed_on], arguments.seconds)
             print(name, results[name], file=sys.stderr, flush=True)
 
     def worst(ratio: str) -> float:

@@ -14,6 +14,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "0.8M": {"vocab_size": 65, "d_model": 128, "n_layers": 4, "n_heads": 4, "d_mlp": 352, "context_length": 256},
     "15M": {"vocab_size": 32_000, "d_model": 288, "n_layers": 6, "n_heads": 6, "d_mlp": 768, "context_length": 1024,
             "tied_embeddings": True},
+    "135M": {"vocab_size": 49_152, "d_model": 576, "n_layers": 30, "n_heads": 9, "n_kv_heads": 3, "d_mlp": 1536,
+             "context_length": 1024, "tied_embeddings": True},
 }
 """In tinylm's words."""
 WEIGHT_DTYPES = ("fp32", "bf16", "int8")

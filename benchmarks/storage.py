@@ -57,7 +57,7 @@ def measure(folder: Path, text: Path) -> dict[str, Run]:
     part = build_dataset(split_corpus(corpus, config.data.validation), model_folder.read_tokenizer(folder)).validation
     assert part is not None, "nothing of this text is held out"
     weights = model_folder.read_weights(folder, config.model)
-    return {dtype: {"weight_dtype": dtype, "value": bits_per_byte(Engine(config.model, weights, dtype), part)}
+    return {dtype: {"weight_dtype": dtype, "value": bits_per_byte(Engine(config.model, dict(weights), dtype), part)}
             for dtype in WEIGHT_DTYPES}
 
 

@@ -18,8 +18,8 @@ def make_llama(shape: dict[str, Any]) -> Any:
     torch.manual_seed(0)
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=shape["vocab_size"], hidden_size=shape["d_model"], num_hidden_layers=shape["n_layers"],
-        num_attention_heads=shape["n_heads"], intermediate_size=shape["d_mlp"],
-        max_position_embeddings=shape["context_length"],
+        num_attention_heads=shape["n_heads"], num_key_value_heads=shape.get("n_kv_heads"),
+        intermediate_size=shape["d_mlp"], max_position_embeddings=shape["context_length"],
         tie_word_embeddings=shape.get("tied_embeddings", False))).eval()
 
 

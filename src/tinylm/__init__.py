@@ -18,15 +18,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+    from tinylm.config.schema import BaseConfig, DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
     from tinylm.errors import TinyLMError
     from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
-    from tinylm.generation.generator import NearFormWarning, Prediction
-    from tinylm.lm import LanguageModel, load
+    from tinylm.generation.generator import NearFormWarning
+    from tinylm.lm import LanguageModel, import_model, load
     from tinylm.model.transformer import TinyLM
     from tinylm.runs.prepare import plan
     from tinylm.runs.run import train
+    from tinylm.sampling.predictions import Prediction
     from tinylm.text.tokenizer import Tokenizer
 
 # torch's thread pool reads these at the first import of torch: GNU's on Linux the first, LLVM's and Intel's elsewhere
@@ -38,6 +39,7 @@ os.environ.setdefault("KMP_BLOCKTIME", "1")  # milliseconds
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BaseConfig": "config.schema",
     "DataConfig": "config.schema",
     "ModelConfig": "config.schema",
     "RunConfig": "config.schema",
@@ -47,7 +49,8 @@ _HOMES = {
     "Completion": "generation.completion",
     "LanguageModel": "lm",
     "NearFormWarning": "generation.generator",
-    "Prediction": "generation.generator",
+    "Prediction": "sampling.predictions",
+    "import_model": "lm",
     "load": "lm",
     "TinyLM": "model.transformer",
     "Report": "evaluation.report",
@@ -57,8 +60,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report", "RunConfig",
-    "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "load", "plan", "train",
+    "BaseConfig", "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report",
+    "RunConfig", "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "import_model", "load", "plan",
+    "train",
 ]
 
 

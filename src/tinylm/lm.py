@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from tinylm import model_folder
 from tinylm.config.aliases import either_name
 from tinylm.config.schema import RunConfig, SampleConfig, WeightDtype
-from tinylm.config.spelling import match_name
-from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.generation.completion import Completion
-from tinylm.generation.generator import Prediction, Prompt, Prompts, TextGenerator, is_one
-from tinylm.generation.loaded_model import LoadedModel
+from tinylm.generation.generator import Prompt, Prompts, TextGenerator, is_one
+from tinylm.generation.loaded_model import LoadedModel, find_weight_dtype
 from tinylm.inspection import structure
+from tinylm.model.tensors import Weights, weights_of
+from tinylm.sampling.predictions import Prediction
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
-    from tinylm.model.tensors import Weights
+    from tinylm.inspection.explainer import Explainer
+    from tinylm.inspection.explanation import Explanation
+    from tinylm.interchange.export import Export
     from tinylm.model.transformer import TinyLM
     from tinylm.text.reading.sources import SourceLike
-
-WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 
 
 class LanguageModel:
@@ -66,7 +66,7 @@ class LanguageModel:
         """Reads a model folder, and runs no code from it.
 
         Args:
-            folder: the path of the folder.
+            folder: the path of the folder; or the name of a built-in model: "english".
             device: "cpu" (the default, and the quickest for small models), "cuda", "mps", or "auto".
             weight_dtype: how the engine keeps the weights: "fp32" (the default); "bf16", half as many bytes; or "int8",
                 a quarter. Fewer bytes are quicker to read, which counts in large models, and make probabilities a
@@ -77,23 +77,10 @@ class LanguageModel:
             TinyLMError: no such folder, or a damaged one; no such weight dtype, one for the compiled engine where that
                 does not serve (`served_by`), or one by both names.
         """
-        weight_dtype = either_name("weight_dtype", weight_dtype, storage) or "fp32"
-        known = match_name(str(weight_dtype), WEIGHT_DTYPES)
-        if known is None:
-            raise TinyLMError(f"there is no weight dtype {weight_dtype!r}", where="weight_dtype",
-                              remedy=did_you_mean(str(weight_dtype), WEIGHT_DTYPES))
-        folder = given_path(folder)
-        config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
-        if tokenizer.vocab_size != config.model.vocab_size:
-            raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model "
-                              f"{config.model.vocab_size}", where=str(folder),
-                              remedy="The files of this folder do not belong together")
-        weights = model_folder.read_weights(folder, config.model)
-        if device != "cpu":
-            from tinylm.model.device import choose_device
-
-            device = choose_device(device).type
-        lm = cls(config, tokenizer, folder=folder, weights=weights, device=device, weight_dtype=known)
+        known = find_weight_dtype(either_name("weight_dtype", weight_dtype, storage) or "fp32")
+        path = model_folder.model_path(folder)
+        config, tokenizer, weights = model_folder.read_model(path)
+        lm = cls(config, tokenizer, folder=path, weights=weights, device=device, weight_dtype=known)
         lm.generator.model.check_weight_dtype()
         return lm
 
@@ -236,8 +223,7 @@ class LanguageModel:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The evaluator of this model, made when it is first asked for: reading texts takes more imports than writing.
-        """
+        """The evaluator of this model, made when it is first asked for."""
         from tinylm.evaluation.evaluator import Evaluator
 
         return Evaluator(self)
@@ -297,7 +283,7 @@ class LanguageModel:
         >>> lm.inspect()["parameters"]["total"] == sum(each.numel() for each in lm.model.parameters())
         True
         """
-        return structure.describe(self.config.model)
+        return structure.describe_run(self.config)
 
     def trace(self, text: str) -> dict[str, Tensor]:
         """Computes the model on `<bos>` and a text, and gives each activation by its name (docs/NAMES.md).
@@ -314,6 +300,23 @@ class LanguageModel:
         from tinylm.inspection import trace
 
         return trace.trace(self.model, self.generator.encode_prompt(text))
+
+    def explain(self, prompt: Prompt) -> Explanation:
+        """Explains what the model computes on a text: how it expected each token, where its heads look, which part
+        speaks for a token, and what changes without it (docs/EXPLAIN.md). Arguments and errors: as `predict`; a text
+        longer than the context is an error, too.
+
+        >>> lm.explain("hello , how are").without("attn").next(1)[0].token
+        'you'
+        """
+        return self.explainer.explain(prompt)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """The explainer of this model: its heads, MLPs and embedding, whatever the text."""
+        from tinylm.inspection.explainer import Explainer
+
+        return Explainer(self)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Writes a model folder, whole or not at all. Returns its path.
@@ -332,11 +335,34 @@ class LanguageModel:
         self.folder = given_path(folder)
         return self.folder
 
+    def export(self, folder: str | Path, to: str = "gguf", *, dtype: str | None = None, force: bool = False) -> Export:
+        """Writes the model in another program's format, and reads it back before the export is there.
+
+        Args:
+            folder: the path of the export, which is made; of html, the file.
+            to: "hf" for transformers; "gguf" for llama.cpp, Ollama and LM Studio; "onnx" for ONNX Runtime and
+                transformers.js; "html" for a page that runs the model in a browser.
+            dtype: the numbers of the matrices: "f32", "f16" or "q8_0". None: what the format is mostly used with.
+            force: replaces an earlier export.
+
+        Raises:
+            TinyLMError: as `tinylm.interchange.export.export`.
+
+        >>> sorted(lm.export("exported", to="onnx").files)[:2]
+        ['README.md', 'config.json']
+        """
+        from tinylm.interchange.export import export, name_of
+        from tinylm.interchange.source import ExportedModel
+
+        name, card = (name_of(self.folder), model_folder.read_card(self.folder)) if self.folder else ("model", "")
+        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card)
+        return export(model, to, folder, dtype=dtype, force=force)
+
     def write_into(self, folder: Path) -> None:
         """Writes the files that make a folder loadable: config, tokenizer, weights."""
         model_folder.write_config(folder, self.config)
         self.tokenizer.save(folder / model_folder.TOKENIZER)
-        model_folder.write_weights(folder, self.model)
+        model_folder.write_weights(folder, weights_of(self.model))
 
     def __repr__(self) -> str:
         size = structure.total_parameters(self.config.model)
@@ -351,3 +377,24 @@ def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype |
     'your day ?'
     """
     return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)
+
+
+def import_model(source: str | Path, folder: str | Path, *, force: bool = False) -> LanguageModel:
+    """Makes a model folder of another program's model, and reads it. No code of it is run.
+
+    Args:
+        source: a Hugging Face folder with safetensors, or a GGUF file.
+        folder: the path of the new model folder. What is not as it was stands in its model card.
+        force: replaces a model that is there.
+
+    Raises:
+        TinyLMError: there is no such model, it is damaged, or tinylm cannot hold it exactly, by the name of what is in
+            the way; the folder exists, or cannot be written.
+
+    >>> tinylm.import_model("book-gguf/model.gguf", "models/book")
+    <LanguageModel: 111,872 parameters, 39 tokens (char)>
+    """
+    from tinylm.interchange.importing import import_model as import_into
+
+    import_into(source, folder, force=force)
+    return load(folder)

@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinylm.config.aliases import ALIASES
 from tinylm.config.schema import SECTIONS, ModelConfig, RunConfig
+from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
-from tinylm.model.tensors import Weights, check_layers_fit, read_tensors, saving
+from tinylm.model.tensor_file import write_tensors
+from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
 from tinylm.system.files import fsync, replaced_atomically, write_atomically, write_remedy
 from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.locks import exclusive
@@ -49,7 +51,7 @@ MAX_EVENT_BYTES = 1 << 14
 
 @contextmanager
 def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = False,
-               held: ExitStack | None = None) -> Iterator[Path]:
+               held: ExitStack | None = None, option: str = "--out") -> Iterator[Path]:
     """A temporary folder that replaces `folder` when the block ends well, and is gone when it does not. No file in it
     may be open by then.
 
@@ -57,49 +59,51 @@ def new_folder(folder: str | Path, *, force: bool = False, keep_old: bool = Fals
         force: a model folder that is there may be replaced. Any other folder that holds something never is.
         keep_old: what is replaced becomes `folder`.old instead of being deleted.
         held: gets the lock of the new folder (`locked`), so that no other process comes between.
+        option: takes another place, for errors.
 
     Raises:
         TinyLMError: the folder holds something, or cannot be written.
     """
     folder = Path(os.path.abspath(given_path(folder)))
-    check_free(folder, force=force)
+    check_free(folder, force=force, option=option)
     with ExitStack() as made:
         try:
             temporary = made.enter_context(temporary_folder(folder))
         except OSError as error:
             raise TinyLMError(f"cannot be written ({error.strerror})", where=str(folder),
-                              remedy="Choose another place with --out") from None
+                              remedy=f"Choose another place with {option}") from None
         try:
             yield temporary
             flush_all(temporary)
             with _named(folder):
                 with _training(folder):  # nobody does
                     pass
-                move_into_place(temporary, folder, force=force, keep_old=keep_old)
+                move_into_place(temporary, folder, force=force, keep_old=keep_old, option=option)
                 if held:
                     held.enter_context(_training(folder))
             fsync(folder.parent)
         except OSError as error:
             raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
-                              remedy=f"{write_remedy(error)}, or choose another place with --out") from None
+                              remedy=f"{write_remedy(error)}, or choose another place with {option}") from None
 
 
-def check_free(folder: Path, *, force: bool) -> None:
-    """Raises TinyLMError when a new model may not be written to this folder."""
-    check_writable(folder)
+def check_free(folder: Path, *, force: bool, option: str = "--out") -> None:
+    """Raises TinyLMError when a new model may not be written to this folder. The remedy names the option that takes
+    another place."""
+    check_writable(folder, option)
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise TinyLMError("is a file, and a model is a folder", where=str(folder), remedy="Choose another --out")
+        raise TinyLMError("is a file, and a model is a folder", where=str(folder), remedy=f"Choose another {option}")
     if not any(folder.iterdir()):
         return
     if not (folder / CONFIG).is_file():
         raise TinyLMError("this folder holds something that is not a model", where=str(folder),
-                          remedy="Choose another --out")
+                          remedy=f"Choose another {option}")
     if not force:
         resume = ", or go on with its training: --resume" if (folder / CHECKPOINTS).is_dir() else ""
         raise TinyLMError("there is a model already", where=str(folder),
-                          remedy=f"Choose another --out, or give --force to replace it{resume}")
+                          remedy=f"Choose another {option}, or give --force to replace it{resume}")
     with locked(folder):
         pass
 
@@ -197,15 +201,10 @@ def write_config(folder: Path, config: RunConfig) -> None:
     write_atomically(folder / CONFIG, json.dumps(written, indent=2) + "\n")
 
 
-def write_weights(folder: Path, model: TinyLM) -> None:
-    """Writes every parameter once: a tied output head is the embedding."""
-    from safetensors.torch import save_file
-
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters()}
+def write_weights(folder: Path, weights: Weights) -> None:
+    """Writes a model's parameters, by the names of `TinyLM.named_parameters()`."""
     with replaced_atomically(folder / WEIGHTS) as temporary:
-        with saving(folder / WEIGHTS):
-            save_file(weights, temporary, metadata={"format": "pt"})
-        temporary.chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
+        write_tensors(temporary, weights)
 
 
 def link_weights(folder: Path, weights: Path) -> None:
@@ -233,9 +232,33 @@ MAX_CONFIG_BYTES = 1 << 20
 """Bytes that config.json may have."""
 
 
+BUILT_IN = Path(__file__).parent / "bases"
+"""The folder of the models that come with tinylm, each in the folder of its name."""
+
+
+def model_path(folder: str | Path) -> Path:
+    """The model folder that a person means: a path, or the name of a built-in model, which means the same in every
+    folder (a folder of such a name is `./english`).
+
+    >>> model_path("english") == BUILT_IN / "english", str(model_path("runs/book"))
+    (True, 'runs/book')
+    """
+    return BUILT_IN / folder if is_built_in(folder) else given_path(folder)
+
+
+def is_built_in(folder: str | Path) -> bool:
+    """True for the name of a built-in model."""
+    return isinstance(folder, str) and folder in built_in_models()
+
+
+def built_in_models() -> list[str]:
+    """The names of the models that come with tinylm."""
+    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{CONFIG}"))
+
+
 def read_config(folder: str | Path) -> RunConfig:
     """Raises: TinyLMError: no model folder, or one that is damaged or of a newer format."""
-    path = given_path(folder) / CONFIG
+    path = model_path(folder) / CONFIG
     if not path.is_file():
         raise _no_model_error(folder, path.parent)
     values = read_json(path, MAX_CONFIG_BYTES)
@@ -259,8 +282,9 @@ def _no_model_error(given: str | Path, folder: Path) -> TinyLMError:
     if not folder.exists() and not (near[0] / CONFIG).is_file():
         near = [path.parent for path in sorted(folder.parent.glob(f"*/{CONFIG}"))
                 if path.parent.name.casefold() == folder.name.casefold()]
-    meant = next((each for each in near if (each / CONFIG).is_file()), None)
-    return TinyLMError(what, where=str(given), remedy=f"Did you mean {str(meant)!r}?" if meant
+    built_in = [name for name in built_in_models() if name != str(given)]
+    meant = next((str(each) for each in near if (each / CONFIG).is_file()), match_name(str(given), built_in))
+    return TinyLMError(what, where=str(given), remedy=f"Did you mean {meant!r}?" if meant
                        else "Make a model with `tinylm train SOURCE --out FOLDER`")
 
 
@@ -284,9 +308,22 @@ def _damaged_error(path: Path) -> TinyLMError:
                        remedy="Restore the folder from a copy, or train again")
 
 
+def read_model(folder: str | Path) -> tuple[RunConfig, Tokenizer, Weights]:
+    """Reads a whole model: its config, its tokenizer and its parameters by name.
+
+    Raises:
+        TinyLMError: as the readers of the three; or they do not belong together.
+    """
+    config, tokenizer = read_config(folder), read_tokenizer(folder)
+    if tokenizer.vocab_size != config.model.vocab_size:
+        raise TinyLMError(f"the tokenizer has {tokenizer.vocab_size} entries and the model {config.model.vocab_size}",
+                          where=str(folder), remedy="The files of this folder do not belong together")
+    return config, tokenizer, read_weights(folder, config.model)
+
+
 def read_tokenizer(folder: str | Path) -> Tokenizer:
     """Raises: TinyLMError: missing or damaged."""
-    return Tokenizer.load(given_path(folder) / TOKENIZER)
+    return Tokenizer.load(model_path(folder) / TOKENIZER)
 
 
 def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
@@ -300,9 +337,15 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
     """
     if error := unfinished_error(folder):
         raise error
-    path = given_path(folder) / WEIGHTS
+    path = model_path(folder) / WEIGHTS
     check_layers_fit(path, config.n_layers)
     return read_tensors(path, {tensor.name: tensor.shape for tensor in parameter_table(config)})
+
+
+def read_card(folder: Path) -> str:
+    """The model card (Markdown); empty where there is none."""
+    path = folder / CARD
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def make_model(config: ModelConfig, weights: Weights) -> TinyLM:

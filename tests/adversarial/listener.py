@@ -19,8 +19,8 @@ QUIET = {"os.listdir", "os.scandir", "object.__getattr__", "sys._getframe", "arr
          "fcntl.flock"}
 """What reading a folder may do, besides opening its files to read them; and locking a file that is open."""
 LISTS = {"pathlib.Path.glob", "os.scandir", "os.listdir"}
-WRITES = {"open", "os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.utime", "shutil.rmtree", "pathlib.Path.glob",
-          "pathlib.Path.rglob"}
+WRITES = {"open", "os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.utime", "os.chmod", "shutil.rmtree",
+          "pathlib.Path.glob", "pathlib.Path.rglob"}
 """What writing a folder does."""
 
 Attack = Callable[[Path], None]

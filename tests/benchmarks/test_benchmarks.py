@@ -15,12 +15,14 @@ import torch
 import tinylm
 from benchmarks import first_token, storage
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.bandwidth import matrix_weights
 from benchmarks.harness import ROOT, Pair, in_pairs, outcome, process, tell
 from benchmarks.peers import gpt, notebook
 from benchmarks.peers.llama import make_llama
-from benchmarks.shapes import SHAPES, make_config
+from benchmarks.shapes import SHAPES, make_config, make_weights
 from benchmarks.time_to_loss import with_passed_on
 from tinylm.config.schema import ModelConfig
+from tinylm.engine.weights import PackedWeights
 from tinylm.inspection.structure import total_parameters
 
 SHAPE = gpt.Shape(vocab_size=11, context=8, n_layers=2, n_heads=2, width=16)
@@ -225,3 +227,8 @@ def test_writing_passes_its_options_on_to_the_process_of_each_side(capsys: pytes
     assert main(["writing", "--pairs", "1", "--tokens", "2", "--weight-dtype", "int8"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (told["weight_dtype"], told["tokens"], len(told["runs"])) == ("int8", 2, 1)
+
+
+def test_the_share_of_bandwidth_counts_the_weights_that_the_engine_reads() -> None:
+    config = make_config(SHAPES["0.8M"])
+    assert matrix_weights("0.8M") == PackedWeights(config, make_weights(config)).n_weights

@@ -14,7 +14,7 @@ from tests.cli.conftest import Command
 from tinylm.cli import main
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
 from tinylm.evaluation.report import Report
-from tinylm.reports.html_page import escape_html
+from tinylm.page.markup import escape_html
 from tinylm.reports.model_card import make_card
 from tinylm.reports.terminal import Display, on_one_line
 from tinylm.system.untrusted import replace_control_codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_what_went_out_comes_in_and_writes_the_same(tinylm: Command, exports: Pa
     out = tmp_path / "model"
     said = tinylm("import", exports / source, out)
     assert said.code == 0, said.err
-    assert f"in {out}" in said.out
+    assert said.out.startswith(f"{out} holds a model of ")
     model = make_model("default", "bpe")
     for text in ("hello world", "the cat"):
         told = tinylm("predict", out, text, "--json").json["next"]
@@ -40,7 +41,10 @@ def test_what_went_out_comes_in_and_writes_the_same(tinylm: Command, exports: Pa
     assert tinylm("inspect", out, "--json").json["parameters"]["total"] > 0
     again = tinylm("import", exports / source, out)
     assert again.code == 2
-    assert "--force" in again.err
+    assert "Choose another OUT, or give --force to replace it" in again.err
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").write_text("mine")
+    assert "Choose another OUT" in tinylm("import", exports / source, tmp_path / "notes", "--force").err
     assert tinylm("import", exports / source, out, "--force").code == 0
     resumed = tinylm("train", "--resume", "--out", out)
     assert resumed.code == 2
@@ -67,3 +71,17 @@ def test_a_pickle_is_refused(tinylm: Command, exports: Path, tmp_path: Path) -> 
     assert found.code == 2
     assert "pickle" in found.err
     assert not (tmp_path / "out").exists()
+
+
+def test_json_is_one_object_and_names_are_printed_without_control_codes(tinylm: Command, exports: Path,
+                                                                       tmp_path: Path) -> None:
+    told = tinylm("import", exports / "gguf/model.gguf", tmp_path / "model", "--json").json
+    assert told["folder"] == str(tmp_path / "model")
+    assert told["parameters"] == tinylm("inspect", tmp_path / "model", "--json").json["parameters"]["total"]
+    assert told["source"] == "a GGUF file of type qwen3"
+    assert told["notes"] == []
+    if os.name == "posix":
+        said = tinylm("import", exports / "hf", tmp_path / "red\x1b[31m")
+        assert said.code == 0
+        assert "\x1b" not in said.out + said.err
+        assert "red\\x1b[31m holds a model of" in said.out

@@ -173,7 +173,8 @@ def test_a_setting_that_cannot_be(setting, message):
 def test_later_choices_win_field_by_field():
     first, second = {"train": {"steps": 1, "seed": 2}}, {"train": {"seed": 3}, "data": {"tokenizer": "char"}}
     merged = merge(first, second)
-    assert merged == {"model": {}, "data": {"tokenizer": "char"}, "train": {"steps": 1, "seed": 3}, "sample": {}}
+    assert merged == {"model": {}, "data": {"tokenizer": "char"}, "train": {"steps": 1, "seed": 3}, "sample": {},
+                      "base": {}}
     assert first == {"train": {"steps": 1, "seed": 2}}
     with pytest.raises(TinyLMError, match="Did you mean 'data'"):
         merge({"date": {}})

@@ -1,10 +1,12 @@
 """Examples in the docstrings of the package run and print what they say.
 
-An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook.
+An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook. Another model
+is runs/book, and as transformers and llama.cpp have it, book-hf and book-gguf.
 """
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -14,6 +16,8 @@ from pathlib import Path
 import pytest
 
 import tinylm
+from tests.interchange.shapes import make_model
+from tinylm.interchange.formats import FORMATS
 
 PACKAGE = Path(tinylm.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -22,10 +26,22 @@ MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts
 """The modules with an example in them; the others need not be imported."""
 
 
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """A small model, and its exports to transformers and llama.cpp."""
+    folder, model = tmp_path_factory.mktemp("book"), make_model("default")
+    tinylm.LanguageModel(model.config, model.tokenizer, weights=model.weights).save(folder / "runs" / "book")
+    for to in ("hf", "gguf"):
+        (folder / f"book-{to}").mkdir()
+        FORMATS[to].write(model, folder / f"book-{to}", "f32")
+    return folder
+
+
 @pytest.fixture
-def _place(tmp_path, monkeypatch, hello_run):
-    """A folder of its own with the model folder runs/notebook in it, so that an example may load and write."""
+def _place(tmp_path, monkeypatch, hello_run, book):
+    """A folder of its own with models in it, so that an example may load and write."""
     shutil.copytree(hello_run, tmp_path / "runs" / "notebook")
+    shutil.copytree(book, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
 
@@ -43,3 +59,13 @@ def test_the_examples_of_a_module_print_what_they_say(name):
 
 def test_every_public_name_has_a_docstring():
     assert not [name for name in tinylm.__all__ if not inspect.getdoc(getattr(tinylm, name))]
+
+
+def test_every_public_function_of_interchange_has_an_example():
+    missing = []
+    for path in sorted((PACKAGE / "interchange").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if public and ">>> " not in (ast.get_docstring(node) or ""):
+                missing.append(f"{path.relative_to(PACKAGE)}: {node.name}")
+    assert not missing

@@ -13,13 +13,15 @@ import torch
 import tinylm
 from tinylm.config.presets import PRESETS
 from tinylm.config.schema import ModelConfig
+from tinylm.interchange.gguf.metadata import EPSILONS, SAMPLING, SETTINGS
+from tinylm.interchange.gguf.names import MODULES
 from tinylm.model.taps import capture
 from tinylm.model.transformer import TinyLM
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tinylm"
 PAGES = ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/NAMES.md", "docs/SERVING.md",
-         "docs/INTERCHANGE.md"]
+         "docs/INTERCHANGE.md", "docs/EXPLAIN.md"]
 PATH = re.compile(r"(?<![\w./-])((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 AXES = {"B": 2, "T": 5, "S": 5, "D": 24, "H": 4, "G": 2, "K": 6, "F": 40, "V": 11}
@@ -69,11 +71,23 @@ def test_the_sizes_are_settings_of_the_model():
 
 
 def test_the_words_of_training_and_generation_are_settings_or_arguments():
-    known = {*tinylm.TrainConfig.model_fields, *tinylm.SampleConfig.model_fields, "tokens_seen",
+    known = {*tinylm.TrainConfig.model_fields, *tinylm.SampleConfig.model_fields, *tinylm.BaseConfig.model_fields,
+             "tokens_seen", *inspect.signature(tinylm.train).parameters,
              *inspect.signature(tinylm.LanguageModel.complete).parameters, *inspect.signature(tinylm.load).parameters}
     rows = table(page("docs/NAMES.md"), "Training and generation")
     told = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
     assert told <= known, f"no settings: {told - known}"
+
+
+def test_the_names_in_a_gguf_file_are_those_that_the_code_writes():
+    def told(heading: str) -> dict[str, str]:
+        return {ours.replace("`", ""): theirs.strip("`") for ours, theirs in table(page("docs/NAMES.md"), heading)}
+
+    assert told("Tensors in a GGUF file") == MODULES
+    assert told("Settings in a GGUF file") == {
+        **{name: f"ARCH.{key}" for name, key in SETTINGS.items()},
+        **{f"norm_eps of {norm}": f"ARCH.{key}" for norm, key in EPSILONS.items()},
+        **{name: f"general.sampling.{key}" for name, key in SAMPLING.items()}}
 
 
 def test_the_axis_letters_are_complete():

@@ -17,9 +17,10 @@ from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.thread_tuner import ThreadTuner
-from tinylm.engine.weights import quantised, weights_of
+from tinylm.engine.weights import quantised
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import EngineBackend
+from tinylm.model.tensors import weights_of
 from tinylm.model.transformer import TinyLM
 
 STEPS = 256

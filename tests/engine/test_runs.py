@@ -15,11 +15,11 @@ from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.sampling_records import SamplingRecords
 from tinylm.engine.thread_tuner import MIN_WORK_PER_CALL, MIN_WORK_PER_CORE, RETRIAL_INTERVAL, ThreadTuner
-from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import EngineBackend
 from tinylm.generation.batch import Batch
 from tinylm.generation.run_tuner import RunTuner
+from tinylm.model.tensors import weights_of
 from tinylm.sampling.sampler import Sampler
 
 CONFIG = ModelConfig(vocab_size=50, d_model=64, n_layers=2, n_heads=4, context_length=60)

@@ -15,11 +15,11 @@ import tinylm
 from tests.model_strategies import make_model
 from tinylm.config.schema import ModelConfig
 from tinylm.engine.engine import Engine
-from tinylm.engine.weights import weights_of
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import EngineBackend
 from tinylm.generation.scoring import next_logits
 from tinylm.generation.torch_backend import TorchBackend
+from tinylm.model.tensors import weights_of
 
 WITHOUT_TORCH = """
 import sys

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -65,8 +65,8 @@ def poem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Undisturbed:
     """A run that was left alone, for those that were not to be held against."""
 
-    def __init__(self, prefork: Prefork, poem: Path, folder: Path) -> None:
-        self.poem = poem
+    def __init__(self, prefork: Prefork, poem: Path, folder: Path, options: Sequence[str] = OPTIONS) -> None:
+        self.poem, self.options = poem, options
         began = time.perf_counter()
         code, said = prefork.run("command", *self.fresh(folder))
         assert code == 0, said
@@ -75,7 +75,7 @@ class Undisturbed:
 
     def fresh(self, out: Path, *more: str) -> list[str]:
         """The arguments of a run from the beginning."""
-        return ["train", str(self.poem), "--out", str(out), *OPTIONS, *more]
+        return ["train", str(self.poem), "--out", str(out), *self.options, *more]
 
     def again(self, out: Path) -> list[str]:
         """The arguments of a run that goes on, or begins where nothing is."""
@@ -85,6 +85,20 @@ class Undisturbed:
 @pytest.fixture(scope="session")
 def undisturbed(prefork: Prefork, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     return Undisturbed(prefork, poem, tmp_path_factory.mktemp("undisturbed") / "run")
+
+
+@pytest.fixture(scope="session")
+def undisturbed_from_base(prefork: Prefork, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A run that goes on from another on the same letters, and replays its text."""
+    folder = tmp_path_factory.mktemp("fine-tuning")
+    verse = folder / "verse.txt"
+    verse.write_text("one more bottle in the yard and no other on the wall.\n" * 30 + poem.read_text(encoding="utf-8"),
+                     encoding="utf-8")
+    code, said = prefork.run("command", "train", str(verse), "--out", str(folder / "base"), *OPTIONS)
+    assert code == 0, said
+    return Undisturbed(prefork, poem, folder / "run", [
+        "--from", str(folder / "base"), "--replay", "0.3", "--steps", "40", "--set", "model.dropout=0.1",
+        "--set", "train.batch_size=4", "--set", "train.evaluate_every=15"])
 
 
 def digests(run: Path) -> dict[str, str]:

@@ -78,10 +78,13 @@ def test_a_save_survives_a_kill_at_any_moment(prefork: Prefork, saved: Path, kil
     assert_holds(saved, {loaded.numbers["step"]}, next_step=loaded.numbers["step"] + 1)
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(60, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(prefork: Prefork, undisturbed: Undisturbed,
-                                                                          tmp_path: Path, kills: int) -> None:
+@pytest.mark.parametrize(("which", "kills"), [
+    ("undisturbed", 10), ("undisturbed_from_base", 5), pytest.param("undisturbed", 60, marks=pytest.mark.slow),
+    pytest.param("undisturbed_from_base", 30, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
+        prefork: Prefork, request: pytest.FixtureRequest, tmp_path: Path, which: str, kills: int) -> None:
     """R1: the weights, the moments and the records, to the byte."""
+    undisturbed: Undisturbed = request.getfixturevalue(which)
     draw, run, lives = random.Random(kills), 0, 0
     while kills > 0:
         out, run = tmp_path / f"run{run}", run + 1

@@ -8,8 +8,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import tinylm
 from tests.model_strategies import make_model
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, TrainConfig
-from tinylm.engine.weights import weights_of
 from tinylm.interchange.names import to_hugging_face
+from tinylm.model.tensors import weights_of
 from tinylm.text.tokenizer import Tokenizer
 
 TEXT = "the cat sat on the mat , naïve café , 日本語 🙂 the cat sat again . how are you ? the dog is fine"

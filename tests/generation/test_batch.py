@@ -14,13 +14,13 @@ from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.engine import engine as engines
 from tinylm.engine.engine import Engine
 from tinylm.engine.micro_kernel import TILE_ROWS
-from tinylm.engine.weights import weights_of
 from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
 from tinylm.generation import backend
 from tinylm.generation.backend import EngineBackend
 from tinylm.generation.batch import Batch, TokenSequence
 from tinylm.generation.torch_backend import TorchBackend
+from tinylm.model.tensors import weights_of
 
 EOS = 2
 VOCAB = 40

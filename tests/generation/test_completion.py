@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.generation.hf_reference import TOKENIZERS, llama_of, make_lm
 from tinylm.errors import TinyLMError
-from tinylm.generation.completion import top_ids
+from tinylm.sampling.predictions import top_ids
 
 MODELS = {kind: make_lm(kind) for kind in TOKENIZERS}
 PROMPTS = ["", "the cat", "the cat sat on the mat , the cat sat again . how are you ? " * 3, "how", "the dog is fine"]

@@ -106,6 +106,6 @@ def test_one_bad_number_spoils_no_other_text_of_a_call() -> None:
 
 
 def _log_softmax(row: np.ndarray) -> np.ndarray:
-    from tinylm.generation.completion import log_softmax
+    from tinylm.sampling.predictions import log_softmax
 
     return log_softmax(row)

@@ -59,6 +59,13 @@ def test_ids_that_cannot_be_followed(model, ids):
 def test_the_last_layers_prediction_is_the_models(model):
     activations = trace(model, IDS)
     predicted = logit_lens(model, activations)
-    assert list(predicted) == ["layers.0.resid_post", "layers.1.resid_post"]
+    assert list(predicted) == ["layers.0.resid_pre", "layers.0.resid_post", "layers.1.resid_post"]
     torch.testing.assert_close(predicted["layers.1.resid_post"], activations["logits"])
     assert (predicted["layers.0.resid_post"] - activations["logits"]).abs().max() > 0.01
+    torch.testing.assert_close(predicted["layers.0.resid_pre"], model.out_head(model.ln_f(activations["embed"])))
+
+
+def test_without_layers_there_is_the_prediction_alone():
+    flat = TinyLM(ModelConfig(vocab_size=5, d_model=16, n_layers=0, n_heads=2))
+    activations = trace(flat, IDS)
+    assert list(logit_lens(flat, activations)) == ["logits"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -18,6 +19,7 @@ import pytest
 
 from tests.interchange.shapes import make_model
 from tinylm.errors import TinyLMError
+from tinylm.interchange import export as export_module
 from tinylm.interchange import formats
 from tinylm.interchange.export import export, read_model
 from tinylm.interchange.formats import FORMATS
@@ -37,19 +39,28 @@ except TinyLMError as error:
 """
 
 
+def target(folder: Path, to: str) -> Path:
+    """A place for an export: a folder, or one file."""
+    return folder / ("out.html" if FORMATS[to].is_file else "out")
+
+
 def digests(folder: Path) -> dict[str, bytes]:
+    if folder.is_file():
+        return {folder.name: folder.read_bytes()}
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_an_export_is_read_back_by_ourselves_and_by_its_program(tmp_path: Path, to: str) -> None:
-    found = export(make_model("default", "bpe"), to, tmp_path / "out", dtype="f32")
-    assert [check.reader for check in found.checks] == [FORMATS[to].first_reader, FORMATS[to].engine[0]]
+    found = export(make_model("default", "bpe"), to, target(tmp_path, to), dtype="f32")
+    engine = FORMATS[to].engine
+    assert [check.reader for check in found.checks] == [FORMATS[to].first_reader, *([engine[0]] if engine else [])]
     for check in found.checks:
         assert check.difference < 1e-4
         assert check.same == check.greedy == 128
-    assert found.files == {name: len(content) for name, content in digests(tmp_path / "out").items()}
-    assert found.files.keys() <= FORMATS[to].files
+    assert found.files == {name: len(content) for name, content in digests(target(tmp_path, to)).items()}
+    assert FORMATS[to].is_file or found.files.keys() <= FORMATS[to].files
+    assert found.folder == (tmp_path if FORMATS[to].is_file else tmp_path / "out")
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("f16", 0.01), ("q8_0", 0.5)])
@@ -86,7 +97,7 @@ def test_logits_that_are_no_numbers_are_wrong() -> None:
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_an_export_that_is_there_is_replaced_by_force_alone(tmp_path: Path, to: str) -> None:
-    out = tmp_path / "out"
+    out = target(tmp_path, to)
     export(make_model("default"), to, out)
     before = digests(out)
     with pytest.raises(TinyLMError, match=r"there is an export already.*--force"):
@@ -95,7 +106,7 @@ def test_an_export_that_is_there_is_replaced_by_force_alone(tmp_path: Path, to: 
     export(make_model("default", seed=1), to, out, force=True)
     assert digests(out).keys() == before.keys()
     assert digests(out) != before
-    assert os.listdir(tmp_path) == ["out"]
+    assert os.listdir(tmp_path) == [out.name]
 
 
 def test_what_is_no_export_is_never_replaced(tmp_path: Path, hello_run: Path) -> None:
@@ -110,12 +121,45 @@ def test_what_is_no_export_is_never_replaced(tmp_path: Path, hello_run: Path) ->
     with_a_friend = tmp_path / "friend"
     export(make_model("default"), "hf", with_a_friend)
     (with_a_friend / "notes.txt").write_text("mine")
+    (tmp_path / "page.html").write_text("<!doctype html><title>My page</title>")
     before = digests(tmp_path)
-    for folder in (texts, copied, tmp_path / "file", with_a_friend, tmp_path):
+    for place in (texts, copied, tmp_path / "file", with_a_friend, tmp_path, tmp_path / "page.html"):
         for to in FORMATS:
-            with pytest.raises(TinyLMError, match="Choose another OUT"):
-                export(make_model("default"), to, folder, force=True)
+            with pytest.raises(TinyLMError, match="OUT"):
+                export(make_model("default"), to, place, force=True)
     assert digests(tmp_path) == before
+
+
+def test_an_export_that_is_a_file_wants_the_name_of_one(tmp_path: Path) -> None:
+    (tmp_path / "folder.html").mkdir()
+    for name, said in (("out", "for example out.html"), ("page.htm", "for example page.htm.html"),
+                       ("folder.html", "is a folder, and this export is one file")):
+        with pytest.raises(TinyLMError, match=re.escape(said)):
+            export(make_model("default"), "html", tmp_path / name, force=True)
+    assert os.listdir(tmp_path) == ["folder.html"]
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F5: another process writes the same name while the page is being made, with and without links."""
+    written = export_module.put_in_place
+
+    def late(temporary: Path, out: Path, form: Any, *, force: bool) -> None:
+        out.write_text("mine")
+        written(temporary, out, form, force=force)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(export_module, "put_in_place", late)
+    for change in ("with links", "without"):
+        if change == "without":
+            monkeypatch.setattr(os, "link", refuse)
+        with pytest.raises(TinyLMError, match="another process has put a file here meanwhile"):
+            export(make_model("default"), "html", tmp_path / f"{change}.html")
+        assert (tmp_path / f"{change}.html").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["with links.html", "without.html"]
+    monkeypatch.setattr(export_module, "put_in_place", written)
+    export(make_model("default"), "html", tmp_path / "free.html")
 
 
 NAMES = ["a b", "ü", "漢字", "-x", "--to", "x.gguf", "CON", "a'b", 'a"b', "$HOME", "%PATH%", "{0}", "{out}", "a\\b",
@@ -144,11 +188,12 @@ def test_an_export_lies_inside_its_target_alone(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_disk_that_is_full_leaves_the_export_before(tmp_path: Path, to: str) -> None:
     """No file of the process may be longer than 100,000 bytes, so the weights cannot be written whole."""
-    export(make_model("default"), to, tmp_path / "out")
+    out = target(tmp_path, to)
+    export(make_model("default"), to, out)
     before = digests(tmp_path)
     limit = ("import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
              "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))")
-    done = start(EXPORT.format(limit=limit), to, tmp_path / "out")
+    done = start(EXPORT.format(limit=limit), to, out)
     assert "could not be written (File too large)" in done.communicate()[1]
     assert done.returncode == 1
     assert digests(tmp_path) == before
@@ -180,7 +225,7 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("to", "dtype", "said"), [
-    ("ggml", None, "there is no format 'ggml'. Did you mean 'gguf'?"), ("hf", "q8_0", "the format hf holds no q8_0"),
+    ("guff", None, "there is no format 'guff'. Did you mean 'gguf'?"), ("hf", "q8_0", "the format hf holds no q8_0"),
     ("gguf", "q4", "there is no dtype 'q4'"), ("gguf", "f61", "Did you mean 'f16'?")])
 def test_a_format_or_dtype_that_there_is_not(tmp_path: Path, to: str, dtype: str | None, said: str) -> None:
     with pytest.raises(TinyLMError, match=re.escape(said)):
@@ -191,11 +236,11 @@ def test_a_format_or_dtype_that_there_is_not(tmp_path: Path, to: str, dtype: str
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_shape_that_a_format_cannot_hold_is_refused_by_the_setting(tmp_path: Path, to: str) -> None:
     model = make_model("notebook")
-    if to == "onnx":  # which holds all shapes that do not see the future
+    if to in ("onnx", "html"):  # which hold all shapes that do not see the future
         model = replace(model, config=model.config.model_copy(
             update={"model": model.config.model.model_copy(update={"causal": False})}))
     with pytest.raises(TinyLMError, match="model\\.") as refused:
-        export(model, to, tmp_path / "out")
+        export(model, to, target(tmp_path, to))
     assert refused.value.remedy
     assert not list(tmp_path.iterdir())
 

@@ -176,8 +176,8 @@ def test_sampling_settings_that_transformers_lacks_are_told(tmp_path):
     model = make_model("default")
     config = model.config.model_copy(update={"sample": SampleConfig(stop=".", presence_penalty=1.0)})
     notes = write(replace(model, config=config), tmp_path, "f32")
-    assert any(note.endswith("these sampling settings: presence_penalty, stop") for note in notes)
-    assert all(f"- {note}." in (tmp_path / "README.md").read_text(encoding="utf-8") for note in notes)
+    assert any(note == "These sampling settings are not carried: presence_penalty, stop." for note in notes)
+    assert all(f"- {note}\n" in (tmp_path / "README.md").read_text(encoding="utf-8") for note in notes)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,12 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 import tinylm
 from tinylm.cli import main
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.report import evaluation_batches
 from tinylm.interchange.importing import import_model, read_model
+from tinylm.text.corpus import open_corpus
+from tinylm.text.dataset import build_dataset
+from tinylm.text.rows import IGNORE
+from tinylm.text.split import split_corpus
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
          "max_position_embeddings": 128}
@@ -139,3 +144,27 @@ def test_shards_lie_in_the_folder(name, tmp_path):
     (tmp_path / "hf" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
     with pytest.raises(TinyLMError, match="not in this folder"):
         read_model(tmp_path / "hf")
+
+
+@pytest.mark.parametrize("family", ["llama tied", "gpt2"])
+def test_fine_tuning_of_an_imported_model_begins_at_the_loss_that_transformers_has(family, tmp_path):
+    theirs = write_folder(tmp_path / "hf", family)
+    import_model(tmp_path / "hf", tmp_path / "base")
+    text = tmp_path / "text.txt"
+    text.write_text("".join(TEXT) * 8, encoding="utf-8")
+    rates = {"learning_rate": 1e-3, "muon_learning_rate": 2e-3, "evaluate_every": 5, "batch_size": 4}
+    lm = tinylm.train(text, base=tmp_path / "base", steps=10, out=tmp_path / "run", quiet=True, config={"train": rates})
+    events = map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    first, *_, last = [event["loss"] for event in events if event["event"] == "validation"]
+    part = build_dataset(split_corpus(open_corpus(text)), lm.tokenizer).validation
+    nats = tokens = 0.0
+    with torch.no_grad():
+        for inputs, targets in evaluation_batches(part, "windows", lm.config.model.context_length):
+            logits = theirs(torch.from_numpy(inputs)).logits
+            nats += torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets).flatten(),
+                                                      reduction="sum").item()
+            tokens += (targets != IGNORE).sum()
+    assert first == pytest.approx(nats / tokens, rel=1e-4)
+    assert last < first
+    assert lm.tokenizer.kind == lm.config.data.tokenizer == "imported"
+    assert lm.evaluate().baselines["base"] > lm.evaluate().bits_per_byte

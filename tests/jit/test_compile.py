@@ -32,7 +32,13 @@ def half_of_all(array):
     return total
 """
 CALL = """
+import os
 import sys
+from pathlib import Path
+
+from tinylm.jit import cache
+
+cache.INSTALLED = Path(os.environ.get("INSTALLED", cache.INSTALLED))
 
 import numpy as np
 from kernels import half_of_all
@@ -50,10 +56,11 @@ def call(tmp_path):
     loaded and how often compiled, and whether numba's rules for compiling were loaded."""
     (tmp_path / "kernels.py").write_text(KERNEL)
 
-    def run(*kinds):
+    def run(*kinds, **environment):
         done = subprocess.run([sys.executable, "-c", CALL, *kinds], cwd=tmp_path, capture_output=True, text=True,
-                              check=True, timeout=100,
-                              env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "PYTHONPATH": PATH})
+                              check=True, timeout=100, env={**os.environ, "PYTHONPATH": PATH,
+                                                            "NUMBA_CACHE_DIR": str(tmp_path / "compiled"),
+                                                            "INSTALLED": str(tmp_path / "installed"), **environment})
         return done.stdout.split()
 
     return run
@@ -74,6 +81,21 @@ def test_what_was_changed_is_compiled_again(call, tmp_path):
     call("float64")
     (tmp_path / "kernels.py").write_text(KERNEL.replace("x * 0.5", "x * 0.25"))
     assert call("float64") == ["1.25", "0", "1", "True"]
+
+
+def test_what_came_with_the_package_is_loaded_wherever_the_cache_is(call, tmp_path):
+    call("float64")
+    (tmp_path / "installed").mkdir()
+    for file in (tmp_path / "compiled").glob("*/*.nb[ic]"):
+        file.rename(tmp_path / "installed" / file.name)
+    own = {"NUMBA_CACHE_DIR": str(tmp_path / "own")}
+    assert call("float64", **own) == ["2.5", "1", "0", "False"]
+    assert not list((tmp_path / "own").rglob("*.nb[ic]")), "it is not kept a second time"
+    assert call("float64", "float32", **own) == ["2.5", "2.5", "1", "1", "True"]
+    assert call("float64", **own, NUMBA_CPU_NAME="generic") == ["2.5", "0", "1", "True"]
+    for file in (tmp_path / "installed").glob("*.nb[ic]"):
+        file.write_bytes(file.read_bytes()[:20])
+    assert call("float64", NUMBA_CACHE_DIR=str(tmp_path / "another")) == ["2.5", "0", "1", "True"]
 
 
 LARGE = """
@@ -138,6 +160,7 @@ def test_machine_code_is_made_of_a_kernel_and_not_of_its_parts(monkeypatch):
     out = np.zeros(1)
     outer(np.ones(1), out)
     assert out == 1.0
+    made = [name for name in made if name != "nrt"]  # numba's own, once in a program
     assert len(made) == 1
     assert "outer" in made[0]
 

@@ -1,5 +1,5 @@
-"""The source distribution holds what a clone holds, so that its tests run. The wheel holds the package and nothing
-else, and works from another folder, with a home that cannot be written and without one."""
+"""The source distribution holds what a clone holds, so that its tests run. The wheel holds the package, its kernels as
+machine code and nothing else, and works from another folder, with a home that cannot be written and without one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ import pytest
 import tinylm
 
 ROOT = Path(__file__).parents[2]
+MACHINE_CODE = "tinylm/jit/machine_code/"
 MADE = ("PKG-INFO", "setup.cfg", "src/tinylm.egg-info/")
 """What setuptools adds to a source distribution."""
+
+MAX_WHEEL_BYTES = 8_000_000
 
 
 class Distribution(NamedTuple):
@@ -30,10 +33,10 @@ class Distribution(NamedTuple):
     wheel: Path
 
 
-def build(kind: str, source: Path, out: Path) -> None:
+def build(kind: str, source: Path, out: Path, **environment: str) -> None:
     """Builds an sdist or a wheel as pip would, by the setuptools that is here."""
     subprocess.run([sys.executable, "-c", f"from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})"],
-                   cwd=source, check=True, capture_output=True)
+                   cwd=source, check=True, capture_output=True, env={**os.environ, **environment})
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +65,72 @@ def test_the_source_distribution_is_the_clone(distribution: Distribution) -> Non
 
 def test_the_wheel_holds_the_package_alone(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as wheel:
-        inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        inside = {name for name in wheel.namelist() if ".dist-info/" not in name and not name.startswith(MACHINE_CODE)}
         metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("METADATA"))).decode()
     assert inside == {name.removeprefix("src/") for name in distribution.clone if name.startswith("src/")}
     assert f"\nVersion: {tinylm.__version__}\n" in metadata
     assert not re.search(r"^Requires-Dist: (starlette|uvicorn|plotly|pytest)[^;]*$", metadata, re.MULTILINE)
+
+
+def test_the_wheel_is_small(distribution: Distribution) -> None:
+    assert distribution.wheel.stat().st_size <= MAX_WHEEL_BYTES
+
+
+KERNELS = """
+import sys
+
+from tinylm.engine.forward import forward
+from tinylm.runs import precompile
+
+for name in precompile.SHARES:
+    precompile.SHARES[name]()
+kernels = {kernel for bits in precompile.BITS.values()
+           for kernel, _ in (*precompile.forward(bits), *precompile.backward(bits))} | {precompile.choose, forward}
+print(*(sum(sum(getattr(kernel.stats, count).values()) for kernel in kernels)
+        for count in ("cache_hits", "cache_misses")), "numba.np.linalg" in sys.modules)
+"""
+
+
+def test_the_wheel_brings_its_kernels_compiled(distribution: Distribution, tmp_path: Path) -> None:
+    """For both precisions, as long as Python and numba are those of the build, and the processor is of its kind."""
+    with zipfile.ZipFile(distribution.wheel) as wheel:
+        wheel.extractall(tmp_path / "package")
+        packed = sum(each.compress_size for each in wheel.infolist() if each.filename.startswith(MACHINE_CODE))
+    done = subprocess.run([sys.executable, "-c", KERNELS], cwd=tmp_path, capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path / "package"),
+                               "NUMBA_CACHE_DIR": str(tmp_path / "compiled")})
+    hits, misses, *rules = done.stdout.split()
+    assert (int(hits) >= 15, misses, rules) == (True, "0", ["False"]), done.stderr
+    assert packed < 1_500_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_a_run_is_the_same_with_kernels_that_are_compiled_later(distribution: Distribution, tmp_path: Path,
+                                                               precision: str) -> None:
+    with zipfile.ZipFile(distribution.wheel) as wheel:
+        wheel.extractall(tmp_path / "package")
+    weights = []
+    for name in ("brought", "compiled"):
+        cache = tmp_path / f"cache-{name}"
+        subprocess.run([sys.executable, "-m", "tinylm", "train", "python-reference", "--size", "0.1M", "--steps", "3",
+                        "--out", name, "--set", f"train.precision={precision}"], cwd=tmp_path, check=True,
+                       capture_output=True, env={**os.environ, "PYTHONPATH": str(tmp_path / "package"),
+                                                 "NUMBA_CACHE_DIR": str(cache)})
+        assert any(cache.rglob("attention.*.nbc")) == (name == "compiled")
+        weights.append((tmp_path / name / "model.safetensors").read_bytes())
+        shutil.rmtree(tmp_path / "package" / MACHINE_CODE, ignore_errors=True)
+    assert weights[0] == weights[1]
+
+
+def test_a_wheel_can_be_built_where_nothing_can_be_compiled(distribution: Distribution, tmp_path: Path) -> None:
+    """Its kernels are compiled when they are needed, as those of an editable install are."""
+    shutil.copytree(next(each for each in distribution.wheel.parent.iterdir() if each.is_dir()), tmp_path / "source")
+    (tmp_path / "numba.py").write_text('raise ImportError("not here")', encoding="utf-8")
+    build("wheel", tmp_path / "source", tmp_path, PYTHONPATH=str(tmp_path))
+    with zipfile.ZipFile(*tmp_path.glob("*.whl")) as wheel:
+        assert not [name for name in wheel.namelist() if name.startswith(MACHINE_CODE)]
+        assert "tinylm/jit/compile.py" in wheel.namelist()
 
 
 SHADOW = 'raise ModuleNotFoundError("this extra is not here", name=__name__)\n'

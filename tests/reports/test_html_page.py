@@ -17,7 +17,8 @@ from plotly.offline import get_plotlyjs
 from tinylm import model_folder
 from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.reports.html_page import escape_html, make_page, write_page
+from tinylm.page.markup import escape_html
+from tinylm.reports.html_page import make_page, write_page
 from tinylm.training.events import Began, Event, Finished, RolledBack, Sampled, Stepped, Validated, to_json_line
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -46,7 +46,7 @@ def precision(request):
 
 @pytest.fixture
 def signatures(precision):
-    stored = float32 if precision == "float32" else precompile.activation_dtype()
+    stored = precompile.BITS[32 if precision == "float32" else precompile.ACTIVATION_BITS]
     kernels = [*precompile.forward(stored), *precompile.forward(float32), *precompile.backward(stored)]
     return {kernel.py_func.__name__: {types for other, types in kernels if other is kernel} for kernel, _ in kernels}
 
@@ -66,9 +66,12 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, cal
 def test_where_cores_or_memory_are_few_one_process_compiles_all(monkeypatch, cores, gigabytes, processes):
     monkeypatch.setattr(precompile, "available_cores", lambda: cores)
     monkeypatch.setattr(precompile, "available_memory_bytes", lambda: int(gigabytes * 1e9))
-    helpers = precompile.helpers()
-    assert len(helpers) == processes
-    assert sorted(share for shares in helpers for share in shares) == sorted(precompile.SHARES)
+    bits = precompile.ACTIVATION_BITS
+    for precision, passes in (("auto", {f"backward-{bits}", f"forward-{bits}", "forward-32"}),
+                              ("float32", {"backward-32", "forward-32"})):
+        helpers = precompile.helpers(precision)
+        assert len(helpers) == processes
+        assert {share for shares in helpers for share in shares} == passes | {"choice"} <= set(precompile.SHARES)
 
 
 RUN = """

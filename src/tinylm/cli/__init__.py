@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate": "how good a model is, beside plain counting",
     "report": "the curves, samples and numbers of a training run as one page",
     "inspect": "the structure of a model, and every parameter with its formula",
+    "explain": "what a model computes on a text, and what changes without a part of it",
     "export": "a model for transformers, llama.cpp, Ollama, LM Studio, ONNX Runtime",
     "import": "a model folder from another program's model",
     "machine": "what this machine has and can: a self-test of every path",

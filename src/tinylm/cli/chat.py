@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import print_note
 from tinylm.cli.prompts import read_line
 from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
@@ -33,7 +34,7 @@ PROMPT = "> "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     add_sampling_options(parser)
     add_weight_dtype(parser)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.reading import add_reading_options, reading_options
 from tinylm.reports.table import columns
@@ -12,7 +13,7 @@ EXAMPLE = "tinylm evaluate runs/book another-book.txt"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="a text (default: what training held out)")
     add_reading_options(parser)
     add_json(parser)

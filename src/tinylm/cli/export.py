@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.system.standard_streams import tolerant_console
 
@@ -15,12 +16,14 @@ EXAMPLE = "tinylm export runs/book --to gguf book-gguf"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
-    parser.add_argument("out", metavar="OUT", help="the folder of the export, which is made")
-    parser.add_argument("--to", metavar="hf|gguf|onnx", required=True,
-                        help="for transformers; llama.cpp, Ollama and LM Studio; ONNX Runtime and transformers.js")
+    add_model(parser)
+    parser.add_argument("out", metavar="OUT", help="the folder of the export, which is made; of html, the file")
+    parser.add_argument("--to", metavar="hf|gguf|onnx|html", required=True,
+                        help="for transformers; llama.cpp, Ollama and LM Studio; ONNX Runtime and transformers.js; "
+                             "one page that runs it in a browser")
     parser.add_argument("--dtype", metavar="f32|f16|q8_0",
-                        help="bits of the weights: 32, 16 or 8 (default: gguf f16, else f32)")
+                        help="bits of the weights: 32, 16 or 8 (default: hf and onnx f32, gguf f16; html f16, or q8_0 "
+                             "from a million weights on)")
     parser.add_argument("--force", action="store_true", help="replace an earlier export")
     add_json(parser)
 

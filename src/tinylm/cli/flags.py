@@ -1,4 +1,5 @@
-"""Settings that have a flag of their own: checked as all settings are; an error names the flag."""
+"""Arguments of several commands: the model, and settings that have a flag of their own. These are checked as all
+settings are; an error names the flag."""
 
 from __future__ import annotations
 
@@ -7,6 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinylm.errors import TinyLMError
+
+MODEL = "a model folder, or a built-in model: english"
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=MODEL)
 
 
 def given_flags(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

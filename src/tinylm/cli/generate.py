@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
@@ -20,7 +21,7 @@ EXAMPLE = 'tinylm generate runs/book "It was" --max-tokens 200'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     add_text(parser, "prompt", default="", about="how the text begins (default: from nothing)")
     add_sampling_options(parser)
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.system.standard_streams import tolerant_console
+
 EXAMPLE = "tinylm import Downloads/SmolLM2-135M models/smol"
 
 
@@ -11,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a Hugging Face folder with safetensors, or a GGUF file")
     parser.add_argument("out", metavar="OUT", help="the new model folder")
     parser.add_argument("--force", action="store_true", help="replace the model that is there")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,9 +23,15 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.interchange.importing import import_model
     from tinylm.system.untrusted import escape_control_codes
 
-    model = import_model(arguments.source, arguments.out, force=arguments.force)
-    print(f"{total_parameters(model.config):,} parameters from {model.source}, in {arguments.out}")
+    console, out = tolerant_console(stderr=True), arguments.out
+    with console.status("reading") as status:
+        model = import_model(arguments.source, out, force=arguments.force, log=status.update)
+    parameters = total_parameters(model.config)
+    if arguments.json:
+        print_json({"folder": out, "source": model.source, "parameters": parameters, "notes": model.notes})
+        return 0
+    print(f"{escape_control_codes(out)} holds a model of {parameters:,} parameters, from {model.source}.")
     for note in model.notes:
-        print(escape_control_codes(note))
-    print(f"Try it: {command('generate', arguments.out, text='Once upon a time')}")
+        print_note(f"note: {note}")
+    print(f"\nNow try:\n  {escape_control_codes(command('generate', out, text='Once upon a time'))}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_unfinished
 from tinylm.reports.table import columns
 
@@ -11,17 +12,18 @@ EXAMPLE = "tinylm inspect runs/book"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tinylm.inspection.structure import breakdown, describe, draw, parameter_table
+    from tinylm.inspection.structure import breakdown, describe_run, draw, parameter_table
     from tinylm.model_folder import read_config
+    from tinylm.system.untrusted import escape_control_codes
 
-    config = read_config(arguments.run).model
+    run = read_config(arguments.run)
     print_unfinished(arguments.run)
-    facts = describe(config)
+    config, facts = run.model, describe_run(run)
     if arguments.json:
         print_json(facts)
         return 0
@@ -32,4 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{facts['memory_bytes']['weights'] / 1e6:.1f} MB of weights, "
           f"{facts['memory_bytes']['kv_cache'] / 1e6:.2f} MB of keys and values for a full context, "
           f"{facts['flops_per_token']['forward'] / 1e6:.2f} MFLOP to predict a token")
+    if run.base.folder:
+        print(f"fine-tuned from {escape_control_codes(run.base.folder)}, whose weights have sha256 "
+              f"{escape_control_codes(run.base.fingerprint)}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.typed import read_typed
@@ -13,7 +14,7 @@ EXAMPLE = 'tinylm predict runs/book "It was a" --top 10'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     add_text(parser, "prompt")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="how many to show (default: 5)")
     add_json(parser)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from tinylm.cli.flags import MODEL
 from tinylm.cli.output import add_json, print_json, print_note
 from tinylm.cli.sampling import add_weight_dtype, weight_dtype_of
 from tinylm.serving.limits import Limits
@@ -16,7 +17,7 @@ KEY = "TINYLM_API_KEY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder, or a folder of such: a model for each")
+    parser.add_argument("run", metavar="RUN", help=f"{MODEL}; or a folder of models")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST",
                         help="the address to listen at (default: 127.0.0.1, this machine alone); any other needs a key")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000; 0: any that is free)")

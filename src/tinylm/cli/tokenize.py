@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tinylm.cli.flags import add_model
 from tinylm.cli.output import add_json, print_json, print_unfinished
 from tinylm.cli.prompts import add_text, text_of
 from tinylm.cli.typed import read_typed
@@ -13,7 +14,7 @@ EXAMPLE = 'tinylm tokenize runs/book "It was a dark night"'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a model folder")
+    add_model(parser)
     add_text(parser, "text")
     add_json(parser)
 

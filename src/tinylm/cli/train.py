@@ -30,6 +30,10 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
                         help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
                         "packed or not), - for standard input, or a built-in text: hello, python-reference, "
                         "python-stdlib")
+    parser.add_argument("--from", dest="base", metavar="MODEL", help="go on from this model folder, or from the "
+                        "built-in model english, with its shape and its tokenizer; none: begin from nothing (the "
+                        "default)")
+    parser.add_argument("--replay", metavar="SHARE", help="share of MODEL's own text to mix in, against forgetting")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")
     parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
@@ -58,26 +62,28 @@ def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, objec
     flags: dict[str, object] = {}
     for name, home in FLAG_SECTIONS.items():
         flags |= checked_flags(home, given_flags(arguments, [name]))
-    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers), **flags)
+    return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
+                           base=arguments.base, **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
+    overrides = config_overrides(arguments)
     if arguments.preset in COMPILED_PRESETS and arguments.device in (None, "auto", "cpu") and not arguments.resume:
         from tinylm.runs import precompile  # while torch is imported
 
-        precompile.start()
+        precompile.start(str(overrides["train"].get("precision", "auto")))
     from tinylm.runs.run import resume_run, train_run
 
     console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
     if arguments.resume:
-        result = resume_run(arguments.source, config_overrides(arguments), out=arguments.out, console=console,
+        result = resume_run(arguments.source, overrides, out=arguments.out, console=console,
                              started=STARTED)
     elif arguments.source is None:
         raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
     else:
-        result = train_run(arguments.source, config_overrides(arguments), out=arguments.out, force=arguments.force,
+        result = train_run(arguments.source, overrides, out=arguments.out, force=arguments.force,
                             console=console, started=STARTED)
     if arguments.json:
         print_json(result.to_dict())

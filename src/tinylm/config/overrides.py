@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinylm.config.aliases import ALIASES, standard_names
+from tinylm.config.base import base_layer, check_base
 from tinylm.config.presets import PartialConfig, preset, size
 from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, known_section
 from tinylm.config.section import checked_value
@@ -29,27 +30,30 @@ HORIZONS = ("steps", "epochs", "minutes")
 FLAG_SECTIONS = {
     "tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
     "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
-    "target_loss": "train", "seed": "train", "device": "train"}
+    "target_loss": "train", "seed": "train", "device": "train", "replay": "base"}
 """The section of each setting that has a flag of its own."""
 MAX_TOML_BYTES = 1 << 20
 """Bytes of a TOML file of settings, at most."""
 
 
 def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None,
-                    layers: tuple[PartialConfig | str | Path, ...] = (), **flags: Any) -> dict[str, dict[str, Any]]:
+                    layers: tuple[PartialConfig | str | Path, ...] = (), base: str | Path | None = None,
+                    **flags: Any) -> dict[str, dict[str, Any]]:
     """Merges the overrides of a run: a preset, over it a size, then the layers in order, then single flags.
 
     Args:
         preset_name: the name of a preset.
         size_name: the name of a size; default: none.
         layers: values by section, or paths of TOML files with such values.
+        base: the model folder that the run begins from, or "none"; default: what the layers say.
         flags: settings with a flag of their own (`FLAG_SECTIONS`), by standard or old name; None: not given.
 
     Returns:
         settings by section and name, checked, as they would stand in a config.
 
     Raises:
-        TinyLMError: a setting that cannot be, whatever the text; two horizons in one layer; a setting by both names.
+        TinyLMError: a setting that cannot be, whatever the text; two horizons in one layer; a setting by both names;
+            one that contradicts the base.
         TypeError: a flag that does not exist.
 
     >>> merge_overrides(size_name="0.1M", layers=({"train": {"steps": "1_000"}},), seed=3)["train"]
@@ -64,7 +68,7 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
         if value is not None:
             given.setdefault(FLAG_SECTIONS[name], {})[name] = value
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
-    for layer in (*layers, given):
+    for layer in (*layers, given, base_layer(base)):
         layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else check_overrides(layer)
         if any(layer.get("train", {}).get(name) is not None for name in HORIZONS):
             for name in HORIZONS:  # a later horizon replaces an earlier one
@@ -74,6 +78,7 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
     if len(several) > 1:
         raise TinyLMError(f"{' and '.join(several)} both say how long the run is", where="train",
                           remedy="Leave out all but one")
+    check_base(merged, preset_name, size_name)
     return merged
 
 

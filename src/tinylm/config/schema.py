@@ -1,4 +1,4 @@
-"""Settings of a run, in four frozen sections: model, data, train, sample.
+"""Settings of a run, in frozen sections: model, data, train, sample, and base for a run that begins from a model.
 
 A config holds the settings alone; what follows from them (the number of parameters, ...) is a property or a function
 elsewhere. An unknown key, a wrong type or sizes that do not fit together raise `TinyLMError` naming the field. Presets
@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tinylm.config.presets import preset
 from tinylm.config.sample_settings import MAX_INT32, MAX_SEED, SampleSettings
 from tinylm.config.section import Section
 from tinylm.config.spelling import ExpectedValues
-from tinylm.errors import TinyLMError, command, did_you_mean
-from tinylm.system.paths import IN_MEMORY
+from tinylm.errors import TinyLMError, did_you_mean
 
 MAX_MINUTES = 1e7
 """Minutes of a run, at most: 19 years."""
@@ -264,6 +263,27 @@ class SampleConfig(SampleSettings, Section):
         return self.greedy or self.temperature == 0
 
 
+def _folder_or_none(folder: str) -> str:
+    return "" if folder.casefold() == "none" else folder
+
+
+class BaseConfig(Section):
+    """The settings of fine-tuning: the model that a run goes on from, its base. All fields have defaults, by which a
+    run begins from nothing. `fingerprint` follows from the base, and is filled in by a run.
+
+    Raises:
+        TinyLMError: an unknown setting, or a value that a field cannot hold.
+
+    >>> BaseConfig(folder="runs/book", replay="20%").replay
+    0.2
+    """
+
+    folder: Annotated[str, AfterValidator(_folder_or_none)] = Field(
+        "", description="the model folder whose weights a run begins with; none: they are drawn from the seed")
+    fingerprint: str = Field("", description="sha256 of these weights")
+    replay: float = Field(0.0, ge=0, lt=1, description="share of the rows that is the base's own text")
+
+
 class RunConfig(Section):
     """The settings of a whole run, as `config.json` in a model folder holds them.
 
@@ -282,6 +302,13 @@ class RunConfig(Section):
     data: DataConfig
     train: TrainConfig
     sample: SampleConfig = SampleConfig()
+    base: BaseConfig = BaseConfig()
+
+    @model_serializer(mode="wrap")
+    def _without_no_base(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The sections; a run from nothing has none on its base."""
+        values: dict[str, Any] = dump(self)
+        return values if self.base.folder else {name: each for name, each in values.items() if name != "base"}
 
     def to_json(self) -> str:
         """The config as JSON. It is pure ASCII, since the path of a text may hold bytes that are not UTF-8."""
@@ -293,19 +320,9 @@ class RunConfig(Section):
         Args:
             out: the folder of the new model; default: the one that a run on this text chooses by itself.
         """
-        flags = {"tokenizer": "data", "vocab_size": "data", "steps": "train", "epochs": "train", "minutes": "train",
-                 "seed": "train"}
-        source = "SOURCE" if self.data.source in ("", IN_MEMORY) else self.data.source
-        words: list[object] = [source if source == "-" else Path(source), *(("--out", out) if out else ())]
-        for name, home in flags.items():
-            value = getattr(getattr(self, home), name)
-            if value is not None and (name, value) != ("seed", 0):
-                words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else value]
-        for name, section in SECTIONS.items():
-            for field, value in _non_defaults(section, getattr(self, name)).items():
-                if field not in flags and f"{name}.{field}" not in FOLLOWS_FROM_TEXT:
-                    words += ["--set", f"{name}.{field}={_as_setting(value)}"]
-        return command("train", *words) + (" < TEXT" if source == "-" else "")
+        from tinylm.config.repeat import repeat_command  # which imports the sections
+
+        return repeat_command(self, out)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -324,35 +341,8 @@ class RunConfig(Section):
 
 
 SECTIONS: dict[str, type[Section]] = {
-    "model": ModelConfig, "data": DataConfig, "train": TrainConfig, "sample": SampleConfig,
+    "model": ModelConfig, "data": DataConfig, "train": TrainConfig, "sample": SampleConfig, "base": BaseConfig,
 }
-
-
-def _non_defaults(kind: type[Section], section: Section) -> dict[str, Any]:
-    """The fields whose values differ from their defaults, given the values of the fields before them."""
-    found: dict[str, Any] = {}
-    for name, field in kind.model_fields.items():
-        value = getattr(section, name)
-        default = field.get_default(call_default_factory=True, validated_data=found | _defaults(kind, found))
-        if field.is_required() or value != default:
-            found[name] = value
-    return found
-
-
-def _defaults(kind: type[Section], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: field.default for name, field in kind.model_fields.items()
-            if name not in given and not field.is_required() and field.default_factory is None}
-
-
-def _as_setting(value: Any) -> str:
-    """A value as `--set` reads it: JSON, or a text that is not JSON as it stands."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except json.JSONDecodeError:
-        return value
-    return json.dumps(value)
 
 
 def known_section(name: str) -> str:
@@ -364,5 +354,6 @@ def known_section(name: str) -> str:
 
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
                      "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE",
-                     "data.validation_fingerprint": "Name the text to validate on with --validation"}
+                     "data.validation_fingerprint": "Name the text to validate on with --validation",
+                     "base.fingerprint": "Name the base with --from"}
 """Settings that nobody chooses, and the remedy for a person who tries."""

@@ -16,10 +16,11 @@ from tinylm.engine.micro_kernel import TILE_ROWS
 from tinylm.engine.records import SAMPLING
 from tinylm.engine.sampling_records import SamplingRecords
 from tinylm.engine.thread_tuner import ThreadTuner
-from tinylm.engine.weights import Floats, PackedWeights, Weights
+from tinylm.engine.weights import Floats, PackedWeights
 from tinylm.engine.workspace import Workspace
 from tinylm.errors import TinyLMError
 from tinylm.jit.thread_pool import ThreadPool
+from tinylm.model.tensors import Weights
 from tinylm.sampling.sampler import Sampler
 from tinylm.system.cores import available_cores, fast_cores
 
@@ -48,7 +49,7 @@ class Engine:
 
     Args:
         config: the shape of the model.
-        weights: its parameters by name, as in the torch module.
+        weights: its parameters by name, as in the torch module. Each is taken out as it is packed.
         weight_dtype: the number format of the matrices; sums are float32 always.
         cores: the most threads of a call; None: as many as the process may use. Results do not depend on it.
     """
@@ -59,6 +60,10 @@ class Engine:
         self._weights, self._workspace = PackedWeights(config, weights, weight_dtype), Workspace(config, cores)
         self._workspaces = [Workspace(config, 1) for _ in range(cores)]
         self._pool, self._tuner = ThreadPool(cores), ThreadTuner(cores, fast_cores())
+
+    def unpack_weights(self) -> Weights:
+        """The parameters by name, as new arrays, of an engine that has them as fp32."""
+        return self._weights.unpack()
 
     def read(self, caches: Sequence[SequenceCache], ids: Sequence[int], outputs: int) -> Floats:
         """Appends ids[i] to the sequence of caches[i], one after another; a cache may come several times.

@@ -9,7 +9,8 @@ O outputs, padded with zeros to whole panels   I inputs
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,23 +22,18 @@ from tinylm.engine.records import LAYER, MLPS, MODEL
 from tinylm.jit.arrays import address_of, aligned_zeros, round_up
 from tinylm.jit.llvm import LANES
 from tinylm.model.layout import fused_matrices
+from tinylm.model.tensors import Weights
 
 Floats = NDArray[np.float32]
-Weights = Mapping[str, Floats]
-"""Parameters by the names that they have in the torch module."""
 KINDS: dict[WeightDtype, int] = {"fp32": FLOAT32, "bf16": BFLOAT16, "int8": INT8}
-
-
-def weights_of(model: Any) -> Weights:
-    """The parameters of a torch module as NumPy arrays, without a copy where the module lies in memory as float32."""
-    return {name: parameter.detach().float().cpu().contiguous().numpy() for name, parameter in model.named_parameters()}
 
 
 class PackedWeights:
     """The records of a model, and all memory that their addresses lie in.
 
     Args:
-        weights: parameters by name, as in the torch module.
+        weights: parameters by name, as in the torch module. Each is taken out as it is packed, so that no two copies of
+            all are in memory; whoever goes on with them gives a copy of the dictionary. `unpack` gives them back.
         weight_dtype: the number format of the matrices.
 
     Attributes:
@@ -47,12 +43,14 @@ class PackedWeights:
 
     def __init__(self, config: ModelConfig, weights: Weights, weight_dtype: WeightDtype = "fp32") -> None:
         self._weights, self._kind, self._buffers = weights, KINDS[weight_dtype], list[NDArray[Any]]()
+        self._rows: dict[str, tuple[NDArray[Any], int, int]] = {}
         self.n_weights = 0
         self.model, self.layers = np.zeros(1, MODEL), np.zeros(config.n_layers, LAYER)
         with np.errstate(over="ignore"):  # a setting may exceed 32 bits: the logits are then not finite, which is told
             self._fill_model(self.model[0], config)
         for i in range(config.n_layers):
             self._fill_layer(self.layers[i], config, f"layers.{i}.")
+        weights.clear()
 
     def _fill_model(self, model: Any, config: ModelConfig) -> None:
         for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "vocab_size"):
@@ -60,10 +58,10 @@ class PackedWeights:
         model["mlp"], model["rotary"] = MLPS.index(config.mlp), config.positions == "rotary"
         model["post"], model["layernorm"] = config.norm_position == "post", config.norm == "layernorm"
         model["eps"], model["scale"] = config.norm_eps, 1 / math.sqrt(config.d_head)
+        self._pack_matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
         model["embed"], model["position_table"] = self._vector("embed.weight"), self._vector("positions.weight")
         model["ln_f"], model["ln_f_bias"] = self._vector("ln_f.weight"), self._vector("ln_f.bias")
         model["head_bias"] = self._vector("out_head.bias")
-        self._pack_matrix(model["head"], "embed.weight" if config.tied_embeddings else "out_head.weight")
 
     def _fill_layer(self, layer: Any, config: ModelConfig, prefix: str) -> None:
         for name in ("norm1", "norm2"):
@@ -83,20 +81,38 @@ class PackedWeights:
         """The address of some parameters one after another; 0 where there are none."""
         if names[0] not in self._weights:
             return 0
-        found = [self._weights[name] for name in names]
-        return self._keep(found[0] if len(found) == 1 else np.concatenate(found))
+        found = self._taken(names)
+        whole = found[0] if len(found) == 1 else np.concatenate(found)
+        self._note_rows(whole, names, found)
+        return self._keep(whole)
 
     def _pack_matrix(self, record: Any, *names: str) -> None:
         """Packs matrices that read the same inputs as one, and fills its record."""
-        parts, kind = [self._weights[name] for name in names], self._kind
+        parts, kind = self._taken(names), self._kind
         whole: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if kind == INT8:
             whole, scales = quantised(whole)
             record["scales"] = self._keep(padded(scales, LANES))
         panels = in_panels(whole, kind)
+        self._note_rows(panels, names, parts)
         self.n_weights += whole.size
         record["weights"], record["kind"] = self._keep(panels), kind
         record["inputs"], record["panels"] = whole.shape[1], len(panels) * INTERLEAVED[kind]
+
+    def _taken(self, names: Sequence[str]) -> list[Floats]:
+        """Parameters, which leave the dictionary; the embedding, which may be the head, too, stays to the end."""
+        return [self._weights[name] if name == "embed.weight" else self._weights.pop(name) for name in names]
+
+    def _note_rows(self, packed: NDArray[Any], names: Sequence[str], parts: Sequence[Floats]) -> None:
+        """Notes which rows of a packed array are which parameter's."""
+        starts = [0, *accumulate(map(len, parts))]
+        self._rows |= {name: (packed, *span) for name, span in zip(names, pairwise(starts), strict=True)}
+
+    def unpack(self) -> Weights:
+        """The parameters that were packed as fp32, as new arrays."""
+        assert self._kind == FLOAT32
+        return {name: from_panels(packed, start, stop) if packed.ndim == 3 else packed[start:stop].copy()
+                for name, (packed, start, stop) in self._rows.items()}
 
     def _keep(self, array: NDArray[Any]) -> int:
         """Keeps an array as long as this object, and returns its address."""
@@ -122,6 +138,18 @@ def in_panels(matrix: NDArray[Any], kind: int) -> NDArray[Any]:
     if whole < len(panels):
         panels[whole, :, :outputs - whole * LANES] = matrix[whole * LANES:].T
     return panels
+
+
+def from_panels(panels: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
+    """The outputs from `start` up to `stop` of panels that are not interleaved, as a matrix (stop - start, I).
+
+    >>> matrix = np.arange(34 * 3, dtype=np.float32).reshape(34, 3)
+    >>> bool((from_panels(in_panels(matrix, FLOAT32), 5, 33) == matrix[5:33]).all())
+    True
+    """
+    first = start // LANES
+    rows = panels[first:round_up(stop, LANES) // LANES].transpose(0, 2, 1).reshape(-1, panels.shape[1])
+    return rows[start - first * LANES:stop - first * LANES].copy()
 
 
 def padded(array: NDArray[Any], step: int) -> NDArray[Any]:

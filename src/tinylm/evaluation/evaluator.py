@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
+from tinylm.evaluation.base import Base
 from tinylm.evaluation.memorization import CopyIndex, Overlap, combine
 from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
@@ -22,10 +23,13 @@ if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is f
     from tinylm.evaluation.report import Baselines, EncodedText, Report
     from tinylm.model.transformer import TinyLM
     from tinylm.text.left_out import LeftOut
+    from tinylm.text.rows import Batch
     from tinylm.text.tokenizer import Tokenizer
 
 COPYING_SAMPLES, COPYING_TOKENS = 3, 200
 """Texts that `copying` lets the model write, and the tokens of each."""
+SAMPLED_BATCH_TOKENS = 512
+"""Tokens of a batch where only some batches of a text are taken, here and there."""
 _OWN_TEXT = ("this is the text that the model was trained on, so the figures say how well it knows that, and not how "
              "well it reads anything else")
 
@@ -75,7 +79,26 @@ class Evaluator:
             split = split_corpus(corpus, 0.0)
             report = self._report_on_other_text(split, corpus.name)
         own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
-        return replace(report, copying=self.copying(), notes=(*own, *split.notes()))
+        return replace(report, copying=self.copying(), notes=(*own, *report.notes, *split.notes()))
+
+    def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
+        """Batches of about so many tokens of the text that the model is evaluated by, evenly from the whole of it.
+
+        Returns:
+            "validation", or "train" where nothing was held out; and the batches.
+
+        Raises:
+            TinyLMError: the training text has moved or changed.
+        """
+        from tinylm.evaluation.report import evaluation_batches
+
+        dataset = build_dataset(self._training_split(), self.lm.tokenizer)
+        part, config = dataset.validation or dataset.train, self.lm.config
+        batches = list(evaluation_batches(part, config.data.packing, config.model.context_length,
+                                          batch_tokens=SAMPLED_BATCH_TOKENS))
+        count = min(len(batches), max(1, round(n_tokens * len(batches) / max(1, part.n_tokens))))
+        some = [batches[i * len(batches) // count] for i in range(count)]
+        return "validation" if dataset.validation else "train", some
 
     def _report_on_other_text(self, split: Split, name: str) -> Report:
         """The report on a text that the tokenizer may not know the whole of."""
@@ -105,7 +128,23 @@ class Evaluator:
         if not math.isfinite(nats):
             raise TinyLMError("its loss is not a finite number", where=str(self.lm.folder or "model"),
                               remedy="The model is damaged: restore its folder from a copy, or train again")
-        return make_report(nats, tokens, part.n_bytes, split=split, baselines=baselines)
+        report = make_report(nats, tokens, part.n_bytes, split=split, baselines=baselines)
+        return self._beside_base(report, part, baselines) if self.lm.config.base.folder else report
+
+    def _beside_base(self, report: Report, part: Part, baselines: Baselines) -> Report:
+        """The report with the base on the same text among the baselines, or with a note on why it is not there."""
+        from tinylm.evaluation.report import evaluation_batches
+        from tinylm.training.evaluate import evaluate
+
+        config = self.lm.config
+        try:
+            base = Base.reopen(config.base)
+        except TinyLMError as error:
+            return replace(report, notes=(f"the model cannot be compared with its base: {error.where}: {error.what}",))
+        batches = evaluation_batches(part, config.data.packing, config.model.context_length)
+        model = model_folder.make_model(base.shape(config.model.context_length), base.weights).eval()
+        result = evaluate(model.to(next(self.lm.model.parameters()).device), batches)
+        return replace(report, baselines=baselines.with_base(*result, part.n_bytes).bits_per_byte)
 
     def _baselines_of_training(self, other: EncodedText, left_out: LeftOut) -> Baselines:
         """Counted on the training text if that is still there, else on nothing."""

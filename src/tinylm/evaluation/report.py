@@ -39,7 +39,7 @@ class EncodedText(NamedTuple):
 
 @dataclass(frozen=True)
 class Baselines:
-    """Baselines of a text, which need no model, in bits a byte of it: `uniform`, `unigram`, `ngram`, `zstd`.
+    """Baselines of a text in bits a byte of it: `uniform`, `unigram`, `ngram`, `zstd`, which need no model, and `base`.
 
     Attributes:
         ngram_order: n of the n-gram; 0 where there is none.
@@ -50,6 +50,11 @@ class Baselines:
     bits_per_byte: dict[str, float]
     ngram_order: int = 0
     left_out: LeftOut = NOTHING
+
+    def with_base(self, nats: float, tokens: int, n_bytes: int) -> Baselines:
+        """Adds `base`: the model that the evaluated one was fine-tuned from. Args: as `make_report`."""
+        bits = make_report(nats, tokens, n_bytes, split="", baselines=self).bits_per_byte
+        return replace(self, bits_per_byte={**self.bits_per_byte, "base": bits})
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,8 @@ class Report:
         bits_per_byte: the loss in bits a byte of the text, which compares across tokenizers. It is charged for what the
             tokens leave out, as the baselines are; `loss` and `perplexity` are not.
         tokens, bytes: the length of the text.
-        baselines: bits a byte by name: "uniform", "unigram", and where the model was trained on another text "ngram"
-            and "zstd".
+        baselines: bits a byte by name: "uniform", "unigram", where the model was trained on another text "ngram" and
+            "zstd", and of a fine-tuned model "base".
         ngram_order: n of the n-gram; 0 where there is none.
         copying: the overlap of some texts that the model wrote with its training text; None where nobody looked, or
             where the training text is not there.
@@ -120,11 +125,13 @@ def perplexity_of(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
-def evaluation_batches(part: Part, packing: Packing, context_length: int) -> Iterator[Batch]:
-    """Yields every token of a text once, in fixed rows that are no longer than the text."""
+def evaluation_batches(part: Part, packing: Packing, context_length: int,
+                       batch_tokens: int = EVALUATION_BATCH_TOKENS) -> Iterator[Batch]:
+    """Yields every token of a text once, in fixed rows that are no longer than the text, about `batch_tokens` a batch.
+    """
     width = min(context_length, max(1, part.n_tokens))
     rows = Rows(part, packing=packing, context_length=width)
-    return rows.evaluation(max(1, EVALUATION_BATCH_TOKENS // width))
+    return rows.evaluation(max(1, batch_tokens // width))
 
 
 def encoded_texts(split: Split, dataset: Dataset) -> tuple[EncodedText, EncodedText]:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Backend, Chunk
-from tinylm.generation.completion import log_softmax
 from tinylm.generation.context import ContextWindow, max_new_tokens
 from tinylm.sampling.filters import Logits
+from tinylm.sampling.predictions import log_softmax
 
 NO_PENALTY = {"repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}
 

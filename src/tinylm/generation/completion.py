@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinylm.config.schema import SampleConfig
 from tinylm.generation.detokenizer import Detokenizer
+from tinylm.sampling.predictions import log_softmax, top_ids
 from tinylm.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -186,24 +187,6 @@ def complete_together(batch: Batch, requests: Sequence[GenerationRequest], max_p
         builder.finish()
         builder.n_dropped = sequence.n_dropped
     return [builder.completion() for builder in builders.values()]
-
-
-def log_softmax(logits: Logits) -> NDArray[np.float64]:
-    """The natural logarithms of the model's own probabilities, before any filter, (V,) -> (V,)."""
-    wide = logits.astype(np.float64)  # the difference of two large numbers may be beyond 32 bits
-    shifted = wide - wide.max()
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
-    return found
-
-
-def top_ids(logits: Logits, count: int) -> list[int]:
-    """The ids of the `count` largest logits (V,), best first; among equals the lowest id first."""
-    if count == 0:
-        return []
-    least = np.partition(logits, -count)[-count] if count < len(logits) else -np.inf
-    able = np.flatnonzero(logits >= least)  # sorting all would take longer than the model itself
-    found: list[int] = able[np.argsort(-logits[able], kind="stable")[:count]].tolist()
-    return found
 
 
 def logprobs_of(logits: Logits, id: int, top: int, tokenizer: Tokenizer) -> TokenLogprobs:

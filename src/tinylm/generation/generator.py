@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tinylm.config.overrides import check_overrides
 from tinylm.config.sample_settings import MAX_SEED
@@ -19,12 +17,11 @@ from tinylm.generation.completion import (
     GenerationRequest,
     TokenLogprobs,
     complete_together,
-    log_softmax,
-    top_ids,
 )
 from tinylm.generation.context import fresh_seed
 from tinylm.generation.loaded_model import LoadedModel
 from tinylm.inspection import structure
+from tinylm.sampling.predictions import Prediction, likeliest
 from tinylm.text.prompts import is_ids, prompt_ids
 from tinylm.text.tokenizer import Tokenizer, Typed
 
@@ -54,23 +51,6 @@ class NearFormWarning(UserWarning):
     """
 
 
-class Prediction(NamedTuple):
-    """A possible next token.
-
-    Attributes:
-        id: its number in the vocabulary.
-        token: its text.
-        probability: from 0 to 1, of the model itself, before temperature and filters.
-
-    >>> lm.predict("hello , how are", top=1)[0].token
-    'you'
-    """
-
-    id: int
-    token: str
-    probability: float
-
-
 def is_one(prompt: Prompts) -> TypeGuard[Prompt]:
     """True for one prompt, false for a list of prompts. A value that is neither counts as one, and is then refused."""
     return isinstance(prompt, str) or is_ids(prompt) or not isinstance(prompt, Iterable)
@@ -95,14 +75,14 @@ class TextGenerator:
         from tinylm.generation.scoring import next_logits
 
         top = whole_number(top, "top", 1)
-        return self._predictions(next_logits(self.model.backend(), self._ids_of(prompt)), top)
+        return likeliest(next_logits(self.model.backend(), self.ids_of(prompt)), top, self.tokenizer)
 
     def predict_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[Prediction]]:
         """The predictions after ids that begin with `<bos>`: a generator that yields None after each piece of work."""
         from tinylm.generation.scoring import logits_stepwise
 
         logits = yield from logits_stepwise(self.model.backend(), ids)
-        return self._predictions(logits, top)
+        return likeliest(logits, top, self.tokenizer)
 
     def score_stepwise(self, ids: list[int], top: int) -> Generator[None, None, list[TokenLogprobs]]:
         """The log-probability of each id after the first, with the `top` likeliest alternatives: a generator that
@@ -114,10 +94,6 @@ class TextGenerator:
         from tinylm.generation.scoring import logprobs_stepwise
 
         return (yield from logprobs_stepwise(self.model.backend(), ids, top, self.tokenizer))
-
-    def _predictions(self, logits: Logits, top: int) -> list[Prediction]:
-        probs = np.exp(log_softmax(logits))
-        return [Prediction(id, self.tokenizer.token(id), float(probs[id])) for id in top_ids(logits, top)]
 
     # ---- generating
 
@@ -192,7 +168,7 @@ class TextGenerator:
         for each in typed_settings(self.sample_config(**settings), self.tokenizer)[1]:
             _warned(each)
 
-    def _ids_of(self, prompt: Prompt) -> list[int]:
+    def ids_of(self, prompt: Prompt) -> list[int]:
         """The ids to go on from. Raises: TinyLMError: as `LanguageModel.complete`."""
         if isinstance(prompt, str):
             return self.encode_prompt(prompt)
@@ -213,7 +189,7 @@ class TextGenerator:
     def _of_prompt(self, prompt: Prompt, samples: int, logprobs: int | None, config: SampleConfig,
                    bias: Logits, forced: list[int]) -> Iterator[GenerationRequest]:
         """The requests of one prompt. The hypotheses of a beam search are generated as if they were forced."""
-        ids = self._ids_of(prompt)
+        ids = self.ids_of(prompt)
         shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
         found = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, each in enumerate(found):

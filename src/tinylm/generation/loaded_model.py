@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from tinylm import model_folder
 from tinylm.config.schema import ModelConfig, WeightDtype
-from tinylm.errors import TinyLMError
+from tinylm.config.spelling import match_name
+from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection import structure
 
 if TYPE_CHECKING:  # torch takes a second to import, and writing text does not need it
@@ -27,30 +28,35 @@ class LoadedModel:
         weights: the parameters by name, which change no more.
         device: the device of the module that is made of the weights.
         weight_dtype: how the engine keeps the weights.
-
-    Attributes:
-        weights: as given; None while the module is being trained.
     """
 
     def __init__(self, config: ModelConfig, module: TinyLM | None = None, weights: Weights | None = None,
                  device: str = "cpu", weight_dtype: WeightDtype = "fp32") -> None:
-        self.config, self.weights, self.device, self.weight_dtype = config, weights, device, weight_dtype
+        self.config, self.weight_dtype = config, weight_dtype
+        self.device = device if device == "cpu" else _chosen_device(device)
+        self._weights = None if weights is None else dict(weights)
         if module is not None:
             self.module = module.eval()
+
+    @property
+    def weights(self) -> Weights | None:
+        """The parameters by name; None while the module is being trained. Where the engine has the only copy, another
+        one is made, and stays."""
+        if self._weights == {}:
+            self._weights = self.engine.unpack_weights()
+        return self._weights
 
     @cached_property
     def module(self) -> TinyLM:
         """The torch module in evaluation mode, made when it is first asked for."""
         assert self.weights is not None
-        from tinylm.model.device import choose_device
-
-        return model_folder.make_model(self.config, self.weights).to(choose_device(self.device)).eval()
+        return model_folder.make_model(self.config, self.weights).to(self.device).eval()
 
     def freeze(self) -> None:
         """Ends the training of the module: takes its weights, and lets go of the module, so that the engine serves."""
-        from tinylm.engine.weights import weights_of
+        from tinylm.model.tensors import weights_of
 
-        self.weights, self.device = dict(weights_of(self.module)), self.module.embed.weight.device.type
+        self._weights, self.device = weights_of(self.module), self.module.embed.weight.device.type
         del self.module
 
     @property
@@ -79,21 +85,24 @@ class LoadedModel:
         from tinylm.model.threads import threads_for
         from tinylm.sampling.filters import COMPILING, choose
 
-        if self.weights is not None:  # a training run tells by itself what it compiles
+        if self._weights is not None:  # a training run tells by itself what it compiles
             announce(choose, COMPILING)
         cores = threads_for(structure.flops_per_token(self.config, self.config.context_length))
         return TorchBackend(self.module, cores=cores)
 
     @cached_property
     def engine(self) -> Engine:
-        """The compiled engine with these weights."""
+        """The compiled engine with these weights. It takes them over, so that a large model is in memory once; but not
+        where it keeps them in fewer bits, from which they do not come back, nor beside a module that was made of them.
+        """
         from tinylm.engine.engine import Engine
 
-        assert self.weights is not None
-        return Engine(self.config, self.weights, self.weight_dtype)
+        assert self._weights is not None
+        takes_over = self.weight_dtype == "fp32" and "module" not in vars(self)
+        return Engine(self.config, self._weights if takes_over else dict(self._weights), self.weight_dtype)
 
     def _suits_engine(self) -> bool:
-        if self.weights is None or self.device != "cpu" or not self.config.causal:
+        if self._weights is None or self.device != "cpu" or not self.config.causal:
             return False
         return "module" not in vars(self) or self._is_as_loaded()
 
@@ -108,10 +117,26 @@ class LoadedModel:
         return engine_test(self.weight_dtype).verdict.is_right
 
     def _is_as_loaded(self) -> bool:
-        from tinylm.engine.weights import weights_of
+        from tinylm.model.tensors import weights_of
 
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in self.module.modules())
         if self.module.taps.hooks or hooked or self.module.embed.weight.dtype.itemsize != 4:
             return False
         now = weights_of(self.module)
         return all(np.array_equal(now[name], array) for name, array in (self.weights or {}).items())
+
+
+def find_weight_dtype(name: object) -> WeightDtype:
+    """The weight dtype of this name. Raises: TinyLMError: there is none."""
+    dtypes: tuple[WeightDtype, ...] = get_args(WeightDtype)
+    known = match_name(str(name), dtypes)
+    if known is None:
+        raise TinyLMError(f"there is no weight dtype {name!r}", where="weight_dtype",
+                          remedy=did_you_mean(str(name), dtypes))
+    return known
+
+
+def _chosen_device(name: str) -> str:
+    from tinylm.model.device import choose_device
+
+    return choose_device(name).type

@@ -13,8 +13,8 @@ from tinylm.engine.engine import Engine
 from tinylm.engine.forward import SOURCES, forward
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.sampling_records import SamplingRecords
-from tinylm.engine.weights import weights_of
 from tinylm.jit.self_test import Comparison, SelfTest, Verdict, compare
+from tinylm.model.tensors import weights_of
 from tinylm.sampling.sampler import Sampler
 
 LIMIT = 1e-4

@@ -24,11 +24,11 @@ from tinylm.config.schema import ModelConfig, SampleConfig, WeightDtype
 from tinylm.engine.engine import Engine
 from tinylm.engine.kv_cache import SequenceCache
 from tinylm.engine.sampling_records import SamplingRecords
-from tinylm.engine.weights import weights_of
 from tinylm.generation.self_test import engine_test
 from tinylm.generation.torch_backend import TorchCache
 from tinylm.jit.self_test import SelfTest, Verdict, compare
 from tinylm.jit.thread_pool import ThreadPool
+from tinylm.model.tensors import weights_of
 from tinylm.model.threads import flush_denormals, threads_for
 from tinylm.model.transformer import TinyLM
 from tinylm.sampling.sampler import Sampler

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tinylm.config.schema import ModelConfig
+from tinylm.config.schema import ModelConfig, RunConfig
 from tinylm.model.layout import KEYS, QUERIES, RESIDUAL, Axis, axis_length, layer_linears
 
 _HEAD: Axis = ("d_head",)
@@ -219,6 +219,12 @@ def describe(config: ModelConfig) -> dict[str, Any]:
         "flops_per_token": {"forward": flops_per_token(config, length),
                             "training": training_flops_per_token(config, length)},
     }
+
+
+def describe_run(run: RunConfig) -> dict[str, Any]:
+    """Describes a model as `describe` does, and the base that it was fine-tuned from, if there is one."""
+    base = {"base": {"folder": run.base.folder, "fingerprint": run.base.fingerprint}} if run.base.folder else {}
+    return {**describe(run.model), **base}
 
 
 @dataclass(frozen=True)

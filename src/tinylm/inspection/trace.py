@@ -11,18 +11,21 @@ import torch
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
+from tinylm.inspection.structure import flops_per_token
 from tinylm.model.dropout import without_dropout
-from tinylm.model.taps import capture
+from tinylm.model.taps import Hook, capture, hooked
+from tinylm.model.threads import threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
 
 
-def trace(model: TinyLM, ids: Sequence[int] | Tensor) -> dict[str, Tensor]:
+def trace(model: TinyLM, ids: Sequence[int] | Tensor, hooks: Sequence[Hook] = ()) -> dict[str, Tensor]:
     """Records every activation of one forward pass over `ids`.
 
     The pass has no dropout and no gradients; the model stays in the mode, training or not, that it was in.
 
     Args:
         ids: a list of T ids, or a tensor (B, T); a list is a batch of one.
+        hooks: interventions (interventions.py); what is recorded is what they leave.
 
     Returns:
         the activations by name, in the order in which they arise; their shapes are in `TAPS`.
@@ -38,30 +41,35 @@ def trace(model: TinyLM, ids: Sequence[int] | Tensor) -> dict[str, Tensor]:
     torch.Size([1, 2, 3, 3])
     """
     batch = _as_batch(ids, model)
-    with without_dropout(model), torch.no_grad(), capture(model) as activations:
+    threads = torch_threads(threads_for(batch.numel() * flops_per_token(model.config, batch.shape[1])))
+    with without_dropout(model), torch.no_grad(), threads, hooked(model, *hooks), capture(model) as activations:
         model(batch)
     return activations
 
 
 def logit_lens(model: TinyLM, activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Logit lens: what the model would predict if it ended after each layer.
+    """Logit lens: what the model would predict if it ended before its first layer, and after each layer.
 
-    The residual stream after a layer is read as if that layer were the last, through `ln_f` and `out_head`
-    (nostalgebraist 2020, "interpreting GPT: the logit lens"). After the last layer it is the prediction itself.
+    The residual stream is read as if the last layer lay behind it, through `ln_f` and `out_head` (nostalgebraist 2020,
+    "interpreting GPT: the logit lens"). After the last layer it is the prediction itself.
 
     Args:
         activations: what `trace` returned.
 
     Returns:
-        logits (B, T, V) by the name of the stream that they were read from, `layers.i.resid_post`.
+        logits (B, T, V) by the name of the stream that they were read from: `layers.0.resid_pre`, then each
+        `layers.i.resid_post`. Of a model without layers, the logits alone.
 
     >>> from tinylm import ModelConfig
     >>> model = TinyLM(ModelConfig.preset("notebook", vocab_size=12))
     >>> lens = logit_lens(model, trace(model, [1, 5, 7]))
     >>> {name: tuple(logits.shape) for name, logits in lens.items()}
-    {'layers.0.resid_post': (1, 3, 12), 'layers.1.resid_post': (1, 3, 12)}
+    {'layers.0.resid_pre': (1, 3, 12), 'layers.0.resid_post': (1, 3, 12), 'layers.1.resid_post': (1, 3, 12)}
     """
-    streams = {name: stream for name, stream in activations.items() if name.endswith(".resid_post")}
+    streams = {name: stream for name, stream in activations.items()
+               if name == "layers.0.resid_pre" or name.endswith(".resid_post")}
+    if not streams:
+        return {"logits": activations["logits"]}
     with torch.no_grad():
         return {name: model.out_head(model.ln_f(stream)) for name, stream in streams.items()}
 

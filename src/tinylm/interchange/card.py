@@ -15,6 +15,9 @@ def make_card(card: str, notes: Sequence[str], *, front_matter: str, use: str) -
         notes: sentences on what is not exact in the other program.
         front_matter: what the Hub reads, between two lines of dashes.
         use: how the export is used, with {notes} for the notes.
+
+    >>> make_card("# Book\\n", ["A note."], front_matter="---\\n---\\n", use="## Use\\n{notes}\\n")
+    '---\\n---\\n# Book\\n## Use\\n- A note.\\n'
     """
     return (front_matter + (card.rstrip("\n") + "\n" if card.strip() else _TITLE)
-            + use.format(notes="\n".join(f"- {note}." for note in notes)))
+            + use.format(notes="\n".join(f"- {note}" for note in notes)))

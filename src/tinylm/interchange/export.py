@@ -11,15 +11,14 @@ from typing import cast, get_args
 from tinylm import model_folder
 from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
+from tinylm.inspection.structure import total_parameters
 from tinylm.interchange.formats import FORMATS, Format
 from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.interchange.target import check_free, put_in_place
 from tinylm.interchange.verify import Check, Reference
 from tinylm.system.files import fsync, write_remedy
-from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
+from tinylm.system.folders import check_writable, flush_all, temporary_folder
 from tinylm.system.paths import given_path
-
-OF_A_MODEL_FOLDER = {model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS, model_folder.CARD}
-"""Names that a model folder has, and some exports, too: a folder with these alone is a model, and is not replaced."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Export:
     """Result of an export.
 
     Attributes:
-        folder: the folder of the export.
+        folder: the folder of the export; of an export that is one file, the folder in which it lies.
         files: their names and bytes.
         dtype: the number format of the matrices.
         checks: what each reader made of it.
@@ -48,51 +47,65 @@ def read_model(run: str | Path) -> ExportedModel:
 
     Raises:
         TinyLMError: no model folder, or a damaged one.
+
+    >>> read_model("runs/notebook").name
+    'notebook'
     """
-    folder = given_path(run)
+    folder = model_folder.model_path(run)
     config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
-    card = folder / model_folder.CARD
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    return ExportedModel(Path(os.path.abspath(folder)).name, config, tokenizer,
-                         model_folder.read_weights(folder, config.model), text)
+    return ExportedModel(name_of(folder), config, tokenizer, model_folder.read_weights(folder, config.model),
+                         model_folder.read_card(folder))
+
+
+def name_of(folder: Path) -> str:
+    """The name of a model: that of its folder.
+
+    >>> name_of(Path("runs/book/"))
+    'book'
+    """
+    return Path(os.path.abspath(folder)).name
 
 
 def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None = None, force: bool = False,
            log: Callable[[str], None] = lambda _: None) -> Export:
-    """Writes a model in another program's format into a folder, and reads it back before the folder is there.
+    """Writes a model in another program's format, and reads it back before the export is there.
 
     Args:
         to: a key of `FORMATS`.
-        out: the folder, which is made.
+        out: the folder, which is made; of a format that is one file, that file.
         dtype: "f32", "f16" or "q8_0". Default: what the format is mostly used with.
-        force: an earlier export that is there may be replaced. Any other folder that holds something never is.
+        force: an earlier export that is there may be replaced. Anything else that is there never is.
         log: gets the name of each step.
 
     Raises:
-        TinyLMError: no such format or dtype; one that cannot hold this model, by the name of the setting; a folder that
+        TinyLMError: no such format or dtype; one that cannot hold this model, by the name of the setting; a place that
             holds something or cannot be written; packages that are missing; an export that was read back wrong.
+
+    >>> found = export(read_model("runs/notebook"), "onnx", "notebook-onnx")
+    >>> found.dtype, found.checks[0].is_right, "onnx/model.onnx" in found.files
+    ('f32', True, True)
     """
     form = _format(to)
-    chosen = _dtype(form, to, dtype)
-    folder = Path(os.path.abspath(given_path(out)))
-    check_writable(folder, "OUT")
-    _check_free(folder, form.files, force=force)
+    chosen = _dtype(form, to, dtype, total_parameters(model.config.model))
+    target = Path(os.path.abspath(given_path(out)))
+    check_writable(target, "OUT")
+    check_free(target, form, force=force)
     try:
-        with temporary_folder(folder) as temporary:
+        with temporary_folder(target) as temporary:
             log("writing")
             notes = form.write(model, temporary, chosen)
             reference = Reference(model)
             checks = list(_checks(form, model, temporary, chosen, reference, log))
-            files = {path.relative_to(temporary).as_posix(): path.stat().st_size
+            files = {target.name if form.is_file else path.relative_to(temporary).as_posix(): path.stat().st_size
                      for path in sorted(temporary.rglob("*")) if path.is_file()}
             flush_all(temporary)
-            move_into_place(temporary, folder, force=force, option="OUT")
-        fsync(folder.parent)
+            put_in_place(temporary, target, form, force=force)
+        fsync(target.parent)
     except OSError as error:
-        raise TinyLMError(f"could not be written ({error.strerror})", where=str(folder),
+        raise TinyLMError(f"could not be written ({error.strerror})", where=str(target),
                           remedy=f"{write_remedy(error)}, or choose another OUT") from None
     next_steps = form.next_steps(str(out), model.name, reference.beginning)
-    return Export(folder, files, chosen, checks, notes, next_steps)
+    return Export(target.parent if form.is_file else target, files, chosen, checks, notes, next_steps)
 
 
 def _format(to: str) -> Format:
@@ -102,9 +115,9 @@ def _format(to: str) -> Format:
     return FORMATS[name]
 
 
-def _dtype(form: Format, to: str, given: str | None) -> Dtype:
+def _dtype(form: Format, to: str, given: str | None, n_parameters: int) -> Dtype:
     if given is None:
-        return form.dtypes[0]
+        return form.default_dtype(n_parameters)
     name = match_name(given, get_args(Dtype))
     if name is None:
         raise TinyLMError(f"there is no dtype {given!r}", where="--dtype", remedy=did_you_mean(given, get_args(Dtype)))
@@ -127,22 +140,3 @@ def _checks(form: Format, model: ExportedModel, folder: Path, dtype: Dtype, refe
                               remedy="Another version of that program may read it; please report this model's "
                                      "config.json")
         yield check
-
-
-def _check_free(folder: Path, files: frozenset[str], *, force: bool) -> None:
-    """Raises TinyLMError when a folder holds something, and it is no earlier export or may not be replaced.
-
-    Args:
-        files: the names that an export of this format may have.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise TinyLMError("is a file, and an export is a folder", where=str(folder), remedy="Choose another OUT")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    if not there <= files or there <= OF_A_MODEL_FOLDER:
-        raise TinyLMError("this folder holds something that is not an export of this format", where=str(folder),
-                          remedy="Choose another OUT")
-    if not force:
-        raise TinyLMError("there is an export already", where=str(folder),
-                          remedy="Choose another OUT, or give --force to replace it")

@@ -12,6 +12,7 @@ from tinylm.config.schema import ModelConfig
 from tinylm.errors import shell
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.interchange.verify import Reader
+from tinylm.system.paths import given_path
 
 TABLE_OF_GELU = 3.0
 """The slack of llama.cpp with GELU, which it looks up in a table of 16 bits: 2.5e-3 where others are off by 2e-6."""
@@ -27,34 +28,54 @@ class Format:
         dtypes: the number formats that it can hold; the first is the default.
         files: the names of all files that it may have.
         first_reader: the reader that needs no other program.
-        engine: the program that it is for, and the Python package by which that program is at hand.
-        commands: commands that use an export, in words, with {out} for its folder, {name} for the model and {prompt}
-            for the beginning of a text.
+        engine: the program that it is for, and the Python package by which that program is at hand; None: no package
+            has it.
+        commands: commands that use an export, in words, with {out} for its path, {uri} for the same as a URI, {name}
+            for the model and {prompt} for the beginning of a text.
+        is_file: an export is the one file in `files`, under the name that it is given; else a folder.
+        mark: of one file, what its beginning holds, by which an earlier export is known.
+        q8_0_from: parameters from which on 8 bits are the default; 0: never.
     """
 
     package: str
     dtypes: tuple[Dtype, ...]
     files: frozenset[str]
     first_reader: str
-    engine: tuple[str, str]
+    engine: tuple[str, str] | None
     commands: tuple[tuple[str, ...], ...]
+    is_file: bool = False
+    mark: str = ""
+    q8_0_from: int = 0
+
+    def default_dtype(self, n_parameters: int) -> Dtype:
+        """The number format of a model of so many parameters, where nobody chose one."""
+        return "q8_0" if 0 < self.q8_0_from <= n_parameters else self.dtypes[0]
 
     def write(self, model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         """Writes a model into an empty folder. Returns notes for people, on what is not exact.
 
         Raises:
             TinyLMError: the format cannot hold this model; nothing is written then.
+
+        >>> from tinylm.interchange.export import read_model
+        >>> FORMATS["hf"].write(read_model("runs/book"), Path("runs"), "f32")[0]
+        'Past 96 tokens transformers goes on without forgetting, into positions that the model was not trained on; ...'
         """
         exporter = importlib.import_module(f"tinylm.interchange.{self.package}.export")
         notes: list[str] = exporter.write(model, folder, dtype)
         return notes
 
     def readers(self, config: ModelConfig, folder: Path) -> Iterator[Reader]:
-        """The readers of what was written: the first, and the program that the format is for, where it is at hand."""
+        """The readers of what was written: the first, and the program that the format is for, where it is at hand.
+
+        >>> from tinylm.interchange.export import read_model
+        >>> [reader.name for reader in FORMATS["hf"].readers(read_model("runs/book").config.model, Path("book-hf"))]
+        ['tinylm', 'transformers']
+        """
         check = importlib.import_module(f"tinylm.interchange.{self.package}.check")
         yield Reader(self.first_reader, check.read_logits(folder))
-        program, package = self.engine
-        if find_spec(package):
+        program, package = self.engine or ("", "")
+        if package and find_spec(package):
             slack = TABLE_OF_GELU if program == "llama.cpp" and config.mlp == "gelu" else 1.0
             yield Reader(program, check.engine_logits(folder), slack)
 
@@ -62,11 +83,16 @@ class Format:
         """Commands that use an export, for the shell of this system.
 
         Args:
-            out: its folder, as it was given.
+            out: its path, as it was given.
             name: of the model.
             prompt: the beginning of a text that the model knows.
+
+        >>> FORMATS["gguf"].next_steps("book-gguf", "book", "It was")[1]
+        'ollama create book -f book-gguf/Modelfile'
         """
-        return [shell(word.format(out=out, name=name, prompt=prompt) for word in words) for words in self.commands]
+        uri = given_path(out).absolute().as_uri()
+        return [shell(word.format(out=out, uri=uri, name=name, prompt=prompt) for word in words)
+                for words in self.commands]
 
 
 _SETTINGS = frozenset({"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "README.md"})
@@ -86,6 +112,9 @@ FORMATS: dict[str, Format] = {
                      '"@huggingface/transformers"; env.allowRemoteModels = false; env.localModelPath = "./"; '
                      'const write = await pipeline("text-generation", "{out}"); '
                      'console.log((await write("{prompt}"))[0].generated_text)'),)),
+    "html": Format("html", ("f16", "q8_0", "f32"), frozenset({"model.html"}), "tinylm", None,
+                   (("python", "-m", "webbrowser", "{uri}"),), is_file=True,
+                   mark='<meta name="generator" content="tinylm export', q8_0_from=1_000_000),
 }
 """By the value of --to: a folder for transformers; a file for llama.cpp, Ollama and LM Studio; a graph for ONNX Runtime
-and transformers.js."""
+and transformers.js; a page that runs the model in a browser."""

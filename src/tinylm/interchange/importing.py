@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from tinylm import model_folder
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
-from tinylm.model.tensors import Weights, saving
+from tinylm.interchange.notes import NO_CHAT_TEMPLATE
+from tinylm.model.tensors import Weights
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
 
@@ -40,6 +42,9 @@ def read_model(source: str | Path) -> Imported:
 
     Raises:
         TinyLMError: there is none, it is damaged, or tinylm cannot hold it exactly; what is in the way is named.
+
+    >>> read_model("book-hf").config.d_model
+    64
     """
     path = given_path(source)
     if path.is_dir():
@@ -52,27 +57,34 @@ def read_model(source: str | Path) -> Imported:
     return _of_gguf(path)
 
 
-def import_model(source: str | Path, out: str | Path, *, force: bool = False) -> Imported:
+def import_model(source: str | Path, out: str | Path, *, force: bool = False,
+                 log: Callable[[str], None] = lambda _: None) -> Imported:
     """Writes a foreign model as a model folder.
 
     Args:
         source: a Hugging Face folder, or a GGUF file.
         out: the new model folder.
         force: replaces a model that is there.
+        log: gets the name of each step.
 
     Raises:
         TinyLMError: as `read_model`; or the folder cannot be written.
+
+    >>> import_model("book-gguf/model.gguf", "models/book").source
+    'a GGUF file of type qwen3'
     """
-    model_folder.check_free(given_path(out), force=force)
+    model_folder.check_free(given_path(out), force=force, option="OUT")
+    log("reading")
     model = read_model(source)
+    log("writing")
     config = RunConfig(
         model=model.config, sample=SampleConfig(**model.sample),
         data=DataConfig(tokenizer=model.tokenizer.kind, line_ends="keep", validation=0.0, documents="text"),
         train=TrainConfig(steps=1))  # a horizon is required; nothing was trained here
-    with model_folder.new_folder(out, force=force) as folder:
+    with model_folder.new_folder(out, force=force, option="OUT") as folder:
         model_folder.write_config(folder, config)
         model.tokenizer.save(folder / model_folder.TOKENIZER)
-        _write_weights(folder / model_folder.WEIGHTS, model.weights)
+        model_folder.write_weights(folder, model.weights)
         (folder / model_folder.CARD).write_text(_card(given_path(source).name, model, out), encoding="utf-8",
                                                 newline="\n")
     return model
@@ -80,23 +92,17 @@ def import_model(source: str | Path, out: str | Path, *, force: bool = False) ->
 
 def _of_gguf(path: Path) -> Imported:
     from tinylm.interchange.gguf.importing import import_gguf
+    from tinylm.interchange.gguf.metadata import CONTINUATION
 
     found = import_gguf(path)
     tokenizer = found.tokenizer
+    notes = list(found.notes)
     if not isinstance(tokenizer, Tokenizer):
+        if tokenizer.chat_template not in (None, CONTINUATION):
+            notes.append(NO_CHAT_TEMPLATE)
         specials = tokenizer.specials._replace(add_bos=tokenizer.add_bos, add_eos=False)
         tokenizer = Tokenizer.imported(tokenizer.json, specials, found.config.vocab_size)
-    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}",
-                    notes=found.notes)
-
-
-def _write_weights(path: Path, weights: Weights) -> None:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    with saving(path):
-        save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path,
-                  metadata={"format": "pt"})
+    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}", notes=notes)
 
 
 def _card(name: str, model: Imported, out: str | Path) -> str:

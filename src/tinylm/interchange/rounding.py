@@ -1,10 +1,12 @@
-"""Rounding of matrices to 8 bits, in blocks of 32 numbers with a scale each: llama.cpp's Q8_0, as the exports to GGUF
-and ONNX hold it."""
+"""Rounding of matrices to 8 bits, in blocks of 32 numbers with a scale each: llama.cpp's Q8_0, as the exports to GGUF,
+ONNX and HTML hold it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinylm.interchange.source import Dtype
 
 BLOCK_LENGTH = 32
 """Numbers of a row that share a scale."""
@@ -29,3 +31,15 @@ def round_to_8_bits(numbers: NDArray[np.float32]) -> tuple[NDArray[np.float32], 
         scaled = blocks * np.where(scales == 0, np.float32(0), np.float32(1) / scales)
     whole = np.trunc(scaled)
     return scales, (whole + np.trunc(2 * (scaled - whole))).astype(np.int8)
+
+
+def stored_dtype(name: str, shape: tuple[int, ...], dtype: Dtype) -> Dtype:
+    """The format of a tensor in a file whose matrices are to have `dtype`. A row that is not cut into whole blocks
+    takes 16 bits instead of 8.
+
+    >>> stored_dtype("embed.weight", (50, 40), "q8_0"), stored_dtype("ln_f.weight", (40,), "q8_0")
+    ('f16', 'f32')
+    """
+    if len(shape) == 1 or name == "positions.weight":
+        return "f32"
+    return "f16" if dtype == "q8_0" and shape[-1] % BLOCK_LENGTH else dtype

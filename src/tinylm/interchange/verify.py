@@ -49,6 +49,9 @@ class Check:
         difference: the largest difference of a logit, as a share of the logits' standard deviation.
         same, greedy: of so many greedy tokens, how many the reader holds likeliest, too.
         limit: the largest difference of an export that is right.
+
+    >>> Check("llama.cpp", difference=0.002, same=127, greedy=128, limit=LIMITS["f16"]).is_right
+    True
     """
 
     reader: str
@@ -68,6 +71,12 @@ class Reference:
 
     Attributes:
         beginning: of the first text, some tokens of it.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> from tinylm.interchange.hugging_face.check import read_logits
+    >>> from pathlib import Path
+    >>> Reference(read_model("runs/book")).check(Reader("tinylm", read_logits(Path("book-hf"))), "f32").is_right
+    True
     """
 
     def __init__(self, model: ExportedModel) -> None:
@@ -93,7 +102,7 @@ def _greedy_texts(model: ExportedModel) -> Iterator[tuple[list[int], Logits, int
     from tinylm.engine.engine import Engine
 
     config, specials = model.config.model, model.tokenizer.specials
-    engine = Engine(config, model.weights)
+    engine = Engine(config, dict(model.weights))
     known = [id for id in range(config.vocab_size) if id not in specials.hidden]
     random = np.random.default_rng(0)
     for n_more in (0, PROMPT_TOKENS):

@@ -2,6 +2,9 @@
 be written, a temporary folder that is the user's alone.
 
 Machine code from there is run, so a temporary folder that somebody else could have written is never used.
+
+What is not there may have come with the package: pip compiles the kernels while it builds tinylm (setup.py), for the
+processor that it runs on.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 
 from numba.core.caching import (
     CompileResultCacheImpl,
+    IndexDataCacheFile,
     InTreeCacheLocator,
     IPythonCacheLocator,
     UserProvidedCacheLocator,
@@ -25,6 +29,8 @@ from numba.core.caching import (
 
 CACHE_DIR = "NUMBA_CACHE_DIR"
 ADVICE = f"Set {CACHE_DIR} to a folder of yours, and it is kept there"
+INSTALLED = Path(__file__).parent / "machine_code"
+"""The folder of what was compiled when the package was built. Nothing is written to it later."""
 
 
 class _HomeLocator(UserWideCacheLocator):
@@ -56,6 +62,16 @@ class CacheLocators(CompileResultCacheImpl):
 
     _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _HomeLocator, IPythonCacheLocator,
                         _TemporaryLocator)
+
+
+def installed_files(own: CompileResultCacheImpl) -> IndexDataCacheFile:
+    """The files of one kernel that came with the package, if any did. They hold for this source, numba, Python and
+    processor, as others do.
+
+    Args:
+        own: numba's names for the files of the kernel.
+    """
+    return IndexDataCacheFile(str(INSTALLED), own.filename_base, own.locator.get_source_stamp())
 
 
 @cache
@@ -125,16 +141,17 @@ _FOUND = set[Any]()
 
 
 def is_compiled(compiled: Any) -> bool:
-    """True if an earlier program has left this kernel compiled, for any arguments: by this numba, from this source, for
-    this processor."""
-    index = getattr(compiled._cache, "_cache_file", None)
-    if index is None or compiled in _FOUND:
-        return index is not None
+    """True if this kernel is compiled, by an earlier program or with the package, for any arguments: by this numba,
+    from this source, for this processor."""
+    if compiled not in _FOUND and any(_holds(index, compiled) for index in getattr(compiled._cache, "places", ())):
+        _FOUND.add(compiled)
+    return compiled in _FOUND
+
+
+def _holds(index: IndexDataCacheFile, compiled: Any) -> bool:
     processor = compiled.targetctx.codegen().magic_tuple()
     try:
-        if any(key[1] == processor for key in index._load_index()):
-            _FOUND.add(compiled)
-        return compiled in _FOUND
+        return any(key[1] == processor for key in index._load_index())
     except Exception:  # a file that was cut short, in whatever way unpickling then fails
         return False
 

@@ -17,12 +17,12 @@ from typing import Any, TypeVar, cast
 from llvmlite import binding
 from llvmlite.binding import Linkage
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.runtime import rtsys
 
-from tinylm.jit.cache import CacheLocators, warn_not_kept
+from tinylm.jit.cache import CacheLocators, installed_files, warn_not_kept
 from tinylm.jit.functions import FASTMATH
 from tinylm.jit.llvm import LANES, LOOP_LANES
 
@@ -147,16 +147,25 @@ class _KernelCache(FunctionCache):
 
     _impl_class = CacheLocators
 
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        self.places = self._cache_file, installed_files(self._impl)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Machine code, or None where there is none that can be loaded: numba then compiles anew."""
         rtsys.initialize(target_context)  # which that code calls
+        key = self._index_key(sig, target_context.codegen())
+        return next(filter(None, (self._load(place, key, target_context) for place in self.places)), None)
+
+    def _load(self, place: IndexDataCacheFile, key: Any, target_context: Any) -> Any:
         try:
-            return self._load_overload(sig, target_context)
+            data = place.load(key)
+            return data and self._impl.rebuild(target_context, data)
         except OSError:
             return None
         except Exception:  # a file that was cut short, in whatever way unpickling then fails
             with suppress(OSError):
-                os.unlink(self._cache_file._index_path)
+                os.unlink(place._index_path)
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

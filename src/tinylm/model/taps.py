@@ -34,6 +34,20 @@ class TapInfo(NamedTuple):
     about: str
 
 
+AXES = {
+    "B": ("sequences of a batch", ""),
+    "T": ("positions; in attention, those that ask (queries)", ""),
+    "S": ("positions that are asked (keys)", ""),
+    "D": ("the residual stream", "d_model"),
+    "H": ("heads", "n_heads"),
+    "G": ("key/value heads", "n_kv_heads"),
+    "K": ("width of one head", "d_head"),
+    "F": ("hidden units of the MLP", "d_mlp"),
+    "V": ("vocabulary", "vocab_size"),
+}
+"""Axis letters: what an axis runs over, and the size in `ModelConfig` that is its length; empty where a text decides
+that."""
+
 TAPS = (
     TapInfo("embed", "(B, T, D)", "the vectors of the ids"),
     TapInfo("layers.i.resid_pre", "(B, T, D)", "the residual stream as it enters the layer"),

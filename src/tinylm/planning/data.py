@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinylm.config.schema import DataConfig
+from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Baselines, baselines_of_run
 from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
 from tinylm.text.corpus import Corpus, open_corpus
-from tinylm.text.dataset import Dataset, build_dataset
+from tinylm.text.dataset import Dataset, Part, build_dataset
+from tinylm.text.left_out import NOTHING, measure, share_unknown
 from tinylm.text.reading.sources import Options, SourceLike
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
 from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
@@ -27,6 +29,7 @@ class RunData:
         config: how the text was read, split and tokenized; what nobody chose is filled in.
         split: the text as characters, `dataset` as ids.
         baselines: the bits a byte that counting and compressing reach on the text that the run is validated on.
+        replay: the ids of the base's own text, where a share of it is mixed in.
     """
 
     config: DataConfig
@@ -34,12 +37,13 @@ class RunData:
     split: Split
     dataset: Dataset
     baselines: Baselines
+    replay: Part | None = None
 
     @classmethod
-    def of(cls, config: DataConfig, tokenizer: Tokenizer, split: Split) -> RunData:
+    def of(cls, config: DataConfig, tokenizer: Tokenizer, split: Split, replay: Part | None = None) -> RunData:
         """Encodes a split text, or finds its ids in the cache, and measures the baselines."""
         dataset = build_dataset(split, tokenizer)
-        return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer))
+        return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer), replay)
 
     @property
     def corpus(self) -> Corpus:
@@ -52,16 +56,19 @@ class RunData:
         return self.dataset.validation.n_tokens if self.dataset.validation else 0
 
 
-def load_data(source: SourceLike, overrides: Mapping[str, Any], *,
-              log: Callable[[str], None] = lambda _: None) -> RunData:
+def load_data(source: SourceLike, overrides: Mapping[str, Any], *, tokenizer: Tokenizer | None = None,
+              replay: Part | None = None, log: Callable[[str], None] = lambda _: None) -> RunData:
     """Opens a text, makes its tokenizer and ids, and fills in the settings of the section `data` that nobody chose.
 
     Args:
         overrides: the settings of the section that were chosen.
+        tokenizer: that of a base; None: one is trained on the text.
+        replay: the ids of the base's own text, to be mixed in.
         log: gets a line before a text is read that takes long.
 
     Raises:
-        TinyLMError: the text cannot be read, or a setting does not suit it.
+        TinyLMError: the text cannot be read, or a setting does not suit it; the base's tokenizer does not know a part
+            of it.
 
     >>> load_data("hello", {"tokenizer": "word"}).tokenizer.vocab_size
     13
@@ -70,7 +77,10 @@ def load_data(source: SourceLike, overrides: Mapping[str, Any], *,
     corpus = open_corpus(source, Options.of(DataConfig(**values)))
     values.setdefault("validation", share_to_hold_out(corpus))
     split = split_corpus(corpus, values["validation"])
-    if values.get("tokenizer", "auto") == "auto":
+    if tokenizer is not None:
+        check_knows(tokenizer, split)
+        values["tokenizer"] = tokenizer.kind
+    elif values.get("tokenizer", "auto") == "auto":
         choice = choose_tokenizer(corpus.stats())
         values["tokenizer"] = choice.kind
         if values.get("vocab_size") is None:
@@ -83,6 +93,20 @@ def load_data(source: SourceLike, overrides: Mapping[str, Any], *,
     if corpus.stats().bytes >= LONG_TEXT_BYTES:
         log(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
             "kept for the next time")
-    tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
-                                unknown_token=config.unknown_token)
-    return RunData.of(config, tokenizer, split)
+    if tokenizer is None:
+        tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
+                                    unknown_token=config.unknown_token)
+    return RunData.of(config, tokenizer, split, replay)
+
+
+def check_knows(tokenizer: Tokenizer, split: Split) -> None:
+    """Raises: TinyLMError: the tokenizer of a base knows a part of the text neither as it is nor as `<unk>`."""
+    if tokenizer.unk_id is not None:
+        return
+    for name, part in (("training", split.train), ("validation", split.validation)):
+        left_out = measure(part, tokenizer) if part else NOTHING
+        if part and left_out.unknown:
+            raise TinyLMError(f"the base does not know {share_unknown(left_out)} of the {name} text: "
+                              f"{', '.join(map(repr, left_out.examples))}", where=part.corpus.name,
+                              remedy="Replace them in the text, or begin from a base whose tokenizer is bpe, which "
+                                     "knows every text, or from nothing: --from none")

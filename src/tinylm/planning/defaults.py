@@ -133,7 +133,7 @@ def fill_defaults(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_s
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
     if train.get("minutes") and not has_size(given) and weights > n_bytes:
         train.setdefault("max_epochs", round(useful_epochs(n_bytes), 1))
-    tokens = _tokens_to_read(train, n_tokens, in_time)
+    tokens = tokens_to_read(train, n_tokens, in_time)
     weight_decay, model["dropout"] = choose_regularisation(tokens / max(1, n_tokens))
     batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
     steps = train.get("steps") or tokens / batch_tokens
@@ -149,7 +149,7 @@ def has_size(model: Mapping[str, Any]) -> bool:
     return any(name in model for name in ("d_model", "n_layers", "n_heads"))
 
 
-def _tokens_to_read(train: Mapping[str, Any], n_tokens: int, in_time: float) -> float:
+def tokens_to_read(train: Mapping[str, Any], n_tokens: int, in_time: float) -> float:
     if train.get("epochs"):
         return float(train["epochs"]) * n_tokens
     if train.get("steps"):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
 from tinylm.inspection import structure
+from tinylm.planning.base_fit import BaseFit
 from tinylm.planning.defaults import useful_epochs
+from tinylm.planning.fine_tuning import fine_tuned_bits
 from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.setup import RunSetup
@@ -39,6 +41,8 @@ class Forecast:
         peak_memory_bytes: the most that the process will hold; on a GPU, the most of its memory.
         bits_per_byte: expected on the validation text (None without one); `ngram_bits_per_byte`: what counting reached
             there.
+        base_bits_per_byte: of the base as it is, on a sample of the training text; None for a run from nothing.
+        from_nothing_bits_per_byte: expected of a run from nothing instead; None for one.
     """
 
     seconds: float
@@ -49,10 +53,12 @@ class Forecast:
     peak_memory_bytes: int
     bits_per_byte: float | None
     ngram_bits_per_byte: float | None
+    base_bits_per_byte: float | None = None
+    from_nothing_bits_per_byte: float | None = None
 
 
-def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapsed: float,
-                  peak_bytes: int) -> Forecast:
+def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapsed: float, peak_bytes: int,
+                  fit: BaseFit | None = None) -> Forecast:
     """Forecast of a run: a pure function of its setup and of what was measured.
 
     Args:
@@ -60,6 +66,7 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
         times: of this run's steps on this machine.
         elapsed: seconds that the process has used so far.
         peak_bytes: the most memory that the process has held so far.
+        fit: of the base that the run goes on from.
     """
     train, dataset = setup.config.train, setup.data.dataset
     n_steps, seconds = _steps_and_seconds(setup, times, elapsed)
@@ -67,9 +74,12 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
     tokens = round(n_steps * train.batch_size * train.gradient_accumulation * tokens_per_row)
     epochs = tokens / max(1, dataset.train.n_tokens)
     expected, ngram = _expected_bits(setup, tokens, epochs)
+    from_nothing = None
+    if fit is not None and expected and ngram:
+        from_nothing, expected = _from_nothing(setup), fine_tuned_bits(fit.bits_per_byte, ngram)
     return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
                     structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
-                    round(ngram, 3) if ngram else None)
+                    round(ngram, 3) if ngram else None, round(fit.bits_per_byte, 3) if fit else None, from_nothing)
 
 
 def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tuple[int, float]:
@@ -80,7 +90,7 @@ def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tup
     step = times.step * (1 + SAVING_SHARE)
     if train.minutes is None:
         assert setup.n_steps is not None
-        n_validations = min(setup.n_validations, setup.n_steps)
+        n_validations = min(setup.n_validations, setup.n_steps) + bool(setup.config.base.folder)
         if train.evaluate_every:
             n_validations = setup.n_steps // train.evaluate_every + 1
         return setup.n_steps, fixed + setup.n_steps * step + n_validations * validation
@@ -101,6 +111,15 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
         return None, ngram
     rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)  # costs the model as much as the n-grams
     return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
+
+
+def _from_nothing(setup: RunSetup) -> float | None:
+    """Bits a byte to expect of a run from nothing in place of this one: it reads the text as often as pays there, and
+    is no worse than guessing."""
+    data = setup.data
+    epochs = useful_epochs(data.dataset.train.n_bytes)
+    expected, _ = _expected_bits(setup, round(epochs * data.dataset.train.n_tokens), epochs)
+    return expected and round(min(expected, data.baselines.bits_per_byte["uniform"]), 2)
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:

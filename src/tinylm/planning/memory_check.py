@@ -45,13 +45,21 @@ def fitting_sizes(model: ModelConfig, train: TrainConfig, validation_tokens: int
 
 
 def check_fits(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
-               device: torch.device) -> None:
-    """Raises: TinyLMError: the run needs more than is available; with the largest that will fit."""
+               device: torch.device, *, is_fine_tuning: bool = False) -> None:
+    """Checks that a run fits into memory.
+
+    Args:
+        is_fine_tuning: the shape is that of a base, and cannot be another.
+
+    Raises:
+        TinyLMError: the run needs more than is available; with the largest that will fit.
+    """
     needed = needed_bytes(model, train, validation_tokens, device)
     if needed <= available:
         return
-    remedy = "Give it a smaller model, a shorter context, or a smaller batch"
-    if sizes := fitting_sizes(model, train, validation_tokens, available, device):
+    remedy = f"Give it a smaller {'base' if is_fine_tuning else 'model'}, a shorter context, or a smaller batch"
+    sizes = [] if is_fine_tuning else fitting_sizes(model, train, validation_tokens, available, device)
+    if sizes:
         remedy = f"The largest size that fits is --size {sizes[-1]}"
 
     def fits(rows: int) -> bool:

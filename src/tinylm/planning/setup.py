@@ -10,14 +10,18 @@ from typing import Any
 import torch
 
 from tinylm.config.presets import PartialConfig
-from tinylm.config.schema import ModelConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.schema import BaseConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection import structure
 from tinylm.model.tensors import Weights
+from tinylm.planning.base_fit import BaseFit
 from tinylm.planning.data import RunData
 from tinylm.planning.defaults import count_steps, fill_defaults, has_size
+from tinylm.planning.fine_tuning import fill_fine_tuning
 from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import check_fits, fitting_sizes
+from tinylm.text.dataset import Part
+from tinylm.text.replay import ReplayRows
 from tinylm.text.rows import IGNORE, Rows
 from tinylm.training.backend import Compute, choose_compute
 from tinylm.training.schedule import VALIDATIONS, count_validations
@@ -37,7 +41,7 @@ class RunSetup:
 
     config: RunConfig
     data: RunData
-    rows: Rows
+    rows: Rows | ReplayRows
     compute: Compute
     n_steps: int | None
     n_validations: int
@@ -47,9 +51,7 @@ class RunSetup:
     def of(cls, config: RunConfig, data: RunData, device: torch.device) -> RunSetup:
         """The setup that follows from a config and its data."""
         model, train = config.model, config.train
-        padding = data.tokenizer.pad_id if train.loss_on_padding else IGNORE
-        rows = Rows(data.dataset.train, packing=config.data.packing, context_length=model.context_length,
-                    seed=train.seed, target_padding=padding)
+        rows = _rows(config, data)
         flops = structure.training_flops_per_token(model, model.context_length)
         compute = choose_compute(model, device, precision=train.precision,
                                  flops=flops * model.context_length * train.batch_size)
@@ -73,6 +75,20 @@ class RunSetup:
         return replace(self, weights=weights)
 
 
+def _rows(config: RunConfig, data: RunData) -> Rows | ReplayRows:
+    """The rows that a run trains on: of its text, and where it replays, of its base's text among them."""
+    padding = data.tokenizer.pad_id if config.train.loss_on_padding else IGNORE
+
+    def of(part: Part) -> Rows:
+        return Rows(part, packing=config.data.packing, context_length=config.model.context_length,
+                    seed=config.train.seed, target_padding=padding)
+
+    own = of(data.dataset.train)
+    if data.replay is None:
+        return own
+    return ReplayRows(own, of(data.replay), config.base.replay, (data.tokenizer.pad_id, padding))
+
+
 def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) -> int:
     train = config.train
     if train.minutes is not None or n_steps is None or not data.validation_tokens:
@@ -81,21 +97,24 @@ def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) ->
     return count_validations(tokens, data.validation_tokens)
 
 
-def fill_config(overrides: PartialConfig, data: RunData, machine: Machine) -> RunConfig:
-    """The whole config: what a person chose, and the defaults that suit the data and the machine. A size that nobody
-    chose is one that fits into memory.
+def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: BaseFit | None = None) -> RunConfig:
+    """The whole config: what a person chose, and the defaults that suit the data, the machine and the base. A size that
+    nobody chose is one that fits into memory.
 
     Raises:
         TinyLMError: the run does not fit.
     """
     fill = partial(fill_defaults, overrides, n_bytes=data.dataset.train.n_bytes, n_tokens=data.dataset.train.n_tokens,
                    vocab_size=data.tokenizer.vocab_size, speed=machine.speed)
+    if fit is not None:
+        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=data.dataset.train.n_bytes,
+                       n_tokens=data.dataset.train.n_tokens, speed=machine.speed)
     limits = data.validation_tokens, machine.available_bytes, machine.device
     config = _make_config(fill(), overrides, data)
-    if not has_size(overrides["model"]):
+    if fit is None and not has_size(overrides["model"]):
         fitting = fitting_sizes(config.model, config.train, *limits)
         config = _make_config(fill(fitting=fitting), overrides, data)
-    check_fits(config.model, config.train, *limits)
+    check_fits(config.model, config.train, *limits, is_fine_tuning=fit is not None)
     return config
 
 
@@ -104,5 +123,6 @@ def _make_config(filled: dict[str, dict[str, Any]], overrides: Mapping[str, Any]
     if train["batch_size"] == "full":
         rows = Rows(data.dataset.train, packing=data.config.packing, context_length=model.context_length)
         train = {**train, "batch_size": rows.rows_per_epoch}
-    return RunConfig(model=model, data=data.config, train=TrainConfig(**train),
-                     sample=SampleConfig(**overrides["sample"]))
+    sample, base = filled.get("sample", overrides["sample"]), filled.get("base", {})
+    return RunConfig(model=model, data=data.config, train=TrainConfig(**train), sample=SampleConfig(**sample),
+                     base=BaseConfig(**base))

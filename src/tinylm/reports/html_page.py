@@ -7,9 +7,6 @@ no script run but the two whose hashes it names, and loads nothing.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,13 +19,14 @@ from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report, perplexity_of
 from tinylm.inspection import structure
+from tinylm.page.markup import content_policy, escape_html, json_element
 from tinylm.reports.history import History, read_events
 from tinylm.reports.model_card import repeat_folder
 from tinylm.reports.sentences import bits_comparison, cautions, verdict
 from tinylm.system.extras import missing_extra
 from tinylm.system.files import write_atomically, write_remedy
 from tinylm.system.paths import given_path
-from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
+from tinylm.system.untrusted import escape_control_codes
 from tinylm.text.left_out import LeftOut
 from tinylm.training.diagnostics.doctor import Finding, examine
 from tinylm.training.events import Event, Sampled
@@ -78,7 +76,10 @@ def make_page(folder: str | Path, *, version: str) -> str:
         from plotly.offline import get_plotlyjs
     except ModuleNotFoundError:
         raise missing_extra("report", "the page of a run") from None
-    config, path = model_folder.read_config(folder), given_path(folder)
+    config, path = model_folder.read_config(folder), model_folder.model_path(folder)
+    if model_folder.is_built_in(folder):
+        raise TinyLMError("is a built-in model, which keeps no records of its training", where=str(folder),
+                          remedy=f"What it was trained on stands in {path / model_folder.CARD}")
     events = _read_metrics(path)
     history = History.of(events)
     if not history.steps:
@@ -90,18 +91,12 @@ def make_page(folder: str | Path, *, version: str) -> str:
     figures = _figures(history, beside)
     scripts = get_plotlyjs(), _DRAW
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        name=escape_html(_name(config, folder)), version=version, policy=_policy(scripts),
+        name=escape_html(_name(config, folder)), version=version, policy=content_policy(scripts),
         lead=_lead_sentence(history, report), numbers=_numbers(config, history, report),
         sections="\n".join(_sections(config, history, report, examine(events), _read_samples(path),
                                      config.command(repeat_folder(path)))),
-        figures="\n".join(_figure_json(name, figure) for name, figure in figures.items()),
+        figures="\n".join(json_element(name, figure.to_json()) for name, figure in figures.items()),
         plotly=scripts[0], draw=scripts[1])
-
-
-def escape_html(text: object) -> str:
-    """Text for the page, in which nothing is markup. What no page can show becomes U+FFFD, and every kind of line end
-    the one that a page knows."""
-    return html.escape(LINE_END.sub("\n", replace_control_codes(str(text))))
 
 
 # ---- what the folder records
@@ -276,6 +271,8 @@ def _facts(config: RunConfig, history: History) -> Mapping[str, str]:
         facts["training"] = f"{began.train_tokens:,} tokens, {began.train_bytes:,} bytes"
         facts["held out"] = (f"{began.validation_tokens:,} tokens, {began.validation_bytes:,} bytes"
                              if began.validation_tokens else "nothing")
+    if config.base.folder:
+        facts["base"] = f"{escape_control_codes(config.base.folder)}, sha256 of its weights {config.base.fingerprint}"
     return facts | {"tokenizer": f"{data.tokenizer}, {config.model.vocab_size:,} entries",
                     "read": f"{last.tokens_seen:,} tokens, padding included; {last.epoch:,.1f} times the text"}
 
@@ -301,16 +298,3 @@ def _figures(history: History, beside: Report | None) -> dict[str, go.Figure]:
     baselines = [row for row in bits_comparison(beside) if row[1] != beside.bits_per_byte] if beside else []
     return {"loss": plots.loss_curve(history, baselines), "rate": plots.learning_rate_curve(history),
             "gradients": plots.gradient_map(history)}
-
-
-def _figure_json(name: str, figure: go.Figure) -> str:
-    """A figure as JSON that the script reads. Without a `<` in it nothing can end the element early."""
-    content = figure.to_json().replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{content}</script>'
-
-
-def _policy(scripts: Iterable[str]) -> str:
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
-    return (f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-            "form-action 'none'")

@@ -25,7 +25,7 @@ A small language model made by tinylm {version}.
 ## What it was trained on
 - Text: {name}, {documents}; sha256 of its documents `{fingerprint}`
 - Held out for validation: {validation}
-- Tokenizer: {tokenizer}, {vocab_size:,} entries
+- Tokenizer: {tokenizer}, {vocab_size:,} entries{base}
 
 ## What it is
 {parameters:,} parameters: {n_layers} layers, d_model {d_model}, {n_heads} heads, context of {context_length} tokens.
@@ -45,7 +45,7 @@ On the {split} text of {tokens:,} tokens the loss is {loss} nats a token (perple
 The model is {verdict}.{cautions}
 
 {remarks}{copying}{samples}## What it is not
-It knows nothing but the patterns of this text. It states falsehoods as easily as truths, and may repeat passages of the
+It knows nothing but the patterns of {known}. It states falsehoods as easily as truths, and may repeat passages of the
 text word for word: think of that before you publish it or the text is private.
 
 ## How to use it
@@ -77,6 +77,8 @@ def make_card(config: RunConfig, report: Report, finished: Finished, *, name: st
         name=markdown_text(name), version=version, documents=documents, fingerprint=config.data.fingerprint,
         validation=f"the last {100 * held_out:.2g}%" if isinstance(held_out, float) else markdown_text(held_out),
         tokenizer=config.data.tokenizer, vocab_size=model.vocab_size,
+        base="".join(f"\n{line}" for line in _base(config)),
+        known="this text and of its base's" if config.base.folder else "this text",
         parameters=structure.total_parameters(model), n_layers=model.n_layers, d_model=model.d_model,
         n_heads=model.n_heads, context_length=model.context_length, training="\n".join(_training(config, command)),
         steps=finished.step, tokens_seen=finished.tokens_seen, stopped=finished.reason, best_step=finished.best_step,
@@ -90,6 +92,17 @@ def make_card(config: RunConfig, report: Report, finished: Finished, *, name: st
         samples=_section("What it writes", _sample_blocks([text for text in (*samples, sample) if text])),
         use="\n".join(_example_commands(Path(folder), prompt)),
     )
+
+
+def _base(config: RunConfig) -> Iterator[str]:
+    """Lines on the base, by the name of its folder alone: the folders of its owner are private."""
+    base = config.base
+    if not base.folder:
+        return
+    yield (f"- Begun from: {markdown_text(Path(base.folder).name)}, whose shape and tokenizer it has; sha256 of the "
+           f"weights `{base.fingerprint}`")
+    if base.replay:
+        yield f"- Replayed against forgetting: {base.replay:.0%} of the rows were of the text of that base"
 
 
 def _example_commands(folder: Path, prompt: str) -> Iterator[str]:

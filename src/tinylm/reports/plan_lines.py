@@ -12,7 +12,7 @@ from tinylm.planning.forecast import Forecast
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import duration
 from tinylm.text.corpus import Corpus
-from tinylm.text.left_out import left_out_by_words, white_space
+from tinylm.text.left_out import NOTHING, left_out_by_words, measure, share_unknown, white_space
 from tinylm.text.tokenizer import choose_tokenizer
 
 
@@ -23,7 +23,7 @@ def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig) ->
         overrides: what a person chose; the rest of the config is said with its reason.
     """
     model, train = setup.config.model, setup.config.train
-    return [*_data_lines(setup.data, overrides["data"]),
+    return [*_data_lines(setup, overrides["data"]),
             f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
             f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
             f"training   {_describe_horizon(train, setup.n_steps)}; "
@@ -39,17 +39,39 @@ def describe_documents(corpus: Corpus) -> str:
     return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
 
 
-def _data_lines(data: RunData, overrides: Mapping[str, Any]) -> list[str]:
-    chosen = overrides.get("tokenizer", "auto")
-    reason = choose_tokenizer(data.corpus.stats()).reason if chosen == "auto" else f"{chosen}, as asked for"
+def _data_lines(setup: RunSetup, overrides: Mapping[str, Any]) -> list[str]:
+    data, base = setup.data, setup.config.base
     held_out = f" and {data.validation_tokens:,} to validate on" if data.dataset.validation else ""
     notes = [*_unused_settings(data, overrides), *_lost_white_space(data),
-             *([data.dataset.note] if data.dataset.note else [])]
+             *_unknown_to_base(setup), *([data.dataset.note] if data.dataset.note else [])]
     return [f"text       {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
-            f"tokenizer  {reason}: {data.tokenizer.vocab_size:,} entries, "
+            *([f"base       {base.folder}{_describe_replay(setup)}"] if base.folder else []),
+            f"tokenizer  {_reason_for_tokenizer(setup, overrides)}: {data.tokenizer.vocab_size:,} entries, "
             f"{data.dataset.train.n_tokens:,} tokens to train on{held_out}",
             *(f"note       {sentence}" for sentence in notes)]
+
+
+def _reason_for_tokenizer(setup: RunSetup, overrides: Mapping[str, Any]) -> str:
+    chosen = overrides.get("tokenizer", "auto")
+    if setup.config.base.folder:
+        return f"{setup.data.tokenizer.kind}, the base's"
+    return choose_tokenizer(setup.data.corpus.stats()).reason if chosen == "auto" else f"{chosen}, as asked for"
+
+
+def _describe_replay(setup: RunSetup) -> str:
+    replay = setup.data.replay
+    return f"; {setup.config.base.replay:.0%} of the rows are of its own {replay.n_tokens:,} tokens" if replay else ""
+
+
+def _unknown_to_base(setup: RunSetup) -> list[str]:
+    """Sentence on the words of the training text that a base reads as `<unk>`."""
+    data = setup.data
+    left_out = measure(data.split.train, data.tokenizer) if setup.config.base.folder else NOTHING
+    if not left_out.unknown:
+        return []
+    return [f"{share_unknown(left_out)} are unknown to the base, and read as <unk>: "
+            f"{', '.join(map(repr, left_out.examples))}; a base whose tokenizer is bpe knows every text"]
 
 
 def _unused_settings(data: RunData, overrides: Mapping[str, Any]) -> list[str]:
@@ -83,5 +105,8 @@ def _describe_forecast(forecast: Forecast) -> str:
     takes = f"{duration(forecast.seconds)}, about {forecast.steps:,} steps"
     if forecast.bits_per_byte is None:
         return takes
-    return (f"{takes}; an expectation, no more: {forecast.bits_per_byte:.2f} bits a byte "
-            f"(counting n-grams: {forecast.ngram_bits_per_byte:.2f})")
+    beside = [f"counting n-grams: {forecast.ngram_bits_per_byte:.2f}"]
+    if forecast.base_bits_per_byte is not None:
+        beside = [f"the base as it is: {forecast.base_bits_per_byte:.2f}",
+                  f"from nothing: {forecast.from_nothing_bits_per_byte:.2f}", *beside]
+    return f"{takes}; an expectation, no more: {forecast.bits_per_byte:.2f} bits a byte ({', '.join(beside)})"

@@ -53,7 +53,7 @@ def baseline_label(name: str, ngram_order: int = 0) -> str:
     if name == "ngram" and ngram_order:
         return f"counting {ngram_order}-grams"
     return {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams",
-            "zstd": "compressing with zstd"}.get(name, name)
+            "zstd": "compressing with zstd", "base": "the base"}.get(name, name)
 
 
 def verdict(report: Report) -> str:

@@ -111,8 +111,8 @@ class Display:
     def _validated(self, event: Validated) -> None:
         bits = f"  {self.bits_per_byte(event.loss):.3f} bits a byte" if self.bits_per_byte else ""
         best = ("best", "green") if event.best else ("not better", "yellow")
-        self.console.print(Text.assemble(
-            f"  step {event.step:>6,}  loss {self._loss:.3f}  validation {event.loss:.4f}{bits}  ", best))
+        trained = f"step {event.step:>6,}  loss {self._loss:.3f}" if event.step else f"{'the base':<23}"
+        self.console.print(Text.assemble(f"  {trained}  validation {event.loss:.4f}{bits}  ", best))
         self._since, self._tokens_then = time.perf_counter(), self._tokens  # validation is not training time
 
 
@@ -142,7 +142,10 @@ def print_result(console: Console, folder: Path, parameters: int, seconds: float
 def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finished,
                   report: Report | None) -> list[str | Text]:
     """Lines that say how a run ended, where its model is and how good the model is."""
-    made = f"{duration(seconds)} ({finished.step:,} steps, weights of step {finished.best_step:,})"
+    weights = f"weights of step {finished.best_step:,}"
+    if report and "base" in report.baselines and not finished.best_step:
+        weights = "none of which was better than the base on the text held out: these are its weights"
+    made = f"{duration(seconds)} ({finished.step:,} steps, {weights})"
     end = Text.assemble(_ENDINGS.get(finished.reason, ""), (escape_control_codes(folder), "bold"),
                         f" holds a model of {parameters:,} parameters, made in {made}.")
     return ["", end, *(_quality_lines(report) if report else [])]

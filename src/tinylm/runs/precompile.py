@@ -1,10 +1,11 @@
 """Compilation of a run's kernels in processes of their own, while the run imports torch and reads its text: the
 compiler takes one core, and the work before the first step takes one, too.
 
-    python -m tinylm.runs.precompile SHARE...
+    python -m tinylm.runs.precompile [SHARE...]
 
-compiles shares, one after another, and leaves them on disk, where kernels are looked for before they are compiled.
-Where this does not come about nothing is lost but time: what is missing is compiled when it is needed.
+compiles shares, or all of them, one after another, and leaves them on disk, where kernels are looked for before they
+are compiled. setup.py runs it, too, so that a package that was built on this machine brings its kernels compiled. Where
+this does not come about nothing is lost but time: what is missing is compiled when it is needed.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import atexit
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import binding
 from numba import float32, float64, int64, types, uint16
 
-from tinylm.config.schema import SampleConfig
+from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.jit.cache import is_compiled, is_kept
 from tinylm.sampling.filters import choose
 from tinylm.sampling.sampler import Sampler
@@ -36,11 +39,17 @@ HELPER_BYTES = 200_000_000
 """Memory of a process that compiles, measured on Linux. As much again for each is left to the run, and to others."""
 NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """Windows would open a console for each child of a program that has none, such as Jupyter's kernel."""
+ACTIVATION_BITS = 16 if binding.get_host_cpu_features().get("avx512bf16") or arm_has_bfloat16() else 32
+"""Bits of an activation in training (training/precision.py): 16 where the processor multiplies such numbers."""
 _running: list[subprocess.Popen[bytes]] = []
 
 
-def start() -> None:
-    """Begins, where no earlier program has left the kernels compiled, and this one can find what others leave."""
+def start(precision: str = "auto") -> None:
+    """Begins, where the kernels are not compiled yet, and this program can find what others leave.
+
+    Args:
+        precision: as in `TrainConfig`.
+    """
     if _running or not _is_python(sys.executable) or not is_kept(choose) or (
             attention.are_compiled() and is_compiled(choose)):
         return
@@ -48,14 +57,18 @@ def start() -> None:
     with suppress(OSError):
         _running.extend(subprocess.Popen([sys.executable, "-m", __name__, *shares], stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                         creationflags=NO_WINDOW) for shares in helpers())
+                                         creationflags=NO_WINDOW) for shares in helpers(precision))
 
 
-def helpers() -> list[list[str]]:
-    """The shares of each process: one a process, or all in one, where memory or cores are too few for several."""
-    if available_cores() == 1 or available_memory_bytes() < 2 * len(SHARES) * HELPER_BYTES:
-        return [list(SHARES)]
-    return [[share] for share in SHARES]
+def helpers(precision: str) -> list[list[str]]:
+    """The shares of each process, or of one process, where memory or cores are too few for several. A kernel has one
+    process, since the index of what was compiled of it has one writer at a time."""
+    bits = 32 if precision == "float32" else ACTIVATION_BITS
+    both = dict.fromkeys((bits, 32))  # a validation loss is computed in 32 bits
+    shares = [[f"backward-{bits}"], [f"forward-{each}" for each in both], ["choice"]]
+    if available_cores() == 1 or available_memory_bytes() < 2 * len(shares) * HELPER_BYTES:
+        return [[share for process in shares for share in process]]
+    return shares
 
 
 def _is_python(program: str | None) -> bool:
@@ -74,11 +87,6 @@ def _terminate() -> None:
     for process in _running:
         process.terminate()
     finish()
-
-
-def activation_dtype() -> Any:
-    """The numbers of activations in training (precision.py): of 16 bits where the processor multiplies them."""
-    return uint16 if binding.get_host_cpu_features().get("avx512bf16") or arm_has_bfloat16() else float32
 
 
 def backward(numbers: Any) -> Signatures:
@@ -113,20 +121,29 @@ def _compile(signatures: Signatures) -> None:
         compiled.compile(signature)
 
 
-def _compile_forward() -> None:
-    """Compiles for 32 bits, too, in which a validation loss is computed."""
-    for numbers in dict.fromkeys((activation_dtype(), float32)):
-        _compile(forward(numbers))
-
-
 def _compile_sampling() -> None:
     Sampler(SampleConfig(), [0], np.zeros(2, np.float32), 0).next(np.zeros(2, np.float32))
 
 
-SHARES = {"backward": lambda: _compile(backward(activation_dtype())), "forward": _compile_forward,
-          "choice": _compile_sampling}
-"""A kernel is in one of them, since the index of what was compiled of it has one writer at a time."""
+def _compile_engine() -> None:
+    """Compiles what a run does not need, but the first `tinylm generate` after it."""
+    from tinylm.engine.engine import Engine
+    from tinylm.engine.kv_cache import SequenceCache
+    from tinylm.inspection.structure import parameter_table
+
+    config = ModelConfig(vocab_size=4, context_length=8, d_model=8, n_heads=1, n_layers=1)
+    weights = {each.name: np.zeros(each.shape, np.float32) for each in parameter_table(config)}
+    Engine(config, weights, cores=1).read([SequenceCache(config)], [0], 1)
+
+
+BITS = {16: uint16, 32: float32}
+SHARES: dict[str, Callable[[], None]] = {
+    **{f"{name}-{bits}": partial(_compile, kernels(BITS[bits]))
+       for name, kernels in (("backward", backward), ("forward", forward)) for bits in sorted({ACTIVATION_BITS, 32})},
+    "choice": _compile_sampling, "engine": _compile_engine}
+"""The kernels of a pass for activations of so many bits, as this processor trains with, of the choice of tokens, and of
+the engine."""
 
 if __name__ == "__main__":
-    for share in sys.argv[1:]:
+    for share in sys.argv[1:] or SHARES:
         SHARES[share]()

@@ -8,12 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tinylm.config.overrides import merge_overrides
 from tinylm.config.presets import PartialConfig
+from tinylm.evaluation.base import Base, read_base
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
-from tinylm.planning.data import load_data
+from tinylm.planning.base_fit import BaseFit, measure_fit
+from tinylm.planning.data import RunData, load_data
 from tinylm.planning.defaults import DEFAULT_MINUTES
+from tinylm.planning.fine_tuning import choose_context
 from tinylm.planning.forecast import Forecast, make_forecast
 from tinylm.planning.machine import measure_machine
 from tinylm.planning.setup import RunSetup, fill_config
@@ -59,13 +64,15 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
         TinyLMError: anything in the text or the settings that cannot work.
     """
     started = time.perf_counter() if started is None else started
-    train, kind = overrides["train"], smallest_model(overrides["model"])
+    base = read_base(overrides["base"])
+    train, kind = overrides["train"], smallest_model(base.config.model.model_dump() if base else overrides["model"])
     device = choose_device(train.get("device", "auto"), log=log)
     if must_compile(kind, device):
         for line in announcement(attention.attend, "for this processor"):
             log(line)
-        precompile.start()
-    data = load_data(source, overrides["data"], log=log)
+        precompile.start(train.get("precision", "auto"))
+    replay = base.replay_text() if base and overrides["base"].get("replay") else None
+    data = load_data(source, overrides["data"], tokenizer=base.tokenizer if base else None, replay=replay, log=log)
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         precompile.finish()
         for line in announcement(choose, COMPILING):
@@ -73,26 +80,36 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
         counted = any(train.get(name) for name in ("steps", "epochs"))
         machine = measure_machine(kind, device, precision=train.get("precision", "auto"),
                                   seconds=None if counted else _probe_seconds(train.get("minutes") or DEFAULT_MINUTES))
-        config = fill_config(overrides, data, machine)
+        fit = _measure_fit(base, data, device, overrides) if base else None
+        config = fill_config(overrides, data, machine, fit)
         setup = RunSetup.of(config, data, device)
+        setup = setup.begun_from(base.weights) if base else setup
         times = measure_step_times(config.model, config.train, setup.rows, compute=setup.compute,
                                    seconds=_probe_seconds(config.train.minutes))
     forecast = make_forecast(setup, machine, times, elapsed=time.perf_counter() - started,
-                             peak_bytes=peak_memory_bytes())
+                             peak_bytes=peak_memory_bytes(), fit=fit)
     return RunPlan(setup, forecast, plan_lines(setup, forecast, overrides))
+
+
+def _measure_fit(base: Base, data: RunData, device: torch.device, overrides: PartialConfig) -> BaseFit:
+    train = overrides["train"]
+    return measure_fit(base, data, device, context_length=choose_context(overrides, base.config.model),
+                       precision=train.get("precision", "auto"), seed=train.get("seed", 0))
 
 
 def _probe_seconds(minutes: float | None) -> float:
     return min(2.0, max(0.3, PROBE_SHARE * 60 * minutes)) if minutes else COUNTED_PROBE_SECONDS
 
 
-def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None, preset: str = "tinylm",
-         size: str | None = None, config: PartialConfig | str | Path | None = None, **flags: Any) -> dict[str, Any]:
+def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
+         base: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
+         config: PartialConfig | str | Path | None = None, **flags: Any) -> dict[str, Any]:
     """Plans what `train` would do with the same arguments; trains and writes nothing.
 
     Args:
         source: as in `train`.
         texts: as in `train`.
+        base: as in `train`.
         preset: as in `train`.
         size: as in `train`.
         config: as in `train`.
@@ -115,4 +132,5 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
     if given is None:
         raise TypeError("plan() needs a source or texts")
     layers = () if config is None else (config,)
-    return plan_run(given, merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)).to_dict()
+    return plan_run(given, merge_overrides(
+        preset_name=preset, size_name=size, layers=layers, base=base, **flags)).to_dict()

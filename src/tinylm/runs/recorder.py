@@ -34,7 +34,7 @@ class Recorder:
         self.save_seconds = 0.0
         """Seconds that the last save took."""
         self._next_save = time.perf_counter() + MIN_SAVE_INTERVAL
-        self._best_step = 0
+        self._best_step = -1
         self._open = ExitStack()
 
     def __enter__(self) -> Recorder:

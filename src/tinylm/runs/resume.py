@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tinylm import model_folder
 from tinylm.config.overrides import HORIZONS
 from tinylm.config.presets import PartialConfig
-from tinylm.config.schema import DataConfig, RunConfig, TrainConfig
+from tinylm.config.schema import BaseConfig, DataConfig, RunConfig, TrainConfig
 from tinylm.config.spelling import quote_value
 from tinylm.errors import TinyLMError, command
+from tinylm.evaluation.base import Base
 from tinylm.evaluation.training_text import (
     absolute_source,
     absolute_validation,
@@ -41,6 +43,8 @@ def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = N
     before = model_folder.read_config(folder)
     _check_can_go_on(folder, before.data.source)
     config, changes = _changed_settings(before, given)
+    base, base_moves = _same_base(before.base, given.get("base", {}))
+    config = config.model_copy(update={"base": base})
     data, moves = _new_locations(config.data, given, source)
     tokenizer = model_folder.read_tokenizer(folder)
     if data.source == "-" and source is None:
@@ -60,8 +64,9 @@ def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = N
         data = data.model_copy(update={"source": before.data.source})
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
     config = config.model_copy(update={"data": data})
-    setup = RunSetup.of(config, RunData.of(data, tokenizer, split), choose_device(config.train.device))
-    return setup, [*(f"note       {sentence}" for sentence in split.notes()), *moves, *changes]
+    replay = Base.reopen(base).replay_text() if base.replay else None
+    setup = RunSetup.of(config, RunData.of(data, tokenizer, split, replay), choose_device(config.train.device))
+    return setup, [*(f"note       {sentence}" for sentence in split.notes()), *base_moves, *moves, *changes]
 
 
 def _check_can_go_on(folder: Path, source: str) -> None:
@@ -70,6 +75,28 @@ def _check_can_go_on(folder: Path, source: str) -> None:
     anew = command("train", Path(source or "SOURCE"), "--out", folder, "--force")
     raise TinyLMError("there is no checkpoint to go on from", where=str(folder),
                       remedy=f"It can be asked as it is, if it has weights; or be trained anew: {anew}")
+
+
+def _same_base(before: BaseConfig, given: Mapping[str, Any]) -> tuple[BaseConfig, list[str]]:
+    """The base of the run, at its new path if one is given, and lines for people on that path.
+
+    Raises:
+        TinyLMError: another base is given than the one that the run began from.
+    """
+    if "folder" not in given:
+        return before, []
+    began = f"from {before.folder}" if before.folder else "from nothing"
+    if bool(given["folder"]) != bool(before.folder):
+        raise TinyLMError(f"this run began {began}, and a run that goes on cannot change that", where="--from",
+                          remedy="Leave it out, or train anew with --force")
+    if not before.folder:
+        return before, []
+    found = Base.read(given["folder"])
+    if found.fingerprint != before.fingerprint:
+        raise TinyLMError(f"this run began {began}, and this is another model", where=f"--from {given['folder']}",
+                          remedy="Leave it out, or train anew with --force")
+    moved = [f"base: {found.folder} instead of {before.folder}"] if found.folder != before.folder else []
+    return before.model_copy(update={"folder": found.folder}), moved
 
 
 def already_finished(setup: RunSetup, step: int, folder: Path) -> list[str]:
@@ -97,6 +124,8 @@ def _changed_settings(config: RunConfig, given: PartialConfig) -> tuple[RunConfi
     changes: dict[str, Any] = {}
     for section, values in given.items():
         for name, value in values.items():
+            if (section, name) == ("base", "folder"):
+                continue
             before = getattr(getattr(config, section), name)
             moved = name == "validation" and isinstance(value, str) and isinstance(before, str)
             if value == before or value in (None, "auto") or moved:

@@ -30,15 +30,17 @@ from tinylm.text.reading.sources import SourceLike, Texts, chosen_source
 
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
-          out: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-          config: PartialConfig | str | Path | None = None, force: bool = False, resume: bool = False,
-          quiet: bool = False, **flags: Any) -> LanguageModel:
+          out: str | Path | None = None, base: str | Path | None = None, preset: str = "tinylm",
+          size: str | None = None, config: PartialConfig | str | Path | None = None, force: bool = False,
+          resume: bool = False, quiet: bool = False, **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder. Progress is printed in a terminal or a notebook.
 
     Args:
         source: a file or folder of text; or a built-in text: "hello", "python-reference", "python-stdlib".
         texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
+        base: a model folder to go on from, with its shape and its tokenizer (fine-tuning); None or "none": the weights
+            are drawn from the seed.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
         size: a name from `SIZES` in config/presets.py, such as "0.8M"; by default the one that suits text and time.
         config: settings by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
@@ -46,8 +48,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         resume: go on with the run in `out` where it stopped. Of its settings only `steps`, `epochs`, `minutes`,
             `max_epochs` and `target_loss` may be given anew.
         quiet: print nothing.
-        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, seed, device,
-            and one of minutes (by default 5, of the whole call), steps, epochs.
+        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, replay, seed,
+            device, and one of minutes (by default 5, of the whole call), steps, epochs.
 
     Returns:
         The model with the weights of the lowest validation loss; of the last step, where nothing is held out.
@@ -59,9 +61,12 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     >>> lm = train("hello", preset="notebook", steps=20, out="runs/hello", quiet=True)
     >>> lm.config.train.steps, lm.folder.name
     (20, 'hello')
+    >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder == str(
+    ...     lm.folder.resolve())
+    True
     """
     layers = () if config is None else (config,)
-    overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, **flags)
+    overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, **flags)
     console = tolerant_console(quiet=quiet)
     given = chosen_source(source, texts)
     if resume:
@@ -80,6 +85,7 @@ def train_run(source: SourceLike, overrides: PartialConfig, *, out: str | Path |
     """
     started = time.perf_counter() if started is None else started
     folder = run_folder(source, out)
+    check_is_not_base(folder, overrides["base"].get("folder", ""))
     model_folder.check_free(folder, force=force)
     plan = plan_run(source, overrides, log=lambda line: print_lines(console, [line]))
     print_lines(console, plan.notes)
@@ -129,6 +135,13 @@ def run_folder(source: SourceLike, out: str | Path | None) -> Path:
     path = Path("texts") if isinstance(source, Texts) else Path(os.path.abspath(given_path(source)))
     name = legal_name(re.sub(suffix, "", path.name, flags=re.I))
     return Path(model_folder.RUNS, "stdin" if str(source) == "-" else name or "model")
+
+
+def check_is_not_base(folder: Path, base: str) -> None:
+    """Raises: TinyLMError: the folder of a new model is that of its base, which would be replaced."""
+    if base and os.path.realpath(model_folder.model_path(base)) == os.path.realpath(folder):
+        raise TinyLMError("is the base, which the new model must not replace", where=str(folder),
+                          remedy="Choose another folder with --out")
 
 
 @contextmanager

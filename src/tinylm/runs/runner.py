@@ -19,10 +19,11 @@ from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
-from tinylm.evaluation.report import Report, evaluation_batches, make_report
+from tinylm.evaluation.report import Baselines, Report, evaluation_batches, make_report
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
+from tinylm.model.tensors import weights_of
 from tinylm.model.threads import flush_denormals
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.forecast import SAMPLE_TOKENS
@@ -35,6 +36,7 @@ from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
+from tinylm.text.dataset import Part
 from tinylm.text.opening import opening
 from tinylm.text.rows import Batch
 from tinylm.text.units import bits_per_byte
@@ -95,6 +97,8 @@ class Runner:
         self.samples: list[Sampled] = []
         self.best: tuple[float, int] | None = None
         """The summed loss in nats of the weights that the training keeps, and its number of tokens."""
+        self.baselines = data.baselines
+        """Of the evaluated text. Those of a fine-tuned model have the base from the first event on."""
         self.copies = CopyIndex(data.split.train)
         self.is_new = True
 
@@ -154,7 +158,7 @@ class Runner:
     def _events(self) -> Iterator[Event]:
         """Yields the events of the training, and saves on the way. What comes after the last save can be done again."""
         if self.is_new:
-            yield self._began()
+            yield from self._first_events()
         yield from self.training.steps()
         self._save()
         yield from self.training.end()
@@ -164,8 +168,24 @@ class Runner:
         self.recorder.save(self.training)
         self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds)
 
-    def _began(self) -> Began:
-        config, baselines = self.setup.config, self.setup.data.baselines
+    def _first_events(self) -> Iterator[Event]:
+        """Yields the facts of the run, and the validation of its base. Nothing, if the run is asked to stop before the
+        base was evaluated: resumed, it begins again."""
+        if not self.setup.config.base.folder:
+            yield self._began(self.baselines)
+            return
+        if self.training.validate:
+            validated = list(self.training.validate_start())
+            evaluated = bool(validated)
+        else:
+            validated = []
+            evaluated = self._evaluate_now(self.controller.stop_requested)
+        if evaluated:
+            yield self._began(self.baselines.with_base(*self.validator.result, self._evaluated_part().n_bytes))
+            yield from validated
+
+    def _began(self, baselines: Baselines) -> Began:
+        config = self.setup.config
         train, held_out = self.setup.data.dataset.train, self.setup.data.dataset.validation
         repeated = unknown = 0.0
         if held_out:
@@ -192,6 +212,8 @@ class Runner:
     def _keep(self, event: Event) -> list[Finding]:
         if isinstance(event, Sampled):
             self.samples.append(event)
+        if isinstance(event, Began):
+            self.baselines = replace(self.baselines, bits_per_byte=event.baselines)
         findings = self.doctor(event)
         self.findings += findings
         return findings
@@ -210,17 +232,27 @@ class Runner:
 
     # ---- evaluating and writing
 
+    def _evaluated_part(self) -> Part:
+        """The text held out; or the one that was trained on, where there is none."""
+        dataset = self.setup.data.dataset
+        return dataset.validation or dataset.train
+
     def _evaluation_batches(self) -> Iterator[Batch]:
-        config, dataset = self.setup.config, self.setup.data.dataset
-        return evaluation_batches(dataset.validation or dataset.train, config.data.packing,
-                                  config.model.context_length)
+        config = self.setup.config
+        return evaluation_batches(self._evaluated_part(), config.data.packing, config.model.context_length)
+
+    def _evaluate_now(self, should_stop: Callable[[], bool]) -> bool:
+        """Evaluates the weights as they are. False if `should_stop()` became true before the end."""
+        with suppress(Interrupted):
+            self.validator(should_stop)
+            return True
+        return False
 
     def _evaluate_kept_weights(self, finished: Finished) -> None:
         """Evaluates the kept weights where no validation of this process did. A person who wants to leave waits no
         longer than for a quick evaluation."""
         leave = time.perf_counter() + QUICK_SECONDS if finished.reason == "interrupted" else math.inf
-        with suppress(Interrupted):
-            self.validator(lambda: time.perf_counter() > leave)
+        if self._evaluate_now(lambda: time.perf_counter() > leave):
             self.best = self.validator.result
 
     def _report(self, finished: Finished) -> Report | None:
@@ -228,14 +260,13 @@ class Runner:
             self._evaluate_kept_weights(finished)
         if self.best is None:
             return None
-        dataset = self.setup.data.dataset
-        part, split = (dataset.validation, "validation") if dataset.validation else (dataset.train, "train")
-        report = make_report(*self.best, part.n_bytes, split=split, baselines=self.setup.data.baselines)
+        split = "validation" if self.setup.data.dataset.validation else "train"
+        report = make_report(*self.best, self._evaluated_part().n_bytes, split=split, baselines=self.baselines)
         return replace(report, copying=self.lm.copying(self.copies))
 
     def _write(self, finished: Finished) -> RunResult:
         report = self._report(finished)
-        model_folder.write_weights(self.folder, self.lm.model)
+        model_folder.write_weights(self.folder, weights_of(self.lm.model))
         if report:
             write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
         self.lm.folder = self.folder

@@ -20,7 +20,6 @@ from tinylm.http.errors import ApiError, unavailable
 from tinylm.lm import LanguageModel
 from tinylm.serving.limits import Limits
 from tinylm.serving.scheduler import Scheduler
-from tinylm.system.paths import given_path
 from tinylm.system.untrusted import quoted
 
 RETRY_SECONDS = 2.0
@@ -89,7 +88,8 @@ class ModelRegistry:
 
     def __init__(self, folder: str | Path, limits: Limits, log: Callable[[str], None],
                  weight_dtype: WeightDtype = "fp32") -> None:
-        self._root, self._limits, self._log, self._weight_dtype = given_path(folder), limits, log, weight_dtype
+        self._root, self._limits, self._log = model_folder.model_path(folder), limits, log
+        self._weight_dtype = weight_dtype
         self._entries: dict[str, _Entry] = {}  # in the order of their last requests
         waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:

@@ -116,6 +116,31 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def place_file(source: Path, target: Path, *, force: bool) -> None:
+    """Renames a file that is whole to `target`.
+
+    Args:
+        force: a file that is there is replaced.
+
+    Raises:
+        FileExistsError: without `force`, something is there.
+        OSError: the file could not be renamed.
+    """
+    if force:
+        patiently(os.replace, source, target)
+        return
+    try:
+        os.link(source, target)  # unlike a rename, it never takes another file's place
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        patiently(os.rename, source, target)
+    else:
+        source.unlink()
+
+
 def remove_stale(folder: Path, pattern: str) -> None:
     """Removes temporary files and folders that a killed process left: those of `folder` whose name matches `pattern`
     (glob), if nothing in them was written within the last `STALE_SECONDS`."""

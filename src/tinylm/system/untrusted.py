@@ -6,8 +6,10 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tinylm.errors import TinyLMError
 
@@ -19,17 +21,21 @@ MAX_QUOTED = 300
 """Characters that an error quotes from a file, at most."""
 
 
-def read_whole(path: Path, most: int) -> bytes:
-    """Reads all bytes of a file at one moment, so that the bytes that are checked are the bytes that are used. A memory
-    map is not enough: if another process shortens a mapped file, the system ends this process.
+@contextmanager
+def open_unchanged(path: Path, most: int) -> Iterator[tuple[BinaryIO, int]]:
+    """Opens a file for the block, which reads each byte once: what is checked is what is used. A memory map is not
+    enough: if another process shortens a mapped file, the system ends this process.
 
     Args:
         path: a plain file.
         most: the largest number of bytes; a longer file is refused before it is read.
 
+    Yields:
+        the open file, and the number of its bytes. `read_exactly` reads from it.
+
     Raises:
-        TinyLMError: the file is missing, too long, not a plain file (a pipe or a device may never end), or changes
-            while it is read.
+        TinyLMError: the file is missing, too long, not a plain file (a pipe or a device may never end), cannot be read,
+            or changes while it is read.
     """
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
@@ -39,17 +45,41 @@ def read_whole(path: Path, most: int) -> bytes:
             if before.st_size > most:
                 raise TinyLMError(f"has {before.st_size:,} bytes, and at most {most:,} would be right",
                                   where=str(path), remedy="Restore the folder from a copy")
-            data = file.read(before.st_size)
+            yield file, before.st_size
             after = os.fstat(file.fileno())
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         raise TinyLMError("is missing" if missing else f"cannot be read ({error.strerror})", where=str(path),
                           remedy="Restore the folder from a copy") from None
+    except EOFError:
+        raise _changed_error(path) from None
     except MemoryError:
         raise TinyLMError("does not fit in the memory", where=str(path)) from None
-    if (before.st_size, before.st_mtime_ns) != (len(data), after.st_mtime_ns):
-        raise TinyLMError("changed while it was being read", where=str(path), remedy="Try again")
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise _changed_error(path)
+
+
+def _changed_error(path: Path) -> TinyLMError:
+    return TinyLMError("changed while it was being read", where=str(path), remedy="Try again")
+
+
+def read_exactly(file: BinaryIO, n_bytes: int) -> bytes:
+    """Reads the next bytes of a file. Raises: EOFError: it ends before them.
+
+    >>> import io
+    >>> read_exactly(io.BytesIO(b"abc"), 2)
+    b'ab'
+    """
+    data = file.read(n_bytes)
+    if len(data) != n_bytes:
+        raise EOFError
     return data
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """Reads all bytes of a file at one moment. Arguments and errors: as `open_unchanged`."""
+    with open_unchanged(path, most) as (file, size):
+        return read_exactly(file, size)
 
 
 def open_nonblocking(path: str, flags: int) -> int:

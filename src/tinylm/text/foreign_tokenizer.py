@@ -21,14 +21,14 @@ MAX_PARTS = 32
 """Components of a sequence, at most."""
 META = "▁"
 
-_CASE = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_SPELLED_CASE = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"  # the same, as llama.cpp writes it
+UNCASED = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+SPELLED_CASE = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"  # the same, as llama.cpp writes it
 _LLAMA_3 = r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _QWEN_2 = _LLAMA_3.replace("{1,3}", "")
 KNOWN_PATTERNS = frozenset({
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",  # StarCoder of llama.cpp
-    *(case + rest for case in (_CASE, _SPELLED_CASE) for rest in (_LLAMA_3, _QWEN_2)),
+    *(case + rest for case in (UNCASED, SPELLED_CASE) for rest in (_LLAMA_3, _QWEN_2)),
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # o200k

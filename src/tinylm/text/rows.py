@@ -74,12 +74,15 @@ class Rows:
         Returns:
             inputs and targets, (B, T) int64; a "padded" batch is as wide as its longest row.
         """
-        first = step * batch_size
+        return self.rows(step * batch_size, (step + 1) * batch_size)
+
+    def rows(self, first: int, stop: int) -> Batch:
+        """The rows `first` to `stop` of the endless sequence of epochs, at least one. Returns: as `batch`."""
         starts: list[NDArray[np.int64]] = []
         stops: list[NDArray[np.int64]] = []
-        while first < (step + 1) * batch_size:
+        while first < stop:
             epoch, position = divmod(first, self.rows_per_epoch)
-            count = min((step + 1) * batch_size - first, self.rows_per_epoch - position)
+            count = min(stop - first, self.rows_per_epoch - position)
             order, offset = self._epoch(epoch)
             chosen = np.sort(order[position:position + count])  # a full batch keeps the order of the text
             for bounds, found in zip((starts, stops), self._bounds(chosen, offset), strict=True):

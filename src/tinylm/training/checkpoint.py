@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor
 
 from tinylm.errors import TinyLMError
-from tinylm.model.tensors import saving
+from tinylm.model.tensor_file import write_tensors
 from tinylm.system.files import fsync, patiently, sha256, write_remedy
 
 KEPT_CHECKPOINTS = 2
@@ -185,12 +185,10 @@ def _unreadable_error(path: Path, error: OSError) -> TinyLMError:
 
 def _write(folder: Path, state: State) -> None:
     for name, tensors in state.tensors.items():
-        detached = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        with saving(folder):
-            save_file(detached, folder / f"{name}.safetensors", metadata={"format": "pt"})
+        write_tensors(folder / f"{name}.safetensors",
+                      {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()})
     _write_text(folder / NUMBERS, json.dumps(state.numbers) + "\n")
     for path in folder.iterdir():
-        path.chmod(0o644)  # safetensors makes its files readable to their owner alone
         fsync(path)
     manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(folder.iterdir())}
     _write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")

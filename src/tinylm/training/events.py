@@ -43,6 +43,11 @@ class Began:
     padding_counted: bool = False
     left_out_bits: float = 0.0
 
+    @property
+    def is_fine_tuning(self) -> bool:
+        """True if the run goes on from a base, which is then one of the baselines."""
+        return "base" in self.baselines
+
 
 @dataclass(frozen=True)
 class Stepped:

@@ -122,6 +122,11 @@ class Training:
         yield from self.steps()
         yield from self.end()
 
+    def validate_start(self) -> Iterator[Event]:
+        """Validates the weights that the run begins with, before its first step. They may be the best that it finds,
+        where they are not drawn but those of a base. Yields nothing if the run is asked to stop meanwhile."""
+        yield from self._validate(self.controller.stop_requested)
+
     def steps(self) -> Iterator[Event]:
         """Trains until the controller, or a number that is not finite, ends the run. Between any two events the run can
         be saved (`state`), and a run that is restored from there goes on as if nothing had been."""
@@ -203,8 +208,12 @@ class Training:
     # ---- a validation
 
     def _validated(self, should_stop: ShouldStop) -> Iterator[Event]:
+        if self._state.step != self._state.validated_step:
+            yield from self._validate(should_stop)
+
+    def _validate(self, should_stop: ShouldStop) -> Iterator[Event]:
         state = self._state
-        if self.validate is None or state.step == state.validated_step:
+        if self.validate is None:
             return
         started = time.perf_counter()
         try:

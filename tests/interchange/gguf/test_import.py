@@ -124,6 +124,22 @@ def test_ids_are_those_of_llama_cpp(pre: str, tmp_path: Path) -> None:
 
 
 @llama_cpp
+def test_entries_that_are_found_before_words_are_cut_are_those_of_llama_cpp(tmp_path: Path) -> None:
+    keys = foreign_keys("gpt-2")
+    more = ["<tool>", "</tool>", "  \n", "漢字"]
+    entries, kinds = keys["tokenizer.ggml.tokens"] + more, keys["tokenizer.ggml.token_type"] + [4] * len(more)
+    keys |= {"tokenizer.ggml.tokens": entries, "tokenizer.ggml.token_type": kinds}
+    write_file(tmp_path / "f.gguf", {**sizes(len(entries)), **keys}, tensors(len(entries)))
+    tokenizer = import_gguf(tmp_path / "f.gguf").tokenizer
+    assert isinstance(tokenizer, ForeignTokenizer)
+    library, draw = tokenizers.Tokenizer.from_str(tokenizer.json), random.Random(1)
+    texts = ["".join(draw.choices([*LETTERS, *more * 5], k=draw.randrange(1, 30))) for _ in range(300)]
+    found = [library.encode(text).ids for text in texts]
+    assert found == ask(tmp_path / "f.gguf", texts=texts, parse_special=False).ids
+    assert {id for ids in found for id in ids} >= set(range(len(entries) - len(more), len(entries)))
+
+
+@llama_cpp
 def test_logits_of_a_foreign_file_are_those_of_llama_cpp(tmp_path: Path) -> None:
     path = foreign(tmp_path)
     path.rename(tmp_path / "model.gguf")
@@ -157,7 +173,8 @@ def test_a_pretokenizer_is_found_by_its_json() -> None:
     ("llama.embedding_scale", 12.0, ""), ("llama.vocab_size", 7, ""), ("llama.block_count", None, ""),
     ("llama.block_count", 900, "too short for 900 layers"), ("llama.attention.head_count", 0, "n_heads"),
     ("llama.attention.head_count", 3, "blk.0.attn_q.weight"), ("llama.attention.head_count_kv", [1, 2], ""),
-    ("tokenizer.ggml.model", "llama", ""), ("tokenizer.ggml.model", "bert", ""), ("tokenizer.ggml.pre", "gpt-4o", ""),
+    ("tokenizer.ggml.model", "llama", "tokenizer.ggml.scores"), ("tokenizer.ggml.model", "bert", ""),
+    ("tokenizer.ggml.pre", "gpt-4o", ""),
     ("tokenizer.ggml.pre", None, ""), ("tokenizer.ggml.tokens", ["a", "b"], ""), ("tokenizer.ggml.merges", ["x"], ""),
     ("tokenizer.ggml.merges", ["zz qq"], ""), ("tokenizer.ggml.eos_token_id", None, ""),
     ("tokenizer.ggml.eos_token_id", 1_000_000, ""), ("tokenizer.ggml.add_space_prefix", True, ""),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
 from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits
+from tinylm.model.tensor_file import from_bfloat16
 
 
 class TensorType(IntEnum):
@@ -45,7 +46,11 @@ _BLOCKS: dict[TensorType, np.dtype[Any]] = {
 
 
 def block_length(kind: TensorType) -> int:
-    """The numbers in a block: 32 in quantised formats, else 1. A row must be a multiple of it."""
+    """The numbers in a block: 32 in quantised formats, else 1. A row must be a multiple of it.
+
+    >>> block_length(TensorType.Q4_0), block_length(TensorType.F16)
+    (32, 1)
+    """
     return BLOCK_LENGTH if _BLOCKS[kind].names else 1
 
 
@@ -59,7 +64,11 @@ def block_bytes(kind: TensorType) -> int:
 
 
 def tensor_bytes(kind: TensorType, n_numbers: int) -> int:
-    """The bytes of a tensor of whole blocks."""
+    """The bytes of a tensor of whole blocks.
+
+    >>> tensor_bytes(TensorType.Q8_0, 64), tensor_bytes(TensorType.F16, 64)
+    (68, 128)
+    """
     return n_numbers // block_length(kind) * block_bytes(kind)
 
 
@@ -107,7 +116,7 @@ def dequantize(data: bytes | memoryview, kind: TensorType) -> NDArray[np.float32
     """
     blocks = np.frombuffer(data, _BLOCKS[kind])
     if kind is TensorType.BF16:
-        return (blocks.astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(blocks)
     if not blocks.dtype.names:
         return blocks.astype(np.float32)
     numbers = blocks["scale"][:, None].astype(np.float32) * _whole_numbers(blocks)

@@ -19,6 +19,9 @@ def engine_logits(folder: Path) -> Callable[[Sequence[int]], NDArray[np.float32]
 
     Raises:
         TinyLMError: (when called) xllamacpp is not installed, or llama.cpp does not read the file.
+
+    >>> engine_logits(Path("book-gguf"))([1, 5]).shape
+    (2, 39)
     """
     return lambda ids: ask(folder / MODEL, sequences=[ids]).logits[0]
 
@@ -28,5 +31,8 @@ def engine_ids(folder: Path) -> Callable[[str], list[int]]:
 
     Raises:
         TinyLMError: as those of `engine_logits`.
+
+    >>> engine_ids(Path("book-gguf"))("the cat")
+    [29, 22, 21, 5, 19, 18, 29]
     """
     return lambda text: ask(folder / MODEL, texts=[text]).ids[0]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from tinylm.config.schema import ModelConfig
 from tinylm.interchange.architectures import find_architecture, with_zeros
 from tinylm.interchange.gguf.blocks import TensorType, block_length
 from tinylm.interchange.gguf.metadata import CONTINUATION, general_keys, model_keys, sampling_keys
 from tinylm.interchange.gguf.modelfile import modelfile
 from tinylm.interchange.gguf.names import to_gguf
-from tinylm.interchange.gguf.tokenizer import tokenizer_keys, tokenizer_notes
+from tinylm.interchange.gguf.tokenizer import tokenizer_keys
 from tinylm.interchange.gguf.writer import StoredTensor, Value, write_file
+from tinylm.interchange.notes import LLAMA_CPP, export_notes
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.system.files import write_atomically
 
@@ -35,6 +37,10 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: before anything is written: no architecture or tokenizer of llama.cpp is this model's, or a weight
             is too large for the number format.
         OSError: the folder cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> write(read_model("runs/book"), Path("runs"), "f32")[0]
+    'llama.cpp ends a text at 96 tokens; tinylm forgets its front.'
     """
     held = find_architecture(model.config.model, "gguf")
     tensors = to_gguf(with_zeros(model.weights, held.config), held.config, held.architecture)
@@ -45,7 +51,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     write_file(folder / MODEL, keys, {
         name: StoredTensor(numbers, _type(name, numbers.shape, dtype)) for name, numbers in tensors.items()})
     write_atomically(folder / MODELFILE, modelfile(model.config, MODEL))
-    return [*tokenizer_notes(model.tokenizer), *_notes(model, dtype)]
+    return _notes(model, held.config, dtype)
 
 
 def _type(name: str, shape: tuple[int, ...], dtype: Dtype) -> TensorType:
@@ -56,14 +62,13 @@ def _type(name: str, shape: tuple[int, ...], dtype: Dtype) -> TensorType:
     return kind if shape[-1] % block_length(kind) == 0 else TensorType.F16
 
 
-def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
-    sample = model.config.sample
+def _notes(model: ExportedModel, config: ModelConfig, dtype: Dtype) -> list[str]:
     notes = {
-        "Numbers of 8 bits change the logits a little: a greedy text may differ.": dtype == "q8_0",
         "llama.cpp computes GELU from a table of 16 bits: its logits are off by some thousandths.":
-            model.config.model.mlp == "gelu",
-        "llama.cpp has no beam search: it draws a text token by token.": sample.beams > 1,
-        "The Modelfile leaves out a stop text that holds a quotation mark.": any('"' in text for text in sample.stop),
-        "The settings prefix, banned_tokens, logit_bias and typical_p of the run are not carried over.":
-            bool(sample.prefix or sample.banned_tokens or sample.logit_bias or sample.typical_p < 1)}
-    return [note for note, holds in notes.items() if holds]
+            config.mlp == "gelu",
+        "A prompt of known words gives the same ids in llama.cpp; an unknown word may become another number of <unk> "
+        "there, and its known beginning a word.": model.tokenizer.kind == "word",
+        "Texts that llama.cpp writes begin with a blank.": model.tokenizer.kind == "word",
+        "The Modelfile leaves out a stop text that holds a quotation mark.":
+            any('"' in text for text in model.config.sample.stop)}
+    return [*export_notes(model, config, dtype, LLAMA_CPP), *(note for note, holds in notes.items() if holds)]

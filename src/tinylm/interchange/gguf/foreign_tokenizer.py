@@ -1,6 +1,7 @@
 """The tokenizer of a foreign GGUF file as a tokenizer.json, which makes the same ids as llama.cpp.
 
-Read are byte-level BPE with a known pre-tokenizer, and tinylm's own exports, which become again what they were.
+Read are byte-level BPE with a known pre-tokenizer, SentencePiece's BPE with bytes for unknown characters, and tinylm's
+own exports, which become again what they were.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from tinylm.errors import TinyLMError
 from tinylm.interchange.gguf.format import TokenType
 from tinylm.interchange.gguf.pretokenizers import PRETOKENIZERS
 from tinylm.interchange.gguf.reader import GGUFFile
-from tinylm.interchange.gguf.tokenizer import BLANK, tokenizer_keys
+from tinylm.interchange.gguf.sentencepiece import BLANK, tokenizer_json
+from tinylm.interchange.gguf.tokenizer import FURTHER_ENDS, tokenizer_keys
 from tinylm.system.untrusted import quoted
 from tinylm.text.special_tokens import BOS, EOS, PAD, UNKNOWN, SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
@@ -52,13 +54,19 @@ def read_tokenizer(file: GGUFFile, vocab_size: int) -> Tokenizer | ForeignTokeni
 
     Raises:
         TinyLMError: its kind is not read here, or its keys do not fit together.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> read_tokenizer(read_gguf("book-gguf/model.gguf"), 39).kind
+    'char'
     """
     entries = _Entries(file, vocab_size)
     if own := _own(entries):
         return own
-    if entries.model != "gpt2":
-        raise entries.refuse("model", f"is {quoted(entries.model)}, and tinylm reads gpt2 (byte-level BPE)")
-    return _byte_level(entries)
+    make = {"gpt2": _byte_level, "llama": _sentencepiece}.get(entries.model)
+    if make is None:
+        raise entries.refuse("model", f"is {quoted(entries.model)}, and tinylm reads gpt2 (byte-level BPE) and llama "
+                                      "(SentencePiece's BPE)")
+    return make(entries)
 
 
 class _Entries:
@@ -103,28 +111,37 @@ def _byte_level(entries: _Entries) -> ForeignTokenizer:
     name = entries.get("pre", str, "default")
     if name not in PRETOKENIZERS:
         raise entries.refuse("pre", f"is {quoted(name)}, and tinylm reads {', '.join(PRETOKENIZERS)}")
-    for kind in (TokenType.USER_DEFINED, TokenType.BYTE):
-        if found := entries.with_kind(kind):
-            raise entries.refuse("token_type", f"has an entry of the type {kind.name}: "
-                                               f"{quoted(entries.tokens[found[0]])}")
-    before = entries.file.keys
+    if found := entries.with_kind(TokenType.BYTE):
+        raise entries.refuse("token_type", f"has an entry of the type BYTE: {quoted(entries.tokens[found[0]])}")
     for key in ("add_space_prefix", "add_sep_token"):
-        if before.get(f"tokenizer.ggml.{key}", False) is not False:
+        if entries.file.keys.get(f"tokenizer.ggml.{key}", False) is not False:
             raise entries.refuse(key, "is true, which tinylm does not do for this tokenizer")
     vocab = {entry: id for id, entry in enumerate(entries.tokens)}
     pretokenizer = PRETOKENIZERS[name]
     text = json.dumps({
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
+        "added_tokens": _added(entries),
         "pre_tokenizer": pretokenizer.json, "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
                   "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False,
                   "ignore_merges": pretokenizer.whole_words, "vocab": vocab, "merges": _merges(entries, vocab)},
     }, ensure_ascii=False)
-    specials = _specials(entries)
-    template = before.get("tokenizer.chat_template")
-    return ForeignTokenizer(text, specials, _add_bos(entries, specials),
-                            template if isinstance(template, str) else None)
+    # llama.cpp's rule: byte-level BPE begins no text with `bos`, if the file says nothing else; llama-bpe does
+    return _foreign(entries, text, add_bos=pretokenizer.whole_words)
+
+
+def _foreign(entries: _Entries, text: str, *, add_bos: bool) -> ForeignTokenizer:
+    """Args: add_bos: what llama.cpp does where the file says nothing."""
+    specials, template = _specials(entries), entries.file.keys.get("tokenizer.chat_template")
+    add_bos = bool(entries.get("add_bos_token", bool, add_bos)) and specials.bos is not None
+    return ForeignTokenizer(text, specials, add_bos, template if isinstance(template, str) else None)
+
+
+def _added(entries: _Entries) -> list[dict[str, Any]]:
+    """The entries that are found in a text before the text is cut into words."""
+    return [{"id": id, "content": entries.tokens[id], "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": False} for id in entries.with_kind(TokenType.USER_DEFINED)]
 
 
 def _merges(entries: _Entries, vocab: dict[str, int]) -> list[list[str]]:
@@ -142,16 +159,27 @@ def _specials(entries: _Entries) -> SpecialTokens:
     if eos is None:
         raise entries.refuse("eos_token_id", "is missing")
     pad = entries.id("padding")
-    ends = {id for name in ("eot", "eom") if (id := entries.id(name)) is not None}
-    hidden = {*entries.with_kind(TokenType.CONTROL, TokenType.UNUSED), *ends}
+    further = frozenset(id for name in FURTHER_ENDS if (id := entries.id(name)) is not None) - {eos}
+    hidden = frozenset(entries.with_kind(TokenType.CONTROL, TokenType.UNUSED, TokenType.UNKNOWN))
     pad = eos if pad is None else pad
-    return SpecialTokens(pad, bos, eos, None, frozenset(hidden - {pad, bos, eos}))
+    return SpecialTokens(pad, bos, eos, None, hidden - {pad, bos, eos} - further, further)
 
 
-def _add_bos(entries: _Entries, specials: SpecialTokens) -> bool:
-    """llama.cpp's rule: byte-level BPE begins no text with `bos`, if the file says nothing else; llama-bpe does."""
-    default = PRETOKENIZERS[entries.get("pre", str, "default")].whole_words
-    return bool(entries.get("add_bos_token", bool, default)) and specials.bos is not None
+# ---- SentencePiece's BPE
+
+
+def _sentencepiece(entries: _Entries) -> ForeignTokenizer:
+    scores = entries.get("scores", np.ndarray)
+    if scores.shape != (len(entries.tokens),) or not np.isfinite(scores).all():
+        raise entries.refuse("scores", "are no finite numbers, one for each entry")
+    vocab = {entry: id for id, entry in enumerate(entries.tokens)}
+    adds_blank = entries.get("add_space_prefix", bool, True)
+    try:
+        normal = {entries.tokens[id]: float(scores[id]) for id in entries.with_kind(TokenType.NORMAL)}
+        values = tokenizer_json(vocab, normal, _added(entries), adds_blank)
+    except ValueError as error:
+        raise entries.refuse("tokens", f"cannot be held as merges: {quoted(error)}") from None
+    return _foreign(entries, json.dumps(values, ensure_ascii=False), add_bos=True)
 
 
 # ---- tinylm's own exports

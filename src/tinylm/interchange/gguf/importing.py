@@ -46,6 +46,10 @@ def import_gguf(path: str | Path) -> GGUFModel:
 
     Raises:
         TinyLMError: the file is damaged, or holds what tinylm does not compute exactly; it is named.
+
+    >>> model = import_gguf("book-gguf/model.gguf")
+    >>> model.architecture, model.weights["embed.weight"].shape
+    ('qwen3', (39, 64))
     """
     file = read_gguf(path)
     architecture, config = architecture_of(file), read_shape(file)
@@ -89,6 +93,9 @@ def read_logits(folder: Path) -> Callable[[Sequence[int]], NDArray[np.float32]]:
 
     Raises:
         TinyLMError: as `import_gguf`.
+
+    >>> read_logits(Path("book-gguf"))([1, 5]).shape
+    (2, 39)
     """
     import torch
 

@@ -50,7 +50,11 @@ class Answers:
 
 
 def is_installed() -> bool:
-    """True if the package xllamacpp is there."""
+    """True if the package xllamacpp is there.
+
+    >>> is_installed()
+    True
+    """
     return find_spec("xllamacpp") is not None
 
 
@@ -67,6 +71,10 @@ def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[i
     Raises:
         TinyLMError: xllamacpp is not installed or of a version that is not known here, or llama.cpp does not read the
             file.
+
+    >>> answers = ask(Path("book-gguf/model.gguf"), texts=["cat"], sequences=[[1, 5]], n_greedy=3)
+    >>> answers.ids, answers.logits[0].shape, len(answers.greedy[0])
+    ([[19, 18, 29]], (2, 39), 3)
     """
     if not is_installed():
         raise missing_extra("export", "a check by llama.cpp")

@@ -20,18 +20,39 @@ _FILE_TYPES: dict[Dtype, int] = {"f32": 0, "f16": 1, "q8_0": 7}
 """llama.cpp's numbers for the format of most matrices (llama_ftype)."""
 
 
+SETTINGS: Final = {
+    "vocab_size": "vocab_size", "context_length": "context_length", "d_model": "embedding_length",
+    "n_layers": "block_count", "n_heads": "attention.head_count", "n_kv_heads": "attention.head_count_kv",
+    "d_head": "attention.key_length", "d_mlp": "feed_forward_length", "rope_theta": "rope.freq_base"}
+"""Settings of a model -> keys, which stand behind the name of the architecture. docs/NAMES.md shows the table."""
+EPSILONS: Final = {"rmsnorm": "attention.layer_norm_rms_epsilon", "layernorm": "attention.layer_norm_epsilon"}
+"""The key of `norm_eps`, by the norm."""
+VALUE_LENGTH: Final = "attention.value_length"
+ROTARY_LENGTH: Final = "rope.dimension_count"
+"""Keys of lengths that are `d_head` in every model of tinylm: of a value, and of what is turned by its position."""
+SAMPLING: Final = {"temperature": "temp", "top_k": "top_k", "top_p": "top_p", "min_p": "min_p",
+                   "repetition_penalty": "penalty_repeat"}
+"""Settings of sampling -> keys, which stand behind general.sampling. docs/NAMES.md shows the table."""
+
+
 def general_keys(name: str, architecture: Architecture, dtype: Dtype) -> dict[str, Value]:
-    """The keys `general.*` but for sampling."""
+    """The keys `general.*` but for sampling.
+
+    >>> general_keys("book", "qwen3", "f16")["general.file_type"]
+    1
+    """
     return {"general.architecture": architecture, "general.type": "model", "general.name": name,
             "general.file_type": _FILE_TYPES[dtype], "general.quantization_version": 2}
 
 
 def sampling_keys(sample: SampleConfig) -> dict[str, Value]:
-    """The sampling settings that a file can carry; llama.cpp's own defaults would cut off unlikely tokens."""
-    settings: dict[str, Value] = {
-        "temp": 0.0 if sample.is_greedy else float(sample.temperature), "top_k": sample.top_k,
-        "top_p": float(sample.top_p), "min_p": float(sample.min_p), "penalty_last_n": -1,
-        "penalty_repeat": float(sample.repetition_penalty)}
+    """The sampling settings that a file can carry; llama.cpp's own defaults would cut off unlikely tokens.
+
+    >>> sampling_keys(SampleConfig(greedy=True, top_k=40))["general.sampling.temp"]
+    0.0
+    """
+    settings: dict[str, Value] = {theirs: getattr(sample, ours) for ours, theirs in SAMPLING.items()}
+    settings |= {"penalty_last_n": -1, SAMPLING["temperature"]: 0.0 if sample.is_greedy else sample.temperature}
     return {f"general.sampling.{name}": value for name, value in settings.items()}
 
 
@@ -41,12 +62,8 @@ def model_keys(config: ModelConfig, architecture: Architecture) -> dict[str, Val
     >>> model_keys(ModelConfig(vocab_size=5), "qwen3")["qwen3.attention.key_length"]
     32
     """
-    epsilon = "layer_norm_rms_epsilon" if config.norm == "rmsnorm" else "layer_norm_epsilon"
-    sizes: dict[str, Value] = {
-        "block_count": config.n_layers, "context_length": config.context_length, "embedding_length": config.d_model,
-        "feed_forward_length": config.d_mlp, "vocab_size": config.vocab_size, "attention.head_count": config.n_heads,
-        "attention.head_count_kv": config.n_kv_heads, "attention.key_length": config.d_head,
-        "attention.value_length": config.d_head, f"attention.{epsilon}": float(config.norm_eps)}
-    if config.positions == "rotary":
-        sizes |= {"rope.dimension_count": config.d_head, "rope.freq_base": float(config.rope_theta)}
-    return {f"{architecture}.{name}": value for name, value in sizes.items()}
+    keys: dict[str, Value] = {theirs: getattr(config, ours) for ours, theirs in SETTINGS.items()}
+    keys |= {VALUE_LENGTH: config.d_head, ROTARY_LENGTH: config.d_head, EPSILONS[config.norm]: config.norm_eps}
+    if config.positions != "rotary":
+        del keys[ROTARY_LENGTH], keys[SETTINGS["rope_theta"]]
+    return {f"{architecture}.{name}": value for name, value in keys.items()}

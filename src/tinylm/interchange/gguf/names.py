@@ -21,7 +21,7 @@ from tinylm.model.tensors import Weights
 
 Tensors = Mapping[str, NDArray[Any]]
 
-_MODULES = {
+MODULES = {
     "embed": "token_embd",
     "positions": "position_embd",
     "layers.i.norm1": "blk.i.attn_norm",
@@ -38,7 +38,8 @@ _MODULES = {
     "ln_f": "output_norm",
     "out_head": "output",
 }
-_GPT2_MODULES = {**_MODULES, **{f"layers.i.attn.{part}_proj": "blk.i.attn_qkv" for part in "qkv"}}
+"""tinylm's modules -> GGUF's, with `i` for the number of a layer. docs/NAMES.md shows the table."""
+_GPT2_MODULES = {**MODULES, **{f"layers.i.attn.{part}_proj": "blk.i.attn_qkv" for part in "qkv"}}
 _NEIGHBOURS_TURN = frozenset({"llama", "arcee"})
 """Architectures whose rotary positions turn neighbouring numbers."""
 
@@ -53,7 +54,7 @@ def tensor_names(config: ModelConfig, architecture: Architecture) -> dict[str, l
     >>> tensor_names(ModelConfig.preset("gpt2", vocab_size=5, n_layers=1), "gpt2")["blk.0.attn_qkv.bias"]
     ['layers.0.attn.q_proj.bias', 'layers.0.attn.k_proj.bias', 'layers.0.attn.v_proj.bias']
     """
-    modules = _GPT2_MODULES if architecture == "gpt2" else _MODULES
+    modules = _GPT2_MODULES if architecture == "gpt2" else MODULES
     found: dict[str, list[str]] = {}
     for tensor in parameter_table(config):
         module, kind = tensor.name.rsplit(".", 1)
@@ -90,6 +91,11 @@ def from_gguf(theirs: Tensors, config: ModelConfig, architecture: Architecture) 
 
     Raises:
         TinyLMError: the file lacks a tensor of this shape, or has one of another shape or one more.
+
+    >>> config = ModelConfig(vocab_size=5, d_model=8, n_heads=2, n_layers=0, tied_embeddings=True)
+    >>> theirs = {"token_embd.weight": np.ones((5, 8)), "output_norm.weight": np.ones(8)}
+    >>> list(from_gguf(theirs, config, "qwen3"))
+    ['embed.weight', 'ln_f.weight']
     """
     names = tensor_names(config, architecture)
     if unknown := theirs.keys() - names.keys():

@@ -77,6 +77,9 @@ class GGUFFile:
 
         Raises:
             TinyLMError: they are not all finite.
+
+        >>> read_gguf("book-gguf/model.gguf").numbers("token_embd.weight").shape
+        (39, 64)
         """
         shape, kind, data = self.tensors[name]
         with np.errstate(all="ignore"):
@@ -97,6 +100,9 @@ def read_gguf(path: str | Path) -> GGUFFile:
 
     Raises:
         TinyLMError: the file is missing, is no GGUF file, is damaged, or has tensors in other formats.
+
+    >>> read_gguf("book-gguf/model.gguf").keys["general.architecture"]
+    'qwen3'
     """
     data = read_whole(Path(path), MAX_FILE_BYTES)
     return parse_gguf(data, where=str(path))

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
+from tinylm.interchange.gguf.metadata import EPSILONS, ROTARY_LENGTH, SETTINGS, VALUE_LENGTH
 from tinylm.interchange.gguf.reader import GGUFFile
 from tinylm.interchange.names import Architecture
 from tinylm.system.untrusted import quoted
@@ -25,10 +26,7 @@ ARCHITECTURES: Final[dict[str, dict[str, Any]]] = {
     "arcee": {**_GATED, "mlp": "squared_relu"}, "starcoder2": _UNGATED, "gpt2": {**_UNGATED, "positions": "learned"},
 }
 """Architectures that are read, with the settings that each one always has."""
-_SIZES = ("block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size",
-          "attention.head_count", "attention.head_count_kv", "attention.key_length", "attention.value_length",
-          "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", "rope.dimension_count",
-          "rope.freq_base")
+_READ = frozenset({*SETTINGS.values(), *EPSILONS.values(), VALUE_LENGTH, ROTARY_LENGTH})
 """Keys that `read_shape` reads, without the name of the architecture before them."""
 
 
@@ -37,6 +35,10 @@ def architecture_of(file: GGUFFile) -> Architecture:
 
     Raises:
         TinyLMError: it names none that is read here, or is no whole model.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> architecture_of(read_gguf("book-gguf/model.gguf"))
+    'qwen3'
     """
     name = file.keys.get("general.architecture")
     if name not in ARCHITECTURES or name not in get_args(Architecture):
@@ -52,20 +54,22 @@ def read_shape(file: GGUFFile) -> ModelConfig:
 
     Raises:
         TinyLMError: a key is missing or of a wrong kind, or says what tinylm does not compute.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> read_shape(read_gguf("book-gguf/model.gguf")).d_model
+    64
     """
     architecture = architecture_of(file)
     keys = _Keys(file, architecture)
-    shape, width, n_heads = dict(ARCHITECTURES[architecture]), keys.whole("embedding_length"), keys.whole(
-        "attention.head_count")
-    shape |= {"vocab_size": _n_rows(file, "token_embd.weight"), "context_length": keys.whole("context_length"),
-              "d_model": width, "n_layers": keys.whole("block_count"), "n_heads": n_heads,
-              "n_kv_heads": keys.whole("attention.head_count_kv", n_heads),
-              "d_head": keys.whole("attention.key_length", width // max(n_heads, 1)),
-              "d_mlp": keys.whole("feed_forward_length"), "tied_embeddings": "output.weight" not in file.tensors}
-    rms = shape["norm"] == "rmsnorm"
-    shape["norm_eps"] = keys.number(f"attention.layer_norm_{'rms_' if rms else ''}epsilon")
+    shape = dict(ARCHITECTURES[architecture])
+    sizes = ("context_length", "d_model", "n_layers", "n_heads", "d_mlp")
+    shape |= {name: keys.whole(SETTINGS[name]) for name in sizes}
+    shape["n_kv_heads"] = keys.whole(SETTINGS["n_kv_heads"], shape["n_heads"])
+    shape["d_head"] = keys.whole(SETTINGS["d_head"], shape["d_model"] // max(shape["n_heads"], 1))
+    shape |= {"vocab_size": _n_rows(file, "token_embd.weight"), "tied_embeddings": "output.weight" not in file.tensors,
+              "norm_eps": keys.number(EPSILONS[shape["norm"]])}
     if architecture != "gpt2":
-        shape["rope_theta"] = keys.number("rope.freq_base", 10_000.0)
+        shape["rope_theta"] = keys.number(SETTINGS["rope_theta"], 10_000.0)
     shape.setdefault("bias", any(name.startswith("blk.") and name.endswith(".bias") for name in file.tensors))
     keys.refuse_others(shape)
     try:
@@ -112,13 +116,13 @@ class _Keys:
     def refuse_others(self, shape: dict[str, Any]) -> None:
         """Refuses a key that changes the computation, and sizes that tinylm has not apart."""
         for name, value in self.found.items():
-            if name in _SIZES:
+            if name in _READ:
                 continue
             harmless = _HARMLESS.get(name)
             if harmless is None or not harmless(value, shape):
                 raise self.refuse(name, f"is {quoted(value)}, which tinylm does not compute")
         d_head = shape["d_head"]
-        for name in ("attention.value_length", "rope.dimension_count"):
+        for name in (VALUE_LENGTH, ROTARY_LENGTH):
             if self.whole(name, d_head) != d_head:
                 raise self.refuse(name, f"is not the width of a head, {d_head}: tinylm does not compute that")
         if self.whole("vocab_size", shape["vocab_size"]) != shape["vocab_size"]:

@@ -1,7 +1,8 @@
 """A tokenizer as llama.cpp reads it from the keys of a GGUF file.
 
-Byte-level BPE goes out as it is. Characters become a byte-level BPE whose only merges put the bytes of one character
-together. Words become SentencePiece's unigram model (UGM), with a table that turns all white space into blanks.
+Byte-level BPE goes out as it is, and so does SentencePiece's BPE of an imported model. Characters become a byte-level
+BPE whose only merges put the bytes of one character together. Words become SentencePiece's unigram model (UGM), with a
+table that turns all white space into blanks.
 
 The text of a control token is free. llama.cpp looks for these texts in what a person types, so here they are texts that
 nobody types; a typed `<eos>` stays five characters of text, as in tinylm.
@@ -10,7 +11,7 @@ nobody types; a typed `<eos>` stays five characters of text, as in tinylm.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,12 +21,13 @@ from tinylm.errors import TinyLMError
 from tinylm.interchange.gguf.charsmap import charsmap
 from tinylm.interchange.gguf.format import TokenType
 from tinylm.interchange.gguf.pretokenizers import pretokenizer_name
+from tinylm.interchange.gguf.sentencepiece import BLANK, BYTES, normalizers, scores_of
 from tinylm.interchange.gguf.writer import Value
 from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
 
-BLANK = "▁"
-"""The letter by which UGM writes a blank (U+2581)."""
+FURTHER_ENDS = ("eot", "eom")
+"""Roles of ids that end a text beside `eos`: the end of a turn, and of a message."""
 
 _WHITE_SPACE = [character for character in map(chr, range(0x3001)) if character.isspace()]
 """Characters at which `str.split()` splits; none comes after U+3000."""
@@ -40,6 +42,10 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
 
     Raises:
         TinyLMError: GGUF has no such tokenizer.
+
+    >>> keys = tokenizer_keys(Tokenizer.train("char", ["abc"]), 7)
+    >>> keys["tokenizer.ggml.model"], keys["tokenizer.ggml.tokens"][3:]
+    ('gpt2', ['a', 'b', 'c', '<|tinylm:unused 6|>'])
     """
     specials, parts = tokenizer.specials, json.loads(tokenizer.to_json())
     if tokenizer.kind == "imported":
@@ -65,21 +71,10 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
     }
 
 
-def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
-    """Sentences on where llama.cpp reads a text otherwise than tinylm."""
-    if tokenizer.kind == "char":
-        return ["llama.cpp drops characters that are not in the alphabet, where tinylm refuses them."]
-    if tokenizer.kind == "word":
-        return ["A prompt of known words gives the same ids in llama.cpp; an unknown word may become another number of "
-                "<unk> there, and its known beginning a word.", "Texts that llama.cpp writes begin with a blank."]
-    if tokenizer.kind == "imported":
-        return ["The text of a control token that somebody types becomes that token in llama.cpp; in tinylm it stays "
-                "text."]
-    return []
-
-
 def _roles(specials: SpecialTokens) -> dict[str, Value]:
+    ends = zip(FURTHER_ENDS, sorted(specials.further_eos), strict=False)
     return {"tokenizer.ggml.bos_token_id": specials.start, "tokenizer.ggml.eos_token_id": specials.eos,
+            **{f"tokenizer.ggml.{name}_token_id": id for name, id in ends},
             "tokenizer.ggml.padding_token_id": specials.pad, "tokenizer.ggml.add_bos_token": specials.add_bos,
             "tokenizer.ggml.add_eos_token": False}
 
@@ -89,20 +84,58 @@ def _unused_text(id: int) -> str:
 
 
 def _imported(parts: dict[str, Any], specials: SpecialTokens, vocab_size: int) -> dict[str, Value]:
-    """Byte-level BPE of another program, as it came: its control tokens keep their texts, which its users know."""
+    """BPE of another program, as it came: its control tokens keep their texts, which its users know."""
     model = parts["model"]
-    name = pretokenizer_name(parts["pre_tokenizer"], model.get("ignore_merges", False))
-    if model["type"] != "BPE" or model.get("byte_fallback") or parts["normalizer"] or name is None:
+    merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model.get("merges", ())]
+    added = {token["id"]: token["content"] for token in parts["added_tokens"]}
+    texts = {**{id: entry for entry, id in model["vocab"].items()}, **added} if model["type"] == "BPE" else {}
+    bytes_apart = BYTES if model.get("byte_fallback") else ()
+    kinds = [_imported_kind(id, texts, specials, added, bytes_apart) for id in range(vocab_size)]
+    tokens = [texts.get(id, _unused_text(id)) for id in range(vocab_size)]
+    normal = [text for text, kind in zip(tokens, kinds, strict=True) if kind is TokenType.NORMAL]
+    keys = _sentencepiece(parts, tokens, normal, merges) if bytes_apart else _known_byte_level(parts, tokens, merges)
+    if keys is None:
         raise TinyLMError("llama.cpp has no tokenizer that splits text as this one does", where="data.tokenizer",
                           remedy="Choose --to hf or --to onnx")
-    added = {token["id"]: token["content"] for token in parts["added_tokens"]}
-    texts = {**{id: entry for entry, id in model["vocab"].items()}, **added}
-    ids = range(vocab_size)
-    kinds = [TokenType.UNUSED if id not in texts else TokenType.CONTROL if id in specials.hidden
-             else TokenType.USER_DEFINED if id in added else TokenType.NORMAL for id in ids]
-    merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
-    return {**_byte_level([texts.get(id, _unused_text(id)) for id in ids], merges), "tokenizer.ggml.pre": name,
-            "tokenizer.ggml.token_type": [int(kind) for kind in kinds]}
+    return {**keys, "tokenizer.ggml.token_type": [int(kind) for kind in kinds]}
+
+
+def _imported_kind(id: int, texts: Mapping[int, str], specials: SpecialTokens, added: Collection[int],
+                   bytes_apart: Collection[str]) -> TokenType:
+    if id not in texts:
+        return TokenType.UNUSED
+    if id in specials.hidden:
+        return TokenType.CONTROL
+    if id in added:
+        return TokenType.USER_DEFINED
+    return TokenType.BYTE if texts[id] in bytes_apart else TokenType.NORMAL
+
+
+def _known_byte_level(parts: dict[str, Any], tokens: list[str],
+                      merges: Sequence[tuple[str, ...]]) -> dict[str, Value] | None:
+    """Byte-level BPE; None: llama.cpp does not know how it cuts words."""
+    model = parts["model"]
+    name = pretokenizer_name(parts["pre_tokenizer"], model.get("ignore_merges", False))
+    if model["type"] != "BPE" or parts["normalizer"] or name is None:
+        return None
+    return {**_byte_level(tokens, merges), "tokenizer.ggml.pre": name}
+
+
+def _sentencepiece(parts: dict[str, Any], tokens: list[str], normal: list[str],
+                   merges: Sequence[tuple[str, ...]]) -> dict[str, Value] | None:
+    """SentencePiece's BPE; None: no scores say what it does."""
+    normalizer = parts["normalizer"] or {}
+    found = normalizer.get("normalizers", [normalizer])
+    if parts["pre_tokenizer"] or found not in (normalizers(adds_blank=True), normalizers(adds_blank=False)):
+        return None
+    entries = set(normal)
+    try:
+        scores = scores_of(normal, [merge for merge in merges if entries >= {*merge, "".join(merge)}])
+    except ValueError:
+        return None
+    return {"tokenizer.ggml.model": "llama", "tokenizer.ggml.pre": "default", "tokenizer.ggml.tokens": tokens,
+            "tokenizer.ggml.scores": [scores.get(token, 0.0) for token in tokens],
+            "tokenizer.ggml.add_space_prefix": len(found) == 2}
 
 
 def _control_text(entry: str) -> str:

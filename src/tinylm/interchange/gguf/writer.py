@@ -36,6 +36,12 @@ def write_file(path: Path, keys: Mapping[str, Value], tensors: Mapping[str, Stor
     Raises:
         OSError: the file cannot be written.
         TinyLMError: a number is too large for its format.
+
+    >>> from tinylm.interchange.gguf.reader import read_gguf
+    >>> tensors = {"t": StoredTensor(np.ones((2, 32), np.float32), TensorType.Q8_0)}
+    >>> write_file(Path("t.gguf"), {"general.architecture": "none"}, tensors)
+    >>> read_gguf("t.gguf").numbers("t").shape
+    (2, 32)
     """
     with replaced_atomically(path) as temporary, temporary.open("wb") as file:
         file.write(_header(keys, tensors))

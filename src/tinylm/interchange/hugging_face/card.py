@@ -22,7 +22,7 @@ print(tokenizer.decode(model.generate(**tokenizer("", return_tensors="pt"))[0], 
 ```
 
 ## What differs from tinylm
-Logits and ids are the same. Beyond that:
+Ids are the same, and logits but for rounding. Beyond that:
 
 {notes}
 """

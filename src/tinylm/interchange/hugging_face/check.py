@@ -29,6 +29,9 @@ def read_logits(folder: Path) -> Logits:
 
     Raises:
         TinyLMError: the weights are missing, damaged, or not those of the config.
+
+    >>> read_logits(Path("book-hf"))([1, 5]).shape
+    (2, 39)
     """
     from tinylm.model_folder import make_model
 
@@ -50,6 +53,9 @@ def engine_logits(folder: Path) -> Logits:
 
     Raises:
         TinyLMError: transformers is not installed, or misses a tensor, or has no place for one.
+
+    >>> engine_logits(Path("book-hf"))([1, 5]).shape
+    (2, 39)
     """
     transformers = _transformers()
     with _without_progress_bars(transformers.utils.logging):
@@ -63,7 +69,11 @@ def engine_logits(folder: Path) -> Logits:
 
 
 def engine_ids(folder: Path) -> Callable[[str], list[int]]:
-    """The ids of a prompt by transformers. Raises: TinyLMError: transformers is not installed."""
+    """The ids of a prompt by transformers. Raises: TinyLMError: transformers is not installed.
+
+    >>> engine_ids(Path("book-hf"))("cat")
+    [1, 19, 18, 29]
+    """
     tokenizer = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return lambda text: list(tokenizer(text)["input_ids"])
 

@@ -46,6 +46,8 @@ def config_json(held: Held, specials: SpecialTokens, dtype: Dtype) -> dict[str, 
     >>> held = Held("qwen3", ModelConfig(vocab_size=50, rope_theta=500.0))
     >>> config_json(held, SpecialTokens(), "f16")["rope_parameters"]
     {'rope_type': 'default', 'rope_theta': 500.0}
+    >>> config_json(held, SpecialTokens(further_eos=frozenset({7})), "f32")["eos_token_id"]
+    [2, 7]
     """
     config, name = held.config, {"f32": "float32", "f16": "float16"}[dtype]
     values = {theirs: getattr(config, ours) for ours, theirs in FIELDS[held.architecture].items()}
@@ -66,8 +68,10 @@ def _further(held: Held) -> dict[str, Any]:
     return {**rope, "use_sliding_window": False} if held.architecture == "qwen3" else {**rope, "mlp_bias": config.bias}
 
 
-def _ids(specials: SpecialTokens) -> dict[str, int | None]:
-    return {"bos_token_id": specials.bos, "eos_token_id": specials.eos, "pad_token_id": specials.pad}
+def _ids(specials: SpecialTokens) -> dict[str, int | list[int] | None]:
+    """The ids by role; a list where several end a text, as transformers has it."""
+    ends = [specials.eos, *sorted(specials.further_eos)] if specials.further_eos else specials.eos
+    return {"bos_token_id": specials.bos, "eos_token_id": ends, "pad_token_id": specials.pad}
 
 
 def read_config_json(values: Mapping[str, Any]) -> Held:
@@ -90,12 +94,11 @@ _SAMPLING = {"temperature": "temperature", "top_k": "top_k", "top_p": "top_p", "
              "typical_p": "typical_p"}
 _ALWAYS = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens", "repetition_penalty": "repetition_penalty"}
 _BEAMS = {"beams": "num_beams", "length_penalty": "length_penalty", "early_stopping": "early_stopping"}
-_LEFT_OUT = ("prefix", "banned_tokens", "logit_bias", "frequency_penalty", "presence_penalty", "stop")
 
 
 def generation_config_json(sample: SampleConfig, specials: SpecialTokens) -> dict[str, Any]:
     """The values of `generation_config.json`: the sampling settings as far as transformers has them
-    (`settings_left_out` lists the others). `temperature`, `top_k` and `top_p` are there although they may be tinylm's
+    (`notes.TRANSFORMERS` lists the others). `temperature`, `top_k` and `top_p` are there although they may be tinylm's
     defaults: those of transformers are others.
 
     >>> generation_config_json(SampleConfig(max_tokens=20, greedy=True), SpecialTokens())["do_sample"]
@@ -110,13 +113,3 @@ def generation_config_json(sample: SampleConfig, specials: SpecialTokens) -> dic
     values = {theirs: getattr(sample, ours) for ours, theirs in fields.items()
               if ours in told or getattr(sample, ours) != getattr(default, ours)}
     return {"do_sample": sample.beams == 1 and not sample.is_greedy, **values, **_ids(specials)}
-
-
-def settings_left_out(sample: SampleConfig) -> list[str]:
-    """The sampling settings of a model that `generation_config.json` cannot hold.
-
-    >>> settings_left_out(SampleConfig(stop="THE END", top_p=0.9))
-    ['stop']
-    """
-    default = SampleConfig()
-    return [name for name in _LEFT_OUT if getattr(sample, name) != getattr(default, name)]

@@ -19,17 +19,13 @@ from tinylm.errors import TinyLMError
 from tinylm.interchange.architectures import Held, find_architecture, with_zeros
 from tinylm.interchange.card import make_card
 from tinylm.interchange.hugging_face.card import FRONT_MATTER, USE
-from tinylm.interchange.hugging_face.config import (
-    CLASSES,
-    config_json,
-    generation_config_json,
-    settings_left_out,
-)
+from tinylm.interchange.hugging_face.config import CLASSES, config_json, generation_config_json
 from tinylm.interchange.hugging_face.json_file import write_json
-from tinylm.interchange.hugging_face.tokenizer import tokenizer_notes, write_tokenizer
+from tinylm.interchange.hugging_face.tokenizer import write_tokenizer
 from tinylm.interchange.names import to_hugging_face
+from tinylm.interchange.notes import TRANSFORMERS, export_notes
 from tinylm.interchange.source import Dtype, ExportedModel
-from tinylm.model.tensors import saving
+from tinylm.model.tensor_file import write_tensors
 
 WEIGHTS, CONFIG, GENERATION_CONFIG, CARD = (
     "model.safetensors", "config.json", "generation_config.json", "README.md")
@@ -50,6 +46,11 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: no class of transformers holds the model, or the format does not hold its numbers; nothing has been
             written then.
         OSError: a file cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> _ = write(read_model("runs/book"), Path("runs"), "f16")
+    >>> (Path("runs") / WEIGHTS).stat().st_size > 2 * 111_872
+    True
     """
     held = find_architecture(model.config.model, "hf")
     tensors = _tensors(model, held, dtype)
@@ -58,7 +59,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     write_json(folder / GENERATION_CONFIG, generation_config_json(model.config.sample, specials))
     write_tokenizer(model.tokenizer, model.config.model.context_length, folder)
     (folder / CARD).write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=USE).encode())
-    _save(tensors, folder)
+    write_tensors(folder / WEIGHTS, tensors)
     return notes
 
 
@@ -69,8 +70,7 @@ def _tensors(model: ExportedModel, held: Held, dtype: Dtype) -> dict[str, NDArra
                           remedy="Choose --dtype f32 or --dtype f16, or the format that has it: --to gguf")
     theirs = to_hugging_face(with_zeros(model.weights, held.config), held.architecture, held.config.n_layers)
     with np.errstate(over="ignore"):
-        # rows one after another, or the library would write a transposed matrix as it lies in memory
-        tensors = {name: np.ascontiguousarray(array, _DTYPES[dtype]) for name, array in theirs.items()}
+        tensors = {name: array.astype(_DTYPES[dtype], copy=False) for name, array in theirs.items()}
     for name, array in tensors.items():
         if not np.isfinite(array).all():
             raise TinyLMError(f"{name} holds numbers that are too large for 16 bits", where="--dtype",
@@ -78,28 +78,11 @@ def _tensors(model: ExportedModel, held: Held, dtype: Dtype) -> dict[str, NDArra
     return tensors
 
 
-def _save(tensors: dict[str, NDArray[Any]], folder: Path) -> None:
-    from safetensors.numpy import save_file
-
-    with saving(folder / WEIGHTS):
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)  # the library makes it readable to its owner alone
-
-
 def _notes(model: ExportedModel, held: Held, dtype: Dtype) -> list[str]:
-    config = model.config.model
-    notes = [f"A text of more than {config.context_length:,} tokens is an error there; tinylm forgets its front"
-             if held.architecture == "gpt2" else
-             f"Past {config.context_length:,} tokens transformers goes on without forgetting, into positions that the "
-             "model was not trained on; tinylm forgets the front of the text"]
-    notes += tokenizer_notes(model.tokenizer)
-    if left_out := settings_left_out(model.config.sample):
-        notes.append(f"generation_config.json cannot hold these sampling settings: {', '.join(left_out)}")
-    if held.config != config:
+    notes = export_notes(model, held.config, dtype, TRANSFORMERS)
+    if held.config != model.config.model:
         notes.append(f"{CLASSES[held.architecture]} always has biases{_and_positions(held)}: they are zeros where the "
-                     "model has none, and training there would change them")
-    if dtype == "f16":
-        notes.append("The weights are rounded to 16 bits, so logits differ from about the third digit on")
+                     "model has none, and training there would change them.")
     return notes
 
 

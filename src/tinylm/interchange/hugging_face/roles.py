@@ -23,6 +23,10 @@ def read_specials(tokenizer_json: str, config: Fields, generation: Fields, token
 
     Raises:
         TinyLMError: no token ends a text, or tokenizer.json puts something else than these around one.
+
+    >>> text = '{"model": {"type": "BPE", "vocab": {"a": 0, "<s>": 1, "</s>": 2}}, "added_tokens": []}'
+    >>> read_specials(text, {"bos_token_id": 1, "eos_token_id": [2, 0]}, {}, {})[:3]
+    (2, 1, 2)
     """
     try:
         return _read(json.loads(tokenizer_json), {**config, **generation}, tokenizer_config)

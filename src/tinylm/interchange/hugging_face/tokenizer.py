@@ -29,6 +29,10 @@ def write_tokenizer(tokenizer: Tokenizer, context_length: int, folder: Path) -> 
 
     Raises:
         OSError: a file cannot be written.
+
+    >>> write_tokenizer(Tokenizer.train("char", ["abc"]), 64, Path("."))
+    >>> Library.from_file(TOKENIZER).encode("cab").ids
+    [1, 5, 3, 4]
     """
     (folder / TOKENIZER).write_bytes(tokenizer_json(tokenizer).encode())
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config_json(tokenizer, context_length))
@@ -53,7 +57,11 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
 
 def tokenizer_config_json(tokenizer: Tokenizer, context_length: int) -> dict[str, Any]:
     """The values of `tokenizer_config.json`. `<unk>` is not declared: transformers would leave it out of what it
-    shows, and it stands for a word."""
+    shows, and it stands for a word.
+
+    >>> tokenizer_config_json(Tokenizer.train("char", ["abc"]), 64)["model_max_length"]
+    64
+    """
     specials = tokenizer.specials
     roles = {"bos_token": specials.bos, "eos_token": specials.eos, "pad_token": specials.pad}
     return {
@@ -65,19 +73,6 @@ def tokenizer_config_json(tokenizer: Tokenizer, context_length: int) -> dict[str
         "padding_side": "left",
         "split_special_tokens": not _is_imported(tokenizer),
     }
-
-
-def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
-    """Sentences on what the tokenizer does otherwise in transformers than in tinylm."""
-    if _is_imported(tokenizer):
-        return ["The text of a control token that somebody types becomes that token there; here it stays text"]
-    notes = ["A text is read there as it stands; tinylm also understands near spellings, such as curly quotes for "
-             "straight ones"]
-    if tokenizer.kind == "char":
-        notes.append("A character that is not in the alphabet is left out there without a word; tinylm says so")
-    elif tokenizer.kind == "word":
-        notes.append("Words are joined by single blanks, as in tinylm")
-    return notes
 
 
 def _is_imported(tokenizer: Tokenizer) -> bool:

@@ -27,6 +27,12 @@ def read_logits(folder: Path) -> Logits:
 
     Raises:
         TinyLMError: the package onnx is missing, or the file is no ONNX model.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> from tinylm.interchange.onnx.export import write
+    >>> _ = write(read_model("runs/book"), Path("runs"), "f32")
+    >>> read_logits(Path("runs"))([1, 5]).shape
+    (2, 39)
     """
     path = find_file(folder)
     onnx = onnx_package()
@@ -38,13 +44,26 @@ def read_logits(folder: Path) -> Logits:
 
 
 def engine_logits(folder: Path) -> Logits:
-    """The logits by ONNX Runtime. Raises: TinyLMError: it is not installed."""
+    """The logits by ONNX Runtime. Raises: TinyLMError: it is not installed.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> from tinylm.interchange.onnx.export import write
+    >>> _ = write(read_model("runs/book"), Path("book-hf"), "f32")
+    >>> engine_logits(Path("book-hf"))([1, 5]).shape
+    (2, 39)
+    """
     path = find_file(folder)
     return Graph(path, _runtime(path)).logits
 
 
 def find_file(folder: Path) -> Path:
-    """The model in an exported folder. Raises: TinyLMError: there is none."""
+    """The model in an exported folder. Raises: TinyLMError: there is none.
+
+    >>> Path("onnx").mkdir()
+    >>> Path("onnx/model.onnx").touch()
+    >>> find_file(Path(".")).name
+    'model.onnx'
+    """
     for name in FILES.values():
         if (folder / "onnx" / name).is_file():
             return folder / "onnx" / name
@@ -57,6 +76,13 @@ class Graph:
     Args:
         path: of its file.
         run: what computes it.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> from tinylm.interchange.onnx.export import write
+    >>> _ = write(read_model("runs/book"), Path("book-gguf"), "f32")
+    >>> path = find_file(Path("book-gguf"))
+    >>> Graph(path, _reference(path)).empty_cache(3)["past_key_values.0.key"].shape
+    (3, 4, 0, 16)
     """
 
     def __init__(self, path: Path, run: Run) -> None:

@@ -15,14 +15,14 @@ from typing import Any
 from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.interchange.card import make_card
-from tinylm.interchange.hugging_face.config import generation_config_json, settings_left_out
+from tinylm.interchange.hugging_face.config import generation_config_json
 from tinylm.interchange.hugging_face.json_file import write_json
 from tinylm.interchange.hugging_face.tokenizer import (
     TOKENIZER_CONFIG,
     tokenizer_config_json,
-    tokenizer_notes,
     write_tokenizer,
 )
+from tinylm.interchange.notes import TRANSFORMERS_JS, export_notes
 from tinylm.interchange.onnx.card import FRONT_MATTER, USE
 from tinylm.interchange.onnx.config import CACHE_ALONE, FILES, find_held, transformers_js_config
 from tinylm.interchange.onnx.graph import make_graph
@@ -48,6 +48,11 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
         TinyLMError: the model sees the future, is too large for one file, or has weights that are too large for
             `dtype`; or the package onnx is missing. Nothing has been written then.
         OSError: a file cannot be written.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> notes = write(read_model("runs/book"), Path("runs"), "q8_0")
+    >>> Path("runs/onnx/model_quantized.onnx").is_file()
+    True
     """
     config, specials = model.config.model, model.tokenizer.specials
     _check_held(config, dtype)
@@ -85,21 +90,5 @@ def _check_held(config: ModelConfig, dtype: Dtype) -> None:
 
 def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
     config = model.config.model
-    notes = [f"A text of more than {config.context_length:,} tokens is an error there; tinylm forgets its front"
-             if config.positions == "learned" else
-             f"Past {config.context_length:,} tokens the model goes on there without forgetting, over more positions "
-             "than it was trained on; tinylm forgets the front of the text"]
-    notes += tokenizer_notes(model.tokenizer)
-    notes += ["Of the filters of sampling, transformers.js knows the temperature and top_k alone",
-              "The text of a special token, such as <eos>, becomes that token in transformers.js when typed, and "
-              "stays text in tinylm"]
-    if left_out := settings_left_out(model.config.sample):
-        notes.append(f"generation_config.json cannot hold these sampling settings: {', '.join(left_out)}")
-    if find_held(config) is None:
-        notes.append(f"In config.json {CACHE_ALONE}")
-    if dtype == "f16":
-        notes.append("The matrices are rounded to 16 bits, so logits differ from about the third digit on")
-    if dtype == "q8_0":
-        notes.append("The matrices are rounded to 8 bits with a scale for each 32 numbers, so logits differ from about "
-                     "the second digit on")
-    return notes
+    notes = export_notes(model, config, dtype, TRANSFORMERS_JS)
+    return notes if find_held(config) else [*notes, f"In config.json {CACHE_ALONE}."]

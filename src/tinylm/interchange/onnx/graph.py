@@ -51,6 +51,11 @@ def make_graph(config: ModelConfig, weights: Weights, dtype: Dtype) -> Any:
 
     Raises:
         TinyLMError: the package onnx is missing, or a weight is too large for `dtype`.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> book = read_model("runs/book")
+    >>> [entry.name for entry in make_graph(book.config.model, book.weights, "f32").graph.input][:3]
+    ['input_ids', 'attention_mask', 'position_ids']
     """
     helper, nodes = onnx_package().helper, Nodes()
     _Decoder(config, nodes, WeightNodes(nodes, weights, dtype)).add()

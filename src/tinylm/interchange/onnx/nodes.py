@@ -16,7 +16,11 @@ FLOAT, INT64 = 1, 7
 
 
 def onnx_package() -> Any:
-    """The package onnx. Raises: TinyLMError: it is not installed."""
+    """The package onnx. Raises: TinyLMError: it is not installed.
+
+    >>> onnx_package().__name__
+    'onnx'
+    """
     try:
         import onnx
         import onnx.helper
@@ -32,6 +36,12 @@ class Nodes:
     Attributes:
         nodes: NodeProto, each after those whose outputs it reads.
         constants: TensorProto: weights, and the numbers that operators take as inputs.
+
+    >>> nodes = Nodes()
+    >>> nodes.reshape(nodes.transpose("x", 1, 0), 0, 4, -1)
+    'Reshape_1'
+    >>> [constant.name for constant in nodes.constants]
+    ['integers (0, 4, -1)']
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import ParameterTensor, parameter_table
 from tinylm.interchange.onnx.nodes import FLOAT, Nodes
-from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits
+from tinylm.interchange.rounding import BLOCK_LENGTH, round_to_8_bits, stored_dtype
 from tinylm.interchange.source import Dtype
 from tinylm.model.tensors import Weights
 
@@ -28,6 +28,10 @@ class WeightNodes:
         nodes: of the graph.
         weights: by tinylm's names.
         dtype: of matrices in the file.
+
+    >>> weights = WeightNodes(Nodes(), {"ln_f.weight": np.ones(4, np.float32)}, "f16")
+    >>> weights.get("ln_f.weight"), weights.has("ln_f.bias")
+    ('ln_f.weight', False)
     """
 
     def __init__(self, nodes: Nodes, weights: Weights, dtype: Dtype) -> None:
@@ -56,20 +60,13 @@ class WeightNodes:
         return nodes.reshape(nodes.op("Mul", *factors), *values.shape)
 
 
-def stored_dtype(name: str, shape: tuple[int, ...], dtype: Dtype) -> Dtype:
-    """The format of a tensor in a file whose matrices are to have `dtype`. A row that is not cut into whole blocks
-    takes 16 bits instead of 8.
-
-    >>> stored_dtype("embed.weight", (50, 40), "q8_0"), stored_dtype("ln_f.weight", (40,), "q8_0")
-    ('f16', 'f32')
-    """
-    if len(shape) == 1 or name == "positions.weight":
-        return "f32"
-    return "f16" if dtype == "q8_0" and shape[-1] % BLOCK_LENGTH else dtype
-
-
 def file_bytes(config: ModelConfig, dtype: Dtype) -> int:
-    """The bytes of all weights in the file."""
+    """The bytes of all weights in the file.
+
+    >>> shape = ModelConfig(vocab_size=50)
+    >>> file_bytes(shape, "f16") < file_bytes(shape, "f32")
+    True
+    """
     return sum(math.ceil(tensor.count * _bytes_each(tensor, dtype)) for tensor in parameter_table(config))
 
 

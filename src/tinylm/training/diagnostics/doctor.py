@@ -68,6 +68,10 @@ class Doctor:
         self._steps_after_warmup = 0
         self._said: dict[str, int] = {}
 
+    @property
+    def _is_fine_tuning(self) -> bool:
+        return self._began is not None and self._began.is_fine_tuning
+
     def __call__(self, event: Event) -> list[Finding]:
         return [finding for finding in self._findings(event) if self._is_news(finding)]
 
@@ -111,8 +115,10 @@ class Doctor:
         if odd is not None:
             yield messages.gradient(event.step, odd, self._peak)
         if self._steps_after_warmup == FLAT_STEPS and curve.usual > (1 - FLAT_SHARE) * curve.start:
-            moved_up = curve.usual > (1 + FLAT_SHARE) * curve.start
-            yield (messages.rose if moved_up else messages.does_not_move)(event.step, curve, self._peak)
+            if curve.usual > (1 + FLAT_SHARE) * curve.start:
+                yield messages.rose(event.step, curve, self._peak)
+            elif not self._is_fine_tuning:  # a base may have known the text as well as it can
+                yield messages.does_not_move(event.step, curve, self._peak)
 
     def _validated(self, event: Validated) -> Iterator[Finding]:
         epoch = self._newest.epoch if self._newest is not None else 0.0
@@ -124,7 +130,7 @@ class Doctor:
         """Yields a finding if the training loss falls on: where both losses rise, something else is wrong."""
         best, now = self._best(), self._validations[-1]
         if now.training_loss < best.training_loss:
-            yield messages.overfitting(best, now)
+            yield messages.overfitting(best, now, self._is_fine_tuning)
 
     def _best(self) -> Validation:
         return min(self._validations, key=lambda each: each.loss)
@@ -154,7 +160,7 @@ class Doctor:
         if fresh and _is_gap(fresh[-1], UNLIKE_GAP):
             yield messages.unlike(fresh[-1], now)
         elif _is_gap(now, OVERFITTING_GAP):
-            yield messages.large_gap(self._best(), now)
+            yield messages.large_gap(self._best(), now, self._is_fine_tuning)
 
     def _underfitting(self, event: Finished) -> Iterator[Finding]:
         began = self._began
@@ -163,10 +169,10 @@ class Doctor:
             bits = bits_per_byte(event.best_loss * began.validation_tokens, began.validation_bytes)
             bits += began.left_out_bits / max(1, began.validation_bytes)
             if bits > ngram + NGRAM_MARGIN:
-                yield messages.worse_than_counting(event, bits, ngram, self._best_long_ago(event))
+                yield messages.worse_than_counting(event, bits, ngram, self._best_long_ago(event), began.is_fine_tuning)
         before = [each for each in self._validations if 0.7 * event.step <= each.step <= 0.8 * event.step]
         if before and self._validations[-1].loss < (1 - STILL_FALLING) * before[0].loss:
-            yield messages.still_falling(event, before[0], self._validations[-1])
+            yield messages.still_falling(event, before[0], self._validations[-1], self._is_fine_tuning)
 
 
 def _is_gap(validation: Validation, share: float) -> bool:
@@ -179,7 +185,8 @@ def _text(began: Began) -> Iterator[Finding]:
         yield messages.repeated(began)
     if began.unknown >= MAX_UNKNOWN:
         yield messages.unknown(began)
-    if began.vocab_size > LARGE_VOCABULARY and began.train_tokens < MIN_TOKENS_PER_ENTRY * began.vocab_size:
+    few_tokens = began.train_tokens < MIN_TOKENS_PER_ENTRY * began.vocab_size
+    if began.vocab_size > LARGE_VOCABULARY and few_tokens and not began.is_fine_tuning:  # a base has met them before
         yield messages.rarely_met(began)
     for split, n_bytes, n_tokens in (("training", began.train_bytes, began.train_tokens),
                                      ("validation", began.validation_bytes, began.validation_tokens)):

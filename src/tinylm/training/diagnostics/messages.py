@@ -51,6 +51,7 @@ def unknown(began: Began) -> Finding:
         0, "tokenizer",
         f"{began.unknown:.0%} of the tokens of the validation text are unknown to the tokenizer; <unk> is easy to "
         "predict, so the loss says little",
+        "A base whose tokenizer is bpe, which knows every text, or none: --from none" if began.is_fine_tuning else
         "A tokenizer that knows every text: --tokenizer bpe")
 
 
@@ -67,6 +68,7 @@ def wasteful(began: Began, split: str, bytes_per_token: float) -> Finding:
         0, "tokenizer",
         f"a token stands for only {bytes_per_token:.2f} bytes of the {split} text, little for a vocabulary of "
         f"{began.vocab_size:,} entries: it suits other text",
+        "A base whose tokenizer suits it, or none: --from none" if began.is_fine_tuning else
         "Another tokenizer: --tokenizer auto chooses by the text")
 
 
@@ -104,25 +106,26 @@ def gradient(step: int, odd: OddGradient, learning_rate: float) -> Finding:
         "--set model.norm_position=pre --set model.init=scaled")
 
 
-def overfitting(best: Validation, now: Validation) -> Finding:
+def overfitting(best: Validation, now: Validation, is_fine_tuning: bool = False) -> Finding:
     return Finding(
         now.step, "overfitting",
         f"the model is overfitting: it learns the text by heart, having read it {now.epoch:.0f} times by now; since "
         f"step {best.step:,} the training loss has fallen from {best.training_loss:.3f} to {now.training_loss:.3f}, "
         f"but the validation loss has risen from {best.loss:.3f} to {now.loss:.3f}",
-        _kept(best))
+        _kept(best, is_fine_tuning))
 
 
-def large_gap(best: Validation, now: Validation) -> Finding:
+def large_gap(best: Validation, now: Validation, is_fine_tuning: bool = False) -> Finding:
     return Finding(
         now.step, "overfitting",
         f"the model is overfitting: it learns the text by heart, having read it {now.epoch:.0f} times by now; the "
         f"training loss ended at {now.training_loss:.3f}, and the validation loss at {now.loss:.3f}",
-        _kept(best))
+        _kept(best, is_fine_tuning))
 
 
-def _kept(best: Validation) -> str:
-    return (f"The weights of step {best.step:,} are kept; better ones need more text, a smaller --size, or a higher "
+def _kept(best: Validation, is_fine_tuning: bool) -> str:
+    size = "" if is_fine_tuning else " a smaller --size,"
+    return (f"The weights of step {best.step:,} are kept; better ones need more text,{size} or a higher "
             "train.weight_decay or model.dropout than config.json has")
 
 
@@ -143,7 +146,8 @@ def stopped_overfitting(finished: Finished, best: Validation, now: Validation) -
         f"Nothing is lost, for the weights of step {best.step:,} are kept; more text would be worth more training")
 
 
-def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Validation | None) -> Finding:
+def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Validation | None,
+                        is_fine_tuning: bool = False) -> Finding:
     """A model that is worse than n-grams.
 
     Args:
@@ -156,18 +160,20 @@ def worse_than_counting(finished: Finished, bits: float, ngram: float, best: Val
     return Finding(
         finished.step, "underfitting",
         f"the model has not learned enough yet: {bits:.2f} bits a byte, where counting n-grams reaches {ngram:.2f}",
-        more_text or _LONGER)
+        more_text or _longer(is_fine_tuning))
 
 
-def still_falling(finished: Finished, before: Validation, now: Validation) -> Finding:
+def still_falling(finished: Finished, before: Validation, now: Validation, is_fine_tuning: bool = False) -> Finding:
     return Finding(
         finished.step, "underfitting",
         f"the run ended while it was learning fast: the validation loss fell from {before.loss:.3f} at step "
         f"{before.step:,} to {now.loss:.3f} at step {now.step:,}",
-        _LONGER)
+        _longer(is_fine_tuning))
 
 
-_LONGER = "More time, with --minutes; and once that no longer helps, a larger --size"
+def _longer(is_fine_tuning: bool) -> str:
+    larger = "a larger base" if is_fine_tuning else "a larger --size"
+    return f"More time, with --minutes; and once that no longer helps, {larger}"
 
 
 # ---- numbers that are not finite

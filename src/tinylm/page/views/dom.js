@@ -1,0 +1,68 @@
+/**
+ * Elements of a page. Text gets in by `textContent` alone: what a model or a person wrote is never markup.
+ */
+
+/** @typedef {Node | string | null | undefined | false} Child */
+
+/**
+ * An element.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, unknown>} properties `class`, `style` with custom properties (`{"--share": 0.5}`), `on` with
+ *   listeners, names with a dash and `role` as attributes, all others as properties
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "class") made.className = String(value);
+    else if (name === "style") styled(made, /** @type {Record<string, unknown>} */ (value));
+    else if (name === "on") listening(made, /** @type {Record<string, EventListener>} */ (value));
+    else if (name.includes("-") || name === "role") made.setAttribute(name, String(value));
+    else Object.assign(made, { [name]: value });
+  }
+  made.append(
+    ...children.filter((child) => child || child === "").map((child) => /** @type {Node | string} */ (child)),
+  );
+  return made;
+}
+
+/** @param {HTMLElement} made @param {Record<string, unknown>} style */
+function styled(made, style) {
+  for (const [name, value] of Object.entries(style)) made.style.setProperty(name, String(value));
+}
+
+/** @param {HTMLElement} made @param {Record<string, EventListener>} listeners */
+function listening(made, listeners) {
+  for (const [name, listener] of Object.entries(listeners)) made.addEventListener(name, listener);
+}
+
+/** A part of the page with a heading and words on what it shows. @param {string} title @param {string} about
+ * @param {...Child} children */
+export function panel(title, about, ...children) {
+  const heading = element("h2", { id: `about-${title.toLowerCase().replace(/\W+/g, "-")}` }, title);
+  return element(
+    "section",
+    { "aria-labelledby": heading.id },
+    heading,
+    about && element("p", { class: "soft" }, about),
+    ...children,
+  );
+}
+
+/** A probability for people. @param {number} probability */
+export function percent(probability) {
+  const value = 100 * probability;
+  return value > 0 && value < 0.1 ? "< 0.1 %" : `${value.toFixed(value < 9.95 ? 1 : 0)} %`;
+}
+
+/** A token with marks for what the eye would miss. @param {string} text */
+export function visibleText(text) {
+  return text.replace(/^ | $/g, "␣").replace(/\n/g, "⏎").replace(/\t/g, "⇥").replace(/\r/g, "␍") || "∅";
+}
+
+/** A setting or a name of Python's in words. @param {string} name */
+export function words(name) {
+  return name.replace(/_/g, "-");
+}
