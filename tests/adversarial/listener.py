@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import tinylm
+
 MOST_SECONDS = 1.0
 QUIET = {"os.listdir", "os.scandir", "object.__getattr__", "sys._getframe", "array.__new__", "builtins.id",
          "fcntl.flock"}
@@ -22,6 +24,7 @@ LISTS = {"pathlib.Path.glob", "os.scandir", "os.listdir"}
 WRITES = {"open", "os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.utime", "os.chmod", "shutil.rmtree",
           "pathlib.Path.glob", "pathlib.Path.rglob"}
 """What writing a folder does."""
+PACKAGE = Path(tinylm.__file__).parent
 
 Attack = Callable[[Path], None]
 
@@ -57,8 +60,12 @@ def _reads(arguments: tuple[Any, ...], folder: Path) -> bool:
 
 
 def _lists(arguments: tuple[Any, ...], folder: Path) -> bool:
-    """Are these the names in the folder, or in a folder in it: has a run left checkpoints?"""
-    return isinstance(arguments[0], str | Path) and folder in (Path(arguments[0]), Path(arguments[0]).parent)
+    """Are these the names in the folder, in a folder in it (has a run left checkpoints?), or in tinylm's own package
+    (which bases are there to choose?)?"""
+    if not isinstance(arguments[0], str | Path):
+        return False
+    listed = Path(arguments[0])
+    return folder in (listed, listed.parent) or PACKAGE in listed.parents
 
 
 def _lies_in(arguments: tuple[Any, ...], writable: Path) -> bool:

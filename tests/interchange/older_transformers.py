@@ -2,11 +2,13 @@
 
     python older_transformers.py MODELS TOKENIZERS
 
-MODELS holds exported folders, each with a file ids.json of prompts; TOKENIZERS holds folders with strings.json.
+MODELS holds exported folders, each with a file ids.json of prompts; TOKENIZERS holds folders with strings.json, and
+some with scalars.json, strings of which the SHA-256 of their ids is told.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -33,7 +35,10 @@ def open_tokenizer(folder: Path) -> dict[str, object]:
     """The ids of each string, the text of those ids, and what a prompt gives to `generate`."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer(json.loads((folder / "strings.json").read_text()))["input_ids"]
-    return {"ids": ids, "texts": [tokenizer.decode(each, skip_special_tokens=True) for each in ids],
+    more = folder / "scalars.json"
+    scalars = tokenizer(json.loads(more.read_text()))["input_ids"] if more.exists() else []
+    return {"scalars": hashlib.sha256(json.dumps(scalars, separators=(",", ":")).encode()).hexdigest(),
+            "ids": ids, "texts": [tokenizer.decode(each, skip_special_tokens=True) for each in ids],
             "inputs": sorted(tokenizer("a"))}
 
 

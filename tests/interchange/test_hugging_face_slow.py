@@ -13,7 +13,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from tests.interchange.shapes import TEXTS, make_model, make_tokenizer, reference
-from tests.interchange.strings import strings
+from tests.interchange.strings import SCALARS, digest, strings, strings_of_scalars
 from tests.interchange.test_architectures import HELD
 from tinylm.interchange.hugging_face.config import CLASSES
 from tinylm.interchange.hugging_face.export import write
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 OLDER = ["transformers==4.57.6", "tokenizers==0.22.*", "huggingface_hub==0.36.*"]
 SCRIPT = Path(__file__).with_name("older_transformers.py")
 EXPORTED = [name for name, (architecture, _) in HELD.items() if architecture.islower()]
-SCALARS = [chr(n) for n in range(0x110000) if not 0xD800 <= n < 0xE000]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def export_all(models: Path, tokenizers: Path) -> tuple[dict, dict]:
         folder.mkdir(parents=True)
         write(model, folder, "f32")
         ids = (3 * model.tokenizer.encode_prompt(TEXTS[model.tokenizer.kind]))[:96]
-        prompts = [ids[n:2 * n + 8] for n in range(1, 11)]
+        prompts = [ids[n:2 * n + 8] for n in range(1, 21)]
         (folder / "ids.json").write_text(json.dumps(prompts))
         made[str(n)] = (shape, model, prompts)
     for kind in TEXTS:
@@ -53,7 +52,9 @@ def export_all(models: Path, tokenizers: Path) -> tuple[dict, dict]:
         folder.mkdir(parents=True)
         known[kind] = make_tokenizer(kind)
         write_tokenizer(known[kind], 96, folder)
-        (folder / "strings.json").write_text(json.dumps(strings(known[kind], 2000)))
+        (folder / "strings.json").write_text(json.dumps(strings(known[kind], 10_000)))
+        if kind != "char":
+            (folder / "scalars.json").write_text(json.dumps(strings_of_scalars()))
     return made, known
 
 
@@ -62,7 +63,7 @@ def test_an_older_transformers_computes_writes_and_reads_the_same(older, tmp_pat
     made, known = export_all(models, tokenizers)
     path = os.pathsep.join([str(older), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, SCRIPT, models, tokenizers], capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": path})
+                          env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["version"] == "4.57.6"
@@ -75,17 +76,19 @@ def test_an_older_transformers_computes_writes_and_reads_the_same(older, tmp_pat
             assert len(written) == len(prompt) + 64
             assert written[len(prompt):] == reference(model, written)[len(prompt) - 1:-1].argmax(-1).tolist(), shape
     for kind, tokenizer in known.items():
-        ids = [tokenizer.encode_prompt(text) for text in strings(tokenizer, 2000)]
+        ids = [tokenizer.encode_prompt(text) for text in strings(tokenizer, 10_000)]
+        scalars = [] if kind == "char" else [tokenizer.encode_prompt(text) for text in strings_of_scalars()]
         told = found["tokenizers"][kind]
+        assert told["scalars"] == digest(scalars)
         assert told["ids"] == ids
         assert told["texts"] == list(map(tokenizer.decode, ids))
         assert told["inputs"] == ["attention_mask", "input_ids"]
 
 
-@pytest.mark.parametrize("kind", ["char", "bpe"])
+@pytest.mark.parametrize("kind", list(TEXTS))
 def test_every_character_there_is(kind, tmp_path):
     """All Unicode scalars, each between two others; the alphabet of characters holds them all."""
-    tokenizer = make_tokenizer("bpe") if kind == "bpe" else Tokenizer.train("char", ["".join(SCALARS)])
+    tokenizer = Tokenizer.train("char", ["".join(SCALARS)]) if kind == "char" else make_tokenizer(kind)
     write_tokenizer(tokenizer, 96, tmp_path)
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     for start in range(0, len(SCALARS), 20_000):
