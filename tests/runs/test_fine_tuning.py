@@ -18,7 +18,6 @@ from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.base import Base
 from tinylm.model.tensors import fingerprint
-from tinylm.runs.recorder import Recorder
 from tinylm.training.loop import Training
 
 QUICK = {"train": {"evaluate_every": 3, "batch_size": 8, "learning_rate": 3e-3, "muon_learning_rate": 5e-3},
@@ -48,22 +47,6 @@ def tuned(notes: Path, book_run: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("tuned") / "run"
     fine_tune(notes, book_run, folder)
     return folder
-
-
-@pytest.fixture
-def stop_at(monkeypatch):
-    """Presses Ctrl-C as soon as an event of this kind and step has been recorded."""
-    def stop(kind, step):
-        write = Recorder.write
-
-        def write_and_stop(recorder, event):
-            write(recorder, event)
-            if (event.kind, getattr(event, "step", 0)) == (kind, step):
-                monkeypatch.undo()
-                signal.raise_signal(signal.SIGINT)
-
-        monkeypatch.setattr(Recorder, "write", write_and_stop)
-    return stop
 
 
 def test_it_has_the_shape_and_the_tokenizer_of_the_base(tuned, book_run):

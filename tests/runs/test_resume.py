@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,22 +42,6 @@ def undisturbed(book, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     small(book, folder)
     return folder
-
-
-@pytest.fixture
-def stop_at(monkeypatch):
-    """Presses Ctrl-C as soon as an event of this kind and step has been recorded."""
-    def stop(kind, step):
-        write = Recorder.write
-
-        def write_and_stop(journal, event):
-            write(journal, event)
-            if (event.kind, getattr(event, "step", None)) == (kind, step):
-                monkeypatch.undo()
-                signal.raise_signal(signal.SIGINT)
-
-        monkeypatch.setattr(Recorder, "write", write_and_stop)
-    return stop
 
 
 @pytest.mark.parametrize("step", [1, 5, 11])
