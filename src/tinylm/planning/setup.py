@@ -104,11 +104,12 @@ def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: 
     Raises:
         TinyLMError: the run does not fit.
     """
-    fill = partial(fill_defaults, overrides, n_bytes=data.dataset.train.n_bytes, n_tokens=data.dataset.train.n_tokens,
-                   vocab_size=data.tokenizer.vocab_size, speed=machine.speed)
-    if fit is not None:
-        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=data.dataset.train.n_bytes,
-                       n_tokens=data.dataset.train.n_tokens, speed=machine.speed)
+    text, speed = data.dataset.train, machine.speed
+    if fit is None:
+        fill = partial(fill_defaults, overrides, n_bytes=text.n_bytes, n_tokens=text.n_tokens,
+                       vocab_size=data.tokenizer.vocab_size, speed=speed)
+    else:
+        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=text.n_bytes, n_tokens=text.n_tokens, speed=speed)
     limits = data.validation_tokens, machine.available_bytes, machine.device
     config = _make_config(fill(), overrides, data)
     if fit is None and not has_size(overrides["model"]):
