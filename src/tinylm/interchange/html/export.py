@@ -18,6 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table, total_parameters
 from tinylm.interchange.gguf.blocks import TensorType, quantize
@@ -61,21 +62,20 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     >>> (Path("runs") / PAGE).read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    _check_held(model)
-    facts = _facts(model, dtype)
-    weights = b"".join(_packed(model, tensor["name"], tensor["dtype"]) for tensor in facts["tensors"])
+    facts = page_facts(model, dtype)
     code = join_modules("single_file.js")
     write_atomically(folder / PAGE, Template(read_module("single_file.html")).substitute(
         generator=GENERATOR, policy=content_policy([code], web_assembly=True), name=escape_html(model.name),
         style=read_module("style.css"),
         facts=json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
-        weights=base64.b64encode(gzip.compress(weights, 6, mtime=0)).decode(), code=code))
+        weights=base64.b64encode(page_weights(model, dtype)).decode(), code=code))
     return _notes(model, dtype)
 
 
-def _check_held(model: ExportedModel) -> None:
-    count = total_parameters(model.config.model)
-    if not model.config.model.causal:
+def check_held(config: ModelConfig) -> None:
+    """Raises: TinyLMError: a page cannot hold a model of this shape."""
+    count = total_parameters(config)
+    if not config.causal:
         raise TinyLMError("a model that sees the future writes nothing", where="model.causal",
                           remedy="Train it with --set model.causal=true")
     if count > TOO_MANY:
@@ -83,17 +83,34 @@ def _check_held(model: ExportedModel) -> None:
                           where="--to html", remedy="Choose --to gguf or --to onnx")
 
 
-def _facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
+def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
+    """The facts of a page, which its code takes as `Facts` (page/session.js).
+
+    Raises:
+        TinyLMError: a page cannot hold the model, or its tokenizer.
+    """
+    check_held(model.config.model)
     config, sample = model.config, model.config.sample
     return {
         "name": model.name, "card": model.card,
         "parameters": total_parameters(config.model), "dtype": dtype,
         **model_facts(config.model, sample), "bias": list(_bias(model)),
         "tokenizer": tokenizer_data(model.tokenizer),
-        "tensors": [{"name": tensor.name, "shape": tensor.shape,
-                     "dtype": stored_dtype(tensor.name, tensor.shape, dtype)}
-                    for tensor in parameter_table(config.model)],
+        "tensors": [{"name": name, "shape": shape, "dtype": stored}
+                    for name, shape, stored in _stored_tensors(config.model, dtype)],
     }
+
+
+def page_weights(model: ExportedModel, dtype: Dtype) -> bytes:
+    """The numbers of the tensors, in the order of the facts, packed by gzip."""
+    tensors = (_packed(model, name, stored) for name, _, stored in _stored_tensors(model.config.model, dtype))
+    return gzip.compress(b"".join(tensors), 6, mtime=0)
+
+
+def _stored_tensors(config: ModelConfig, dtype: Dtype) -> Iterator[tuple[str, tuple[int, ...], Dtype]]:
+    """Name, shape and number format of each tensor, in the order of the file."""
+    for tensor in parameter_table(config):
+        yield tensor.name, tensor.shape, stored_dtype(tensor.name, tensor.shape, dtype)
 
 
 def _bias(model: ExportedModel) -> Iterator[tuple[int, float | None]]:
