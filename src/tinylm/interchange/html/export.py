@@ -4,8 +4,7 @@
     <script id="weights">   the numbers of the tensors, in the order of the facts: packed by gzip, in base64
     <script>                the code: the modules of tinylm/page, joined
 
-The page's policy lets the code run and nothing else, and loads nothing. What comes from the model's folder gets onto
-the page as text, never as markup.
+What comes from the model's folder gets onto the page as text, never as markup (page/single_file.py).
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from tinylm.errors import TinyLMError
@@ -26,8 +24,8 @@ from tinylm.interchange.notes import export_notes
 from tinylm.interchange.rounding import stored_dtype
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.page.facts import model_facts
-from tinylm.page.markup import content_policy, escape_html, json_element
-from tinylm.page.modules import join_modules, read_module
+from tinylm.page.markup import json_element
+from tinylm.page.single_file import make_page
 from tinylm.page.tokenizer_data import tokenizer_data
 from tinylm.sampling.sampler import bias_of
 from tinylm.system.files import write_atomically
@@ -61,19 +59,23 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     >>> (Path("runs") / PAGE).read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    _check_held(model)
-    facts = _facts(model, dtype)
-    weights = b"".join(_packed(model, tensor["name"], tensor["dtype"]) for tensor in facts["tensors"])
-    code = join_modules("single_file.js")
-    write_atomically(folder / PAGE, Template(read_module("single_file.html")).substitute(
-        generator=GENERATOR, policy=content_policy([code], web_assembly=True), name=escape_html(model.name),
-        style=read_module("style.css"),
-        facts=json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
-        weights=base64.b64encode(gzip.compress(weights, 6, mtime=0)).decode(), code=code))
+    check_held(model)
+    facts = page_facts(model, dtype)
+    weights = packed_weights(model, facts["tensors"])
+    data = "\n".join([
+        json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
+        f'<script type="application/octet-stream" id="weights">{base64.b64encode(weights).decode()}</script>'])
+    write_atomically(folder / PAGE, make_page("single_file.js", data, name=model.name, generator=GENERATOR,
+                                              web_assembly=True))
     return _notes(model, dtype)
 
 
-def _check_held(model: ExportedModel) -> None:
+def check_held(model: ExportedModel) -> None:
+    """Raises TinyLMError where a page cannot run this model: one that sees the future, or is too large.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> check_held(read_model("runs/notebook"))
+    """
     count = total_parameters(model.config.model)
     if not model.config.model.causal:
         raise TinyLMError("a model that sees the future writes nothing", where="model.causal",
@@ -83,7 +85,17 @@ def _check_held(model: ExportedModel) -> None:
                           where="--to html", remedy="Choose --to gguf or --to onnx")
 
 
-def _facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
+def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
+    """Facts of a model for a page that runs it (page/facts.py), with its tokenizer and the list of its tensors.
+
+    Raises:
+        TinyLMError: its tokenizer is none that a page knows.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> facts = page_facts(read_model("runs/notebook"), "f16")
+    >>> facts["parameters"], facts["tensors"][0]
+    (17932, {'name': 'embed.weight', 'shape': (12, 32), 'dtype': 'f16'})
+    """
     config, sample = model.config, model.config.sample
     return {
         "name": model.name, "card": model.card,
@@ -103,8 +115,16 @@ def _bias(model: ExportedModel) -> Iterator[tuple[int, float | None]]:
         yield id, None if bias[id] == -float("inf") else float(bias[id])
 
 
-def _packed(model: ExportedModel, name: str, dtype: Dtype) -> bytes:
-    return quantize(model.weights[name], TENSOR_TYPES[dtype])
+def packed_weights(model: ExportedModel, tensors: Sequence[dict[str, Any]]) -> bytes:
+    """The numbers of tensors as a page reads them: in the order of its facts, packed by gzip.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> model = read_model("runs/notebook")
+    >>> len(gzip.decompress(packed_weights(model, page_facts(model, "f32")["tensors"]))) == 4 * 17932
+    True
+    """
+    numbers = (quantize(model.weights[tensor["name"]], TENSOR_TYPES[tensor["dtype"]]) for tensor in tensors)
+    return gzip.compress(b"".join(numbers), 6, mtime=0)
 
 
 def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:
