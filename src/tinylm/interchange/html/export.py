@@ -12,10 +12,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table, total_parameters
 from tinylm.interchange.gguf.blocks import TensorType, quantize
@@ -59,25 +60,18 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     >>> (Path("runs") / PAGE).read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    check_held(model)
-    facts = page_facts(model, dtype)
-    weights = packed_weights(model, facts["tensors"])
-    data = "\n".join([
-        json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
-        f'<script type="application/octet-stream" id="weights">{base64.b64encode(weights).decode()}</script>'])
+    facts = json.dumps(page_facts(model, dtype), ensure_ascii=False, separators=(",", ":"))
+    weights = base64.b64encode(page_weights(model, dtype)).decode()
+    data = f'{json_element("facts", facts)}\n<script type="application/octet-stream" id="weights">{weights}</script>'
     write_atomically(folder / PAGE, make_page("single_file.js", data, name=model.name, generator=GENERATOR,
                                               web_assembly=True))
     return _notes(model, dtype)
 
 
-def check_held(model: ExportedModel) -> None:
-    """Raises TinyLMError where a page cannot run this model: one that sees the future, or is too large.
-
-    >>> from tinylm.interchange.export import read_model
-    >>> check_held(read_model("runs/notebook"))
-    """
-    count = total_parameters(model.config.model)
-    if not model.config.model.causal:
+def check_held(config: ModelConfig) -> None:
+    """Raises: TinyLMError: a page cannot hold a model of this shape."""
+    count = total_parameters(config)
+    if not config.causal:
         raise TinyLMError("a model that sees the future writes nothing", where="model.causal",
                           remedy="Train it with --set model.causal=true")
     if count > TOO_MANY:
@@ -86,26 +80,33 @@ def check_held(model: ExportedModel) -> None:
 
 
 def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
-    """Facts of a model for a page that runs it (page/facts.py), with its tokenizer and the list of its tensors.
+    """The facts of a page, which its code takes as `Facts` (page/session.js).
 
     Raises:
-        TinyLMError: its tokenizer is none that a page knows.
-
-    >>> from tinylm.interchange.export import read_model
-    >>> facts = page_facts(read_model("runs/notebook"), "f16")
-    >>> facts["parameters"], facts["tensors"][0]
-    (17932, {'name': 'embed.weight', 'shape': (12, 32), 'dtype': 'f16'})
+        TinyLMError: a page cannot hold the model, or its tokenizer.
     """
+    check_held(model.config.model)
     config, sample = model.config, model.config.sample
     return {
         "name": model.name, "card": model.card,
         "parameters": total_parameters(config.model), "dtype": dtype,
         **model_facts(config.model, sample), "bias": list(_bias(model)),
         "tokenizer": tokenizer_data(model.tokenizer),
-        "tensors": [{"name": tensor.name, "shape": tensor.shape,
-                     "dtype": stored_dtype(tensor.name, tensor.shape, dtype)}
-                    for tensor in parameter_table(config.model)],
+        "tensors": [{"name": name, "shape": shape, "dtype": stored}
+                    for name, shape, stored in _stored_tensors(config.model, dtype)],
     }
+
+
+def page_weights(model: ExportedModel, dtype: Dtype) -> bytes:
+    """The numbers of the tensors, in the order of the facts, packed by gzip."""
+    tensors = (_packed(model, name, stored) for name, _, stored in _stored_tensors(model.config.model, dtype))
+    return gzip.compress(b"".join(tensors), 6, mtime=0)
+
+
+def _stored_tensors(config: ModelConfig, dtype: Dtype) -> Iterator[tuple[str, tuple[int, ...], Dtype]]:
+    """Name, shape and number format of each tensor, in the order of the file."""
+    for tensor in parameter_table(config):
+        yield tensor.name, tensor.shape, stored_dtype(tensor.name, tensor.shape, dtype)
 
 
 def _bias(model: ExportedModel) -> Iterator[tuple[int, float | None]]:
@@ -115,16 +116,8 @@ def _bias(model: ExportedModel) -> Iterator[tuple[int, float | None]]:
         yield id, None if bias[id] == -float("inf") else float(bias[id])
 
 
-def packed_weights(model: ExportedModel, tensors: Sequence[dict[str, Any]]) -> bytes:
-    """The numbers of tensors as a page reads them: in the order of its facts, packed by gzip.
-
-    >>> from tinylm.interchange.export import read_model
-    >>> model = read_model("runs/notebook")
-    >>> len(gzip.decompress(packed_weights(model, page_facts(model, "f32")["tensors"]))) == 4 * 17932
-    True
-    """
-    numbers = (quantize(model.weights[tensor["name"]], TENSOR_TYPES[tensor["dtype"]]) for tensor in tensors)
-    return gzip.compress(b"".join(numbers), 6, mtime=0)
+def _packed(model: ExportedModel, name: str, dtype: Dtype) -> bytes:
+    return quantize(model.weights[name], TENSOR_TYPES[dtype])
 
 
 def _notes(model: ExportedModel, dtype: Dtype) -> list[str]:

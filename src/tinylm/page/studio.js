@@ -1,0 +1,6 @@
+/**
+ * The studio's page.
+ */
+
+const { models } = await (await fetch("/api/models")).json();
+document.getElementById("app")?.append(JSON.stringify(models));

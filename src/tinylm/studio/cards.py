@@ -1,0 +1,87 @@
+"""Cards of models: what a person sees of each on the first page, read from its folder without loading its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tinylm import model_folder
+from tinylm.config.schema import RunConfig
+from tinylm.errors import TinyLMError
+from tinylm.inspection.structure import total_parameters
+from tinylm.interchange.html.export import MANY, check_held
+from tinylm.page.tokenizer_data import tokenizer_data
+from tinylm.reports.history import History, read_events
+from tinylm.serving.model_registry import Fingerprint
+
+FILES = (model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS, model_folder.METRICS)
+"""Files by whose time and size a card is known to be of today."""
+
+
+class Cards:
+    """Cards by model, each read anew when its folder has changed.
+
+    Args:
+        state: of a model, by its id and folder: "ready", "training", "stopped" or "failed".
+    """
+
+    def __init__(self, state: Callable[[str, Path], str]) -> None:
+        self._state = state
+        self._read: dict[str, tuple[Fingerprint, dict[str, Any]]] = {}
+
+    def of(self, id: str, folder: Path) -> dict[str, Any]:
+        """The card of a model. One that cannot be read has the state "failed", and says why."""
+        now = _fingerprint(folder)
+        before, card = self._read.get(id, ((), {}))
+        if before != now:
+            try:
+                card = _card(folder)
+            except TinyLMError as error:
+                card = {"error": str(error)}
+            self._read[id] = now, card
+        state = "failed" if "error" in card else self._state(id, folder)
+        return {"id": id, "name": id, **card, "state": state}
+
+
+def _fingerprint(folder: Path) -> Fingerprint:
+    found = []
+    for name in FILES:
+        with suppress(OSError):
+            stat = (folder / name).stat()
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    config, weights = model_folder.read_config(folder), folder / model_folder.WEIGHTS
+    history = read_history(folder)
+    best, ratio = history.best, history.bits_per_byte_per_nat
+    bits = best.loss * ratio + history.left_out_bits if best is not None and ratio is not None else None
+    has_weights = weights.is_file()
+    when = (weights if has_weights else folder / model_folder.CONFIG).stat().st_mtime
+    return {"text": Path(config.data.source).name, "parameters": total_parameters(config.model),
+            "size_bytes": weights.stat().st_size if has_weights else 0, "has_weights": has_weights,
+            "bits_per_byte": bits, "baselines": dict(history.began.baselines) if history.began else {},
+            "date": datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds"), "minutes": config.train.minutes,
+            "has_chat": False, "in_browser": has_weights and runs_in_page(folder, config)}
+
+
+def read_history(folder: Path) -> History:
+    """The records of a run; an empty history where there are none."""
+    with suppress(OSError):
+        return History.of(read_events(folder / model_folder.METRICS))
+    return History()
+
+
+def runs_in_page(folder: Path, config: RunConfig) -> bool:
+    """True if a page can run the model itself, and opens without a long wait."""
+    try:
+        check_held(config.model)
+        tokenizer_data(model_folder.read_tokenizer(folder))
+    except (TinyLMError, json.JSONDecodeError):
+        return False
+    return total_parameters(config.model) < MANY

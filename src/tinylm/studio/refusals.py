@@ -1,0 +1,42 @@
+"""What a person can mend, as a response: the error of the layers below without the parts that speak of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from tinylm.errors import TinyLMError
+from tinylm.http.errors import ApiError
+from tinylm.serving.field_errors import names_the_command_line
+from tinylm.system.untrusted import quoted
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def refusal(error: TinyLMError, status: int = 400) -> ApiError:
+    """The error as a response. A remedy that names the command line is left out: the page has no options.
+
+    >>> str(refusal(TinyLMError("is empty", where="a.txt", remedy="Choose another --out")))
+    'a.txt: is empty.'
+    """
+    where = f"{error.where}: " if error.where else ""
+    remedy = f" {error.remedy}" if error.remedy and not names_the_command_line(error.remedy) else ""
+    return ApiError(status, quoted(f"{where}{error.what}.{remedy}"), code="refused")
+
+
+def as_api_errors(status: int = 400) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Makes a function raise `ApiError` of this status where it would raise `TinyLMError`."""
+
+    def wrap(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def call(*arguments: P.args, **named: P.kwargs) -> T:
+            try:
+                return function(*arguments, **named)
+            except TinyLMError as error:
+                raise refusal(error, status) from None
+
+        return call
+
+    return wrap
