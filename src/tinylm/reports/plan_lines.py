@@ -33,6 +33,27 @@ def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig) ->
             f"forecast   {_describe_forecast(forecast)}"]
 
 
+TOKENS = {"char": "single characters", "word": "words"}
+"""Tokens of a kind of tokenizer, for people; of any other, pieces of words."""
+
+
+def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
+    """The plan in sentences for a person who has never trained a model."""
+    model, data, train = setup.config.model, setup.data, setup.config.train
+    tokens = TOKENS.get(data.tokenizer.kind, "pieces of words")
+    found = [f"The model has {forecast.parameters:,} parameters: {model.n_layers} layers of {model.n_heads} heads. "
+             f"It reads and writes {tokens}, of which it knows {data.tokenizer.vocab_size:,}, and sees "
+             f"{model.context_length:,} of them at once.",
+             f"Training takes about {duration(forecast.seconds)}, and reads the text {forecast.epochs:.1f} times."]
+    if train.max_epochs is not None and forecast.epochs >= 0.95 * train.max_epochs:
+        found.append("That is as often as is good: a text that is read more often is learned by heart.")
+    if forecast.bits_per_byte is not None:
+        found.append(f"Expect some {forecast.bits_per_byte:.2f} bits a byte on the part of the text that is held out; "
+                     f"plain counting needs {forecast.ngram_bits_per_byte:.2f}, and less is better. This is an "
+                     "expectation, no more.")
+    return [*found, *data.split.notes(), *_lost_white_space(data)]
+
+
 def describe_documents(corpus: Corpus) -> str:
     """The length of a text, such as `2,800 characters in 1 document`."""
     stats = corpus.stats()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +29,10 @@ from tinylm.planning.setup import RunSetup
 from tinylm.reports.history import read_events
 from tinylm.reports.model_card import make_card, repeat_folder
 from tinylm.reports.plan_lines import describe_documents
-from tinylm.reports.terminal import Display, duration, print_lines, print_result
+from tinylm.reports.terminal import Display, duration, print_result
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
+from tinylm.runs.stopping import stop_requested
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import Part
@@ -142,7 +141,7 @@ class Runner:
         with ExitStack() as stack:
             stack.enter_context(flush_denormals())
             stack.enter_context(self.setup.compute.running())
-            self.controller.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            self.controller.should_stop = stack.enter_context(stop_requested(self.folder, self.console))
             stack.enter_context(self.recorder)
             self.display = self._display()
             with self.display.shown():
@@ -302,25 +301,3 @@ def _never_finite(finished: Finished) -> TinyLMError:
                        "earlier model to keep", where="training",
                        remedy="Try a lower learning rate, with --force: --set train.learning_rate=0.001 "
                               "--set train.muon_learning_rate=0.005")
-
-
-@contextmanager
-def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
-    """Within the block, the first Ctrl-C or SIGTERM asks the run to end in good order; a second Ctrl-C ends it now."""
-    asked = threading.Event()
-
-    def ask(number: int, _frame: object) -> None:
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.set()
-        print_lines(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,8 +16,13 @@ from tinylm.http.responses import Json
 from tinylm.interchange.formats import FORMATS
 from tinylm.planning.defaults import DEFAULT_MINUTES
 from tinylm.serving.limits import Limits
+from tinylm.studio.histories import Histories
 from tinylm.studio.models import Models
 from tinylm.studio.page_files import PageFiles
+from tinylm.studio.plans import Plans
+from tinylm.studio.run_records import RunRecords
+from tinylm.studio.runs import Runs
+from tinylm.studio.texts import Texts
 from tinylm.studio.workspace import Workspace
 
 
@@ -30,8 +35,13 @@ class StudioApi(JsonApi):
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        own: dict[str, Handlers] = {"/api/studio": {"GET": self.studio}}
-        super().__init__(own | PageFiles().handlers() | Models(workspace).handlers())
+        records, histories, texts = RunRecords(workspace), Histories(), Texts(workspace)
+        runs = Runs(workspace, texts, records, histories)
+        parts = (PageFiles(), texts, Plans(texts), runs, Models(workspace, records, histories, runs))
+        handlers: dict[str, Handlers] = {"/api/studio": {"GET": self.studio}}
+        for part in parts:
+            handlers |= part.handlers()
+        super().__init__(handlers)
 
     async def studio(self, _: Request) -> Response:
         exports = [{"to": name, "dtypes": list(form.dtypes)} for name, form in FORMATS.items()]

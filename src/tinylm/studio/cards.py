@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import total_parameters
 from tinylm.interchange.html.export import MANY, check_held
 from tinylm.page.tokenizer_data import tokenizer_data
-from tinylm.reports.history import History, read_events
+from tinylm.reports.history import History
 from tinylm.serving.model_registry import Fingerprint
+from tinylm.studio.histories import Histories
 
 FILES = (model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS, model_folder.METRICS)
 """Files by whose time and size a card is known to be of today."""
@@ -26,25 +26,24 @@ class Cards:
     """Cards by model, each read anew when its folder has changed.
 
     Args:
-        state: of a model, by its id and folder: "ready", "training", "stopped" or "failed".
+        histories: of the runs that made them.
     """
 
-    def __init__(self, state: Callable[[str, Path], str]) -> None:
-        self._state = state
+    def __init__(self, histories: Histories) -> None:
+        self._histories = histories
         self._read: dict[str, tuple[Fingerprint, dict[str, Any]]] = {}
 
     def of(self, id: str, folder: Path) -> dict[str, Any]:
-        """The card of a model. One that cannot be read has the state "failed", and says why."""
+        """The card of a model without its state. One that cannot be read says why, as its error."""
         now = _fingerprint(folder)
         before, card = self._read.get(id, ((), {}))
         if before != now:
             try:
-                card = _card(folder)
+                card = _card(folder, self._histories.of(folder).history)
             except TinyLMError as error:
                 card = {"error": str(error)}
             self._read[id] = now, card
-        state = "failed" if "error" in card else self._state(id, folder)
-        return {"id": id, "name": id, **card, "state": state}
+        return {"id": id, "name": id, **card}
 
 
 def _fingerprint(folder: Path) -> Fingerprint:
@@ -56,9 +55,8 @@ def _fingerprint(folder: Path) -> Fingerprint:
     return tuple(found)
 
 
-def _card(folder: Path) -> dict[str, Any]:
+def _card(folder: Path, history: History) -> dict[str, Any]:
     config, weights = model_folder.read_config(folder), folder / model_folder.WEIGHTS
-    history = read_history(folder)
     best, ratio = history.best, history.bits_per_byte_per_nat
     bits = best.loss * ratio + history.left_out_bits if best is not None and ratio is not None else None
     has_weights = weights.is_file()
@@ -68,13 +66,6 @@ def _card(folder: Path) -> dict[str, Any]:
             "bits_per_byte": bits, "baselines": dict(history.began.baselines) if history.began else {},
             "date": datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds"), "minutes": config.train.minutes,
             "has_chat": False, "in_browser": has_weights and runs_in_page(folder, config)}
-
-
-def read_history(folder: Path) -> History:
-    """The records of a run; an empty history where there are none."""
-    with suppress(OSError):
-        return History.of(read_events(folder / model_folder.METRICS))
-    return History()
 
 
 def runs_in_page(folder: Path, config: RunConfig) -> bool:

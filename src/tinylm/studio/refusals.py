@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from tinylm.errors import TinyLMError
 from tinylm.http.errors import ApiError
 from tinylm.serving.field_errors import names_the_command_line
+from tinylm.system.files import write_remedy
 from tinylm.system.untrusted import quoted
 
 P = ParamSpec("P")
@@ -40,3 +42,13 @@ def as_api_errors(status: int = 400) -> Callable[[Callable[P, T]], Callable[P, T
         return call
 
     return wrap
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Within the block a disk that is full, or a folder that cannot be written, is an error that the page can show."""
+    try:
+        yield
+    except OSError as error:
+        raise ApiError(507, f"The studio's folder cannot be written ({error.strerror}). {write_remedy(error)}",
+                       code="cannot_write") from None

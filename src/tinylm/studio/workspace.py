@@ -10,8 +10,10 @@ new model has to be one that every system takes as the name of a folder.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from tinylm import model_folder
@@ -71,7 +73,8 @@ class Workspace:
             meant = f"; {quoted(legal)!r} would do" if legal else ""
             raise ApiError(400, f"name: {quoted(name)!r} cannot be the name of a folder on every system{meant}",
                            param="name", code="invalid_value")
-        if any(other.casefold() == name.casefold() for other in os.listdir(self.root)):
+        taken = [*os.listdir(self.root), *os.listdir(self.kept("runs"))]
+        if any(other.casefold() == name.casefold() for other in taken):
             raise ApiError(409, f"name: there is something called {quoted(name)!r} already. Choose another name",
                            param="name", code="name_taken")
         return self.root / name
@@ -84,15 +87,17 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def new_entry(self, kind: str) -> Path:
-        """A new folder among those of one kind; its name is its key."""
-        folder = self.kept(kind) / secrets.token_hex(8)
-        folder.mkdir()
-        return folder
+    def free_entry(self, kind: str) -> Path:
+        """A folder among those of one kind that is not there yet; its name is its key."""
+        return self.kept(kind) / secrets.token_hex(8)
+
+    def named_entry(self, kind: str, made_of: Iterable[str]) -> Path:
+        """The folder for what is made of these parts; its name follows from them."""
+        return self.kept(kind) / hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
 
     def entry(self, kind: str, key: str) -> Path:
         """The folder of a key. Raises: ApiError: there is none (404)."""
-        if key not in os.listdir(self.kept(kind)):
+        if key.startswith(".") or key not in os.listdir(self.kept(kind)):
             raise ApiError(404, f"There is no such entry among the {kind}: {quoted(key)}", param="key",
                            code="not_found")
         return self.kept(kind) / key
