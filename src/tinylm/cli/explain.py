@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import argparse
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.cli.output import add_json, print_json, print_note, print_page
 from tinylm.cli.prompts import add_text, text_of, typed
 from tinylm.cli.typed import read_typed
 from tinylm.errors import TinyLMError, did_you_mean
@@ -42,24 +42,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", metavar="NAMES", help=f"what to show, with commas: {', '.join(PICTURES)}; "
                         f"{', '.join(EXPERIMENTS)} (default: the first four, or the experiment that was asked for)")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="tokens at each place (default: 3)")
+    parser.add_argument("--html", metavar="FILE", help="write it as one page, which opens in any browser, offline")
+    parser.add_argument("--force", action="store_true", help="replace an earlier page")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tinylm.inspection.plain import plain
     from tinylm.reports.explain_sections import SECTIONS
 
+    if arguments.force and arguments.html is None:
+        raise TinyLMError("says that an earlier page may be replaced, and no page is written", where="--force",
+                          remedy="Add --html FILE")
     shown, given = _sections(arguments), text_of(arguments)
     asked = _request(arguments, given)
     data = {name: SECTIONS[name].data(asked) for name in shown}
-    if arguments.json:
-        text = asked.text
-        print_json({"text": given, "ids": [*text.ids], "changes": [*text.changes], "loss": text.loss,
-                    **plain(data)})
-        return 0
-    blocks = [SECTIONS[name].lines(found, asked) for name, found in data.items()]
-    print("\n\n".join("\n".join([*wrap(title, asked.width), *lines]) for title, *lines in blocks))
+    if arguments.html is not None:
+        _write_page(arguments, _plain_data(asked, given, data))
+    elif arguments.json:
+        print_json(_plain_data(asked, given, data))
+    else:
+        blocks = [SECTIONS[name].lines(found, asked) for name, found in data.items()]
+        print("\n\n".join("\n".join([*wrap(title, asked.width), *lines]) for title, *lines in blocks))
     return 0
+
+
+def _plain_data(asked: ExplainRequest, given: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The explanation as JSON has it."""
+    from tinylm.inspection.plain import plain
+
+    text = asked.text
+    return {"text": given, "ids": [*text.ids], "changes": [*text.changes], "loss": text.loss, **plain(data)}
+
+
+def _write_page(arguments: argparse.Namespace, data: dict[str, Any]) -> None:
+    from tinylm.interchange.export import name_of
+    from tinylm.model_folder import model_path
+    from tinylm.reports.explanation_page import write_explanation
+
+    page = write_explanation(arguments.html, name_of(model_path(arguments.run)), data, force=arguments.force)
+    print_page(page, as_json=arguments.json)
 
 
 def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:

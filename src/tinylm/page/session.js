@@ -13,6 +13,8 @@ import { softmax } from "./sampling/filters.js";
 /** A setting of sampling with its words and its slider.
  * @typedef {{name: string, help: string, about: string, value: number, lowest: number, highest: number, step:
  *   number}} Setting */
+/** Settings of sampling, which several sessions can share: values by name, and the seed that a person chose.
+ * @typedef {{values: Record<string, number>, greedy: boolean, seed: number | undefined}} Settings */
 /**
  * What a page knows of a model (page/facts.py).
  * @typedef {object} Facts
@@ -34,10 +36,16 @@ import { softmax } from "./sampling/filters.js";
 const TURN = 40;
 const FIRST_TOKENS = { char: 12, word: 3, bpe: 4 }; // of the text that a page opens with
 
+/** The settings that a model was saved with. @param {Facts} facts @returns {Settings} */
+export function settingsOf({ settings, greedy }) {
+  const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
+  return { values, greedy, seed: undefined };
+}
+
 /** One model with one text. */
 export class Session {
-  /** @param {Facts} facts @param {TinyLM} model @param {Tokenizer} tokenizer */
-  constructor(facts, model, tokenizer) {
+  /** @param {Facts} facts @param {TinyLM} model @param {Tokenizer} tokenizer @param {Settings} settings */
+  constructor(facts, model, tokenizer, settings = settingsOf(facts)) {
     this.facts = facts;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -51,12 +59,8 @@ export class Session {
     this.cursor = 0;
     this.isBusy = false;
     this.status = "";
-    this.greedy = facts.greedy;
-    /** The seed that a person chose. @type {number | undefined} */
-    this.fixedSeed = undefined;
+    this.settings = settings;
     this.seed = 0; // of the text that is there
-    /** Settings by name. @type {Record<string, number>} */
-    this.values = Object.fromEntries(facts.settings.map(({ name, value }) => [name, value]));
     /** @type {(() => void)[]} */
     this.listeners = [];
     this.work = 0; // the number of the newest piece of work: older ones end
@@ -67,13 +71,19 @@ export class Session {
     this.listeners.push(listener);
   }
 
+  /** Forgets its listeners, whose views are gone. */
+  unlisten() {
+    this.listeners = [];
+  }
+
   changed() {
     for (const listener of this.listeners) listener();
   }
 
   /** @returns {SamplingParams} */
   get params() {
-    return /** @type {SamplingParams} */ (/** @type {unknown} */ ({ ...this.values, greedy: this.greedy }));
+    const { values, greedy } = this.settings;
+    return /** @type {SamplingParams} */ (/** @type {unknown} */ ({ ...values, greedy }));
   }
 
   /** Begins with some likeliest tokens, so that there is something to see. Returns their text. */
@@ -113,8 +123,8 @@ export class Session {
   /** Writes anew from the prompt. */
   async write() {
     if (this.reading.ids.length > this.nPrompt) this.restart(this.reading.ids.slice(0, this.nPrompt));
-    this.seed = this.fixedSeed ?? Math.floor(Math.random() * 2 ** 32);
-    await this.goOn(this.values.max_tokens);
+    this.seed = this.settings.seed ?? Math.floor(Math.random() * 2 ** 32);
+    await this.goOn(this.settings.values.max_tokens);
   }
 
   /** Writes on. @param {number} count of tokens at most */

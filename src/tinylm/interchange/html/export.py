@@ -4,8 +4,7 @@
     <script id="weights">   the numbers of the tensors, in the order of the facts: packed by gzip, in base64
     <script>                the code: the modules of tinylm/page, joined
 
-The page's policy lets the code run and nothing else, and loads nothing. What comes from the model's folder gets onto
-the page as text, never as markup.
+What comes from the model's folder gets onto the page as text, never as markup (page/single_file.py).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from tinylm.config.schema import ModelConfig
@@ -27,8 +25,8 @@ from tinylm.interchange.notes import export_notes
 from tinylm.interchange.rounding import stored_dtype
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.page.facts import model_facts
-from tinylm.page.markup import content_policy, escape_html, json_element
-from tinylm.page.modules import join_modules, read_module
+from tinylm.page.markup import json_element
+from tinylm.page.single_file import make_page
 from tinylm.page.tokenizer_data import tokenizer_data
 from tinylm.sampling.sampler import bias_of
 from tinylm.system.files import write_atomically
@@ -62,13 +60,11 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     >>> (Path("runs") / PAGE).read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    facts = page_facts(model, dtype)
-    code = join_modules("single_file.js")
-    write_atomically(folder / PAGE, Template(read_module("single_file.html")).substitute(
-        generator=GENERATOR, policy=content_policy([code], web_assembly=True), name=escape_html(model.name),
-        style=read_module("style.css"),
-        facts=json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
-        weights=base64.b64encode(page_weights(model, dtype)).decode(), code=code))
+    facts = json.dumps(page_facts(model, dtype), ensure_ascii=False, separators=(",", ":"))
+    weights = base64.b64encode(page_weights(model, dtype)).decode()
+    data = f'{json_element("facts", facts)}\n<script type="application/octet-stream" id="weights">{weights}</script>'
+    write_atomically(folder / PAGE, make_page("single_file.js", data, name=model.name, generator=GENERATOR,
+                                              web_assembly=True))
     return _notes(model, dtype)
 
 
