@@ -90,21 +90,22 @@ export class Session {
   async open() {
     this.restart(this.tokenizer.encodePrompt(""));
     const count = Math.min(FIRST_TOKENS[this.tokenizer.data.kind], this.facts.config.context_length - 1);
+    const params = { ...this.params, repetition_penalty: 1, greedy: true };
     for (let i = 0; i < count; i++) {
-      const logits = this.reading.finish();
-      const id = chooseNext(
-        logits,
-        new Map(),
-        { ...this.params, repetition_penalty: 1, greedy: true },
-        this.facts.bias,
-        0,
-      );
+      const { bias } = this.facts;
+      const id = chooseNext(this.reading.finish(), new Map(), params, i ? bias : [...bias, ...this.blanks()], 0);
       if (this.tokenizer.hidden.has(id)) break;
       this.reading.push(id);
     }
     const text = this.tokenizer.decode(this.reading.ids);
     await this.setPrompt(text);
     return text;
+  }
+
+  /** Bans tokens that nobody sees. @returns {[number, null][]} */
+  blanks() {
+    const ids = [...this.facts.tokenizer.entries.keys()].filter((id) => !this.tokenizer.token(id).trim());
+    return ids.map((id) => [id, null]);
   }
 
   /** Begins a new text. @param {string} text @throws {import("./text/tokenizer.js").UnknownText} */

@@ -77,7 +77,7 @@ export function bytesInWords(bytes) {
 
 /** A duration. @param {number} seconds */
 export function timeInWords(seconds) {
-  if (seconds < 90) return counted(Math.round(seconds), "second");
+  if (seconds < 90 && seconds !== 60) return counted(Math.round(seconds), "second");
   const minutes = Math.round(seconds / 60);
   if (minutes < 90) return counted(minutes, "minute");
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];

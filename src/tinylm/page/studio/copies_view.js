@@ -44,15 +44,24 @@ export function copiesView(id, name, session) {
 }
 
 /** Underlines the tokens that lie in a stretch. @param {HTMLElement} box @param {CopiedSpan[]} spans */
-export function underlineCopies(box, spans) {
-  let start = 0;
-  for (const token of box.querySelectorAll(".token")) {
-    if (token.classList.contains("special")) continue;
-    const end = start + [...(token.textContent ?? "")].length;
-    const found = spans.find((span) => span.start < end && start < span.end);
-    token.classList.toggle("copied", found !== undefined);
-    start = end;
-  }
+function underlineCopies(box, spans) {
+  const tokens = [...box.querySelectorAll(".token:not(.special)")];
+  const copied = copiedPieces(
+    tokens.map(({ textContent }) => textContent ?? ""),
+    spans,
+  );
+  tokens.forEach((token, i) => token.classList.toggle("copied", copied[i]));
+}
+
+/** True for each piece of a text that lies in a stretch, wholly or in part.
+ * @param {string[]} pieces @param {{start: number, end: number}[]} spans */
+export function copiedPieces(pieces, spans) {
+  let end = 0;
+  return pieces.map((piece) => {
+    const start = end;
+    end += [...piece].length; // characters, as Python counts them
+    return spans.some((span) => span.start < end && start < span.end);
+  });
 }
 
 /** @param {string} text @param {CopiedSpan} span */

@@ -10,7 +10,11 @@ import { actionButton, bytesInWords, problemLine } from "./controls.js";
 /** @typedef {import("./controls.js").StudioPage} StudioPage */
 /** @typedef {{to: string, about?: string, dtypes: string[], default_dtype?: string}} ExportFormat */
 
-const DTYPES = { f32: "32 bits: exact", f16: "16 bits: half the size", q8_0: "8 bits: a quarter of the size" };
+const NUMBER_FORMATS = {
+  f32: "32 bits: exact",
+  f16: "16 bits: half the size",
+  q8_0: "8 bits: a quarter of the size",
+};
 
 /** @param {Card} card @param {ExportFormat[]} formats @returns {Promise<StudioPage>} */
 export async function exportPage({ id }, formats) {
@@ -24,7 +28,7 @@ function formatPanel(id, { to, about = "", dtypes }) {
   const dtype = element("select", { id: `dtype-${to}` }, element("option", { value: "" }, "as is usual"));
   dtype.append(
     ...dtypes.map((name) =>
-      element("option", { value: name }, DTYPES[/** @type {keyof typeof DTYPES} */ (name)] ?? name),
+      element("option", { value: name }, NUMBER_FORMATS[/** @type {keyof typeof NUMBER_FORMATS} */ (name)] ?? name),
     ),
   );
   const make = actionButton("Make the file", problem, async () => {

@@ -15,8 +15,10 @@ const OFTEN = 1000; // milliseconds between two questions while the training goe
 const SELDOM = 4000;
 const MINUTES_MORE = [1, 5, 15, 60];
 
-/** @param {string} id @param {Record<string, string>} labels of baselines @returns {Promise<StudioPage>} */
-export async function livePage(id, labels) {
+/** @param {string} id @param {Record<string, string>} labels of baselines
+ * @param {() => Promise<void>} renewTabs is called when there is more to see of the model than before
+ * @returns {Promise<StudioPage>} */
+export async function livePage(id, labels, renewTabs) {
   const history = new RunHistory();
   const problem = problemLine();
   const status = element("p", { class: "lead", role: "status" });
@@ -40,7 +42,10 @@ export async function livePage(id, labels) {
     remarks.replaceChildren(...remarksOf(news));
     log.textContent = news.log_tail.join("\n");
     const now = JSON.stringify([news.state, news.can_resume, Boolean(history.validations.length)]);
-    if (now !== shown) buttons.replaceChildren(...buttonsFor(id, news, history, problem, look));
+    if (now !== shown) {
+      buttons.replaceChildren(...buttonsFor(id, news, history, problem, look));
+      await renewTabs();
+    }
     shown = now;
     return news;
   };
@@ -99,15 +104,15 @@ function caption() {
 
 /** @param {string} id @param {News} news @param {RunHistory} history @param {HTMLElement} problem
  * @param {() => Promise<News>} look */
-function buttonsFor(id, { state, can_resume: canResume, minutes }, { validations, step }, problem, look) {
+function buttonsFor(id, { state, can_resume: canResume, minutes }, { validations }, problem, look) {
   const post = (/** @type {string} */ what, /** @type {unknown} */ body) => async () => {
     await send(route("runs", id, what), body);
     await look();
   };
-  if (state === "training") return [actionButton("Stop", problem, post("stop", {}))];
+  const place = `#/model/${encodeURIComponent(id)}/write`;
   const found = [];
-  if (validations.length || step)
-    found.push(linkButton(`#/model/${encodeURIComponent(id)}/write`, "Write with it", "main"));
+  if (validations.length) found.push(linkButton(place, "Write with it", state === "training" ? "" : "main"));
+  if (state === "training") return [actionButton("Stop", problem, post("stop", {})), ...found];
   if (!canResume) return found;
   if (state === "stopped") found.push(actionButton("Go on", problem, post("resume", {})));
   const more = element("select", { "aria-label": "How much longer" });

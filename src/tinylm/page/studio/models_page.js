@@ -102,7 +102,7 @@ function barsOf({ bits_per_byte: bits, baselines }, labels) {
     "figure",
     {},
     bitsBars([["this model", bits, true], ...rows]),
-    element("figcaption", { class: "soft" }, "bits for each byte of text it had not seen; shorter is better"),
+    element("figcaption", { class: "soft" }, "bits for each byte of text; shorter is better"),
   );
 }
 

@@ -56,8 +56,7 @@ export async function newPage(minutesDefault) {
     panel(
       "3. Its name",
       "",
-      element("label", { htmlFor: name.id }, "What the model is called"),
-      name,
+      element("p", {}, element("label", { htmlFor: name.id }, "What the model is called"), " ", name),
       problem,
       element("div", { class: "buttons" }, start),
     ),

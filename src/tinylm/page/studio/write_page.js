@@ -41,7 +41,7 @@ export async function writePage(card, cards) {
     element("label", { htmlFor: other.id }, "Beside it: "),
     others.length ? other : "nothing yet; a second model can be compared here",
   );
-  return { content: element("div", {}, problem, place, choice) };
+  return { content: element("div", {}, choice, problem, place) };
 }
 
 /** @param {Card[]} cards @param {Session[]} sessions @param {string} prompt */
