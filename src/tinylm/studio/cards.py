@@ -64,8 +64,17 @@ def _card(folder: Path, history: History) -> dict[str, Any]:
     return {"text": Path(config.data.source).name, "parameters": total_parameters(config.model),
             "size_bytes": weights.stat().st_size if has_weights else 0, "has_weights": has_weights,
             "bits_per_byte": bits, "baselines": dict(history.began.baselines) if history.began else {},
-            "date": datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds"), "minutes": config.train.minutes,
+            "date": iso_date(when), "minutes": config.train.minutes,
             "has_chat": False, "in_browser": has_weights and runs_in_page(folder, config)}
+
+
+def iso_date(seconds: float) -> str:
+    """A time in seconds since the epoch as ISO 8601 writes it, in UTC.
+
+    >>> iso_date(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def runs_in_page(folder: Path, config: RunConfig) -> bool:

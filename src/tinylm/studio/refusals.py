@@ -11,7 +11,7 @@ from tinylm.errors import TinyLMError
 from tinylm.http.errors import ApiError
 from tinylm.serving.field_errors import names_the_command_line
 from tinylm.system.files import write_remedy
-from tinylm.system.untrusted import quoted
+from tinylm.system.untrusted import escape_control_codes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,12 +20,12 @@ T = TypeVar("T")
 def refusal(error: TinyLMError, status: int = 400) -> ApiError:
     """The error as a response. A remedy that names the command line is left out: the page has no options.
 
-    >>> str(refusal(TinyLMError("is empty", where="a.txt", remedy="Choose another --out")))
-    'a.txt: is empty.'
+    >>> str(refusal(TinyLMError("is empty", where="--file", remedy="Choose another --out")))
+    'file: is empty.'
     """
-    where = f"{error.where}: " if error.where else ""
-    remedy = f" {error.remedy}" if error.remedy and not names_the_command_line(error.remedy) else ""
-    return ApiError(status, quoted(f"{where}{error.what}.{remedy}"), code="refused")
+    remedy = "" if names_the_command_line(error.remedy) else error.remedy
+    said = TinyLMError(error.what, where=error.where.removeprefix("--"), remedy=remedy)
+    return ApiError(status, escape_control_codes(said), code="refused")
 
 
 def as_api_errors(status: int = 400) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -13,12 +13,14 @@ from pathlib import Path
 from tinylm.http.log import Log
 from tinylm.http.server import BindOptions, Server, url_of
 from tinylm.serving.limits import Limits
+from tinylm.serving.model_registry import ModelRegistry
 from tinylm.studio.app import StudioApi, build_app
+from tinylm.studio.open_models import OpenModels
 from tinylm.studio.workspace import Workspace
 
 LIMITS = Limits(connections=64, read_seconds=120.0, grace=3.0, models=2)
 """A person with a page or two, who may send a long text."""
-KEY_BYTES = 24
+KEY_BYTES, JOIN_SECONDS = 24, 2.0
 
 
 def studio(folder: Path, port: int, ready: Callable[[str], None]) -> int:
@@ -46,10 +48,13 @@ async def _serve(workspace: Workspace, options: BindOptions, sockets: list[socke
                  ready: Callable[[str], None]) -> int:
     log, url = Log(), url_of(sockets)
     access = options.access(sockets)._replace(cookie=f"tinylm-{url.rpartition(':')[2]}")
-    app = build_app(StudioApi(workspace), LIMITS, access, log)
-    server = Server(app, LIMITS, log, on_start=partial(ready, f"{url}/?token={options.key}"), on_stop=lambda _: None)
+    models = OpenModels(workspace, ModelRegistry(workspace.root, LIMITS, log))
+    app = build_app(StudioApi(workspace, models, LIMITS), LIMITS, access, log)
+    server = Server(app, LIMITS, log, on_start=partial(ready, f"{url}/?token={options.key}"), on_stop=models.close)
     try:
         await server.serve(sockets)
     finally:
+        models.close()
+        models.join(JOIN_SECONDS)
         log.flush()
     return 130 if server.stopped_by == signal.SIGINT else 0

@@ -101,14 +101,21 @@ def make_source(workspace: Workspace, files: list[Path]) -> Path:
     with writing(), temporary_folder(entry) as temporary:
         folder = temporary if len(files) == 1 else temporary / name
         folder.mkdir(exist_ok=True)
-        for number, path in enumerate(files):
-            target = folder / (path.name if len(files) == 1 else f"{number:03} {path.name}")
+        for path in files:
+            target = _free_name(folder, path)
             try:
                 os.link(path, target)
             except OSError:  # a disk without links
                 shutil.copyfile(path, target)
         os.rename(temporary, entry)
     return entry / name
+
+
+def _free_name(folder: Path, path: Path) -> Path:
+    """The name of a text in a folder that may have one of that name already: `diary (2).txt`."""
+    taken = {other.casefold() for other in os.listdir(folder)}
+    names = (path.name, *(f"{path.stem} ({number}){path.suffix}" for number in range(2, MAX_TEXTS + 1)))
+    return folder / next(name for name in names if name.casefold() not in taken)
 
 
 @as_api_errors()

@@ -17,6 +17,7 @@ from typing import Any
 
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
+from tinylm.studio.cards import iso_date
 from tinylm.studio.refusals import as_api_errors, writing
 from tinylm.studio.run_records import RunRecords
 from tinylm.studio.workspace import Workspace
@@ -52,7 +53,7 @@ class Trash:
         entry = self._workspace.free_entry(KIND)
         with writing():
             entry.mkdir()
-            write_atomically(entry / ABOUT, json.dumps({"name": name, "deleted": time.time()}))
+            write_atomically(entry / ABOUT, json.dumps({"name": name, "date": iso_date(time.time())}))
             try:
                 if folder is not None:
                     model_folder.move(folder, entry / MODEL)
@@ -91,5 +92,5 @@ class Trash:
         for entry in self._workspace.kept(KIND).iterdir():
             with suppress(TinyLMError, KeyError, TypeError):
                 about = read_json(entry / ABOUT, MAX_ABOUT)
-                found.append({"key": entry.name, "name": str(about["name"]), "deleted": float(about["deleted"])})
-        return sorted(found, key=lambda each: -each["deleted"])
+                found.append({"undo": entry.name, "name": str(about["name"]), "date": str(about["date"])})
+        return sorted(found, key=lambda each: each["date"], reverse=True)
