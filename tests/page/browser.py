@@ -52,7 +52,7 @@ def settle(page: Any) -> None:
     """Waits until the page has read or written what was asked for."""
     from playwright.sync_api import expect
 
-    expect(page.locator("[role=status]")).not_to_have_text(re.compile("…$"), timeout=PATIENCE_MS)
+    expect(page.locator(".buttons [role=status]")).not_to_have_text(re.compile("…$"), timeout=PATIENCE_MS)
 
 
 def write(page: Any, prompt: str) -> list[int]:

@@ -36,7 +36,7 @@ function formatPanel(id, { to, about, dtypes }) {
     try {
       const { file, name, bytes, notes, checks } = await send(route("models", id, "export"), {
         to,
-        dtype: dtype.value,
+        dtype: dtype.value || null,
       });
       const link = element("a", { class: "button main", href: route("exports", file), download: name });
       link.append(`Download ${name} (${bytesInWords(bytes)})`);
