@@ -34,10 +34,10 @@ export async function get(path) {
   return (await request(path)).json();
 }
 
-/** Sends JSON. @param {string} path @param {unknown} body @param {string} [method] @returns {Promise<any>} */
-export async function send(path, body, method = "POST") {
+/** Sends JSON. @param {string} path @param {unknown} body @param {RequestInit} [options] @returns {Promise<any>} */
+export async function send(path, body, options = {}) {
   const headers = { "Content-Type": "application/json" };
-  return (await request(path, { method, headers, body: JSON.stringify(body) })).json();
+  return (await request(path, { method: "POST", headers, body: JSON.stringify(body), ...options })).json();
 }
 
 /** Asks for something to be taken away. @param {string} path @returns {Promise<any>} */

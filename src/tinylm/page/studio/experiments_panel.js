@@ -20,7 +20,9 @@ export function experimentsPanel(id, session) {
     actionButton(label, problem, async () => {
       found.replaceChildren(element("p", { class: "soft", role: "status" }, "Computing …"));
       try {
-        found.replaceChildren(...explanationView(await explainText(id, session, options())));
+        const data = await explainText(id, session, options());
+        const notes = (data.notes ?? []).map((note) => element("p", { class: "care" }, note));
+        found.replaceChildren(...notes, ...explanationView(data));
       } catch (error) {
         found.replaceChildren();
         throw error;

@@ -8,7 +8,7 @@ import { actionButton, bytesInWords, problemLine } from "./controls.js";
 
 /** @typedef {import("./controls.js").Card} Card */
 /** @typedef {import("./controls.js").StudioPage} StudioPage */
-/** @typedef {{to: string, about?: string, dtypes: string[], default_dtype?: string}} ExportFormat */
+/** @typedef {{to: string, about: string, dtypes: string[]}} ExportFormat */
 
 const NUMBER_FORMATS = {
   f32: "32 bits: exact",
@@ -22,10 +22,10 @@ export async function exportPage({ id }, formats) {
 }
 
 /** @param {string} id @param {ExportFormat} format */
-function formatPanel(id, { to, about = "", dtypes }) {
+function formatPanel(id, { to, about, dtypes }) {
   const problem = problemLine();
   const found = element("div", { role: "status" });
-  const dtype = element("select", { id: `dtype-${to}` }, element("option", { value: "" }, "as is usual"));
+  const dtype = element("select", { id: `dtype-${to}` }, element("option", { value: "" }, "the usual size"));
   dtype.append(
     ...dtypes.map((name) =>
       element("option", { value: name }, NUMBER_FORMATS[/** @type {keyof typeof NUMBER_FORMATS} */ (name)] ?? name),
@@ -34,15 +34,18 @@ function formatPanel(id, { to, about = "", dtypes }) {
   const make = actionButton("Make the file", problem, async () => {
     found.replaceChildren(element("p", { class: "soft" }, "Writing, and reading it back …"));
     try {
-      const { file, name, bytes } = await send(route("models", id, "export"), { to, dtype: dtype.value || null });
+      const { file, name, bytes, notes, checks } = await send(route("models", id, "export"), {
+        to,
+        dtype: dtype.value || null,
+      });
       const link = element("a", { class: "button main", href: route("exports", file), download: name });
       link.append(`Download ${name} (${bytesInWords(bytes)})`);
-      found.replaceChildren(link);
+      found.replaceChildren(link, ...[...checks, ...notes].map((each) => element("p", { class: "soft" }, each)));
     } catch (error) {
       found.replaceChildren();
       throw error;
     }
   });
   const label = element("label", { htmlFor: dtype.id, class: "unseen" }, `Numbers of the weights in ${to}`);
-  return panel(to, about, element("div", { class: "buttons" }, label, dtype, make), problem, found);
+  return panel(about, to, element("div", { class: "buttons" }, label, dtype, make), problem, found);
 }

@@ -106,8 +106,10 @@ function caption() {
  * @param {() => Promise<News>} look */
 function buttonsFor(id, { state, can_resume: canResume, minutes }, { validations }, problem, look) {
   const post = (/** @type {string} */ what, /** @type {unknown} */ body) => async () => {
-    await send(route("runs", id, what), body);
-    await look();
+    const { gone } = await send(route("runs", id, what), body);
+    if (gone)
+      location.hash = "#/"; // it had not begun to learn, and left nothing
+    else await look();
   };
   const place = `#/model/${encodeURIComponent(id)}/write`;
   const found = [];

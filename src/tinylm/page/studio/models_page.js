@@ -136,7 +136,7 @@ function renameField(id, name, title, { problem, told, redraw }) {
   const field = element("input", { type: "text", value: name, "aria-label": `The new name of ${name}` });
   const save = async () => {
     if (field.value.trim() !== name) {
-      await send(route("models", id), { name: field.value.trim() }, "PATCH");
+      await send(route("models", id), { name: field.value.trim() }, { method: "PATCH" });
       told.textContent = `“${name}” is now “${field.value.trim()}”.`;
     }
     await redraw();

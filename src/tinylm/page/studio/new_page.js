@@ -89,35 +89,53 @@ function timeSlider(minutesDefault) {
   return { slider, minutes, content: element("div", { class: "time" }, label, said, slider) };
 }
 
-/** What the training would be, asked for anew after each change. */
+/** What the training would be, asked for anew after each change; a question that is no longer asked is called back. */
 function planView() {
   const problem = problemLine();
-  const sentences = element("ul", { class: "plan" });
+  const rows = element("dl", { class: "plan" });
   const status = element("p", { class: "soft", role: "status" });
   let timer = 0;
-  let newest = 0;
-  const ask = (/** @type {GivenText[]} */ texts, /** @type {number} */ minutes) => {
+  let asked = new AbortController();
+  const leave = () => {
     clearTimeout(timer);
-    const number = ++newest;
-    if (!texts.length) {
-      sentences.replaceChildren();
-      status.textContent = "The plan stands here as soon as there is a text.";
-      return;
-    }
-    status.textContent = "Planning …";
-    timer = setTimeout(() => {
-      attempting(problem, async () => {
-        const keys = texts.map(({ text }) => text);
-        const plan = await send("/api/plan", { texts: keys, minutes });
-        if (number !== newest) return;
-        const lines = /** @type {string[]} */ (plan.sentences ?? plan.notes);
-        sentences.replaceChildren(...lines.map((line) => element("li", {}, line)));
-      }).finally(() => {
-        if (number === newest) status.textContent = "";
-      });
+    asked.abort();
+    asked = new AbortController();
+  };
+  const show = async (
+    /** @type {string[]} */ texts,
+    /** @type {number} */ minutes,
+    /** @type {AbortSignal} */ signal,
+  ) => {
+    const plan = await send("/api/plan", { texts, minutes }, { signal }).catch((error) => {
+      if (!signal.aborted) throw error;
+    });
+    if (signal.aborted) return;
+    rows.replaceChildren(.../** @type {string[]} */ (plan.sentences ?? plan.notes).flatMap(planRow));
+  };
+  const ask = (/** @type {GivenText[]} */ texts, /** @type {number} */ minutes) => {
+    leave();
+    status.textContent = texts.length ? "Planning …" : "The plan stands here as soon as there is a text.";
+    if (!texts.length) return rows.replaceChildren();
+    const { signal } = asked;
+    timer = setTimeout(async () => {
+      await attempting(problem, () =>
+        show(
+          texts.map(({ text }) => text),
+          minutes,
+          signal,
+        ),
+      );
+      if (!signal.aborted) status.textContent = "";
     }, PAUSE);
   };
   ask([], 0);
-  const content = element("div", { "aria-label": "The plan", role: "group" }, sentences, status, problem);
-  return { ask, content, leave: () => clearTimeout(timer) };
+  const content = element("div", { "aria-label": "The plan", role: "group" }, rows, status, problem);
+  return { ask, content, leave };
+}
+
+/** A line of the plan, such as `model      352,416 parameters`: its subject, and what is said of it.
+ * @param {string} line */
+function planRow(line) {
+  const [, subject, said] = line.match(/^(\S+) {2,}(.*)$/s) ?? ["", "", line];
+  return [element("dt", {}, subject), element("dd", {}, said)];
 }

@@ -14,6 +14,7 @@ import { Place } from "./place.js";
  * @property {number[]} ids
  * @property {string[]} changes
  * @property {number | null} loss
+ * @property {string[]} [notes] on what is missing
  * @property {TokenScore[]} [tokens]
  * @property {{token: Prediction, readings: {stream: string, next: Prediction[][]}[]}} [lens]
  * @property {{layer: number, head: number, tokens: string[], pattern: number[][]}} [attention]
