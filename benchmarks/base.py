@@ -4,7 +4,7 @@ helps, against from nothing.
 Each text is trained on twice, one run right after the other and at most equally long, and judged by its last tenth. A
 text that by default begins from nothing is a row without a second run, for both are the same one: `--all` trains both
 all the same. With --words each model writes texts, and the words that stand in a word list are counted (Debian's
-package wamerican has one).
+package wamerican has one), and those that stand there or in the text itself, which may have names.
 """
 
 from __future__ import annotations
@@ -64,15 +64,17 @@ def train(text: Path, minutes: float, words: frozenset[str], *options: str) -> R
         row = {"bits_per_byte": round(report["bits_per_byte"], 4), "seconds": round(done.seconds, 1),
                "base": round(report["baselines"].get("base", 0.0), 4), "steps": result["step"],
                "counting": round(report["baselines"]["ngram"], 4)}
-        return {**row, **written(model, words)} if words else row
+        return {**row, **written(model, words, text.read_text(encoding="utf-8"))} if words else row
 
 
-def written(model: Path, words: frozenset[str]) -> Run:
-    """The share of the words of some samples that stand in a word list, and the first of these samples."""
+def written(model: Path, words: frozenset[str], text: str) -> Run:
+    """The share of the words of some samples that stand in a word list, and in it or in the text; the first sample."""
     texts = process("tinylm", "generate", model, "", "--samples", SAMPLES, "--max-tokens", SAMPLE_TOKENS,
                     "--json").json()
     samples = [each["text"] for each in texts["samples"]]
-    return {"known_words": round(known_share(samples, words), 4), "sample": samples[0]}
+    own = words | frozenset(whole_words(text))
+    return {"known_words": round(known_share(samples, words), 4), "known_or_own": round(known_share(samples, own), 4),
+            "sample": samples[0]}
 
 
 def known_words(listing: str) -> frozenset[str]:
@@ -84,13 +86,22 @@ def known_words(listing: str) -> frozenset[str]:
     return frozenset(line.strip().casefold() for line in listing.splitlines())
 
 
-def known_share(texts: list[str], words: frozenset[str]) -> float:
-    """The share of the words of some texts that are in a list; the last word of each may be cut off, and is left out.
+def whole_words(text: str) -> list[str]:
+    """The words of a text as they stand in a list, without the first and the last one, which may be cut.
 
-    >>> known_share(["It’s a word and xyzzy, hal"], known_words("it's\\na\\nand\\nword"))
+    >>> whole_words("ed. It’s a word, hal")
+    ["it's", 'a', 'word']
+    """
+    return [word.replace("’", "'").casefold() for word in WORD.findall(text)[1:-1]]
+
+
+def known_share(texts: list[str], words: frozenset[str]) -> float:
+    """The share of the whole words of some texts that are in a list.
+
+    >>> known_share(["ed. It’s a word and xyzzy, hal"], known_words("it's\\na\\nand\\nword"))
     0.8
     """
-    found = [word.replace("’", "'").casefold() for text in texts for word in WORD.findall(text)[:-1]]
+    found = [word for text in texts for word in whole_words(text)]
     return sum(word in words for word in found) / max(1, len(found))
 
 

@@ -14,6 +14,8 @@ SEARCHED = 20_000
 """Characters at the beginning of a text that are searched."""
 MAX_LETTERS, MAX_OTHERS = 16, 4
 """Characters of a prompt, at most: of letters, enough for two words or a part of a script without spaces; of others."""
+MANY_WORDS = 100
+"""Words among which the first one of a text would stand again, if it were a whole one."""
 _JOINTS = "'’-‐_@/\\.:"
 """Characters that join letters to one word: a prompt must not end before one of them."""
 
@@ -64,8 +66,8 @@ def _words(text: str) -> Iterator[str]:
 
 def _begins_inside_a_word(words: list[str]) -> bool:
     """True if the first word of a text may be the end of one that was cut: it is in lower case, and stands nowhere
-    else."""
-    return len(words) > 1 and words[0][:1].islower() and words.count(words[0]) == 1
+    else among many words."""
+    return len(words) >= MANY_WORDS and words[0][:1].islower() and words.count(words[0]) == 1
 
 
 def without_cut_word(sample: str, data: DataConfig) -> str:
