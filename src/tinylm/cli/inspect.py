@@ -36,5 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
           f"{facts['flops_per_token']['forward'] / 1e6:.2f} MFLOP to predict a token")
     if run.base.folder:
         print(f"fine-tuned from {escape_control_codes(run.base.folder)}, whose weights have sha256 "
-              f"{escape_control_codes(run.base.fingerprint)}")
+              f"{escape_control_codes(run.base.fingerprint)}: shape, tokenizer and first weights are of that base, and "
+              "the training text has changed the weights")
     return 0

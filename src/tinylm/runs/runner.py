@@ -15,6 +15,7 @@ from rich.console import Console
 import tinylm
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
 from tinylm.evaluation.report import Baselines, Report, evaluation_batches, make_report
@@ -50,6 +51,8 @@ from tinylm.training.schedule import StepHorizon, TimeHorizon
 
 FINISHING_SECONDS = 0.7
 """Kept free at the end of a run of minutes for writing the folder and leaving."""
+LAST_TOKENS = SAMPLE_TOKENS + COPYING_SAMPLES * COPYING_TOKENS
+"""Tokens that a run writes after its last step."""
 
 
 @dataclass
@@ -94,6 +97,8 @@ class Runner:
                                  self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
+        self.sample_seconds = 0.0
+        """Seconds that the last sample took."""
         self.best: tuple[float, int] | None = None
         """The summed loss in nats of the weights that the training keeps, and its number of tokens."""
         self.baselines = data.baselines
@@ -163,9 +168,14 @@ class Runner:
         yield from self.training.end()
 
     def _save(self) -> None:
-        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
+        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes, and for the texts that the
+        model writes there."""
         self.recorder.save(self.training)
-        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds)
+        self._reserve_finishing()
+
+    def _reserve_finishing(self) -> None:
+        writing = LAST_TOKENS / SAMPLE_TOKENS * self.sample_seconds
+        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds + writing)
 
     def _first_events(self) -> Iterator[Event]:
         """Yields the facts of the run, and the validation of its base. Nothing, if the run is asked to stop before the
@@ -219,15 +229,20 @@ class Runner:
 
     def _sampled(self, event: Event) -> Iterator[Sampled]:
         if isinstance(event, Validated):
+            began = time.perf_counter()
             with without_dropout(self.lm.model):
                 text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
+            self.sample_seconds = time.perf_counter() - began
+            self.horizon.count_sampling(self.sample_seconds)
+            self._reserve_finishing()
             copied = self.copies.measure(text)
             yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 
     def _display(self) -> Display:
         part, left_out = self.setup.data.dataset.validation, self.setup.data.baselines.left_out
         return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
-            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None)
+            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None,
+                       self.setup.config.data)
 
     # ---- evaluating and writing
 
