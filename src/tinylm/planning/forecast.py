@@ -123,7 +123,8 @@ def _from_nothing(setup: RunSetup) -> float | None:
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
-    training = needed_bytes(setup.config.model, setup.config.train, setup.data.validation_tokens, machine.device)
+    config = setup.config
+    training = needed_bytes(config.model, config.train, setup.data.validation_tokens, machine.device, config.base.lora)
     if machine.device.type == "cuda":
         return training
     searched = min(setup.data.dataset.train.n_bytes, MAX_SEARCHED_BYTES)
