@@ -7,6 +7,7 @@ from typing import Any
 
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import TrainConfig
+from tinylm.inspection import structure
 from tinylm.planning.data import RunData
 from tinylm.planning.default_base import Trial
 from tinylm.planning.forecast import Forecast
@@ -28,6 +29,7 @@ def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, tr
     return [*_data_lines(setup, overrides["data"], _describe_base(setup, forecast, trial)),
             f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
             f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
+            *_describe_lora(setup),
             f"training   {_describe_horizon(train, setup.n_steps)}; "
             f"{train.optimizer}, weight decay {train.weight_decay:g}, batches of "
             f"{train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
@@ -131,6 +133,12 @@ def _lost_white_space(data: RunData) -> list[str]:
     """Sentence on what a word tokenizer does not keep of the training text: line breaks, indents, other white space."""
     lost = white_space(left_out_by_words(data.split.train)) if data.tokenizer.kind == "word" else ""
     return [f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
+
+
+def _describe_lora(setup: RunSetup) -> list[str]:
+    rank, count = setup.config.base.lora, structure.count_additions(setup.config)
+    return [f"LoRA       {count:,} numbers are trained: additions of rank {rank} to the matrices in the layers"
+            ] if rank else []
 
 
 def _describe_horizon(train: TrainConfig, n_steps: int | None) -> str:

@@ -96,7 +96,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
         setup = RunSetup.of(config, data, device)
         setup = setup.begun_from(base.weights) if base else setup
         times = measure_step_times(config.model, config.train, setup.rows, compute=setup.compute,
-                                   seconds=_probe_seconds(config.train.minutes))
+                                   seconds=_probe_seconds(config.train.minutes), rank=config.base.lora)
     forecast = make_forecast(setup, machine, times, elapsed=time.perf_counter() - started,
                              peak_bytes=peak_memory_bytes(), fit=fit)
     return RunPlan(setup, forecast, plan_lines(setup, forecast, overrides, trial))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import Tensor
 
 import tinylm
 from tinylm import model_folder
@@ -34,18 +35,19 @@ from tinylm.reports.terminal import Display, duration, print_result
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
 from tinylm.runs.stopping import stop_requested
+from tinylm.runs.weights import write_adapted
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import Part
 from tinylm.text.opening import opening
 from tinylm.text.rows import Batch
 from tinylm.text.units import bits_per_byte
-from tinylm.training.backend import TrainingBackend
 from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
 from tinylm.training.evaluate import Interrupted, Validator
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training
+from tinylm.training.lora import trained_module
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon, TimeHorizon
 
@@ -86,14 +88,14 @@ class Runner:
         model = _first_model(setup)
         self.lm = LanguageModel(config, data.tokenizer, model)
         self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
-        self.recorder = Recorder(folder, started)
+        self.recorder = Recorder(folder, started, self._publish_weights)
         self.horizon = self._horizon(started)
-        backend = TrainingBackend(model, compute)
-        self.validator = Validator(model, self._evaluation_batches, backend)
+        trained, self.backend = trained_module(model, setup.weights, config.base.lora, config.train.seed, compute)
+        self.validator = Validator(model, self._evaluation_batches, self.backend)
         self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
                                              should_save=self.recorder.is_due)
-        self.training = Training(model, make_optimizers(model, config.train, compute), setup.rows, config.train,
-                                 self.controller, self.validator if data.dataset.validation else None, backend,
+        self.training = Training(trained, make_optimizers(trained, config.train, compute), setup.rows, config.train,
+                                 self.controller, self.validator if data.dataset.validation else None, self.backend,
                                  self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
@@ -156,6 +158,7 @@ class Runner:
                 assert finished is not None
             if finished.reason == "not finite" and finished.best_loss is None:
                 raise _never_finite(finished)
+            self.backend.write_weights()
             self.lm.model.eval()
             return self._write(finished)
 
@@ -280,7 +283,7 @@ class Runner:
 
     def _write(self, finished: Finished) -> RunResult:
         report = self._report(finished)
-        model_folder.write_weights(self.folder, weights_of(self.lm.model))
+        self._write_weights()
         if report:
             write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
         self.lm.folder = self.folder
@@ -289,6 +292,19 @@ class Runner:
         print_result(self.console, self.folder, structure.total_parameters(self.lm.config.model), result.seconds,
                      finished, report, prompt=self._prompt(self.console.encoding))
         return result
+
+    def _write_weights(self) -> None:
+        if self.setup.config.base.lora:
+            write_adapted(self.setup, self.folder, dict(self.training.model.named_parameters()))
+        else:
+            model_folder.write_weights(self.folder, weights_of(self.lm.model))
+
+    def _publish_weights(self, folder: Path, checkpoint: Path, parameters: Mapping[str, Tensor]) -> None:
+        """Makes parameters of a checkpoint the folder's model. Raises: OSError: a file cannot be written."""
+        if self.setup.config.base.lora:
+            write_adapted(self.setup, folder, parameters)
+        else:
+            model_folder.link_weights(folder, checkpoint)
 
     def _prompt(self, encoding: str) -> str:
         pieces = self.setup.data.split.train.pieces()
