@@ -17,7 +17,7 @@ import pytest
 from tinylm.jit.llvm import processor_features
 
 ROOT = Path(__file__).parents[2]
-PARITY = ("tests/engine/test_parity.py", "tests/training/cpu/test_gradients.py")
+PARITY = ("tests/engine/test_parity.py", "tests/training/cpu/test_gradients.py", "tests/training/cpu/test_matrices.py")
 MASKS = {
     # Cascade Lake: vectors of 16, no products of bfloat16
     "AVX-512": {"NUMBA_CPU_NAME": "cascadelake", "NUMBA_CPU_FEATURES": "+avx512f,+avx512vl,+avx512dq,+avx512bw,+fma",
