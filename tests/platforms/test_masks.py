@@ -68,5 +68,6 @@ def test_a_mask_leaves_the_vectors_that_it_says(mask: str, tmp_path: Path) -> No
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mask", MASKS)
 def test_engine_and_training_are_the_references(mask: str, tmp_path: Path) -> None:
-    done = run(mask, tmp_path, "-m", "pytest", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider", *PARITY)
+    done = run(mask, tmp_path, "-m", "pytest", "-n", "0", "--timeout", "1500", "-m", "not slow", "-p",
+               "no:cacheprovider", *PARITY)
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
