@@ -29,7 +29,7 @@ from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensor_file import write_tensors
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import fsync, replaced_atomically, write_atomically, write_remedy
+from tinylm.system.files import fsync, patiently, replaced_atomically, write_atomically, write_remedy
 from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.locks import exclusive
 from tinylm.system.paths import given_path
@@ -157,6 +157,25 @@ def _in_use_error(folder: Path) -> TinyLMError:
                        remedy="Wait until it has ended, or choose another --out")
 
 
+def move(folder: Path, target: Path) -> None:
+    """Gives a model folder another place on the same disk, where nothing is.
+
+    Raises:
+        TinyLMError: a run is training into it, something is there, or the folder cannot be moved.
+    """
+    with _named(folder), _named(target):
+        with _training(folder):  # nobody does
+            pass
+        if os.path.lexists(target):
+            raise TinyLMError("there is something already", where=str(target), remedy="Choose another name")
+        try:
+            patiently(os.rename, folder, target)
+            fsync(target.parent)
+        except OSError as error:
+            raise TinyLMError(f"cannot be moved ({error.strerror})", where=str(folder),
+                              remedy=write_remedy(error)) from None
+
+
 def has_checkpoints(folder: Path) -> bool:
     """True if there is something to go on with the training from."""
     return any((folder / CHECKPOINTS).glob("[0-9]*"))
@@ -182,7 +201,7 @@ def unfinished_error(folder: str | Path) -> TinyLMError | None:
     folder = Path(folder)
     if not is_unfinished(folder):
         return None
-    if _is_locked(folder):
+    if is_training(folder):
         return TinyLMError("the run is training at this moment, and has no weights yet", where=str(folder),
                            remedy="Wait for its first validation")
     again = command("train", "--resume", "--out", folder)
@@ -190,7 +209,8 @@ def unfinished_error(folder: str | Path) -> TinyLMError | None:
                        remedy=f"Go on with: {again}")
 
 
-def _is_locked(folder: Path) -> bool:
+def is_training(folder: Path) -> bool:
+    """True if a process trains into the folder at this moment."""
     try:
         with _training(folder):
             return False

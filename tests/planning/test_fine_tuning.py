@@ -101,5 +101,6 @@ def test_a_text_of_the_base_is_near_and_another_is_far(book: Path, book_run: Pat
     base, distances = Base.read(str(book_run)), []
     for text in (book, other):
         data = load_data(str(text), {}, tokenizer=base.tokenizer)
-        distances.append(measure_fit(base, data, torch.device("cpu"), context_length=32).distance)
+        fit = measure_fit(base, data.dataset.train, data.config.packing, torch.device("cpu"), context_length=32)
+        distances.append(fit.distance)
     assert distances[0] < distances[1]

@@ -37,5 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     if run.base.folder:
         how = f", by additions of rank {run.base.lora} (LoRA)" if run.base.lora else ""
         print(f"fine-tuned from {escape_control_codes(run.base.folder)}, whose weights have sha256 "
-              f"{escape_control_codes(run.base.fingerprint)}{how}")
+              f"{escape_control_codes(run.base.fingerprint)}: shape, tokenizer and first weights are of that base, and "
+              f"the training text has changed the weights{how}")
     return 0

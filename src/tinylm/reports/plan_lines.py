@@ -9,6 +9,7 @@ from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import TrainConfig
 from tinylm.inspection import structure
 from tinylm.planning.data import RunData
+from tinylm.planning.default_base import Trial
 from tinylm.planning.forecast import Forecast
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import duration
@@ -17,14 +18,15 @@ from tinylm.text.left_out import NOTHING, left_out_by_words, measure, share_unkn
 from tinylm.text.tokenizer import choose_tokenizer
 
 
-def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig) -> list[str]:
+def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, trial: Trial | None = None) -> list[str]:
     """The plan, a line each.
 
     Args:
         overrides: what a person chose; the rest of the config is said with its reason.
+        trial: of the default base, where it was tried.
     """
     model, train = setup.config.model, setup.config.train
-    return [*_data_lines(setup, overrides["data"]),
+    return [*_data_lines(setup, overrides["data"], _describe_base(setup, forecast, trial)),
             f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
             f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
             *_describe_lora(setup),
@@ -35,20 +37,41 @@ def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig) ->
             f"forecast   {_describe_forecast(forecast)}"]
 
 
+TOKENS = {"char": "single characters", "word": "words"}
+"""Tokens of a kind of tokenizer, for people; of any other, pieces of words."""
+
+
+def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
+    """The plan in sentences for a person who has never trained a model."""
+    model, data, train = setup.config.model, setup.data, setup.config.train
+    tokens = TOKENS.get(data.tokenizer.kind, "pieces of words")
+    found = [f"The model has {forecast.parameters:,} parameters: {model.n_layers} layers of {model.n_heads} heads. "
+             f"It reads and writes {tokens}, of which it knows {data.tokenizer.vocab_size:,}, and sees "
+             f"{model.context_length:,} of them at once.",
+             f"Training takes about {duration(forecast.seconds)}, and reads the text {forecast.epochs:.1f} times."]
+    if train.max_epochs is not None and forecast.epochs >= 0.95 * train.max_epochs:
+        found.append("That is as often as is good: a text that is read more often is learned by heart.")
+    if forecast.bits_per_byte is not None:
+        found.append(f"Expect some {forecast.bits_per_byte:.2f} bits a byte on the part of the text that is held out; "
+                     f"plain counting needs {forecast.ngram_bits_per_byte:.2f}, and less is better. This is an "
+                     "expectation, no more.")
+    return [*found, *data.split.notes(), *_lost_white_space(data)]
+
+
 def describe_documents(corpus: Corpus) -> str:
     """The length of a text, such as `2,800 characters in 1 document`."""
     stats = corpus.stats()
     return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
 
 
-def _data_lines(setup: RunSetup, overrides: Mapping[str, Any]) -> list[str]:
-    data, base = setup.data, setup.config.base
+def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) -> list[str]:
+    data = setup.data
     held_out = f" and {data.validation_tokens:,} to validate on" if data.dataset.validation else ""
     notes = [*_unused_settings(data, overrides), *_lost_white_space(data),
              *_unknown_to_base(setup), *([data.dataset.note] if data.dataset.note else [])]
     return [f"text       {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
-            *([f"base       {base.folder}{_describe_replay(setup)}"] if base.folder else []),
+            *(f"base       {sentence}" for sentence in base),
             f"tokenizer  {_reason_for_tokenizer(setup, overrides)}: {data.tokenizer.vocab_size:,} entries, "
             f"{data.dataset.train.n_tokens:,} tokens to train on{held_out}",
             *(f"note       {sentence}" for sentence in notes)]
@@ -59,6 +82,24 @@ def _reason_for_tokenizer(setup: RunSetup, overrides: Mapping[str, Any]) -> str:
     if setup.config.base.folder:
         return f"{setup.data.tokenizer.kind}, the base's"
     return choose_tokenizer(setup.data.corpus.stats()).reason if chosen == "auto" else f"{chosen}, as asked for"
+
+
+def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> list[str]:
+    """Sentence on what the run begins from, and where that was tried, on why; none where nobody asked for a base."""
+    base = setup.config.base.folder
+    if not trial:
+        return [f"{base}{_describe_replay(setup)}"] if base else []
+    if base:
+        expected = forecast.bits_per_byte or trial.fine_tuned
+        nothing = forecast.from_nothing_bits_per_byte or trial.from_nothing
+        return [f"begins from {base}: expects {expected:.2f} bits a byte; from nothing {nothing:.2f}; --from none "
+                "switches it off"]
+    fit = trial.fit
+    if trial.is_known:
+        return [f"begins from nothing: expects {trial.from_nothing:.2f} bits a byte; from {fit.base.folder} "
+                f"{trial.fine_tuned:.2f}"]
+    return [f"begins from nothing: {fit.base.folder} does not know this kind of text, which it reads with "
+            f"{fit.bits_per_byte:.2f} bits a byte; counting n-grams with {fit.counted_bits_per_byte:.2f}"]
 
 
 def _describe_replay(setup: RunSetup) -> str:

@@ -22,6 +22,7 @@ from tinylm.reports.terminal import print_commands, print_lines
 from tinylm.runs.prepare import plan_run
 from tinylm.runs.resume import load_setup
 from tinylm.runs.runner import Runner, RunResult
+from tinylm.runs.stopping import clear_request
 from tinylm.system.files import legal_name, write_remedy
 from tinylm.system.paths import given_path
 from tinylm.system.standard_streams import tolerant_console
@@ -39,8 +40,9 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         source: a file or folder of text; or a built-in text: "hello", "python-reference", "python-stdlib".
         texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
-        base: a model folder to go on from, with its shape and its tokenizer (fine-tuning); None or "none": the weights
-            are drawn from the seed.
+        base: a model folder to go on from, with its shape and its tokenizer (fine-tuning); "none": the weights are
+            drawn from the seed. By default a run of minutes without tokenizer, preset, size or shape begins from the
+            built-in model "english" where that helps, and any other from nothing.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
         size: a name from `SIZES` in config/presets.py, such as "0.8M"; by default the one that suits text and time.
         config: settings by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
@@ -119,6 +121,7 @@ def resume_run(source: SourceLike | None, overrides: PartialConfig, *, out: str 
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
     folder = run_folder(source or "", out)
     with model_folder.locked(folder):
+        clear_request(folder)
         setup, changes = load_setup(folder, overrides, source)
         with _with_resume_command(folder, console):
             runner = Runner(setup, folder, console, started)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from torch import Tensor
 import tinylm
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
 from tinylm.evaluation.report import Baselines, Report, evaluation_batches, make_report
@@ -32,9 +31,10 @@ from tinylm.planning.setup import RunSetup
 from tinylm.reports.history import read_events
 from tinylm.reports.model_card import make_card, repeat_folder
 from tinylm.reports.plan_lines import describe_documents
-from tinylm.reports.terminal import Display, duration, print_lines, print_result
+from tinylm.reports.terminal import Display, duration, print_result
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
+from tinylm.runs.stopping import stop_requested
 from tinylm.runs.weights import write_adapted
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
@@ -53,6 +53,8 @@ from tinylm.training.schedule import StepHorizon, TimeHorizon
 
 FINISHING_SECONDS = 0.7
 """Kept free at the end of a run of minutes for writing the folder and leaving."""
+LAST_TOKENS = SAMPLE_TOKENS + COPYING_SAMPLES * COPYING_TOKENS
+"""Tokens that a run writes after its last step."""
 
 
 @dataclass
@@ -97,6 +99,8 @@ class Runner:
                                  self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
+        self.sample_seconds = 0.0
+        """Seconds that the last sample took."""
         self.best: tuple[float, int] | None = None
         """The summed loss in nats of the weights that the training keeps, and its number of tokens."""
         self.baselines = data.baselines
@@ -144,7 +148,7 @@ class Runner:
         with ExitStack() as stack:
             stack.enter_context(flush_denormals())
             stack.enter_context(self.setup.compute.running())
-            self.controller.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            self.controller.should_stop = stack.enter_context(stop_requested(self.folder, self.console))
             stack.enter_context(self.recorder)
             self.display = self._display()
             with self.display.shown():
@@ -167,9 +171,14 @@ class Runner:
         yield from self.training.end()
 
     def _save(self) -> None:
-        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
+        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes, and for the texts that the
+        model writes there."""
         self.recorder.save(self.training)
-        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds)
+        self._reserve_finishing()
+
+    def _reserve_finishing(self) -> None:
+        writing = LAST_TOKENS / SAMPLE_TOKENS * self.sample_seconds
+        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds + writing)
 
     def _first_events(self) -> Iterator[Event]:
         """Yields the facts of the run, and the validation of its base. Nothing, if the run is asked to stop before the
@@ -223,15 +232,20 @@ class Runner:
 
     def _sampled(self, event: Event) -> Iterator[Sampled]:
         if isinstance(event, Validated):
+            began = time.perf_counter()
             with without_dropout(self.lm.model):
                 text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
+            self.sample_seconds = time.perf_counter() - began
+            self.horizon.count_sampling(self.sample_seconds)
+            self._reserve_finishing()
             copied = self.copies.measure(text)
             yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 
     def _display(self) -> Display:
         part, left_out = self.setup.data.dataset.validation, self.setup.data.baselines.left_out
         return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
-            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None)
+            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None,
+                       self.setup.config.data)
 
     # ---- evaluating and writing
 
@@ -318,25 +332,3 @@ def _never_finite(finished: Finished) -> TinyLMError:
                        "earlier model to keep", where="training",
                        remedy="Try a lower learning rate, with --force: --set train.learning_rate=0.001 "
                               "--set train.muon_learning_rate=0.005")
-
-
-@contextmanager
-def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
-    """Within the block, the first Ctrl-C or SIGTERM asks the run to end in good order; a second Ctrl-C ends it now."""
-    asked = threading.Event()
-
-    def ask(number: int, _frame: object) -> None:
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.set()
-        print_lines(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
