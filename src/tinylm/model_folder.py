@@ -6,6 +6,7 @@
     metrics.jsonl       what happened, an event a line
     samples.jsonl       what it wrote along the way
     README.md           the model card
+    adapter/            the low-rank additions alone (interchange/peft.py), where these were trained
     checkpoints/        to go on from (training/checkpoint.py); without it, it is still a model
 
 A run makes the folder at its beginning and fills it as it goes, and holds its lock until it leaves.
@@ -28,7 +29,7 @@ from tinylm.errors import TinyLMError, command
 from tinylm.inspection.structure import parameter_table
 from tinylm.model.tensor_file import write_tensors
 from tinylm.model.tensors import Weights, check_layers_fit, read_tensors
-from tinylm.system.files import fsync, replaced_atomically, write_atomically, write_remedy
+from tinylm.system.files import fsync, patiently, replaced_atomically, write_atomically, write_remedy
 from tinylm.system.folders import check_writable, flush_all, move_into_place, temporary_folder
 from tinylm.system.locks import exclusive
 from tinylm.system.paths import given_path
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
     "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
+ADAPTER, ADAPTER_CONFIG = "adapter", "adapter_config.json"
 LOCK = "checkpoints/.lock"
 MAX_EVENT_BYTES = 1 << 14
 """Bytes at the end of a run's records in which its last event is looked for."""
@@ -155,6 +157,25 @@ def _in_use_error(folder: Path) -> TinyLMError:
                        remedy="Wait until it has ended, or choose another --out")
 
 
+def move(folder: Path, target: Path) -> None:
+    """Gives a model folder another place on the same disk, where nothing is.
+
+    Raises:
+        TinyLMError: a run is training into it, something is there, or the folder cannot be moved.
+    """
+    with _named(folder), _named(target):
+        with _training(folder):  # nobody does
+            pass
+        if os.path.lexists(target):
+            raise TinyLMError("there is something already", where=str(target), remedy="Choose another name")
+        try:
+            patiently(os.rename, folder, target)
+            fsync(target.parent)
+        except OSError as error:
+            raise TinyLMError(f"cannot be moved ({error.strerror})", where=str(folder),
+                              remedy=write_remedy(error)) from None
+
+
 def has_checkpoints(folder: Path) -> bool:
     """True if there is something to go on with the training from."""
     return any((folder / CHECKPOINTS).glob("[0-9]*"))
@@ -180,7 +201,7 @@ def unfinished_error(folder: str | Path) -> TinyLMError | None:
     folder = Path(folder)
     if not is_unfinished(folder):
         return None
-    if _is_locked(folder):
+    if is_training(folder):
         return TinyLMError("the run is training at this moment, and has no weights yet", where=str(folder),
                            remedy="Wait for its first validation")
     again = command("train", "--resume", "--out", folder)
@@ -188,7 +209,8 @@ def unfinished_error(folder: str | Path) -> TinyLMError | None:
                        remedy=f"Go on with: {again}")
 
 
-def _is_locked(folder: Path) -> bool:
+def is_training(folder: Path) -> bool:
+    """True if a process trains into the folder at this moment."""
     try:
         with _training(folder):
             return False
@@ -277,6 +299,9 @@ def read_config(folder: str | Path) -> RunConfig:
 
 def _no_model_error(given: str | Path, folder: Path) -> TinyLMError:
     """The error for a folder without a config. The model that was meant is named, where it is near."""
+    if (folder / ADAPTER_CONFIG).is_file():
+        return TinyLMError("is an adapter, which needs its base to be a model", where=str(given),
+                           remedy=f"Merge the two: {command('merge', folder, 'OUT')}")
     what = "is not a model folder: it has no config.json" if folder.is_dir() else "there is no such model folder"
     near = [folder.parent] if folder.is_file() else [RUNS / folder.name]
     if not folder.exists() and not (near[0] / CONFIG).is_file():

@@ -83,6 +83,7 @@ def test_a_server_passes_over_it_until_it_has_weights(killed: Path, book_run: Pa
     told: list[str] = []
     shutil.copytree(book_run, tmp_path / "book")
     registry = ModelRegistry(tmp_path, Limits(), told.append)
+    registry.check_not_empty()
     assert registry.ids() == ["book"]
     assert any("passed over" in line and "my run: the run is not finished" in line for line in told)
     shutil.copyfile(book_run / model_folder.WEIGHTS, killed / model_folder.WEIGHTS)
@@ -91,7 +92,7 @@ def test_a_server_passes_over_it_until_it_has_weights(killed: Path, book_run: Pa
 
 def test_a_server_with_nothing_else_says_why(killed: Path) -> None:
     with pytest.raises(TinyLMError, match="Go on with: tinylm train --resume"):
-        ModelRegistry(killed.parent, Limits(), print)
+        ModelRegistry(killed.parent, Limits(), print).check_not_empty()
 
 
 @pytest.mark.parametrize(("damage", "said"), [

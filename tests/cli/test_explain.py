@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,50 @@ def test_the_empty_text_is_explained(tinylm: Command, hello: Path) -> None:
     assert told["loss"] is None
     assert [each["token"] for each in told["tokens"]] == ["<bos>"]
     assert tinylm("explain", hello, "", "--step").code == 2
+
+
+# ---- as a page
+
+
+def test_a_page_draws_what_json_has(tinylm: Command, hello: Path, tmp_path: Path) -> None:
+    page = tmp_path / "seen.html"
+    said = tinylm("explain", hello, TEXT, "--html", page)
+    assert (said.code, said.out, said.err) == (0, f"{page}  (open it in a browser)\n", "")
+    content = page.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="explanation">([^<]*)</script>', content)
+    assert found
+    assert json.loads(found[1]) == {"model": hello.name, **tinylm("explain", hello, TEXT, "--json").json}
+    assert "default-src 'none'" in content
+    assert len(content) < 100_000
+
+
+def test_a_page_that_is_there_is_replaced_by_force_alone(tinylm: Command, hello: Path, tmp_path: Path) -> None:
+    page = tmp_path / "seen.html"
+    tinylm("explain", hello, "hello", "--html", page)
+    before = page.read_bytes()
+    said = tinylm("explain", hello, "how", "--html", page)
+    assert (said.code, said.out) == (2, "")
+    assert "there is an explanation already. Choose another --html, or give --force" in said.err
+    assert page.read_bytes() == before
+    assert tinylm("explain", hello, "how", "--html", page, "--force", "--json").json == {"page": str(page)}
+    assert page.read_bytes() != before
+    assert [*tmp_path.iterdir()] == [page]
+
+
+@pytest.mark.parametrize(("name", "said"), [("diary.html", "this file is no earlier explanation"),
+                                            ("diary.txt", "for example diary.txt.html"),
+                                            ("folder.html", "is a folder")])
+def test_a_page_takes_no_place_of_anything_else(tinylm: Command, hello: Path, tmp_path: Path, name: str,
+                                                said: str) -> None:
+    (tmp_path / "diary.html").write_text("dear diary")
+    (tmp_path / "folder.html").mkdir()
+    got = tinylm("explain", hello, "hello", "--html", tmp_path / name, "--force")
+    assert (got.code, got.out) == (2, "")
+    assert said in got.err
+    assert (tmp_path / "diary.html").read_text() == "dear diary"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["diary.html", "folder.html"]
+
+
+def test_force_needs_a_page(tinylm: Command, hello: Path) -> None:
+    said = tinylm("explain", hello, "hello", "--force")
+    assert (said.code, "Add --html FILE" in said.err) == (2, True)

@@ -23,7 +23,7 @@ from tinylm.system import extras
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(tinylm.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {"serve": ("http/", "serving/"), "report": ("reports/html_page.py", "reports/plots.py"),
+EXTRAS = {"serve": ("http/", "serving/", "studio/"), "report": ("reports/html_page.py", "reports/plots.py"),
           "formats": ("text/formats/pdf.py", "text/formats/rtf.py"),
           "export": ("interchange/onnx/", "interchange/hugging_face/check.py")}
 """Extras for people, with the parts of the package that import what they bring."""
@@ -91,7 +91,8 @@ def without(package: str, code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("command", "extra", "package"), [
-    ("report", "report", "plotly"), ("serve", "serve", "starlette"), ("serve", "serve", "uvicorn")])
+    ("report", "report", "plotly"), ("serve", "serve", "starlette"), ("serve", "serve", "uvicorn"),
+    ("studio", "serve", "starlette")])
 def test_a_command_without_its_extra_says_what_to_type(hello_run: Path, command: str, extra: str, package: str) -> None:
     words = [command, str(hello_run)]
     said = without(package, f"from tinylm.cli import main\nsys.argv[1:] = {words}\nmain()")

@@ -28,10 +28,11 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, file: Path, fragment: str = "", **options: Any) -> Iterator[Any]:
+def opened(browser: Any, file: Path, fragment: str = "", ready: str = ".bars li", **options: Any) -> Iterator[Any]:
     """A page from the disk that shows its model. Fails if it asks for anything, or if its console has a word to say.
 
     Args:
+        ready: selects what is there as soon as the page has done its work.
         options: of Playwright's `new_page`, such as the size of the window.
     """
     page = browser.new_page(**options)
@@ -41,7 +42,7 @@ def opened(browser: Any, file: Path, fragment: str = "", **options: Any) -> Iter
     page.on("dialog", lambda dialog: said.append(dialog.message))
     page.on("request", lambda request: said.append(request.url))
     page.goto(file.as_uri() + fragment)
-    page.wait_for_selector(".bars li", timeout=PATIENCE_MS)
+    page.wait_for_selector(ready, timeout=PATIENCE_MS)
     yield page
     page.close()
     assert {each.partition("#")[0] for each in said} == {file.as_uri()}
@@ -51,7 +52,7 @@ def settle(page: Any) -> None:
     """Waits until the page has read or written what was asked for."""
     from playwright.sync_api import expect
 
-    expect(page.locator("[role=status]")).not_to_have_text(re.compile("…$"), timeout=PATIENCE_MS)
+    expect(page.locator(".buttons [role=status]")).not_to_have_text(re.compile("…$"), timeout=PATIENCE_MS)
 
 
 def write(page: Any, prompt: str) -> list[int]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "what train would do, with its time and memory",
     "generate": "let a model write on from a prompt",
     "chat": "a prompt that stays open: write, let write, change the settings",
+    "studio": "a local page on which models are made, watched, questioned and exported",
     "serve": "models behind an HTTP API, as OpenAI's clients ask for them",
     "predict": "the probabilities of the next token",
     "tokenize": "the tokens and ids of a text",
@@ -35,6 +36,7 @@ COMMANDS = {
     "explain": "what a model computes on a text, and what changes without a part of it",
     "export": "a model for transformers, llama.cpp, Ollama, LM Studio, ONNX Runtime",
     "import": "a model folder from another program's model",
+    "merge": "a model folder of an adapter (LoRA) and its base",
     "machine": "what this machine has and can: a self-test of every path",
 }
 

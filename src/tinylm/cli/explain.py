@@ -4,20 +4,24 @@ token; and what changes without a part, with a part of another text, or by one t
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import Any
 
-from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.cli.output import add_json, print_json, print_note, print_page
 from tinylm.cli.prompts import add_text, text_of, typed
 from tinylm.cli.typed import read_typed
-from tinylm.errors import TinyLMError, did_you_mean
-
-if TYPE_CHECKING:
-    from tinylm.reports.explain_sections import ExplainRequest
+from tinylm.errors import TinyLMError
+from tinylm.reports.explain_options import (
+    EXPERIMENTS,
+    PICTURES,
+    ExplainOptions,
+    plain_data,
+    request_of,
+    sections_of,
+)
 
 EXAMPLE = 'tinylm explain runs/book "It was a" --head 1.0'
-PICTURES = ("tokens", "lens", "attention", "contributions")
-EXPERIMENTS = ("change", "patching", "step", "parts", "neighbours")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,73 +46,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", metavar="NAMES", help=f"what to show, with commas: {', '.join(PICTURES)}; "
                         f"{', '.join(EXPERIMENTS)} (default: the first four, or the experiment that was asked for)")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="tokens at each place (default: 3)")
+    parser.add_argument("--html", metavar="FILE", help="write it as one page, which opens in any browser, offline")
+    parser.add_argument("--force", action="store_true", help="replace an earlier page")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tinylm.inspection.plain import plain
+    import tinylm
+    from tinylm.reports.explain_lines import terminal_width
     from tinylm.reports.explain_sections import SECTIONS
 
-    shown, given = _sections(arguments), text_of(arguments)
-    asked = _request(arguments, given)
+    if arguments.force and arguments.html is None:
+        raise TinyLMError("says that an earlier page may be replaced, and no page is written", where="--force",
+                          remedy="Add --html FILE")
+    options = _options(arguments)
+    shown, given = sections_of(options), text_of(arguments)
+    lm = tinylm.load(arguments.run)
+    text = read_typed(lm.tokenizer, given)
+    other = None if options.patch is None else read_typed(lm.tokenizer, options.patch)
+    asked = request_of(lm, options, text, other, width=terminal_width(), note=print_note)
     data = {name: SECTIONS[name].data(asked) for name in shown}
-    if arguments.json:
-        text = asked.text
-        print_json({"text": given, "ids": [*text.ids], "changes": [*text.changes], "loss": text.loss,
-                    **plain(data)})
-        return 0
-    blocks = [SECTIONS[name].lines(found, asked) for name, found in data.items()]
-    print("\n\n".join("\n".join([*wrap(title, asked.width), *lines]) for title, *lines in blocks))
+    if arguments.html is not None:
+        _write_page(arguments, plain_data(asked, given, data))
+    elif arguments.json:
+        print_json(plain_data(asked, given, data))
+    else:
+        blocks = [SECTIONS[name].lines(found, asked) for name, found in data.items()]
+        print("\n\n".join("\n".join([*wrap(title, asked.width), *lines]) for title, *lines in blocks))
     return 0
 
 
-def _request(arguments: argparse.Namespace, given: str) -> ExplainRequest:
-    """The request that the options make. Raises: TinyLMError: an option that does not fit the model or the text."""
-    import tinylm
-    from tinylm.config.section import whole_number
-    from tinylm.inspection.places import find_head
-    from tinylm.reports.explain_lines import terminal_width
-    from tinylm.reports.explain_sections import ExplainRequest
-
-    top = whole_number(arguments.top, "--top", 1)
-    lm = tinylm.load(arguments.run)
-    text = unchanged = lm.explain(read_typed(lm.tokenizer, given))
-    other = None if arguments.patch is None else lm.explain(read_typed(lm.tokenizer, typed(arguments.patch)))
-    if arguments.off is not None:
-        text = text.without(arguments.off, mean=arguments.mean)
-    if arguments.at is not None and other:
-        text = text.patched(other, arguments.at)
-    token, against = (None if name is None else lm.explainer.token_id(typed(name), option)
-                      for name, option in ((arguments.token, "--token"), (arguments.against, "--against")))
-    head = None if arguments.head is None else find_head(arguments.head, lm.config.model, "--head")
-    return ExplainRequest(lm.explainer, unchanged, text, other, arguments.off, arguments.mean, head, token, against,
-                          arguments.position, arguments.weight, top, terminal_width(), print_note)
+def _options(arguments: argparse.Namespace) -> ExplainOptions:
+    given: dict[str, Any] = {field.name: getattr(arguments, field.name) for field in fields(ExplainOptions)}
+    return ExplainOptions(**given | {name: typed(value) for name, value in given.items() if isinstance(value, str)})
 
 
-def _sections(arguments: argparse.Namespace) -> list[str]:
-    """The sections that are shown. Raises: TinyLMError: there is no such section, or an option is missing for it."""
-    if arguments.at is not None and arguments.patch is None:
-        raise TinyLMError("says where, and there is no other text", where="--at", remedy="Give it with --patch TEXT")
-    if arguments.mean and arguments.off is None and "parts" not in (arguments.show or ""):
-        raise TinyLMError("says how parts are switched off, and none is", where="--mean",
-                          remedy="Name some with --off, such as --off 0.0")
-    if arguments.weight and not arguments.step:
-        raise TinyLMError("is a weight that a step follows, and no step is made", where="--weight",
-                          remedy="Add --step")
-    possible = {"change": arguments.off is not None or arguments.at is not None,
-                "patching": arguments.patch is not None, "step": arguments.step}
-    asked = [name for name, is_possible in possible.items() if is_possible]
-    if arguments.show is None:
-        return [name for name in asked if name != "patching" or arguments.at is None] or [*PICTURES]
-    names = [name.strip() for name in arguments.show.split(",") if name.strip()]
-    for name in names:
-        if name not in (*PICTURES, *EXPERIMENTS):
-            raise TinyLMError(f"there is nothing called {name!r} to show", where="--show",
-                              remedy=did_you_mean(name, (*PICTURES, *EXPERIMENTS)))
-        if name in possible and name not in asked:
-            needed = {"change": "--off PARTS, or --patch TEXT --at PLACES", "patching": "--patch TEXT",
-                      "step": "--step"}[name]
-            raise TinyLMError(f"{name!r} needs an experiment", where="--show", remedy=f"Give {needed}")
-    if not names:
-        raise TinyLMError("names nothing", where="--show", remedy=f"Choose from: {', '.join(PICTURES + EXPERIMENTS)}")
-    return list(dict.fromkeys(names))
+def _write_page(arguments: argparse.Namespace, data: dict[str, Any]) -> None:
+    from tinylm.interchange.export import name_of
+    from tinylm.model_folder import model_path
+    from tinylm.reports.explanation_page import write_explanation
+
+    page = write_explanation(arguments.html, name_of(model_path(arguments.run)), data, force=arguments.force)
+    print_page(page, as_json=arguments.json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -20,6 +21,16 @@ def print_json(value: Any) -> None:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     is_unicode = encoding.lower().replace("_", "-").startswith("utf") and is_encodable(text, encoding)
     print(text if is_unicode else json.dumps(value))
+
+
+def print_page(path: Path, *, as_json: bool) -> None:
+    """Prints where a page was written."""
+    from tinylm.system.untrusted import escape_control_codes
+
+    if as_json:
+        print_json({"page": str(path)})
+    else:
+        print(f"{escape_control_codes(path)}  (open it in a browser)")
 
 
 def print_note(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, print_json, print_unfinished
+from tinylm.cli.output import add_json, print_page, print_unfinished
 
 EXAMPLE = "tinylm report runs/book"
 
@@ -18,12 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tinylm import __version__
     from tinylm.reports.html_page import write_page
-    from tinylm.system.untrusted import escape_control_codes
 
     path = write_page(arguments.run, arguments.out, version=__version__)
     print_unfinished(arguments.run)
-    if arguments.json:
-        print_json({"page": str(path)})
-    else:
-        print(f"{escape_control_codes(path)}  (open it in a browser)")
+    print_page(path, as_json=arguments.json)
     return 0

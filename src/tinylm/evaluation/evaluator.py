@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.base import Base
-from tinylm.evaluation.memorization import CopyIndex, Overlap, combine
+from tinylm.evaluation.memorization import CopiedSpan, CopyIndex, Overlap, combine
 from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, open_corpus
@@ -160,9 +160,16 @@ class Evaluator:
 
     def copied(self, text: str) -> Overlap:
         """See `LanguageModel.copied`."""
+        return self._index().measure(text)
+
+    def copied_spans(self, text: str) -> list[CopiedSpan]:
+        """The stretches of a text that stand word for word in the training text. Raises: as `LanguageModel.copied`."""
+        return self._index().spans(text)
+
+    def _index(self) -> CopyIndex:
         if self._copy_index is None:
             self._copy_index = CopyIndex(self._training_split().train)
-        return self._copy_index.measure(text)
+        return self._copy_index
 
     def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """See `LanguageModel.copying`."""

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -39,6 +40,8 @@ MAX_WORD_CHARACTERS = 20
 MAX_SEARCHED_BYTES = 1 << 27
 """Bytes. Of a longer training text the first so many are searched, to bound memory."""
 
+MAX_COMPARED = 1000
+"""Places of one window in the training text from which a copied stretch is followed, at most."""
 _WORD = re.compile(r"\S+")
 
 
@@ -69,6 +72,15 @@ class Overlap:
     windows: int
     where: TextLocation | None
     searched: int | None = None
+
+
+class CopiedSpan(NamedTuple):
+    """A stretch of a text that stands word for word in the training text: from the character `start` to before `end`.
+    `where` is one place at which it stands there."""
+
+    start: int
+    end: int
+    where: TextLocation
 
 
 def combine(measured: Sequence[Overlap]) -> Overlap:
@@ -226,6 +238,35 @@ class CopyIndex:
         where = self._location(longest.position) if run else None
         return Overlap(unit.name, longest.length, len(run), run, share, unit.ngram, windows, where,
                        self._searched)
+
+    def spans(self, text: str) -> list[CopiedSpan]:
+        """The copied stretches of a text of at least `ngram` units, in order. No two overlap. Linear in the training
+        text; of a window that stands in it very often, the first `MAX_COMPARED` places are looked at."""
+        query, free, found = _Query(text, self._unit), 0, []
+        for run in sorted(self._runs(query), key=lambda run: (run.start, -run.length)):
+            skipped = max(0, free - run.start)
+            if run.length - skipped >= self._unit.ngram:
+                start, free = run.start + skipped, run.start + run.length
+                first = query.starts[start]
+                last = first + len(query.run(start, run.length - skipped))
+                found.append(CopiedSpan(first, last, self._location(run.position + skipped)))
+        return found
+
+    def _runs(self, query: _Query) -> Iterator[_Run]:
+        """Runs of at least `ngram` units that both texts have, each as long as it goes from where it was found."""
+        ngram, compared = self._unit.ngram, Counter[int]()
+        wanted, ends = query.wanted(ngram), dict[int, int]()  # of runs, by how far they are shifted
+        for begin, hashed in chunks(self._numbers, len(query.units)):
+            for position, value in wanted.hashes.find(hashed.hashes(ngram)):
+                for start in wanted.starts[value]:
+                    shift = begin + position - start
+                    if start < ends.get(shift, 0) or compared[start] == MAX_COMPARED:
+                        continue  # it is the rest of a run that was found before
+                    compared[start] += 1
+                    common = self._common(begin + position, query.units[start:])
+                    if common >= ngram:
+                        ends[shift] = start + common
+                        yield _Run(common, begin + position, start)
 
     def _remove_found(self, missing: dict[int, list[int]], query: _Query, chunk: WindowHashes, begin: int) -> None:
         """Takes the n-grams that stand in this chunk out of those that are missing."""

@@ -3,6 +3,9 @@
 Three checks in this order: the Host must be a name of this server (a foreign name that leads here belongs to a page
 that rebinds its DNS name), no other web site may ask (browsers send Origin and Sec-Fetch-Site), and the API key must
 be right. The path plays no part in the checks, except `PUBLIC_PATH`, which tells nothing.
+
+A browser, which sends no key of its own, gets it as a cookie: a policy that names one takes the key as `?token=KEY`
+once, and leads the browser on to the page without it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -75,11 +79,15 @@ class AccessPolicy(NamedTuple):
         hosts: the names of the server.
         origins: web sites whose pages may ask, as the Origin header spells them.
         key: the API key that every request has to show; None: no key is needed.
+        cookie: the name of a cookie that may show the key, for browsers; None: the header alone shows it. Browsers send
+            cookies of one port to every other port of the same host, so the name holds the port. With a cookie no path
+            is public.
     """
 
     hosts: AllowedHosts
     origins: frozenset[str] = frozenset()
     key: str | None = None
+    cookie: str | None = None
 
 
 class AccessMiddleware:
@@ -115,7 +123,10 @@ class AccessMiddleware:
             if extra and scope["method"] == "OPTIONS":
                 await _preflight(headers, send_safely)
                 return
-            if scope["path"] != PUBLIC_PATH:
+            if self._brings_token(scope):
+                await self._give_cookie(send_safely)
+                return
+            if self._policy.cookie or scope["path"] != PUBLIC_PATH:
                 self._check_key(headers)
         except ApiError as error:
             await send_error(error, send_safely)
@@ -144,13 +155,31 @@ class AccessMiddleware:
                            code="origin_not_allowed")
 
     def _check_key(self, headers: Headers) -> None:
-        if self._key is None:
+        if self._key is None or self._is_key(_cookie(headers, self._policy.cookie)):
             return
         scheme, _, given = (_single_value(headers, b"authorization") or "").partition(" ")
-        is_right = hmac.compare_digest(_digest(given.strip().encode("latin-1")), self._key)
-        if scheme.lower() != "bearer" or not is_right:
+        if scheme.lower() != "bearer" or not self._is_key(given.strip()):
             said = "is not the one of this server" if given else "is missing: Authorization: Bearer KEY"
+            if self._policy.cookie and not given:
+                said = "is missing: open the whole address that was printed when the server began, with its ?token="
             raise ApiError(401, f"The API key {said}", code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+
+    def _is_key(self, given: str) -> bool:
+        return self._key is not None and hmac.compare_digest(_digest(given.encode("latin-1", "replace")), self._key)
+
+    def _brings_token(self, scope: Scope) -> bool:
+        """True for a browser that opens an address with the right token in it."""
+        if self._policy.cookie is None or scope["method"] != "GET":
+            return False
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        return self._is_key(query.get("token", [""])[0])
+
+    async def _give_cookie(self, send: Send) -> None:
+        """Leads the browser on to the page, with a cookie that no script and no other site gets hold of."""
+        cookie = f"{self._policy.cookie}={self._policy.key}; Path=/; HttpOnly; SameSite=Strict"
+        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
     def _cors_headers(self, origin: str | None) -> Headers:
         """CORS headers that let a page of an allowed origin read the response; empty for any other origin."""
@@ -178,6 +207,13 @@ def _single_value(headers: Headers, name: bytes) -> str | None:
     """The value of a header; None where the header is missing or comes twice."""
     found = [value for each, value in headers if each == name]
     return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+def _cookie(headers: Headers, name: str | None) -> str:
+    """The value of a cookie; empty where there is none."""
+    pairs = (pair.strip().partition("=") for each, value in headers if each == b"cookie"
+             for pair in value.decode("latin-1").split(";"))
+    return next((value for given, _, value in pairs if given == name), "")
 
 
 async def _preflight(asked: Headers, send: Send) -> None:

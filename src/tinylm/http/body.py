@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from starlette.requests import Request
@@ -49,12 +50,12 @@ async def read_body(request: Request) -> bytes:
                             f"{quoted(coding)!r}", code="unsupported_media_type")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length[:20]) > BODY_BYTES:
-        raise _too_large()
+        raise _too_large(BODY_BYTES)
     data = bytearray()
     async for piece in request.stream():
         data += piece
         if len(data) > BODY_BYTES:
-            raise _too_large()
+            raise _too_large(BODY_BYTES)
     return bytes(data)
 
 
@@ -69,8 +70,8 @@ def _check_content_type(header: str) -> None:
                    code="unsupported_media_type")
 
 
-def _too_large() -> ApiError:
-    return ApiError(413, f"The body may have {BODY_BYTES:,} bytes at most", code="request_too_large")
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"The body may have {most:,} bytes at most", code="request_too_large")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -135,3 +136,27 @@ def _check_unicode(values: dict[str, Any]) -> None:
         except UnicodeEncodeError:
             raise ApiError(400, "The text is not valid Unicode: it holds half of a surrogate pair",
                            param=quoted(name)) from None
+
+
+async def save_body(request: Request, path: Path, most: int) -> int:
+    """Writes a body of any kind to a file, as it comes. Returns its bytes.
+
+    Args:
+        most: bytes.
+
+    Raises:
+        ApiError: the body is too large (413); the file is then not whole.
+        ClientDisconnect: the client has left before the end; likewise.
+        OSError: the file cannot be written.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length[:20]) > most:
+        raise _too_large(most)
+    size = 0
+    with open(path, "xb") as file:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > most:
+                raise _too_large(most)
+            file.write(piece)
+    return size

@@ -58,11 +58,12 @@ class LoggingMiddleware:
         log: takes a line.
         observe: takes method, route, status and seconds of a request that has ended.
         seconds: the time that a request may take.
+        lines: False: a request that goes well, or is refused, has no line of log.
     """
 
     def __init__(self, app: ASGIApp, router: Router, log: Callable[[str], None],
-                 observe: Callable[[str, str, int, float], None], seconds: float) -> None:
-        self._app, self._log, self._observe, self._seconds = app, log, observe, seconds
+                 observe: Callable[[str, str, int, float], None], seconds: float, *, lines: bool = True) -> None:
+        self._app, self._log, self._observe, self._seconds, self._lines = app, log, observe, seconds, lines
         self._paths = {route.endpoint: route.path for route in router.routes if isinstance(route, Route)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,6 +97,8 @@ class LoggingMiddleware:
         route = self._paths.get(scope.get("endpoint"), "unknown")  # type: ignore[arg-type]
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._observe(method, route, context.status, seconds)
+        if not self._lines:
+            return
         shown = route if route != "unknown" else quoted(scope["path"][:100])
         self._log(f"{time.strftime('%H:%M:%S')}  {method} {shown}  {context.status}  {context.summary()}"
                   f"{1000 * seconds:.0f} ms")

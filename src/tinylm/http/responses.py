@@ -32,6 +32,15 @@ def event(value: Any) -> bytes:
     return b"data: " + dumps(value) + b"\n\n"
 
 
+def line(value: Any) -> bytes:
+    """A line of JSON.
+
+    >>> line({"index": 0})
+    b'{"index":0}\\n'
+    """
+    return dumps(value) + b"\n"
+
+
 class Json(Response):
     """A response of JSON."""
 
@@ -97,6 +106,8 @@ class EventStream(Response):
     """
 
     media_type = "text/event-stream"
+    encode = staticmethod(event)
+    """The encoding of an error at its end."""
 
     def __init__(self, events: AsyncGenerator[bytes, None], deadline: float, on_first: Callable[[], None]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})  # a proxy is not to wait for the end of the stream
@@ -112,7 +123,7 @@ class EventStream(Response):
         except ApiError as error:
             if not self._has_started:
                 raise
-            last = event(error.body())
+            last = self.encode(error.body())
         await send({"type": "http.response.body", "body": last})
 
     async def _send_events(self, send: Send) -> None:
@@ -123,3 +134,10 @@ class EventStream(Response):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if data:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+class LineStream(EventStream):
+    """A response of JSON objects, each in a line of its own. Arguments: as `EventStream`, with lines for events."""
+
+    media_type = "application/x-ndjson"
+    encode = staticmethod(line)

@@ -23,6 +23,7 @@ class Format:
     """Format of an export.
 
     Attributes:
+        about: what the export is, a sentence for people.
         package: of tinylm.interchange. `write` is in its module `export`; `read_logits` and `engine_logits` are in its
             module `check`.
         dtypes: the number formats that it can hold; the first is the default.
@@ -37,6 +38,7 @@ class Format:
         q8_0_from: parameters from which on 8 bits are the default; 0: never.
     """
 
+    about: str
     package: str
     dtypes: tuple[Dtype, ...]
     files: frozenset[str]
@@ -97,22 +99,25 @@ class Format:
 
 _SETTINGS = frozenset({"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "README.md"})
 FORMATS: dict[str, Format] = {
-    "hf": Format("hugging_face", ("f32", "f16"), _SETTINGS | {"model.safetensors"}, "tinylm",
+    "hf": Format("A folder for Python programs with transformers, and for the Hugging Face hub",
+                 "hugging_face", ("f32", "f16"), _SETTINGS | {"model.safetensors"}, "tinylm",
                  ("transformers", "transformers"),
                  (("python", "-c", "from transformers import pipeline; write = pipeline('text-generation', {out!r}); "
                    "print(write({prompt!r})[0]['generated_text'])"),)),
-    "gguf": Format("gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}), "tinylm",
+    "gguf": Format("A file for llama.cpp, Ollama and LM Studio, which run it on any computer",
+                   "gguf", ("f16", "f32", "q8_0"), frozenset({"model.gguf", "Modelfile"}), "tinylm",
                    ("llama.cpp", "xllamacpp"),
                    (("llama-completion", "-m", "{out}/model.gguf", "-p", "{prompt}", "-n", "100"),
                     ("ollama", "create", "{name}", "-f", "{out}/Modelfile"), ("ollama", "run", "{name}", "{prompt}"))),
-    "onnx": Format("onnx", ("f32", "f16", "q8_0"),
+    "onnx": Format("A graph for ONNX Runtime, and for transformers.js in web pages", "onnx", ("f32", "f16", "q8_0"),
                    _SETTINGS | {"onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"},
                    "the reference of onnx", ("ONNX Runtime", "onnxruntime"),
                    (("node", "--input-type=module", "-e", 'import {{ env, pipeline }} from '
                      '"@huggingface/transformers"; env.allowRemoteModels = false; env.localModelPath = "./"; '
                      'const write = await pipeline("text-generation", "{out}"); '
                      'console.log((await write("{prompt}"))[0].generated_text)'),)),
-    "html": Format("html", ("f16", "q8_0", "f32"), frozenset({"model.html"}), "tinylm", None,
+    "html": Format("One page that holds the model and runs it in any browser, offline",
+                   "html", ("f16", "q8_0", "f32"), frozenset({"model.html"}), "tinylm", None,
                    (("python", "-m", "webbrowser", "{uri}"),), is_file=True,
                    mark='<meta name="generator" content="tinylm export', q8_0_from=1_000_000),
 }

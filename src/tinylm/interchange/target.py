@@ -7,13 +7,11 @@ from pathlib import Path
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.interchange.formats import Format
-from tinylm.system.files import place_file
 from tinylm.system.folders import move_into_place
+from tinylm.system.marked_file import check_file_free, put_file
 
 OF_A_MODEL_FOLDER = {model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS, model_folder.CARD}
 """Names that a model folder has, and some exports, too: a folder with these alone is a model, and is not replaced."""
-_BEGINNING = 2000
-"""Bytes of a file among which its mark is looked for."""
 
 
 def check_free(target: Path, form: Format, *, force: bool) -> None:
@@ -25,10 +23,10 @@ def check_free(target: Path, form: Format, *, force: bool) -> None:
     tinylm.errors.TinyLMError: book-hf: this folder holds something that is not an export of this format. ...
     """
     if form.is_file:
-        _check_file(target, form)
-    else:
-        _check_folder(target, form)
-    if not force and (target.is_file() if form.is_file else target.is_dir() and any(target.iterdir())):
+        check_file_free(target, form.mark, what="export", option="OUT", force=force)
+        return
+    _check_folder(target, form)
+    if not force and target.is_dir() and any(target.iterdir()):
         raise TinyLMError("there is an export already", where=str(target),
                           remedy="Choose another OUT, or give --force to replace it")
 
@@ -48,28 +46,8 @@ def put_in_place(temporary: Path, target: Path, form: Format, *, force: bool) ->
     if not form.is_file:
         move_into_place(temporary, target, force=force, option="OUT")
         return
-    try:
-        written, = temporary.iterdir()
-        place_file(written, target, force=force)
-    except FileExistsError:
-        raise TinyLMError("another process has put a file here meanwhile", where=str(target),
-                          remedy="Choose another OUT") from None
-
-
-def _check_file(target: Path, form: Format) -> None:
-    name, = form.files
-    suffix = Path(name).suffix
-    if target.is_dir():
-        raise TinyLMError("is a folder, and this export is one file", where=str(target),
-                          remedy=f"Give OUT a name that ends in {suffix}")
-    if target.suffix.lower() != suffix:
-        raise TinyLMError(f"this export is one file, whose name ends in {suffix}", where=str(target),
-                          remedy=f"Choose OUT so, for example {target.name}{suffix}")
-    if target.exists():
-        with target.open("rb") as file:
-            if form.mark.encode() not in file.read(_BEGINNING):
-                raise TinyLMError("this file is not an export of this format", where=str(target),
-                                  remedy="Choose another OUT")
+    written, = temporary.iterdir()
+    put_file(written, target, option="OUT", force=force)
 
 
 def _check_folder(target: Path, form: Format) -> None:

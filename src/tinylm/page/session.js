@@ -13,6 +13,8 @@ import { softmax } from "./sampling/filters.js";
 /** A setting of sampling with its words and its slider.
  * @typedef {{name: string, help: string, about: string, value: number, lowest: number, highest: number, step:
  *   number}} Setting */
+/** Settings of sampling, which several sessions can share: values by name, and the seed that a person chose.
+ * @typedef {{values: Record<string, number>, greedy: boolean, seed: number | undefined}} Settings */
 /**
  * What a page knows of a model (page/facts.py).
  * @typedef {object} Facts
@@ -34,10 +36,16 @@ import { softmax } from "./sampling/filters.js";
 const TURN = 40;
 const FIRST_TOKENS = { char: 12, word: 3, bpe: 4 }; // of the text that a page opens with
 
+/** The settings that a model was saved with. @param {Facts} facts @returns {Settings} */
+export function settingsOf({ settings, greedy }) {
+  const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
+  return { values, greedy, seed: undefined };
+}
+
 /** One model with one text. */
 export class Session {
-  /** @param {Facts} facts @param {TinyLM} model @param {Tokenizer} tokenizer */
-  constructor(facts, model, tokenizer) {
+  /** @param {Facts} facts @param {TinyLM} model @param {Tokenizer} tokenizer @param {Settings} settings */
+  constructor(facts, model, tokenizer, settings = settingsOf(facts)) {
     this.facts = facts;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -51,12 +59,8 @@ export class Session {
     this.cursor = 0;
     this.isBusy = false;
     this.status = "";
-    this.greedy = facts.greedy;
-    /** The seed that a person chose. @type {number | undefined} */
-    this.fixedSeed = undefined;
+    this.settings = settings;
     this.seed = 0; // of the text that is there
-    /** Settings by name. @type {Record<string, number>} */
-    this.values = Object.fromEntries(facts.settings.map(({ name, value }) => [name, value]));
     /** @type {(() => void)[]} */
     this.listeners = [];
     this.work = 0; // the number of the newest piece of work: older ones end
@@ -67,34 +71,41 @@ export class Session {
     this.listeners.push(listener);
   }
 
+  /** Forgets its listeners, whose views are gone. */
+  unlisten() {
+    this.listeners = [];
+  }
+
   changed() {
     for (const listener of this.listeners) listener();
   }
 
   /** @returns {SamplingParams} */
   get params() {
-    return /** @type {SamplingParams} */ (/** @type {unknown} */ ({ ...this.values, greedy: this.greedy }));
+    const { values, greedy } = this.settings;
+    return /** @type {SamplingParams} */ (/** @type {unknown} */ ({ ...values, greedy }));
   }
 
   /** Begins with some likeliest tokens, so that there is something to see. Returns their text. */
   async open() {
     this.restart(this.tokenizer.encodePrompt(""));
     const count = Math.min(FIRST_TOKENS[this.tokenizer.data.kind], this.facts.config.context_length - 1);
+    const params = { ...this.params, repetition_penalty: 1, greedy: true };
     for (let i = 0; i < count; i++) {
-      const logits = this.reading.finish();
-      const id = chooseNext(
-        logits,
-        new Map(),
-        { ...this.params, repetition_penalty: 1, greedy: true },
-        this.facts.bias,
-        0,
-      );
+      const { bias } = this.facts;
+      const id = chooseNext(this.reading.finish(), new Map(), params, i ? bias : [...bias, ...this.blanks()], 0);
       if (this.tokenizer.hidden.has(id)) break;
       this.reading.push(id);
     }
     const text = this.tokenizer.decode(this.reading.ids);
     await this.setPrompt(text);
     return text;
+  }
+
+  /** Bans tokens that nobody sees. @returns {[number, null][]} */
+  blanks() {
+    const ids = [...this.facts.tokenizer.entries.keys()].filter((id) => !this.tokenizer.token(id).trim());
+    return ids.map((id) => [id, null]);
   }
 
   /** Begins a new text. @param {string} text @throws {import("./text/tokenizer.js").UnknownText} */
@@ -113,8 +124,8 @@ export class Session {
   /** Writes anew from the prompt. */
   async write() {
     if (this.reading.ids.length > this.nPrompt) this.restart(this.reading.ids.slice(0, this.nPrompt));
-    this.seed = this.fixedSeed ?? Math.floor(Math.random() * 2 ** 32);
-    await this.goOn(this.values.max_tokens);
+    this.seed = this.settings.seed ?? Math.floor(Math.random() * 2 ** 32);
+    await this.goOn(this.settings.values.max_tokens);
   }
 
   /** Writes on. @param {number} count of tokens at most */

@@ -4,6 +4,7 @@
 
 import { TinyLM } from "./model/transformer.js";
 import { Weights } from "./model/weights.js";
+import { contentOf, unpack } from "./page_data.js";
 import { Session } from "./session.js";
 import { Tokenizer } from "./text/tokenizer.js";
 import { attentionView } from "./views/attention_view.js";
@@ -16,21 +17,14 @@ import { writeView } from "./views/write_view.js";
 
 /** @typedef {import("./session.js").Facts} Facts */
 
-/** The text of an element of the page. @param {string} id */
-const contentOf = (id) => document.getElementById(id)?.textContent ?? "";
-
 /** The bytes that an element holds, packed by gzip and in base64. @param {string} id */
-async function unpack(id) {
-  const packed = Uint8Array.from(atob(contentOf(id)), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
+const weightsOf = (id) => unpack(new Blob([Uint8Array.from(atob(contentOf(id)), (letter) => letter.charCodeAt(0))]));
 
 async function main() {
   const app = /** @type {HTMLElement} */ (document.getElementById("app"));
   /** @type {Facts} */
   const facts = JSON.parse(contentOf("facts"));
-  const weights = new Weights(facts.tensors, await unpack("weights"), location.hash === "#plain");
+  const weights = new Weights(facts.tensors, await weightsOf("weights"), location.hash === "#plain");
   const session = new Session(facts, new TinyLM(facts.config, weights), new Tokenizer(facts.tokenizer));
   const aboutTap = (/** @type {string} */ name) =>
     facts.taps.find((tap) => tap.name === `layers.i.${name}`)?.about ?? "";
@@ -40,8 +34,8 @@ async function main() {
     element(
       "div",
       { class: "columns" },
-      element("div", { class: "write" }, writeView(session, prompt)),
-      element("div", { class: "side" }, nextView(session), settingsView(session)),
+      element("div", { class: "write" }, writeView([session], prompt)),
+      element("div", { class: "side" }, nextView(session), settingsView([session])),
       element(
         "div",
         { class: "inside" },

@@ -115,7 +115,8 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
-    training = needed_bytes(setup.config.model, setup.config.train, setup.data.validation_tokens, machine.device)
+    config = setup.config
+    training = needed_bytes(config.model, config.train, setup.data.validation_tokens, machine.device, config.base.lora)
     if machine.device.type == "cuda":
         return training
     searched = min(setup.data.dataset.train.n_bytes, MAX_SEARCHED_BYTES)

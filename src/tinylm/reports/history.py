@@ -29,12 +29,13 @@ def read_events(path: Path) -> Iterator[Event]:
     """
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
-            event = _event(line)
+            event = parse_event(line)
             if event is not None:
                 yield event
 
 
-def _event(line: str) -> Event | None:
+def parse_event(line: str) -> Event | None:
+    """The event of a line; None: it is none."""
     try:
         fields = json.loads(line)
         event: Event = _CHECKS[fields["event"]].validate_python(_FIELDS_ADDED_LATER | fields)
@@ -65,10 +66,11 @@ class History:
     def of(cls, events: Iterable[Event]) -> History:
         history = cls()
         for event in events:
-            history._add(event)
+            history.add(event)
         return history
 
-    def _add(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
+        """Takes in the next event of the run."""
         match event:
             case Began():
                 self.began = event

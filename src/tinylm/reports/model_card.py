@@ -104,6 +104,9 @@ def _base(config: RunConfig) -> Iterator[str]:
         return
     yield (f"- Begun from: {markdown_text(Path(base.folder).name)}, whose shape and tokenizer it has; sha256 of the "
            f"weights `{base.fingerprint}`")
+    if base.lora:
+        yield (f"- Trained: additions of rank {base.lora} to its matrices alone (LoRA), "
+               f"{structure.count_additions(config):,} numbers, which are also in `adapter/`, as peft reads them")
     if base.replay:
         yield f"- Replayed against forgetting: {base.replay:.0%} of the rows were of the text of that base"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import TrainConfig
+from tinylm.inspection import structure
 from tinylm.planning.data import RunData
 from tinylm.planning.default_base import Trial
 from tinylm.planning.forecast import Forecast
@@ -28,11 +29,33 @@ def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, tr
     return [*_data_lines(setup, overrides["data"], _describe_base(setup, forecast, trial)),
             f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
             f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
+            *_describe_lora(setup),
             f"training   {_describe_horizon(train, setup.n_steps)}; "
             f"{train.optimizer}, weight decay {train.weight_decay:g}, batches of "
             f"{train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
             f"machine    {setup.compute}; about {forecast.peak_memory_bytes / 1e9:.2f} GB of memory",
             f"forecast   {_describe_forecast(forecast)}"]
+
+
+TOKENS = {"char": "single characters", "word": "words"}
+"""Tokens of a kind of tokenizer, for people; of any other, pieces of words."""
+
+
+def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
+    """The plan in sentences for a person who has never trained a model."""
+    model, data, train = setup.config.model, setup.data, setup.config.train
+    tokens = TOKENS.get(data.tokenizer.kind, "pieces of words")
+    found = [f"The model has {forecast.parameters:,} parameters: {model.n_layers} layers of {model.n_heads} heads. "
+             f"It reads and writes {tokens}, of which it knows {data.tokenizer.vocab_size:,}, and sees "
+             f"{model.context_length:,} of them at once.",
+             f"Training takes about {duration(forecast.seconds)}, and reads the text {forecast.epochs:.1f} times."]
+    if train.max_epochs is not None and forecast.epochs >= 0.95 * train.max_epochs:
+        found.append("That is as often as is good: a text that is read more often is learned by heart.")
+    if forecast.bits_per_byte is not None:
+        found.append(f"Expect some {forecast.bits_per_byte:.2f} bits a byte on the part of the text that is held out; "
+                     f"plain counting needs {forecast.ngram_bits_per_byte:.2f}, and less is better. This is an "
+                     "expectation, no more.")
+    return [*found, *data.split.notes(), *_lost_white_space(data)]
 
 
 def describe_documents(corpus: Corpus) -> str:
@@ -110,6 +133,12 @@ def _lost_white_space(data: RunData) -> list[str]:
     """Sentence on what a word tokenizer does not keep of the training text: line breaks, indents, other white space."""
     lost = white_space(left_out_by_words(data.split.train)) if data.tokenizer.kind == "word" else ""
     return [f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
+
+
+def _describe_lora(setup: RunSetup) -> list[str]:
+    rank, count = setup.config.base.lora, structure.count_additions(setup.config)
+    return [f"LoRA       {count:,} numbers are trained: additions of rank {rank} to the matrices in the layers"
+            ] if rank else []
 
 
 def _describe_horizon(train: TrainConfig, n_steps: int | None) -> str:

@@ -25,7 +25,7 @@ from tinylm.planning.forecast import Forecast, make_forecast
 from tinylm.planning.machine import measure_machine
 from tinylm.planning.setup import RunSetup, fill_config
 from tinylm.planning.throughput import measure_step_times, smallest_model
-from tinylm.reports.plan_lines import plan_lines
+from tinylm.reports.plan_lines import plan_lines, plan_sentences
 from tinylm.runs import precompile
 from tinylm.sampling.filters import COMPILING, choose
 from tinylm.system.memory import peak_memory_bytes
@@ -42,7 +42,11 @@ COUNTED_PROBE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Plan of a run, before its first step. `notes` are lines for people: what was chosen, and why."""
+    """Plan of a run, before its first step.
+
+    Attributes:
+        notes: lines for people: what was chosen, and why.
+    """
 
     setup: RunSetup
     forecast: Forecast
@@ -51,7 +55,8 @@ class RunPlan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as `tinylm plan --json` prints it."""
         config = self.setup.config.model_dump(mode="json")
-        return {"config": config, "forecast": asdict(self.forecast), "notes": self.notes}
+        return {"config": config, "forecast": asdict(self.forecast), "notes": self.notes,
+                "sentences": plan_sentences(self.setup, self.forecast)}
 
 
 def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | None = None,
@@ -91,7 +96,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
         setup = RunSetup.of(config, data, device)
         setup = setup.begun_from(base.weights) if base else setup
         times = measure_step_times(config.model, config.train, setup.rows, compute=setup.compute,
-                                   seconds=_probe_seconds(config.train.minutes))
+                                   seconds=_probe_seconds(config.train.minutes), rank=config.base.lora)
     forecast = make_forecast(setup, machine, times, elapsed=time.perf_counter() - started,
                              peak_bytes=peak_memory_bytes(), fit=fit)
     return RunPlan(setup, forecast, plan_lines(setup, forecast, overrides, trial))
@@ -136,8 +141,9 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
 
     Returns:
         {"config": every setting by section, "forecast": {"seconds", "steps", "tokens", "epochs", "parameters",
-        "peak_memory_bytes", "bits_per_byte", "ngram_bits_per_byte"}, "notes": lines for people}. Seconds are those of
-        the whole process; bits a byte are None where nothing is held out to validate on.
+        "peak_memory_bytes", "bits_per_byte", "ngram_bits_per_byte"}, "notes": lines for people, "sentences": the same
+        for people who have never trained a model}. Seconds are those of the whole process; bits a byte are None where
+        nothing is held out to validate on.
 
     Raises:
         TinyLMError: anything in the text or the settings that cannot work, a model that does not fit into memory

@@ -22,6 +22,7 @@ from tinylm.reports.terminal import print_commands, print_lines
 from tinylm.runs.prepare import plan_run
 from tinylm.runs.resume import load_setup
 from tinylm.runs.runner import Runner, RunResult
+from tinylm.runs.stopping import clear_request
 from tinylm.system.files import legal_name, write_remedy
 from tinylm.system.paths import given_path
 from tinylm.system.standard_streams import tolerant_console
@@ -120,6 +121,7 @@ def resume_run(source: SourceLike | None, overrides: PartialConfig, *, out: str 
         raise TinyLMError("which run is to go on?", where="--resume", remedy="Name its folder: --out RUN")
     folder = run_folder(source or "", out)
     with model_folder.locked(folder):
+        clear_request(folder)
         setup, changes = load_setup(folder, overrides, source)
         with _with_resume_command(folder, console):
             runner = Runner(setup, folder, console, started)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import Tensor
 
 import tinylm
 from tinylm import model_folder
@@ -32,21 +31,23 @@ from tinylm.planning.setup import RunSetup
 from tinylm.reports.history import read_events
 from tinylm.reports.model_card import make_card, repeat_folder
 from tinylm.reports.plan_lines import describe_documents
-from tinylm.reports.terminal import Display, duration, print_lines, print_result
+from tinylm.reports.terminal import Display, duration, print_result
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
+from tinylm.runs.stopping import stop_requested
+from tinylm.runs.weights import write_adapted
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import Part
 from tinylm.text.opening import opening
 from tinylm.text.rows import Batch
 from tinylm.text.units import bits_per_byte
-from tinylm.training.backend import TrainingBackend
 from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
 from tinylm.training.evaluate import Interrupted, Validator
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training
+from tinylm.training.lora import trained_module
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon, TimeHorizon
 
@@ -87,14 +88,14 @@ class Runner:
         model = _first_model(setup)
         self.lm = LanguageModel(config, data.tokenizer, model)
         self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
-        self.recorder = Recorder(folder, started)
+        self.recorder = Recorder(folder, started, self._publish_weights)
         self.horizon = self._horizon(started)
-        backend = TrainingBackend(model, compute)
-        self.validator = Validator(model, self._evaluation_batches, backend)
+        trained, self.backend = trained_module(model, setup.weights, config.base.lora, config.train.seed, compute)
+        self.validator = Validator(model, self._evaluation_batches, self.backend)
         self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
                                              should_save=self.recorder.is_due)
-        self.training = Training(model, make_optimizers(model, config.train, compute), setup.rows, config.train,
-                                 self.controller, self.validator if data.dataset.validation else None, backend,
+        self.training = Training(trained, make_optimizers(trained, config.train, compute), setup.rows, config.train,
+                                 self.controller, self.validator if data.dataset.validation else None, self.backend,
                                  self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
@@ -147,7 +148,7 @@ class Runner:
         with ExitStack() as stack:
             stack.enter_context(flush_denormals())
             stack.enter_context(self.setup.compute.running())
-            self.controller.should_stop = stack.enter_context(_stop_on_signals(self.console))
+            self.controller.should_stop = stack.enter_context(stop_requested(self.folder, self.console))
             stack.enter_context(self.recorder)
             self.display = self._display()
             with self.display.shown():
@@ -157,6 +158,7 @@ class Runner:
                 assert finished is not None
             if finished.reason == "not finite" and finished.best_loss is None:
                 raise _never_finite(finished)
+            self.backend.write_weights()
             self.lm.model.eval()
             return self._write(finished)
 
@@ -281,7 +283,7 @@ class Runner:
 
     def _write(self, finished: Finished) -> RunResult:
         report = self._report(finished)
-        model_folder.write_weights(self.folder, weights_of(self.lm.model))
+        self._write_weights()
         if report:
             write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
         self.lm.folder = self.folder
@@ -290,6 +292,19 @@ class Runner:
         print_result(self.console, self.folder, structure.total_parameters(self.lm.config.model), result.seconds,
                      finished, report, prompt=self._prompt(self.console.encoding))
         return result
+
+    def _write_weights(self) -> None:
+        if self.setup.config.base.lora:
+            write_adapted(self.setup, self.folder, dict(self.training.model.named_parameters()))
+        else:
+            model_folder.write_weights(self.folder, weights_of(self.lm.model))
+
+    def _publish_weights(self, folder: Path, checkpoint: Path, parameters: Mapping[str, Tensor]) -> None:
+        """Makes parameters of a checkpoint the folder's model. Raises: OSError: a file cannot be written."""
+        if self.setup.config.base.lora:
+            write_adapted(self.setup, folder, parameters)
+        else:
+            model_folder.link_weights(folder, checkpoint)
 
     def _prompt(self, encoding: str) -> str:
         pieces = self.setup.data.split.train.pieces()
@@ -317,25 +332,3 @@ def _never_finite(finished: Finished) -> TinyLMError:
                        "earlier model to keep", where="training",
                        remedy="Try a lower learning rate, with --force: --set train.learning_rate=0.001 "
                               "--set train.muon_learning_rate=0.005")
-
-
-@contextmanager
-def _stop_on_signals(console: Console) -> Iterator[Callable[[], bool]]:
-    """Within the block, the first Ctrl-C or SIGTERM asks the run to end in good order; a second Ctrl-C ends it now."""
-    asked = threading.Event()
-
-    def ask(number: int, _frame: object) -> None:
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.set()
-        print_lines(console, ["", "  Stopping after this step; press Ctrl-C again to leave at once."])
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

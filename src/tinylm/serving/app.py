@@ -9,18 +9,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from tinylm.errors import TinyLMError
 from tinylm.http.access import AccessMiddleware, AccessPolicy
+from tinylm.http.api import JsonApi
 from tinylm.http.body import read_body
 from tinylm.http.errors import ApiError
 from tinylm.http.request_log import LoggingMiddleware, RequestContext
-from tinylm.http.responses import EventStream, Json, cancel_on_disconnect, send_error
+from tinylm.http.responses import EventStream, Json, cancel_on_disconnect
 from tinylm.serving import mistaken_paths, openapi
 from tinylm.serving.completions import CompletionStream, prepare_prompts
 from tinylm.serving.field_errors import invalid_setting
@@ -37,7 +36,7 @@ MAX_INLINE_BYTES = 4096
 """Bytes of a body that is parsed in the event loop; a longer one is parsed in a thread, so that others do not wait."""
 
 
-class Api:
+class Api(JsonApi):
     """The routes of OpenAI's API for text completions, and some of this project's own.
 
     Args:
@@ -55,22 +54,14 @@ class Api:
             "/metrics": self.metrics, "/openapi.json": self.document, "/": self.page, "/docs": self.page}
         post: dict[str, Callable[..., Any]] = {
             "/v1/completions": self.completions, "/v1/chat/completions": self.chat, "/v1/next": self.next}
-        routes = [*(Route(path, do, methods=["GET"]) for path, do in get.items()),
-                  *(Route(path, do, methods=["POST"]) for path, do in post.items())]
         self._methods = {**dict.fromkeys(get, "GET"), **dict.fromkeys(post, "POST")}
-        self.router = Router(routes, redirect_slashes=False, default=self._not_found)
+        super().__init__({path: {self._methods[path]: do} for path, do in (get | post).items()})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self  # starlette's routes then raise errors, and do not answer with them
-        try:
-            await self.router(scope, receive, send)
-        except ApiError as error:
-            await send_error(error, send)
-        except HTTPException as error:
-            await send_error(mistaken_paths.method_not_allowed(scope, dict(error.headers or {})), send)
+    def not_found(self, scope: Scope) -> ApiError:
+        return mistaken_paths.not_found(scope, self._methods)
 
-    async def _not_found(self, scope: Scope, _receive: Receive, _send: Send) -> None:
-        raise mistaken_paths.not_found(scope, self._methods)
+    def method_not_allowed(self, scope: Scope, headers: dict[str, str]) -> ApiError:
+        return mistaken_paths.method_not_allowed(scope, headers)
 
     # ---- the models
 

@@ -64,12 +64,12 @@ def invalid_setting(error: TinyLMError, *, param: str | None = None) -> ApiError
         param: the field of the request, where the error names no setting.
     """
     named = error.where.removeprefix("sample.") if error.where.startswith("sample.") else param
-    remedy = f" {error.remedy}." if error.remedy and not _names_the_command_line(error.remedy) else ""
+    remedy = f" {error.remedy}." if error.remedy and not names_the_command_line(error.remedy) else ""
     where = f"{named}: " if named else ""
     return ApiError(400, f"{where}{quoted(error.what)}.{remedy}", param=named, code="invalid_value")
 
 
-def _names_the_command_line(remedy: str) -> bool:
+def names_the_command_line(remedy: str) -> bool:
     """True if a remedy speaks of options of the command line, which a client does not have."""
     return "--" in remedy or "tinylm " in remedy
 

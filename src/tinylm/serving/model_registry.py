@@ -81,9 +81,6 @@ class ModelRegistry:
         limits: how many models are kept, and what their schedulers take.
         log: takes a line for the operator.
         weight_dtype: how the weights are kept (`LanguageModel.load`).
-
-    Raises:
-        TinyLMError: there is no model.
     """
 
     def __init__(self, folder: str | Path, limits: Limits, log: Callable[[str], None],
@@ -91,29 +88,23 @@ class ModelRegistry:
         self._root, self._limits, self._log = model_folder.model_path(folder), limits, log
         self._weight_dtype = weight_dtype
         self._entries: dict[str, _Entry] = {}  # in the order of their last requests
-        waiting = [error for path in self._all().values() if (error := model_folder.unfinished_error(path))]
+
+    def check_not_empty(self) -> None:
+        """Raises: TinyLMError: there is no model."""
+        waiting = [error for path in model_folders(self._root).values()
+                   if (error := model_folder.unfinished_error(path))]
         if not self.folders() and waiting:
             raise waiting[0]
         for error in waiting:
-            log(f"passed over {error}")
+            self._log(f"passed over {error}")
         if not self.folders():
             what = "is no model folder, and holds none" if self._root.is_dir() else "there is no such folder"
-            raise TinyLMError(what, where=str(folder), remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
+            raise TinyLMError(what, where=str(self._root),
+                              remedy="Make a model with `tinylm train SOURCE --out FOLDER`")
 
     def folders(self) -> dict[str, Path]:
         """Model folders by id. A run that has no weights yet is left out."""
-        return {id: path for id, path in self._all().items() if not model_folder.is_unfinished(path)}
-
-    def _all(self) -> dict[str, Path]:
-        if (self._root / model_folder.CONFIG).is_file():
-            name = self._root.resolve().name
-            return {name if _is_decodable(name) else "model": self._root}
-        try:
-            inside = sorted(self._root.iterdir())
-        except OSError:
-            return {}
-        return {path.name: path for path in inside if not path.name.startswith(".")
-                and (path / model_folder.CONFIG).is_file() and _is_decodable(path.name)}
+        return {id: path for id, path in model_folders(self._root).items() if not model_folder.is_unfinished(path)}
 
     def ids(self) -> list[str]:
         """Ids of all models: those with a folder, and loaded ones whose folder is being replaced."""
@@ -207,6 +198,19 @@ class ModelRegistry:
             del self._entries[served.id]
 
 
+def model_folders(root: Path) -> dict[str, Path]:
+    """Model folders by id, the name of the folder: those in `root`, or `root` itself if it is one."""
+    if (root / model_folder.CONFIG).is_file():
+        name = root.resolve().name
+        return {name if is_id(name) else "model": root}
+    try:
+        inside = sorted(root.iterdir())
+    except OSError:
+        return {}
+    return {path.name: path for path in inside if not path.name.startswith(".")
+            and (path / model_folder.CONFIG).is_file() and is_id(path.name)}
+
+
 def fingerprint(folder: Path) -> Fingerprint | None:
     """Inode, time and size of a model's files; None while one of them is missing."""
     try:
@@ -222,7 +226,7 @@ def _read(folder: Path, weight_dtype: WeightDtype) -> LanguageModel:
     return lm
 
 
-def _is_decodable(name: str) -> bool:
-    """True if a name on the disk is printable text: it may be bytes of another encoding."""
+def is_id(name: str) -> bool:
+    """True if a name on the disk can be an id: if it is printable text, and not bytes of another encoding."""
     return name.isprintable() and name.encode(sys.getfilesystemencoding(), "surrogateescape").decode(
         "utf-8", "replace") == name

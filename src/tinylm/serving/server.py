@@ -43,6 +43,7 @@ async def _serve(run: str, options: BindOptions, limits: Limits, weight_dtype: W
                  sockets: list[socket.socket], ready: Callable[[str, Sequence[str]], None]) -> int:
     log = Log()
     registry = ModelRegistry(run, limits, log, weight_dtype)
+    registry.check_not_empty()
     await _warm_up(registry)
     app = build_app(registry, limits, options.access(sockets), log, lambda: server.n_connections)
     server = Server(app, limits, log, on_start=partial(ready, url_of(sockets), registry.ids()),

@@ -129,6 +129,14 @@ class Checkpoints:
         raise TinyLMError("there is no checkpoint to go on from", where=str(self.folder),
                           remedy="Train anew with --force")
 
+    def newest_numbers(self) -> tuple[dict[str, Any], float] | None:
+        """The numbers of the newest checkpoint as they lie there, and the time of their file, for whoever watches a run
+        from outside; None: there are none to be read."""
+        with suppress(OSError, ValueError, IndexError):
+            path = self._all()[-1] / NUMBERS
+            return json.loads(path.read_bytes()), path.stat().st_mtime
+        return None
+
     def _newest_first(self) -> list[Path]:
         """Raises: TinyLMError: the folder cannot be read at the moment."""
         try:

@@ -12,6 +12,7 @@ from tinylm.interchange.gguf.blocks import (
     block_bytes,
     block_length,
     dequantize,
+    is_finite,
     quantize,
     tensor_bytes,
 )
@@ -31,6 +32,18 @@ def loud(rows: int = 64, seed: int = 0) -> np.ndarray:
 def test_sizes_of_blocks_are_those_of_the_package(kind: TensorType) -> None:
     assert (block_length(kind), block_bytes(kind)) == gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
     assert gguf.GGMLQuantizationType(kind).name == kind.name
+
+
+@pytest.mark.parametrize("kind", TensorType)
+def test_finite_as_stored_is_finite_as_decoded(kind: TensorType) -> None:
+    found = set()
+    for seed in range(300):
+        data = np.random.default_rng(seed).bytes(block_bytes(kind) * (1 if block_length(kind) > 1 else 16))
+        with np.errstate(all="ignore"):
+            decoded = bool(np.isfinite(dequantize(data, kind)).all())
+        assert is_finite(data, kind) == decoded
+        found.add(decoded)
+    assert found == {True, False}
 
 
 @pytest.mark.parametrize("kind", TensorType)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import gguf
@@ -106,4 +107,18 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a.gguf").read_bytes())
     data[-32:-28] = struct.pack("<f", float("nan"))
     with pytest.raises(TinyLMError, match="finite"):
-        parse_gguf(bytes(data)).numbers("t.vector")
+        parse_gguf(bytes(data))
+
+
+def test_damage_of_the_last_tensor_costs_less_memory_than_the_decoded_tensors_before_it() -> None:
+    n_blocks = 1 << 18
+    listed = b"".join(name(each) + struct.pack("<IQIQ", 1, 32 * blocks, TensorType.Q4_0, at)
+                      for each, blocks, at in ((b"t", n_blocks, 0), (b"u", 1, 18 * n_blocks)))
+    listed = head(n_tensors=2) + listed
+    data = listed + bytes(-len(listed) % 32) + bytes(18 * n_blocks) + struct.pack("<e", float("inf")) + bytes(30)
+    tracemalloc.start()
+    with pytest.raises(TinyLMError, match="the tensor u holds something that is not a finite number"):
+        parse_gguf(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < len(data)

@@ -135,7 +135,7 @@ def test_a_journey_by_pointer(tmp_path: Path, browser: Any) -> None:
         settle(page)
         assert page.locator(".bars").inner_text() == before
         page.locator(".text [data-index='5']").hover()
-        assert page.locator("#alternatives div").count() == 5
+        assert page.locator(".tip div").count() == 5
         page.locator(".text [data-index='5']").click()
         assert page.get_by_role("heading", name="In place of").count() == 1
         page.locator(".bars button").nth(3).click()
@@ -162,9 +162,9 @@ def test_a_journey_by_keyboard(tmp_path: Path, browser: Any) -> None:
             page.keyboard.press(key)
         assert page.evaluate("document.activeElement.dataset.index") == "2"
         assert page.locator(".text [aria-selected=true]").get_attribute("data-index") == "2"
-        assert page.locator("#alternatives").is_visible()
+        assert page.locator(".tip").is_visible()
         page.keyboard.press("Escape")
-        assert page.locator("#alternatives").is_hidden()
+        assert page.locator(".tip").is_hidden()
         unnamed = page.evaluate("""[...document.querySelectorAll('button, input, textarea, canvas[role]')].filter(
             (each) => !each.textContent.trim() && !each.getAttribute('aria-label') && !each.labels?.length).length""")
         assert unnamed == 0

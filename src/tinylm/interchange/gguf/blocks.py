@@ -43,6 +43,8 @@ _BLOCKS: dict[TensorType, np.dtype[Any]] = {
     TensorType.Q5_0: np.dtype([_SCALE, _HIGH, _LOW]), TensorType.Q5_1: np.dtype([_SCALE, _LEAST, _HIGH, _LOW]),
     TensorType.Q4_0: np.dtype([_SCALE, _LOW]), TensorType.Q4_1: np.dtype([_SCALE, _LEAST, _LOW]),
 }
+_BF16_EXPONENT = np.uint16(0x7F80)
+"""The bits of a bfloat16's exponent: all set in infinities and in what is no number."""
 
 
 def block_length(kind: TensorType) -> int:
@@ -123,6 +125,23 @@ def dequantize(data: bytes | memoryview, kind: TensorType) -> NDArray[np.float32
     if "least" in blocks.dtype.names:
         numbers += blocks["least"][:, None]
     return numbers.reshape(-1)
+
+
+def is_finite(data: bytes | memoryview, kind: TensorType) -> bool:
+    """True if all numbers of a tensor are finite, told from the bytes as they are stored: a number of a block is as
+    finite as its scale and its least number.
+
+    Args:
+        data: whole blocks.
+
+    >>> is_finite(bytes.fromhex("807f"), TensorType.BF16)  # infinity
+    False
+    """
+    blocks = np.frombuffer(data, _BLOCKS[kind])
+    if kind is TensorType.BF16:
+        return not bool((blocks & _BF16_EXPONENT == _BF16_EXPONENT).any())
+    fields = [blocks[name] for name in ("scale", "least") if name in (blocks.dtype.names or ())] or [blocks]
+    return all(bool(np.isfinite(field).all()) for field in fields)
 
 
 def _whole_numbers(blocks: NDArray[Any]) -> NDArray[np.float32]:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.interchange.gguf.foreign_tokenizer import ForeignTokenizer, read_tokenizer
-from tinylm.interchange.gguf.names import from_gguf, tensor_names
+from tinylm.interchange.gguf.names import check_tensors, from_gguf
 from tinylm.interchange.gguf.reader import GGUFFile, read_gguf
 from tinylm.interchange.gguf.shape import architecture_of, read_shape
 from tinylm.interchange.names import Architecture
 from tinylm.model.tensors import Weights
-from tinylm.system.untrusted import quoted
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -55,31 +54,20 @@ def import_gguf(path: str | Path) -> GGUFModel:
     architecture, config = architecture_of(file), read_shape(file)
     _check_tensors(file, config, architecture)
     tokenizer = read_tokenizer(file, config.vocab_size)
-    return GGUFModel(architecture, config, _read_weights(file, config, architecture), tokenizer, _notes(file))
+    weights = from_gguf({name: file.numbers(name) for name in file.tensors}, config, architecture)
+    return GGUFModel(architecture, config, weights, tokenizer, _notes(file))
 
 
 def _check_tensors(file: GGUFFile, config: ModelConfig, architecture: Architecture) -> None:
     """Refuses a file whose list of tensors is not that of the shape, before any is decoded. The number of layers, which
     a few bytes can make large, is held against the tensors first."""
     if config.n_layers > len(file.tensors):
-        raise TinyLMError(f"is too short for {config.n_layers:,} layers", where=file.where, remedy=_REMEDY)
-    names = tensor_names(config, architecture)
-    if unknown := file.tensors.keys() - names.keys():
-        raise TinyLMError(f"has the tensor {quoted(min(unknown))}, which tinylm does not compute with",
-                          where=file.where, remedy=_REMEDY)
-    lacking = [name for name in names if name not in file.tensors and not name.endswith(".bias")]
-    if lacking:
-        raise TinyLMError(f"lacks the tensor {lacking[0]}", where=file.where, remedy=_REMEDY)
-
-
-_REMEDY = "Choose another file of the model"
-
-
-def _read_weights(file: GGUFFile, config: ModelConfig, architecture: Architecture) -> Weights:
+        raise TinyLMError(f"is too short for {config.n_layers:,} layers", where=file.where,
+                          remedy="Choose another file of the model")
     try:
-        return from_gguf({name: file.numbers(name) for name in file.tensors}, config, architecture)
+        check_tensors({name: tensor.shape for name, tensor in file.tensors.items()}, config, architecture)
     except TinyLMError as error:
-        raise TinyLMError(error.what, where=error.where or file.where, remedy=error.remedy or _REMEDY) from None
+        raise TinyLMError(error.what, where=file.where, remedy=error.remedy) from None
 
 
 def _notes(file: GGUFFile) -> list[str]:

@@ -18,6 +18,7 @@ from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table
 from tinylm.interchange.names import Architecture
 from tinylm.model.tensors import Weights
+from tinylm.system.untrusted import quoted
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -82,15 +83,45 @@ def to_gguf(ours: Tensors, config: ModelConfig, architecture: Architecture) -> d
             for theirs, parts in tensor_names(config, architecture).items()}
 
 
+def check_tensors(theirs: Mapping[str, tuple[int, ...]], config: ModelConfig, architecture: Architecture) -> None:
+    """Refuses a list of tensors that is not the one of a shape; biases may be missing.
+
+    Args:
+        theirs: the shapes, by the names of the file.
+
+    Raises:
+        TinyLMError: a tensor is missing, has another shape, or is one too many.
+
+    >>> config = ModelConfig(vocab_size=5, d_model=8, n_heads=2, n_layers=0, tied_embeddings=True)
+    >>> check_tensors({"token_embd.weight": (5, 8)}, config, "qwen3")
+    Traceback (most recent call last):
+    tinylm.errors.TinyLMError: lacks the tensor output_norm.weight. Choose another file of the model
+    """
+    names = tensor_names(config, architecture)
+    if unknown := theirs.keys() - names.keys():
+        raise TinyLMError(f"has the tensor {quoted(min(unknown))}, which tinylm does not compute with", remedy=_REMEDY)
+    for name, shape in _stored_shapes(names, config).items():
+        if name not in theirs and not name.endswith(".bias"):
+            raise TinyLMError(f"lacks the tensor {name}", remedy=_REMEDY)
+        if theirs.get(name, shape) != shape:
+            raise TinyLMError(f"has {name} of shape {theirs[name]}, where {shape} belongs", remedy=_REMEDY)
+
+
+_REMEDY = "Choose another file of the model"
+
+
+def _stored_shapes(names: Mapping[str, list[str]], config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of tensors that hold the rows of others, by the names of `tensor_names`."""
+    shapes = {tensor.name: tensor.shape for tensor in parameter_table(config)}
+    return {name: (sum(shapes[part][0] for part in parts), *shapes[parts[0]][1:]) for name, parts in names.items()}
+
+
 def from_gguf(theirs: Tensors, config: ModelConfig, architecture: Architecture) -> Weights:
     """The tensors of a GGUF file as tinylm holds them. A bias that the file lacks is zeros: Qwen2 has those of queries,
     keys and values alone.
 
     Args:
-        theirs: float32, by the names of the file.
-
-    Raises:
-        TinyLMError: the file lacks a tensor of this shape, or has one of another shape or one more.
+        theirs: float32, by the names of the file: those of `check_tensors`.
 
     >>> config = ModelConfig(vocab_size=5, d_model=8, n_heads=2, n_layers=0, tied_embeddings=True)
     >>> theirs = {"token_embd.weight": np.ones((5, 8)), "output_norm.weight": np.ones(8)}
@@ -98,19 +129,12 @@ def from_gguf(theirs: Tensors, config: ModelConfig, architecture: Architecture) 
     ['embed.weight', 'ln_f.weight']
     """
     names = tensor_names(config, architecture)
-    if unknown := theirs.keys() - names.keys():
-        raise TinyLMError(f"has a tensor that no {architecture} of tinylm has: {min(unknown)}")
-    shapes = {tensor.name: tensor.shape for tensor in parameter_table(config)}
+    lengths = {tensor.name: tensor.shape[0] for tensor in parameter_table(config)}
     ours: Weights = {}
-    for name, parts in names.items():
-        lengths = [shapes[part][0] for part in parts]
-        shape = (sum(lengths), *shapes[parts[0]][1:])
-        if name not in theirs and not name.endswith(".bias"):
-            raise TinyLMError(f"lacks the tensor {name}")
-        if name in theirs and theirs[name].shape != shape:
-            raise TinyLMError(f"has {name} of shape {theirs[name].shape}, where {shape} belongs")
+    for name, shape in _stored_shapes(names, config).items():
         array = theirs[name] if name in theirs else np.zeros(shape, np.float32)
-        for part, rows in zip(parts, np.split(array, np.cumsum(lengths)[:-1]), strict=True):
+        ends = np.cumsum([lengths[part] for part in names[name]])
+        for part, rows in zip(names[name], np.split(array, ends[:-1]), strict=True):
             ours[part] = _halves(rows, config.d_head) if _is_turned(part, architecture) else rows
     return ours
 

@@ -1,7 +1,8 @@
 """Reader of GGUF files, versions 2 and 3. A file comes from anywhere, so that every count, length and offset in it is
 held against the bytes that are there before memory is taken for it. The layout stands in format.py.
 
-The file is read once and whole; strings and numbers of its keys are decoded at once, tensors one by one on demand.
+The file is read once and whole, and all of it is checked then; strings and numbers of its keys are decoded at once,
+tensors one by one on demand.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.errors import TinyLMError
-from tinylm.interchange.gguf.blocks import TensorType, block_length, dequantize, tensor_bytes
+from tinylm.interchange.gguf.blocks import TensorType, block_length, dequantize, is_finite, tensor_bytes
 from tinylm.interchange.gguf.format import (
     ALIGNMENT,
     ALIGNMENT_KEY,
@@ -73,21 +74,13 @@ class GGUFFile:
     tensors: dict[str, StoredTensor]
 
     def numbers(self, name: str) -> NDArray[np.float32]:
-        """The numbers of a tensor, as a new array.
-
-        Raises:
-            TinyLMError: they are not all finite.
+        """The numbers of a tensor, as a new array. All are finite.
 
         >>> read_gguf("book-gguf/model.gguf").numbers("token_embd.weight").shape
         (39, 64)
         """
         shape, kind, data = self.tensors[name]
-        with np.errstate(all="ignore"):
-            numbers = dequantize(data, kind).reshape(shape)
-        if not np.isfinite(numbers).all():
-            raise TinyLMError(f"is damaged: {quoted(name)} holds something that is not a finite number",
-                              where=self.where, remedy=_REMEDY)
-        return numbers
+        return dequantize(data, kind).reshape(shape)
 
 
 _REMEDY = "Download it again, or choose another file"
@@ -283,5 +276,7 @@ def _place(cursor: _Cursor, listed: list[_Listed], alignment: int) -> dict[str, 
         if start + offset + n_bytes > len(cursor.data):
             cursor.refuse(f"the tensor {quoted(name)} ends behind the end of the file")
         tensors[name] = StoredTensor(shape, kind, view[start + offset:start + offset + n_bytes])
+        if not is_finite(tensors[name].data, kind):
+            cursor.refuse(f"the tensor {quoted(name)} holds something that is not a finite number")
         expected = offset + n_bytes + -n_bytes % alignment
     return tensors

@@ -4,8 +4,7 @@
     <script id="weights">   the numbers of the tensors, in the order of the facts: packed by gzip, in base64
     <script>                the code: the modules of tinylm/page, joined
 
-The page's policy lets the code run and nothing else, and loads nothing. What comes from the model's folder gets onto
-the page as text, never as markup.
+What comes from the model's folder gets onto the page as text, never as markup (page/single_file.py).
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 from typing import Any
 
+from tinylm.config.schema import ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table, total_parameters
 from tinylm.interchange.gguf.blocks import TensorType, quantize
@@ -26,8 +25,8 @@ from tinylm.interchange.notes import export_notes
 from tinylm.interchange.rounding import stored_dtype
 from tinylm.interchange.source import Dtype, ExportedModel
 from tinylm.page.facts import model_facts
-from tinylm.page.markup import content_policy, escape_html, json_element
-from tinylm.page.modules import join_modules, read_module
+from tinylm.page.markup import json_element
+from tinylm.page.single_file import make_page
 from tinylm.page.tokenizer_data import tokenizer_data
 from tinylm.sampling.sampler import bias_of
 from tinylm.system.files import write_atomically
@@ -61,21 +60,23 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     >>> (Path("runs") / PAGE).read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    _check_held(model)
-    facts = _facts(model, dtype)
-    weights = b"".join(_packed(model, tensor["name"], tensor["dtype"]) for tensor in facts["tensors"])
-    code = join_modules("single_file.js")
-    write_atomically(folder / PAGE, Template(read_module("single_file.html")).substitute(
-        generator=GENERATOR, policy=content_policy([code], web_assembly=True), name=escape_html(model.name),
-        style=read_module("style.css"),
-        facts=json_element("facts", json.dumps(facts, ensure_ascii=False, separators=(",", ":"))),
-        weights=base64.b64encode(gzip.compress(weights, 6, mtime=0)).decode(), code=code))
+    facts = json.dumps(page_facts(model, dtype), ensure_ascii=False, separators=(",", ":"))
+    weights = base64.b64encode(page_weights(model, dtype)).decode()
+    data = f'{json_element("facts", facts)}\n<script type="application/octet-stream" id="weights">{weights}</script>'
+    write_atomically(folder / PAGE, make_page("single_file.js", data, name=model.name, generator=GENERATOR,
+                                              web_assembly=True))
     return _notes(model, dtype)
 
 
-def _check_held(model: ExportedModel) -> None:
-    count = total_parameters(model.config.model)
-    if not model.config.model.causal:
+def check_held(config: ModelConfig) -> None:
+    """Raises: TinyLMError: a page cannot hold a model of this shape.
+
+    >>> check_held(ModelConfig(vocab_size=12, causal=False))
+    Traceback (most recent call last):
+    tinylm.errors.TinyLMError: model.causal: a model that sees the future writes nothing. ...
+    """
+    count = total_parameters(config)
+    if not config.causal:
         raise TinyLMError("a model that sees the future writes nothing", where="model.causal",
                           remedy="Train it with --set model.causal=true")
     if count > TOO_MANY:
@@ -83,17 +84,43 @@ def _check_held(model: ExportedModel) -> None:
                           where="--to html", remedy="Choose --to gguf or --to onnx")
 
 
-def _facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
+def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
+    """The facts of a page, which its code takes as `Facts` (page/session.js).
+
+    Raises:
+        TinyLMError: a page cannot hold the model, or its tokenizer.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> page_facts(read_model("runs/notebook"), "f16")["tensors"][0]
+    {'name': 'embed.weight', 'shape': (12, 32), 'dtype': 'f16'}
+    """
+    check_held(model.config.model)
     config, sample = model.config, model.config.sample
     return {
         "name": model.name, "card": model.card,
         "parameters": total_parameters(config.model), "dtype": dtype,
         **model_facts(config.model, sample), "bias": list(_bias(model)),
         "tokenizer": tokenizer_data(model.tokenizer),
-        "tensors": [{"name": tensor.name, "shape": tensor.shape,
-                     "dtype": stored_dtype(tensor.name, tensor.shape, dtype)}
-                    for tensor in parameter_table(config.model)],
+        "tensors": [{"name": name, "shape": shape, "dtype": stored}
+                    for name, shape, stored in _stored_tensors(config.model, dtype)],
     }
+
+
+def page_weights(model: ExportedModel, dtype: Dtype) -> bytes:
+    """The numbers of the tensors, in the order of the facts, packed by gzip.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> len(gzip.decompress(page_weights(read_model("runs/notebook"), "f32"))) == 4 * 17_932
+    True
+    """
+    tensors = (_packed(model, name, stored) for name, _, stored in _stored_tensors(model.config.model, dtype))
+    return gzip.compress(b"".join(tensors), 6, mtime=0)
+
+
+def _stored_tensors(config: ModelConfig, dtype: Dtype) -> Iterator[tuple[str, tuple[int, ...], Dtype]]:
+    """Name, shape and number format of each tensor, in the order of the file."""
+    for tensor in parameter_table(config):
+        yield tensor.name, tensor.shape, stored_dtype(tensor.name, tensor.shape, dtype)
 
 
 def _bias(model: ExportedModel) -> Iterator[tuple[int, float | None]]:

@@ -3,23 +3,18 @@
  */
 
 import { softmax } from "../sampling/filters.js";
-import { element, percent, visibleText } from "./dom.js";
+import { element, percent, uniqueId, visibleText } from "./dom.js";
 import { likeliest } from "./ranking.js";
+import { indexOf } from "./token_list.js";
 
 /** @typedef {import("../session.js").Session} Session */
 
 const ALTERNATIVES = 5;
 
-/** @param {EventTarget | null} target @returns {number} the index of a token; -1 for anything else */
-export function indexOf(target) {
-  return target instanceof HTMLElement && target.dataset.index !== undefined ? Number(target.dataset.index) : -1;
-}
-
-/** Shows alternatives beside the tokens in a box. Returns a function that hides them.
+/** A tip beside the tokens in a box, which shows what else could have stood there.
  * @param {Session} session @param {HTMLElement} box */
-export function showAlternatives(session, box) {
-  const tip = element("div", { class: "tip", role: "tooltip", id: "alternatives", hidden: true });
-  document.body.append(tip);
+export function alternativesTip(session, box) {
+  const tip = element("div", { class: "tip", role: "tooltip", id: uniqueId("alternatives"), hidden: true });
   const hide = () => {
     tip.hidden = true;
   };
@@ -43,7 +38,7 @@ export function showAlternatives(session, box) {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();
   });
-  return hide;
+  return tip;
 }
 
 /**

@@ -4,20 +4,18 @@
  * MLP.
  */
 
-import { element, panel, percent, visibleText } from "./dom.js";
+import { attentionStrip } from "./attention_strip.js";
+import { element, panel } from "./dom.js";
 import { drawPattern, patternOf } from "./pattern.js";
 
 /** @typedef {import("../session.js").Session} Session */
-
-const FOCUS = 6; // positions that are named in words
 
 /** @param {Session} session @param {string} about what a pattern is, in Python's words */
 export function attentionView(session, about) {
   const chosen = { layer: 0, head: 0 };
   const { n_layers: nLayers, n_heads: nHeads } = session.facts.config;
   const large = element("canvas", { class: "pattern large", role: "img" });
-  const strip = element("div", { class: "text strip", role: "img" });
-  const inWords = element("p", { class: "soft" });
+  const strip = attentionStrip();
   /** @type {HTMLCanvasElement[][]} */
   const pictures = Array.from({ length: nLayers }, () => []);
   const draw = () => {
@@ -34,7 +32,7 @@ export function attentionView(session, about) {
       patternOf(session.reading, chosen.layer, chosen.head),
       session.reading.visible.indexOf(session.cursor),
     );
-    drawStrip(session, chosen, strip, inWords);
+    drawStrip(session, chosen, strip);
     large.setAttribute("aria-label", `Pattern of layer ${chosen.layer}, head ${chosen.head}`);
   };
   const rows = pictures.map((row, layer) =>
@@ -69,7 +67,7 @@ export function attentionView(session, about) {
       "asked; darker is more. Take the tick away, and the head or the MLP gives zeros.",
     element("div", { class: "heads" }, ...rows),
     element("div", { class: "buttons" }, all),
-    element("div", { class: "focus" }, large, element("div", {}, strip, inWords)),
+    element("div", { class: "focus" }, large, strip.element),
   );
 }
 
@@ -116,26 +114,13 @@ function switchFor(session, name, label) {
   return element("label", { class: "check" }, box, label);
 }
 
-/** The text, shaded by the share that each token gets from the position at the cursor.
- * @param {Session} session @param {{layer: number, head: number}} chosen @param {HTMLElement} strip @param
- *   {HTMLElement} inWords */
-function drawStrip({ reading, tokenizer, cursor }, { layer, head }, strip, inWords) {
+/** @param {Session} session @param {import("./attention_strip.js").Head} chosen
+ * @param {ReturnType<typeof attentionStrip>} strip */
+function drawStrip({ reading, tokenizer, cursor }, chosen, strip) {
   const query = Math.max(0, reading.visible.indexOf(cursor));
-  const row = patternOf(reading, layer, head)[query] ?? new Float32Array(0);
-  const names = reading.visible.map((index) => visibleText(tokenizer.token(reading.ids[index])));
-  strip.replaceChildren(
-    ...names.map((name, key) =>
-      element(
-        "span",
-        { class: key === query ? "token query" : "token", style: { "--share": (row[key] ?? 0).toFixed(3) } },
-        name,
-      ),
-    ),
-  );
-  const order = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, FOCUS);
-  const shares = order.map((key) => `“${names[key]}” ${percent(row[key])}`).join(", ");
-  strip.setAttribute("aria-label", `The text, shaded by shares of attention`);
-  inWords.textContent = `Layer ${layer}, head ${head}: at “${names[query]}” it takes from ${shares}.`;
+  const row = patternOf(reading, chosen.layer, chosen.head)[query] ?? new Float32Array(0);
+  const tokens = reading.visible.map((index) => tokenizer.token(reading.ids[index]));
+  strip.draw(chosen, tokens, row, query);
 }
 
 /** Looks from the position of a row. @param {Session} session @param {number} share of the picture's height */

@@ -51,6 +51,13 @@ export function panel(title, about, ...children) {
   );
 }
 
+let uniqueIds = 0;
+
+/** An id that no other element of the page has. @param {string} name */
+export function uniqueId(name) {
+  return `${name}-${++uniqueIds}`;
+}
+
 /** A probability for people. @param {number} probability */
 export function percent(probability) {
   const value = 100 * probability;

@@ -3,7 +3,8 @@
  */
 
 import { softmax } from "../sampling/filters.js";
-import { element, panel, percent, visibleText } from "./dom.js";
+import { element, panel } from "./dom.js";
+import { fillLens } from "./lens_table.js";
 import { likeliest } from "./ranking.js";
 
 /** @typedef {import("../session.js").Session} Session */
@@ -22,16 +23,13 @@ export function lensView(session, about) {
     const { reading } = session;
     const end = Math.max(0, reading.visible.indexOf(session.cursor)) + 1;
     const positions = [...reading.visible.keys()].slice(Math.max(0, end - count), end);
-    table.replaceChildren(
-      element("thead", {}, headRow(session, positions)),
-      element(
-        "tbody",
-        {},
-        ...Array.from({ length: nLayers }, (_, i) => nLayers - 1 - i).map((layer) =>
-          lensRow(session, layer, positions),
-        ),
-      ),
-    );
+    const names = positions.map((position) => session.tokenizer.token(reading.ids[reading.visible[position]]));
+    const layers = Array.from({ length: nLayers }, (_, i) => nLayers - 1 - i);
+    const rows = layers.map((layer) => ({
+      name: `layer ${layer}`,
+      guesses: positions.map((position) => guess(session, layer, position)),
+    }));
+    fillLens(table, names, rows, names.length - 1);
   });
   return panel(
     "Lens",
@@ -41,30 +39,11 @@ export function lensView(session, about) {
   );
 }
 
-/** @param {Session} session @param {number[]} positions */
-function headRow({ reading, tokenizer }, positions) {
-  const names = positions.map((position) => visibleText(tokenizer.token(reading.ids[reading.visible[position]])));
-  return element(
-    "tr",
-    {},
-    element("th", { scope: "col" }, "after"),
-    ...names.map((name) => element("th", { scope: "col" }, name)),
-  );
-}
-
-/** @param {Session} session @param {number} layer @param {number[]} positions */
-function lensRow({ reading, model, tokenizer }, layer, positions) {
-  const cells = positions.map((position) => {
-    const stream = reading.activations[position].get(`layers.${layer}.resid_post`);
-    if (!stream) return element("td");
-    const probs = softmax(model.read(stream));
-    const [best] = likeliest(probs, 1);
-    return element(
-      "td",
-      { style: { "--share": probs[best].toFixed(3) }, title: percent(probs[best]) },
-      visibleText(tokenizer.token(best)),
-      element("small", {}, percent(probs[best])),
-    );
-  });
-  return element("tr", {}, element("th", { scope: "row" }, `layer ${layer}`), ...cells);
+/** What a layer would say after a position. @param {Session} session @param {number} layer @param {number} position */
+function guess({ reading, model, tokenizer }, layer, position) {
+  const stream = reading.activations[position].get(`layers.${layer}.resid_post`);
+  if (!stream) return undefined;
+  const probs = softmax(model.read(stream));
+  const [best] = likeliest(probs, 1);
+  return { token: tokenizer.token(best), probability: probs[best] };
 }

@@ -9,40 +9,43 @@ import { element, panel, words } from "./dom.js";
 
 const FIRST = 3; // settings that are seen at once: temperature, top-k, top-p
 
-/** @param {Session} session */
-export function settingsView(session) {
-  const rows = session.facts.settings.map((setting) => settingRow(session, setting));
-  const greedy = element("input", { type: "checkbox", id: "greedy", checked: session.greedy });
+/** @param {Session[]} sessions that share their settings */
+export function settingsView(sessions) {
+  const [{ facts, settings }] = sessions;
+  const changed = () => sessions.forEach((session) => session.changed());
+  const rows = facts.settings.map((setting) => settingRow(settings.values, setting, changed));
+  const greedy = element("input", { type: "checkbox", id: "greedy", checked: settings.greedy });
   greedy.addEventListener("change", () => {
-    session.greedy = greedy.checked;
-    session.changed();
+    settings.greedy = greedy.checked;
+    changed();
   });
   return panel(
     "Settings",
     "",
     element("label", { class: "check", htmlFor: "greedy" }, greedy, "greedy: always the likeliest token"),
     ...rows.slice(0, FIRST),
-    element("details", {}, element("summary", {}, "More settings"), ...rows.slice(FIRST), seedRow(session)),
+    element("details", {}, element("summary", {}, "More settings"), ...rows.slice(FIRST), seedRow(settings)),
   );
 }
 
-/** @param {Session} session @param {Setting} setting */
-function settingRow(session, { name, help, about, lowest, highest, step }) {
+/** @param {Record<string, number>} values @param {Setting} setting @param {() => void} changed */
+function settingRow(values, setting, changed) {
+  const { name, help, about, lowest, highest, step } = setting;
   const id = `setting-${name}`;
-  const range = { min: lowest, max: highest, step, value: session.values[name] };
+  const range = { min: lowest, max: highest, step, value: values[name] };
   const slider = element("input", { type: "range", id, "aria-describedby": `${id}-about`, ...range });
   const number = element("input", {
     type: "number",
     "aria-label": words(name),
     step: "any",
-    value: session.values[name],
+    value: values[name],
   });
   const set = (/** @type {HTMLInputElement} */ from, /** @type {HTMLInputElement} */ to) => {
     if (from.value === "" || Number(from.value) < lowest || (name !== "top_k" && Number(from.value) > highest))
       return;
     to.value = from.value;
-    session.values[name] = Number(from.value);
-    session.changed();
+    values[name] = Number(from.value);
+    changed();
   };
   slider.addEventListener("input", () => set(slider, number));
   number.addEventListener("input", () => set(number, slider));
@@ -56,11 +59,12 @@ function settingRow(session, { name, help, about, lowest, highest, step }) {
   );
 }
 
-/** @param {Session} session */
-function seedRow(session) {
-  const seed = element("input", { type: "number", id: "seed", min: 0, step: 1, placeholder: "any" });
+/** @param {import("../session.js").Settings} settings */
+function seedRow(settings) {
+  const given = { value: settings.seed ?? "", placeholder: "any" };
+  const seed = element("input", { type: "number", id: "seed", min: 0, step: 1, ...given });
   seed.addEventListener("input", () => {
-    session.fixedSeed = seed.value === "" ? undefined : Math.abs(Math.trunc(Number(seed.value)));
+    settings.seed = seed.value === "" ? undefined : Math.abs(Math.trunc(Number(seed.value)));
   });
   return element(
     "div",
