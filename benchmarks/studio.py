@@ -1,6 +1,6 @@
 """Milliseconds until the studio has answered what a page shows of the inside of a model: `explain` of a text of 64
-tokens with tokens, lens, attention and contributions, over HTTP, the JSON read. A text that was not asked before each time;
-random weights, on the CPU. The first answer, for which the model is loaded, stands apart.
+tokens with tokens, lens, attention and contributions, over HTTP, the JSON read. Each text is a new one; the weights are
+random, on the CPU. The first answer, for which the model is loaded, stands apart.
 """
 
 from __future__ import annotations
