@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +26,10 @@ class Reply(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 class Notebook:
@@ -70,13 +76,15 @@ def ask(app: ASGIApp, path: str, body: bytes | None = None, *, method: str = "",
     """The response to one request.
 
     Args:
+        path: with a query, if there is one, as a URL spells both.
         headers: beside Host and, with a body, Content-Type; an empty value leaves one of these out.
         more: messages that come after the body, such as a disconnect.
     """
     given = {"host": "localhost:8000", **({"content-type": "application/json"} if body is not None else {}),
              **{name.lower(): value for name, value in (headers or {}).items()}}
     scope = {"type": "http", "http_version": "1.1", "method": method or ("GET" if body is None else "POST"),
-             "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http",
+             "path": unquote(path.partition("?")[0]), "raw_path": path.encode(), "root_path": "", "scheme": "http",
+             "query_string": path.partition("?")[2].encode(),
              "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value]}
     return asyncio.run(_exchanged(app, scope, body or b"", more))
 

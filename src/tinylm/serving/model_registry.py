@@ -202,13 +202,13 @@ def model_folders(root: Path) -> dict[str, Path]:
     """Model folders by id, the name of the folder: those in `root`, or `root` itself if it is one."""
     if (root / model_folder.CONFIG).is_file():
         name = root.resolve().name
-        return {name if _is_decodable(name) else "model": root}
+        return {name if is_id(name) else "model": root}
     try:
         inside = sorted(root.iterdir())
     except OSError:
         return {}
     return {path.name: path for path in inside if not path.name.startswith(".")
-            and (path / model_folder.CONFIG).is_file() and _is_decodable(path.name)}
+            and (path / model_folder.CONFIG).is_file() and is_id(path.name)}
 
 
 def fingerprint(folder: Path) -> Fingerprint | None:
@@ -226,7 +226,7 @@ def _read(folder: Path, weight_dtype: WeightDtype) -> LanguageModel:
     return lm
 
 
-def _is_decodable(name: str) -> bool:
-    """True if a name on the disk is printable text: it may be bytes of another encoding."""
+def is_id(name: str) -> bool:
+    """True if a name on the disk can be an id: if it is printable text, and not bytes of another encoding."""
     return name.isprintable() and name.encode(sys.getfilesystemencoding(), "surrogateescape").decode(
         "utf-8", "replace") == name

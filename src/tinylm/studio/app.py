@@ -37,7 +37,7 @@ BASELINES = ("uniform", "unigram", "ngram", "zstd", "base")
 
 
 class StudioApi(JsonApi):
-    """All routes of the studio.
+    """The application of a studio: the routes of all its parts.
 
     Args:
         workspace: the folder of models.

@@ -50,7 +50,7 @@ class Watch:
         return self
 
     def sentences(self) -> list[str]:
-        """What the doctor has found; without remedies that speak of the command line."""
+        """The doctor's findings; without remedies that speak of the command line."""
         return [each.sentence if not names_the_command_line(each.remedy) else
                 f"{f'Step {each.step:,}: ' if each.step else ''}{each.text}." for each in self._findings]
 

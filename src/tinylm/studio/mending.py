@@ -17,7 +17,7 @@ ODD_SHARE = 4
 
 
 class Mended(NamedTuple):
-    """What was done to a text.
+    """The result of mending a text.
 
     Attributes:
         odd_bytes: places that were no text in its encoding, and were left out.

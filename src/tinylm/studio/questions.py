@@ -107,7 +107,7 @@ def _span(span: CopiedSpan) -> dict[str, Any]:
 
 
 async def _lines(job: GenerationJob) -> AsyncGenerator[bytes, None]:
-    """What comes of a text, a line for each piece of it; the last line says why it has ended."""
+    """The lines of a text that is written, one for each piece; the last line says why it has ended."""
     builder: CompletionBuilder = job.requests[0].builder
     before, is_over = 0, False
     while not is_over:

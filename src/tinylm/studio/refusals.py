@@ -1,4 +1,4 @@
-"""What a person can mend, as a response: the error of the layers below without the parts that speak of commands."""
+"""Refusals: an error that a person can mend as a response, without the parts of it that speak of commands."""
 
 from __future__ import annotations
 

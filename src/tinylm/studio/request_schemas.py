@@ -28,7 +28,7 @@ class RenameRequest(_Request):
 
 
 class PlanRequest(_Request):
-    """What a run would do with some texts.
+    """A plan of a run on some texts.
 
     Attributes:
         texts: their keys, in the order in which they are read.

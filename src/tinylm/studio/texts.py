@@ -120,17 +120,22 @@ def _free_name(folder: Path, path: Path) -> Path:
 
 @as_api_errors()
 def _describe(path: Path, key: str) -> dict[str, Any]:
-    """What was read. Raises: ApiError: it is no text."""
+    """The facts of a text, which is read for them. Raises: ApiError: it is no text."""
     try:
         corpus, mended = _opened(path)
         repeated, first, notes = _repeated_share(corpus), _first_characters(corpus), corpus.notes()
-    except TinyLMError as error:  # its path is one of ours, which tells a person nothing
-        raise TinyLMError(error.what, where=path.name, remedy=error.remedy) from None
+    except TinyLMError as error:
+        raise TinyLMError(_by_name(error.what, path), where=path.name, remedy=_by_name(error.remedy, path)) from None
     stats = corpus.stats()
     return {"text": key, "name": path.name, "characters": stats.characters, "bytes": stats.bytes,
             "documents": stats.documents, "odd_bytes": mended.odd_bytes, "encoding": mended.encoding,
             "repeated_share": repeated, "first": first,
-            "notes": [note.replace(str(path), path.name) for note in notes]}
+            "notes": [_by_name(note, path) for note in notes]}
+
+
+def _by_name(sentence: str, path: Path) -> str:
+    """The sentence with the name that a person gave to the file, and not the path that is ours."""
+    return sentence.replace(f"{path.parent}{os.sep}", "")
 
 
 def _opened(path: Path) -> tuple[Corpus, Mended]:

@@ -87,7 +87,7 @@ class Trash:
         shutil.rmtree(self._workspace.entry(KIND, key), ignore_errors=True)
 
     def all(self) -> list[dict[str, Any]]:
-        """What lies in the trash, the newest first."""
+        """The entries of the trash, the newest first."""
         found = []
         for entry in self._workspace.kept(KIND).iterdir():
             with suppress(TinyLMError, KeyError, TypeError):

@@ -19,7 +19,7 @@ from pathlib import Path
 from tinylm import model_folder
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.http.errors import ApiError
-from tinylm.serving.model_registry import model_folders
+from tinylm.serving.model_registry import is_id, model_folders
 from tinylm.system.files import legal_name
 from tinylm.system.untrusted import quoted
 
@@ -69,8 +69,8 @@ class Workspace:
         """
         name = name.strip()
         legal = legal_name(name)
-        if not name or legal != name:
-            meant = f"; {quoted(legal)!r} would do" if legal else ""
+        if not name or legal != name or not is_id(name):
+            meant = f"; {quoted(legal)!r} would do" if legal and is_id(legal) else ""
             raise ApiError(400, f"name: {quoted(name)!r} cannot be the name of a folder on every system{meant}",
                            param="name", code="invalid_value")
         taken = [*os.listdir(self.root), *os.listdir(self.kept("runs"))]

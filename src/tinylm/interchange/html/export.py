@@ -69,7 +69,12 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
 
 
 def check_held(config: ModelConfig) -> None:
-    """Raises: TinyLMError: a page cannot hold a model of this shape."""
+    """Raises: TinyLMError: a page cannot hold a model of this shape.
+
+    >>> check_held(ModelConfig(vocab_size=12, causal=False))
+    Traceback (most recent call last):
+    tinylm.errors.TinyLMError: model.causal: a model that sees the future writes nothing. ...
+    """
     count = total_parameters(config)
     if not config.causal:
         raise TinyLMError("a model that sees the future writes nothing", where="model.causal",
@@ -84,6 +89,10 @@ def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
 
     Raises:
         TinyLMError: a page cannot hold the model, or its tokenizer.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> page_facts(read_model("runs/notebook"), "f16")["tensors"][0]
+    {'name': 'embed.weight', 'shape': (12, 32), 'dtype': 'f16'}
     """
     check_held(model.config.model)
     config, sample = model.config, model.config.sample
@@ -98,7 +107,12 @@ def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
 
 
 def page_weights(model: ExportedModel, dtype: Dtype) -> bytes:
-    """The numbers of the tensors, in the order of the facts, packed by gzip."""
+    """The numbers of the tensors, in the order of the facts, packed by gzip.
+
+    >>> from tinylm.interchange.export import read_model
+    >>> len(gzip.decompress(page_weights(read_model("runs/notebook"), "f32"))) == 4 * 17_932
+    True
+    """
     tensors = (_packed(model, name, stored) for name, _, stored in _stored_tensors(model.config.model, dtype))
     return gzip.compress(b"".join(tensors), 6, mtime=0)
 
