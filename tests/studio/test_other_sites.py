@@ -7,6 +7,7 @@ attack writes READ: and what it has learnt into its page; its own script spells 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +85,14 @@ def attack(browser: Any, studio: Studio, script: str, host: str) -> str:
     """The text of a page of another site, in a browser in which the studio is open."""
     page = (f"<!doctype html><title>attack</title><body><script>{START.replace('URL', studio.url)}\n{script}\n"
             "document.body.append('RA' + 'N')</script></body>")
-    context = browser.new_context()
-    try:
+    with Site({"/": page}) as site, closing(browser.new_context()) as context:  # whose connections end first
         own = context.new_page()
         own.goto(studio.address)
         assert [cookie["name"] for cookie in context.cookies()] == [f"tinylm-{studio.port}"]
-        with Site({"/": page}) as site:
-            other = context.new_page()
-            other.goto(f"http://{host}:{site.port}/")
-            other.wait_for_timeout(1200)
-            return str(other.inner_text("body"))
-    finally:
-        context.close()
+        other = context.new_page()
+        other.goto(f"http://{host}:{site.port}/")
+        other.wait_for_timeout(1200)
+        return str(other.inner_text("body"))
 
 
 def files_kept(studio: Studio) -> list[Path]:
