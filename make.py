@@ -33,7 +33,7 @@ TARGETS = {
     "demo": Target("install tinylm, tell the teaching notebook, train a model in a minute and a half", "installed", (
         ("python", "-m", "tinylm.runs.precompile"),  # while people wait anyway
         ("tinylm", "demo"),
-        ("tinylm", "train", "python-reference", "--minutes", "1.5", "--out", DEMO_RUN, "--force"),
+        ("tinylm", "train", "python-reference", "--from", "none", "--minutes", "1.5", "--out", DEMO_RUN, "--force"),
         ("tinylm", "predict", DEMO_RUN, "This object is c"),
         ("tinylm", "generate", DEMO_RUN, "If the", "--max-tokens", "300", "--temperature", "0.5", "--seed", "1"))),
     "test": Target("all that a change must pass", "tested-with", (*LINT, (*PYTEST, "-m", "not slow"))),

@@ -11,6 +11,7 @@ import tinylm
 from bases.card import Judged, make_card
 from bases.texts import HELD_OUT, SOURCES_TABLE
 from tinylm import model_folder
+from tinylm.config.schema import SampleConfig
 from tinylm.engine.weights import quantised
 from tinylm.model.tensor_file import write_tensors
 from tinylm.model.tensors import SCALE, fingerprint
@@ -18,7 +19,10 @@ from tinylm.model.tensors import SCALE, fingerprint
 OPENINGS = ("I woke up early and", '"What do you mean?" said', "Dear Anna,\n\nThank you for",
             "The first thing to do is")
 """Prompts of the card's samples: a diary, a story, a letter, a manual."""
-MAX_TOKENS, TEMPERATURE = 60, 0.7
+MAX_TOKENS = 60
+SAMPLE = SampleConfig(min_p=0.05)
+"""How the model writes unless somebody asks otherwise, it and those begun from it: without what is far less likely than
+the likeliest, of which words are made that do not exist (LOG.md, "The base by default")."""
 OPENING = Path(__file__).parents[1] / "tests" / "fixtures" / "pride-and-prejudice-opening.txt"
 """A text to judge by that the project has at hand: a test holds the card against it."""
 
@@ -28,14 +32,13 @@ def store(run: Path, texts: Path, name: str) -> None:
     config, tokenizer, weights = model_folder.read_model(run)
     data = config.data.model_copy(update={"source": ""})  # nobody has it at hand: it is made by `write_texts`
     with model_folder.new_folder(model_folder.BUILT_IN / name, force=True) as folder:
-        model_folder.write_config(folder, config.model_copy(update={"data": data}))
+        model_folder.write_config(folder, config.model_copy(update={"data": data, "sample": SAMPLE}))
         tokenizer.save(folder / model_folder.TOKENIZER)
         write_tensors(folder / model_folder.WEIGHTS, _in_8_bits(weights))
         lm = tinylm.load(folder)
         judges = [*sorted((texts / HELD_OUT).glob("*.txt")), OPENING]
         judged = [Judged(path.stem, lm.evaluate(path)) for path in judges]
-        samples = [(prompt, lm.generate(prompt, max_tokens=MAX_TOKENS, temperature=TEMPERATURE, seed=0))
-                   for prompt in OPENINGS]
+        samples = [(prompt, lm.generate(prompt, max_tokens=MAX_TOKENS, seed=0)) for prompt in OPENINGS]
         sources = json.loads((texts / SOURCES_TABLE).read_text(encoding="utf-8"))
         weights_digest = fingerprint(model_folder.read_weights(folder, config.model))
         (folder / model_folder.CARD).write_text(

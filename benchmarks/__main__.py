@@ -13,6 +13,7 @@ BENCHMARKS = {
     "throughput": "Training tokens a second, beside a plain PyTorch GPT of the same shape.",
     "ceiling": "The share of what matrix products reach on this machine that a training step reaches.",
     "book": "Bits a byte on a text after some minutes, beside a GPT-2 in the Trainer of transformers.",
+    "base": "Bits a byte on short texts begun from the base that comes along, beside training from nothing.",
     "notebook": "Seconds of the teaching notebook's 200 epochs, beside its own code.",
     "writing": "Tokens a second that a model writes, beside generate of transformers.",
     "llama-cpp": "The same beside llama.cpp, on an export of the same model in as many bits.",

@@ -1,7 +1,8 @@
-"""Bits a byte on the last tenth of a text after some minutes, from process start: `tinylm train TEXT --minutes M` and
-nothing more, against the Trainer of transformers with its defaults and a GPT-2 of the depth, width, context and
-vocabulary that tinylm chose. Both are judged on the same characters, in windows of that context; tinylm's by `tinylm
-evaluate`. The ratio is the peer's bits by tinylm's. The peer needs `pip install -c constraints.txt -e ".[bench]"`.
+"""Bits a byte on the last tenth of a text after some minutes, from process start: `tinylm train TEXT --from none
+--minutes M` and nothing more, against the Trainer of transformers with its defaults and a GPT-2 of the depth, width,
+context and vocabulary that tinylm chose. Both are judged on the same characters, in windows of that context; tinylm's
+by `tinylm evaluate`. The ratio is the peer's bits by tinylm's. The peer needs `pip install -c constraints.txt -e
+".[bench]"`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def train_tinylm(text: Path, minutes: float) -> tuple[Run, list[str]]:
     """What was measured, and the peer's options for a model of the same shape."""
     with fresh() as (folder, environment):
         run = folder / "run"
-        done = process("tinylm", "train", text, "--minutes", minutes, "--out", run, "--json", environment=environment)
+        done = process("tinylm", "train", text, "--from", "none", "--minutes", minutes, "--out", run, "--json",
+                       environment=environment)
         report = process("tinylm", "evaluate", run, "--json", environment=environment).json()
         model = json.loads((run / "config.json").read_text(encoding="utf-8"))["model"]
     told = done.json()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tinylm.generation.generator import NearFormWarning
     from tinylm.lm import LanguageModel, import_model, load
     from tinylm.model.transformer import TinyLM
+    from tinylm.runs.merge import merge
     from tinylm.runs.prepare import plan
     from tinylm.runs.run import train
     from tinylm.sampling.predictions import Prediction
@@ -52,6 +53,7 @@ _HOMES = {
     "Prediction": "sampling.predictions",
     "import_model": "lm",
     "load": "lm",
+    "merge": "runs.merge",
     "TinyLM": "model.transformer",
     "Report": "evaluation.report",
     "plan": "runs.prepare",
@@ -61,8 +63,8 @@ _HOMES = {
 
 __all__ = [
     "BaseConfig", "Completion", "DataConfig", "LanguageModel", "ModelConfig", "NearFormWarning", "Prediction", "Report",
-    "RunConfig", "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "import_model", "load", "plan",
-    "train",
+    "RunConfig", "SampleConfig", "TinyLM", "TinyLMError", "Tokenizer", "TrainConfig", "import_model", "load", "merge",
+    "plan", "train",
 ]
 
 

@@ -6,6 +6,7 @@
     metrics.jsonl       what happened, an event a line
     samples.jsonl       what it wrote along the way
     README.md           the model card
+    adapter/            the low-rank additions alone (interchange/peft.py), where these were trained
     checkpoints/        to go on from (training/checkpoint.py); without it, it is still a model
 
 A run makes the folder at its beginning and fills it as it goes, and holds its lock until it leaves.
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
     "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
+ADAPTER, ADAPTER_CONFIG = "adapter", "adapter_config.json"
 LOCK = "checkpoints/.lock"
 MAX_EVENT_BYTES = 1 << 14
 """Bytes at the end of a run's records in which its last event is looked for."""
@@ -297,6 +299,9 @@ def read_config(folder: str | Path) -> RunConfig:
 
 def _no_model_error(given: str | Path, folder: Path) -> TinyLMError:
     """The error for a folder without a config. The model that was meant is named, where it is near."""
+    if (folder / ADAPTER_CONFIG).is_file():
+        return TinyLMError("is an adapter, which needs its base to be a model", where=str(given),
+                           remedy=f"Merge the two: {command('merge', folder, 'OUT')}")
     what = "is not a model folder: it has no config.json" if folder.is_dir() else "there is no such model folder"
     near = [folder.parent] if folder.is_file() else [RUNS / folder.name]
     if not folder.exists() and not (near[0] / CONFIG).is_file():

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import tinylm
-from benchmarks import first_token, storage
+from benchmarks import base, first_token, storage
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.bandwidth import matrix_weights
 from benchmarks.harness import ROOT, Pair, in_pairs, outcome, process, tell
@@ -57,6 +57,16 @@ def test_an_unknown_name_and_options_for_nobody_are_refused(capsys: pytest.Captu
 def test_options_that_are_passed_on_come_last_and_replace_the_horizon() -> None:
     assert with_passed_on(["--size", "2M"], ["--minutes", "1"], []) == ["--size", "2M", "--minutes", "1"]
     assert with_passed_on(["--size", "2M"], ["--minutes", "1"], ["--steps=9"]) == ["--size", "2M", "--steps=9"]
+
+
+def test_whole_words_of_samples_are_counted_in_a_list() -> None:
+    words = base.known_words("It's\na\nword\nand\n")
+    assert base.known_share(["ed. It’s a word and xyzzy, hal"], words) == 0.8
+    assert base.known_share([], words) == 0
+    rows = [{"text": "a", "change": -0.25, "from_nothing": {"bits_per_byte": 2.0, "seconds": 9.0},
+             "default": {"bits_per_byte": 1.5, "seconds": 8.0}}, {"text": "b"}]
+    assert base.table(rows).splitlines()[1].split() == ["a", "2.000", "1.500", "-25.0%", "9", "8"]
+    assert "begins from nothing" in base.table(rows).splitlines()[2]
 
 
 def test_pairs_take_turns_at_beginning() -> None:

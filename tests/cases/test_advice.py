@@ -115,6 +115,8 @@ def test_a_real_shell_takes_what_was_printed(hello_run: Path, name: str) -> None
     ("\t\n\x0c the cat", "bpe", "the cat"),
     ("how are you ?", "word", "how are"),
     ("?? !! ..", "word", "??"),
+    ("tors in the house. " + "The doctors of the house said nothing. " * 20, "char", "in the"),
+    ("the doctors. " + "The doctors of the house said nothing. " * 20, "char", "the doctors"),
 ])
 def test_the_prompt_of_a_text(text: str, kind: str, prompt: str) -> None:
     tokenizer = Tokenizer.train(kind, [text], vocab_size=300 if kind == "bpe" else None)

@@ -66,7 +66,7 @@ def test_an_end_of_another_kind_is_said_to_be_unlike(tinylm, tmp_path):
 def test_the_demo_trains_on_the_manual_and_asks_that_model():
     demo, train, *questions = demo_commands()
     assert demo == ["demo"]
-    assert train[:4] == ["train", "python-reference", "--minutes", "1.5"]
+    assert train[:6] == ["train", "python-reference", "--from", "none", "--minutes", "1.5"]
     folder = train[train.index("--out") + 1]
     assert [question[0] for question in questions] == ["predict", "generate"]
     assert {question[1] for question in questions} == {folder}

@@ -110,7 +110,7 @@ def test_the_console_takes_whatever_it_is_given() -> None:
     hostile = "[red]a[/red] [/] [link=x]b[/link] :smile: \x1b[31mc"
     for is_terminal in (False, True):
         console = Console(file=io.StringIO(), width=300, force_terminal=is_terminal)
-        display = Display(console, StepHorizon(9), None)
+        display = Display(console, StepHorizon(9), None, DataConfig())
         display(Sampled(1, "", hostile))
         display.remark(Finding(1, "loss", hostile, hostile))
         print_lines(console, [hostile])

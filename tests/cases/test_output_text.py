@@ -87,7 +87,7 @@ def test_a_table_of_tokens_stays_a_table(speaking: Speaking, run: Path, text: st
 @pytest.mark.parametrize("text", RIGHTLY.values(), ids=RIGHTLY)
 def test_a_sample_is_one_line_on_the_terminal(text: str) -> None:
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    Display(console, StepHorizon(10), None)(Sampled(1, "", f"[b]{text}[/b]"))
+    Display(console, StepHorizon(10), None, DataConfig())(Sampled(1, "", f"[b]{text}[/b]"))
     line = console.file.getvalue()
     assert line.count("\n") == len(line.splitlines()) == 1
     assert "\ufffd" not in line

@@ -88,17 +88,32 @@ def undisturbed(prefork: Prefork, poem: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def undisturbed_from_base(prefork: Prefork, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """A run that goes on from another on the same letters, and replays its text."""
+def base_options(prefork: Prefork, poem: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The options of a run that goes on from another on the same letters."""
     folder = tmp_path_factory.mktemp("fine-tuning")
     verse = folder / "verse.txt"
     verse.write_text("one more bottle in the yard and no other on the wall.\n" * 30 + poem.read_text(encoding="utf-8"),
                      encoding="utf-8")
     code, said = prefork.run("command", "train", str(verse), "--out", str(folder / "base"), *OPTIONS)
     assert code == 0, said
-    return Undisturbed(prefork, poem, folder / "run", [
-        "--from", str(folder / "base"), "--replay", "0.3", "--steps", "40", "--set", "model.dropout=0.1",
-        "--set", "train.batch_size=4", "--set", "train.evaluate_every=15"])
+    return ["--from", str(folder / "base"), "--steps", "40", "--set", "model.dropout=0.1",
+            "--set", "train.batch_size=4", "--set", "train.evaluate_every=15"]
+
+
+@pytest.fixture(scope="session")
+def undisturbed_from_base(prefork: Prefork, poem: Path, base_options: list[str],
+                          tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A run that goes on from a base, and replays its text."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return Undisturbed(prefork, poem, folder / "run", [*base_options, "--replay", "0.3"])
+
+
+@pytest.fixture(scope="session")
+def undisturbed_lora(prefork: Prefork, poem: Path, base_options: list[str],
+                     tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A run that trains low-rank additions to a base."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return Undisturbed(prefork, poem, folder / "run", [*base_options, "--lora", "2"])
 
 
 def digests(run: Path) -> dict[str, str]:

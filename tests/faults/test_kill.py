@@ -79,8 +79,10 @@ def test_a_save_survives_a_kill_at_any_moment(prefork: Prefork, saved: Path, kil
 
 
 @pytest.mark.parametrize(("which", "kills"), [
-    ("undisturbed", 10), ("undisturbed_from_base", 5), pytest.param("undisturbed", 60, marks=pytest.mark.slow),
-    pytest.param("undisturbed_from_base", 30, marks=pytest.mark.slow)])
+    ("undisturbed", 10), ("undisturbed_from_base", 5), ("undisturbed_lora", 5),
+    pytest.param("undisturbed", 60, marks=pytest.mark.slow),
+    pytest.param("undisturbed_from_base", 30, marks=pytest.mark.slow),
+    pytest.param("undisturbed_lora", 30, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
         prefork: Prefork, request: pytest.FixtureRequest, tmp_path: Path, which: str, kills: int) -> None:
     """R1: the weights, the moments and the records, to the byte."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.config.schema import BaseConfig, DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.evaluation.base import Base
 from tinylm.planning.base_fit import BaseFit, measure_fit
 from tinylm.planning.data import load_data
@@ -87,7 +87,8 @@ def test_a_base_that_does_not_fit_into_memory_is_refused_without_another_size():
 
     model = ModelConfig(vocab_size=2048, d_model=512, n_layers=8, n_heads=8)
     with pytest.raises(TinyLMError, match="smaller base") as error:
-        check_fits(model, TrainConfig(steps=1, batch_size=1), 0, 10**6, torch.device("cpu"), is_fine_tuning=True)
+        check_fits(model, TrainConfig(steps=1, batch_size=1), 0, 10**6, torch.device("cpu"),
+                   base=BaseConfig(folder="runs/book"))
     assert "--size" not in error.value.remedy
 
 
@@ -100,5 +101,6 @@ def test_a_text_of_the_base_is_near_and_another_is_far(book: Path, book_run: Pat
     base, distances = Base.read(str(book_run)), []
     for text in (book, other):
         data = load_data(str(text), {}, tokenizer=base.tokenizer)
-        distances.append(measure_fit(base, data, torch.device("cpu"), context_length=32).distance)
+        fit = measure_fit(base, data.dataset.train, data.config.packing, torch.device("cpu"), context_length=32)
+        distances.append(fit.distance)
     assert distances[0] < distances[1]

@@ -201,7 +201,7 @@ def main() -> int:
     """Makes the machine, runs the checks, prints a line for each, and the count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=CACHE, help="of the emulated machine (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=45, help="after which what still runs has failed")
+    parser.add_argument("--minutes", type=float, default=90, help="after which what still runs has failed")
     parser.add_argument("--only", nargs="+", metavar="CHECK", choices=[check.__name__ for check in CHECKS],
                         default=[check.__name__ for check in CHECKS], help=", ".join(each.__name__ for each in CHECKS))
     chosen = parser.parse_args()

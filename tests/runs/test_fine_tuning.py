@@ -81,7 +81,7 @@ def test_any_other_text_has_the_base_beside_it(tuned, book_run):
 
 
 def test_the_folder_names_its_parent(tuned, book_run):
-    parent = {"folder": str(book_run), "fingerprint": Base.read(str(book_run)).fingerprint}
+    parent = {"folder": str(book_run), "fingerprint": Base.read(str(book_run)).fingerprint, "lora": 0}
     assert tinylm.load(tuned).inspect()["base"] == parent
     assert parent["fingerprint"] in (tuned / "README.md").read_text(encoding="utf-8")
     assert "base" not in tinylm.load(book_run).inspect()

@@ -9,12 +9,13 @@ import pytest
 import torch
 from numba import float32, typeof
 
-from tinylm.config.schema import ModelConfig
+from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.jit.thread_pool import ThreadPool
 from tinylm.model.transformer import TinyLM
 from tinylm.runs import precompile
 from tinylm.training.backend import Compute, TrainingBackend
 from tinylm.training.cpu import attention, kernels, network, packed_matmul
+from tinylm.training.optimizer import make_optimizers
 from tinylm.training.precision import choose_precision
 
 
@@ -59,6 +60,8 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, cal
     ids, backend = np.ones((2, 8), np.int64), TrainingBackend(model, compute)
     backend.backward(ids, ids, 16, 0)
     backend.loss(ids, ids)
+    for optimizer in make_optimizers(model, TrainConfig(steps=1), compute):
+        optimizer.step()
     assert called == signatures
 
 

@@ -9,6 +9,7 @@ import pytest
 import tinylm
 from tinylm.config.overrides import merge_overrides
 from tinylm.errors import TinyLMError
+from tinylm.lm import LanguageModel
 
 SMALL = {"model": {"context_length": 32}}
 
@@ -55,6 +56,19 @@ def test_minutes_are_kept(book, tmp_path):
     tinylm.train(book, size="0.1M", tokenizer="char", minutes=0.1, out=tmp_path / "run", quiet=True, config=SMALL)
     seconds = time.perf_counter() - started
     assert 3 < seconds < 9, "6 seconds were asked for"
+
+
+def test_minutes_are_kept_where_the_last_texts_take_long(book, tmp_path, monkeypatch):
+    generate = LanguageModel.generate
+
+    def generate_slowly(lm, *prompt, samples=None, max_tokens, **settings):
+        time.sleep(0.005 * max_tokens * (samples or 1))  # 3 s at the end
+        return generate(lm, *prompt, samples=samples, max_tokens=max_tokens, **settings)
+
+    monkeypatch.setattr(LanguageModel, "generate", generate_slowly)
+    started = time.perf_counter()
+    tinylm.train(book, size="0.1M", tokenizer="char", minutes=0.15, out=tmp_path / "run", quiet=True, config=SMALL)
+    assert time.perf_counter() - started < 11, "9 seconds were asked for"
 
 
 def test_training_stops_at_a_loss(book, tmp_path):

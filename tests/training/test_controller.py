@@ -103,6 +103,10 @@ def test_a_run_of_minutes_validates_as_often_as_it_can_afford():
         controller.validated(state)
         assert state.next_validation - horizon.progress(10) == pytest.approx(apart, abs=1e-3)
         assert horizon.validating == pytest.approx(1.2 * seconds)
+    horizon.count_sampling(9.0)
+    state.validation_seconds = 1.0
+    controller.validated(state)
+    assert state.next_validation - horizon.progress(10) == pytest.approx(1 / 5, abs=1e-3), "a sample follows each"
     horizon.reserve_finishing(40.0)
     assert horizon.progress(10) == pytest.approx(500 / (1000 - 120 - 40), abs=1e-3)
 

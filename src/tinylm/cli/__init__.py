@@ -36,6 +36,7 @@ COMMANDS = {
     "explain": "what a model computes on a text, and what changes without a part of it",
     "export": "a model for transformers, llama.cpp, Ollama, LM Studio, ONNX Runtime",
     "import": "a model folder from another program's model",
+    "merge": "a model folder of an adapter (LoRA) and its base",
     "machine": "what this machine has and can: a self-test of every path",
 }
 

@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
           f"{facts['memory_bytes']['kv_cache'] / 1e6:.2f} MB of keys and values for a full context, "
           f"{facts['flops_per_token']['forward'] / 1e6:.2f} MFLOP to predict a token")
     if run.base.folder:
+        how = f", by additions of rank {run.base.lora} (LoRA)" if run.base.lora else ""
         print(f"fine-tuned from {escape_control_codes(run.base.folder)}, whose weights have sha256 "
-              f"{escape_control_codes(run.base.fingerprint)}")
+              f"{escape_control_codes(run.base.fingerprint)}: shape, tokenizer and first weights are of that base, and "
+              f"the training text has changed the weights{how}")
     return 0

@@ -31,8 +31,10 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
                         "packed or not), - for standard input, or a built-in text: hello, python-reference, "
                         "python-stdlib")
     parser.add_argument("--from", dest="base", metavar="MODEL", help="go on from this model folder, or from the "
-                        "built-in model english, with its shape and its tokenizer; none: begin from nothing (the "
-                        "default)")
+                        "built-in model english, with its shape and its tokenizer; none: begin from nothing "
+                        "(default: a run of minutes begins from english where that helps)")
+    parser.add_argument("--lora", metavar="RANK", help="train only additions of this rank to MODEL's matrices, for "
+                        "example 8 (LoRA; default: all weights)")
     parser.add_argument("--replay", metavar="SHARE", help="share of MODEL's own text to mix in, against forgetting")
     parser.add_argument("--preset", default="tinylm", help="tinylm, notebook, gpt2, llama or qwen3 (default: tinylm)")
     parser.add_argument("--size", help="0.1M to 125M weights (default: what suits text and time)")

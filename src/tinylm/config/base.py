@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from tinylm.config.presets import PartialConfig, preset
@@ -49,12 +50,31 @@ def check_base(chosen: PartialConfig, preset_name: str, size_name: str | None) -
         where, value = ("--size", size_name) if size_name is not None else ("--preset", preset_name)
         raise TinyLMError(f"{value} is a shape, and a model that goes on from a base has the shape of the base",
                           where=where, remedy=without)
+    for section, name in _contradictions(chosen):
+        what = "tokenizer" if section == "data" else "shape"
+        raise TinyLMError(f"a model that goes on from a base has the {what} of the base", where=f"{section}.{name}",
+                          remedy=without)
+
+
+def leaves_base_open(chosen: PartialConfig) -> bool:
+    """True if nobody said what a run begins from, and nothing else that was chosen says it: a tokenizer, a shape, or a
+    length in steps or epochs, as experiments and lessons have.
+
+    >>> leaves_base_open({"base": {}, "train": {"minutes": 3.0}, "data": {"tokenizer": "auto"}})
+    True
+    >>> leaves_base_open({"base": {}, "train": {"steps": 3}}), leaves_base_open({"base": {"folder": ""}, "train": {}})
+    (False, False)
+    """
+    counted = any(chosen["train"].get(name) for name in ("steps", "epochs"))
+    return not (counted or "folder" in chosen["base"] or any(_contradictions(chosen)))
+
+
+def _contradictions(chosen: PartialConfig) -> Iterator[tuple[str, str]]:
+    """Yields section and name of each choice that a base has made already."""
     for section, values in chosen.items():
-        for name in values:
-            if is_of_base(section, name) and not _is_open(name, values[name]):
-                what = "tokenizer" if section == "data" else "shape"
-                raise TinyLMError(f"a model that goes on from a base has the {what} of the base",
-                                  where=f"{section}.{name}", remedy=without)
+        for name, value in values.items():
+            if is_of_base(section, name) and not _is_open(name, value):
+                yield section, name
 
 
 def _is_open(name: str, value: Any) -> bool:

@@ -13,8 +13,8 @@ from tinylm.config.section import Section
 from tinylm.errors import command
 from tinylm.system.paths import IN_MEMORY
 
-FLAGS = {"folder": "base", "replay": "base", "tokenizer": "data", "vocab_size": "data", "steps": "train",
-         "epochs": "train", "minutes": "train", "seed": "train"}
+FLAGS = {"folder": "base", "lora": "base", "replay": "base", "tokenizer": "data", "vocab_size": "data",
+         "steps": "train", "epochs": "train", "minutes": "train", "seed": "train"}
 """The settings that are written as flags, in this order, and their sections."""
 
 
@@ -24,7 +24,7 @@ def repeat_command(config: RunConfig, out: Path | None = None) -> str:
     words: list[object] = [source if source == "-" else Path(source), *(("--out", out) if out else ())]
     for name, home in FLAGS.items():
         value = getattr(getattr(config, home), name)
-        if (value not in (None, "") and (name, value) not in (("seed", 0), ("replay", 0))
+        if (value not in (None, "") and (name, value) not in (("seed", 0), ("replay", 0), ("lora", 0))
                 and not (config.base.folder and is_of_base(home, name))):
             flag = "from" if name == "folder" else name.replace("_", "-")
             words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else value]

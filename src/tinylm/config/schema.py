@@ -282,6 +282,8 @@ class BaseConfig(Section):
         "", description="the model folder whose weights a run begins with; none: they are drawn from the seed")
     fingerprint: str = Field("", description="sha256 of these weights")
     replay: float = Field(0.0, ge=0, lt=1, description="share of the rows that is the base's own text")
+    lora: int = Field(0, ge=0, le=MAX_INT32,
+                      description="rank of the low-rank additions that alone are trained; 0: all weights are")
 
 
 class RunConfig(Section):

@@ -16,6 +16,9 @@ from tinylm.system.paths import IN_MEMORY, given_path
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.tokenizer import Tokenizer
 
+NEEDS_A_BASE = {"replay": "replay mixes in the text of a base", "lora": "LoRA adds to the weights of a base"}
+"""Settings of the section `base` that a run from nothing cannot have, and why."""
+
 
 @dataclass(frozen=True)
 class Base:
@@ -94,11 +97,12 @@ def read_base(chosen: Mapping[str, Any]) -> Base | None:
         chosen: the settings of the section `base`.
 
     Raises:
-        TinyLMError: as `Base.read`; or there is no base whose text could be replayed.
+        TinyLMError: as `Base.read`; or a setting needs a base, and there is none.
     """
     if chosen.get("folder"):
         return Base.read(chosen["folder"])
-    if chosen.get("replay"):
-        raise TinyLMError("replay mixes in the text of a base, and this run begins from nothing", where="--replay",
-                          remedy="Name a base with --from MODEL, or leave it out")
+    for name, why in NEEDS_A_BASE.items():
+        if chosen.get(name):
+            raise TinyLMError(f"{why}, and this run begins from nothing", where=f"--{name}",
+                              remedy="Name a base with --from MODEL, or leave it out")
     return None

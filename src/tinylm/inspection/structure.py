@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinylm.config.schema import ModelConfig, RunConfig
-from tinylm.model.layout import KEYS, QUERIES, RESIDUAL, Axis, axis_length, layer_linears
+from tinylm.model.layout import KEYS, QUERIES, RESIDUAL, Axis, addition_shapes, axis_length, layer_linears
 
 _HEAD: Axis = ("d_head",)
 _VOCABULARY: Axis = ("vocab_size",)
@@ -223,8 +223,13 @@ def describe(config: ModelConfig) -> dict[str, Any]:
 
 def describe_run(run: RunConfig) -> dict[str, Any]:
     """Describes a model as `describe` does, and the base that it was fine-tuned from, if there is one."""
-    base = {"base": {"folder": run.base.folder, "fingerprint": run.base.fingerprint}} if run.base.folder else {}
+    base = {"base": run.base.model_dump(include={"folder", "fingerprint", "lora"})} if run.base.folder else {}
     return {**describe(run.model), **base}
+
+
+def count_additions(run: RunConfig) -> int:
+    """The number of parameters that a run with low-rank additions trains."""
+    return sum(math.prod(shape) for shape in addition_shapes(run.model, run.base.lora).values())
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,20 @@ def axis_length(config: ModelConfig, axis: Axis) -> int:
     return math.prod(getattr(config, size) for size in axis)
 
 
+def addition_shapes(config: ModelConfig, rank: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of low-rank additions B A (lora.py) to the matrices inside the layers: those of A and B, by name.
+
+    >>> list(addition_shapes(ModelConfig(vocab_size=5, d_model=8, n_heads=1, n_layers=1), rank=2).items())[:2]
+    [('layers.0.attn.q_proj.a', (2, 8)), ('layers.0.attn.q_proj.b', (8, 2))]
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i in range(config.n_layers):
+        for linear, (outputs, inputs) in layer_linears(config).items():
+            shapes[f"layers.{i}.{linear}.a"] = rank, axis_length(config, inputs)
+            shapes[f"layers.{i}.{linear}.b"] = axis_length(config, outputs), rank
+    return shapes
+
+
 def rotary_angles(positions: Any, dimensions: Any, d_head: int, theta: Any) -> Any:
     """The angles by which rotary positions turn the pairs of a head, in radians (Su et al. 2021, arXiv 2104.09864):
     position * theta^(-dimension / d_head). Early pairs turn fast.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,6 +112,7 @@ class TapRegistry:
                 tap.prefix, tap.hooks = f"{owner}." if owner else "", self.hooks
 
 
+@runtime_checkable
 class HasTaps(Protocol):
     """A model with a tap registry, such as `TinyLM`."""
 

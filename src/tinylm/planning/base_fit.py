@@ -13,15 +13,16 @@ from tinylm import model_folder
 from tinylm.evaluation import baselines
 from tinylm.evaluation.base import Base
 from tinylm.inspection import structure
-from tinylm.planning.data import RunData
 from tinylm.text.dataset import Part
-from tinylm.text.rows import Rows
+from tinylm.text.rows import Packing, Rows
 from tinylm.text.units import bits_per_byte
 from tinylm.training.backend import TrainingBackend, choose_compute
 from tinylm.training.evaluate import evaluate
 
 SAMPLE_TOKENS = 16_384
 """Tokens of the training text that the base is tried on."""
+BATCH_TOKENS = 2048
+"""Tokens that are tried at once: their logits fit into a processor's caches, and half the time goes."""
 COUNTED_TOKENS = 200_000
 """Tokens of the training text that are counted."""
 
@@ -45,22 +46,25 @@ class BaseFit:
         return self.bits_per_byte / max(self.counted_bits_per_byte, 1e-9)
 
 
-def measure_fit(base: Base, data: RunData, device: torch.device, *, context_length: int, precision: str = "auto",
-                seed: int = 0) -> BaseFit:
+def measure_fit(base: Base, part: Part, packing: Packing, device: torch.device, *, context_length: int,
+                precision: str = "auto", seed: int = 0) -> BaseFit:
     """Measures the fit of a base.
 
     Args:
-        context_length, precision, seed: as in the run that is planned.
+        part: the training text, in ids of the base's tokenizer.
+        packing, context_length, precision, seed: as in the run that is planned.
     """
-    shape, part = base.shape(context_length), data.dataset.train
-    rows = Rows(part, packing=data.config.packing, context_length=context_length, seed=seed)
-    batch = rows.batch(0, max(1, min(rows.rows_per_epoch, SAMPLE_TOKENS // context_length)))
-    flops = structure.training_flops_per_token(shape, context_length) * batch[0].size
+    shape = base.shape(context_length)
+    rows = Rows(part, packing=packing, context_length=context_length, seed=seed)
+    n_rows = max(1, min(rows.rows_per_epoch, SAMPLE_TOKENS // context_length))
+    at_once = max(1, BATCH_TOKENS // context_length)
+    batches = [rows.rows(first, min(first + at_once, n_rows)) for first in range(0, n_rows, at_once)]
+    flops = structure.training_flops_per_token(shape, context_length) * batches[0][0].size
     compute = choose_compute(shape, device, precision=precision, flops=flops)
     model = model_folder.make_model(shape, base.weights).to(device)
     with compute.running():
-        nats, tokens = evaluate(model, [batch], backend=TrainingBackend(model, compute))
-    counted = _counted_nats(part, data.tokenizer.vocab_size)
+        nats, tokens = evaluate(model, batches, backend=TrainingBackend(model, compute))
+    counted = _counted_nats(part, base.config.model.vocab_size)
     return BaseFit(base, _bits(nats / max(1, tokens), part), _bits(counted, part))
 
 

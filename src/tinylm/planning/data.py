@@ -56,6 +56,60 @@ class RunData:
         return self.dataset.validation.n_tokens if self.dataset.validation else 0
 
 
+@dataclass(frozen=True)
+class OpenedText:
+    """The text of a run before it is encoded: read, and split.
+
+    Attributes:
+        chosen: the settings of the section `data` that were chosen, and where the text is.
+    """
+
+    split: Split
+    chosen: dict[str, Any]
+
+    def load(self, tokenizer: Tokenizer | None = None, replay: Part | None = None,
+             log: Callable[[str], None] = lambda _: None) -> RunData:
+        """Makes tokenizer and ids, and fills in the settings of the section `data` that nobody chose. Args, raises: as
+        `load_data`."""
+        values, corpus = dict(self.chosen), self.split.train.corpus
+        if tokenizer is not None:
+            check_knows(tokenizer, self.split)
+            values["tokenizer"] = tokenizer.kind
+        elif values.get("tokenizer", "auto") == "auto":
+            choice = choose_tokenizer(corpus.stats())
+            values["tokenizer"] = choice.kind
+            if values.get("vocab_size") is None:
+                values["vocab_size"] = choice.vocab_size
+        config = DataConfig(**values)
+        if corpus.stats().bytes >= LONG_TEXT_BYTES:
+            log(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids "
+                "are kept for the next time")
+        if tokenizer is None:
+            tokenizer = train_tokenizer(self.split, config.tokenizer, vocab_size=config.vocab_size,
+                                        unknown_token=config.unknown_token)
+        return RunData.of(config, tokenizer, self.split, replay)
+
+
+def open_text(source: SourceLike, overrides: Mapping[str, Any]) -> OpenedText:
+    """Opens a text, and splits it.
+
+    Args:
+        overrides: the settings of the section `data` that were chosen.
+
+    Raises:
+        TinyLMError: the text cannot be read, or a setting does not suit it.
+    """
+    values = dict(overrides)
+    corpus = open_corpus(source, Options.of(DataConfig(**values)))
+    values.setdefault("validation", share_to_hold_out(corpus))
+    split = split_corpus(corpus, values["validation"])
+    values.setdefault("packing", "windows" if corpus.documents == "text" else "packed")
+    values |= {"source": absolute_source(source), "fingerprint": corpus.stats().fingerprint,
+               "validation": absolute_validation(values["validation"]),
+               "validation_fingerprint": validation_fingerprint(split, values["validation"])}
+    return OpenedText(split, values)
+
+
 def load_data(source: SourceLike, overrides: Mapping[str, Any], *, tokenizer: Tokenizer | None = None,
               replay: Part | None = None, log: Callable[[str], None] = lambda _: None) -> RunData:
     """Opens a text, makes its tokenizer and ids, and fills in the settings of the section `data` that nobody chose.
@@ -73,30 +127,7 @@ def load_data(source: SourceLike, overrides: Mapping[str, Any], *, tokenizer: To
     >>> load_data("hello", {"tokenizer": "word"}).tokenizer.vocab_size
     13
     """
-    values = dict(overrides)
-    corpus = open_corpus(source, Options.of(DataConfig(**values)))
-    values.setdefault("validation", share_to_hold_out(corpus))
-    split = split_corpus(corpus, values["validation"])
-    if tokenizer is not None:
-        check_knows(tokenizer, split)
-        values["tokenizer"] = tokenizer.kind
-    elif values.get("tokenizer", "auto") == "auto":
-        choice = choose_tokenizer(corpus.stats())
-        values["tokenizer"] = choice.kind
-        if values.get("vocab_size") is None:
-            values["vocab_size"] = choice.vocab_size
-    values.setdefault("packing", "windows" if corpus.documents == "text" else "packed")
-    values |= {"source": absolute_source(source), "fingerprint": corpus.stats().fingerprint,
-               "validation": absolute_validation(values["validation"]),
-               "validation_fingerprint": validation_fingerprint(split, values["validation"])}
-    config = DataConfig(**values)
-    if corpus.stats().bytes >= LONG_TEXT_BYTES:
-        log(f"reading    {corpus.stats().bytes / 1e6:,.0f} megabytes, to make a tokenizer and ids from; the ids are "
-            "kept for the next time")
-    if tokenizer is None:
-        tokenizer = train_tokenizer(split, config.tokenizer, vocab_size=config.vocab_size,
-                                    unknown_token=config.unknown_token)
-    return RunData.of(config, tokenizer, split, replay)
+    return open_text(source, overrides).load(tokenizer, replay, log)
 
 
 def check_knows(tokenizer: Tokenizer, split: Split) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.errors import TinyLMError
 from tinylm.planning.base_fit import BaseFit
 from tinylm.planning.defaults import (
     BATCH_TOKENS,
@@ -55,6 +56,7 @@ def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tok
         speed: of the machine, from `throughput.measure_speed`.
     """
     train = dict(chosen.get("train", {}))
+    _check_rank(chosen["base"].get("lora", 0), fit.base.config.model)
     if not any(train.get(name) for name in ("steps", "epochs", "minutes")):
         train["minutes"] = DEFAULT_MINUTES
     base, shape = fit.base, fit.base.config.model
@@ -78,6 +80,16 @@ def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tok
     return {"model": model, "train": filled,
             "sample": {**base.config.sample.model_dump(), **chosen.get("sample", {})},
             "base": {**chosen["base"], "folder": base.folder, "fingerprint": base.fingerprint}}
+
+
+def _check_rank(rank: int, shape: ModelConfig) -> None:
+    """Raises: TinyLMError: additions of this rank are not smaller than what they are added to."""
+    if rank and not shape.n_layers:
+        raise TinyLMError("the base has no layers, and LoRA adds to the matrices inside layers", where="--lora",
+                          remedy="Leave it out")
+    if rank >= shape.d_model:
+        raise TinyLMError(f"a rank of {rank:,} is not low: the base has a width of {shape.d_model:,}", where="--lora",
+                          remedy="Take a small one, for example --lora 8, or leave it out to train all weights")
 
 
 def epochs_that_pay(n_bytes: int) -> float:

@@ -76,7 +76,8 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
     expected, ngram = _expected_bits(setup, tokens, epochs)
     from_nothing = None
     if fit is not None and expected and ngram:
-        from_nothing, expected = _from_nothing(setup), fine_tuned_bits(fit.bits_per_byte, ngram)
+        from_nothing = from_nothing_bits(ngram, dataset.train.n_bytes)
+        expected = fine_tuned_bits(fit.bits_per_byte, ngram)
     return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
                     structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
                     round(ngram, 3) if ngram else None, round(fit.bits_per_byte, 3) if fit else None, from_nothing)
@@ -95,7 +96,7 @@ def _steps_and_seconds(setup: RunSetup, times: StepTimes, elapsed: float) -> tup
             n_validations = setup.n_steps // train.evaluate_every + 1
         return setup.n_steps, fixed + setup.n_steps * step + n_validations * validation
     budget = 60 * train.minutes
-    affordable = VALIDATION_SHARE * budget / max(loss_seconds, 1e-9)
+    affordable = VALIDATION_SHARE * budget / max(validation, 1e-9)
     validating = min(setup.n_validations, max(2.0, affordable)) * validation
     in_time = max(1, int((budget - fixed - validating) / step))
     if setup.n_steps is None or in_time <= setup.n_steps:
@@ -113,17 +114,9 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
     return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
 
 
-def _from_nothing(setup: RunSetup) -> float | None:
-    """Bits a byte to expect of a run from nothing in place of this one: it reads the text as often as pays there, and
-    is no worse than guessing."""
-    data = setup.data
-    epochs = useful_epochs(data.dataset.train.n_bytes)
-    expected, _ = _expected_bits(setup, round(epochs * data.dataset.train.n_tokens), epochs)
-    return expected and round(min(expected, data.baselines.bits_per_byte["uniform"]), 2)
-
-
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
-    training = needed_bytes(setup.config.model, setup.config.train, setup.data.validation_tokens, machine.device)
+    config = setup.config
+    training = needed_bytes(config.model, config.train, setup.data.validation_tokens, machine.device, config.base.lora)
     if machine.device.type == "cuda":
         return training
     searched = min(setup.data.dataset.train.n_bytes, MAX_SEARCHED_BYTES)
@@ -146,3 +139,14 @@ def expected_bits(ngram: float, tokens: float, epochs: float, n_bytes: int) -> f
     large = min(1.0, max(0.0, math.log10(n_bytes / 1e6)))
     share = 0.81 + 0.035 * small - 0.5 * large + (0.091 + 0.58 * large) / math.sqrt(useful / 1e6)
     return round(ngram * min(share, 3.0), 2)
+
+
+def from_nothing_bits(ngram: float, n_bytes: int) -> float:
+    """Bits a byte to expect of a run from nothing that reads a text of `n_bytes` as often as pays, letter by letter;
+    of guessing, at most.
+
+    >>> from_nothing_bits(ngram=2.6, n_bytes=20_000), from_nothing_bits(ngram=9.0, n_bytes=100)
+    (2.42, 8.0)
+    """
+    epochs = useful_epochs(n_bytes)
+    return min(expected_bits(ngram, epochs * n_bytes, epochs, n_bytes), 8.0)

@@ -8,7 +8,7 @@ import math
 import torch
 
 from tinylm.config.presets import SIZES, size
-from tinylm.config.schema import ModelConfig, TrainConfig
+from tinylm.config.schema import BaseConfig, ModelConfig, TrainConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import EVALUATION_BATCH_TOKENS
 from tinylm.planning.memory_model import training_peak
@@ -17,6 +17,8 @@ from tinylm.training.backend import choose_compute
 
 ID_BYTES = 24
 """Of each token of a step, whatever computes it: its id, the one that follows, and their positions in the text."""
+
+FROM_NOTHING = BaseConfig()
 
 
 def available_bytes(device: torch.device) -> int:
@@ -28,12 +30,18 @@ def available_bytes(device: torch.device) -> int:
     return min(free, torch.mps.recommended_max_memory()) if device.type == "mps" else free
 
 
-def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device) -> int:
-    """Memory that training takes on top of what the process holds already."""
+def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int, device: torch.device,
+                 rank: int = 0) -> int:
+    """Memory that training takes on top of what the process holds already.
+
+    Args:
+        rank: of low-rank additions that alone are trained; 0: all weights are.
+    """
     compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
     ids = ID_BYTES * train.batch_size * train.gradient_accumulation * model.context_length
     validation_batch_tokens = min(validation_tokens, max(EVALUATION_BATCH_TOKENS, model.context_length))
-    return ids + training_peak(model, train, validation_batch_tokens=validation_batch_tokens, compute=compute)
+    return ids + training_peak(model, train, validation_batch_tokens=validation_batch_tokens, compute=compute,
+                               rank=rank)
 
 
 def fitting_sizes(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
@@ -45,26 +53,26 @@ def fitting_sizes(model: ModelConfig, train: TrainConfig, validation_tokens: int
 
 
 def check_fits(model: ModelConfig, train: TrainConfig, validation_tokens: int, available: int,
-               device: torch.device, *, is_fine_tuning: bool = False) -> None:
+               device: torch.device, *, base: BaseConfig = FROM_NOTHING) -> None:
     """Checks that a run fits into memory.
 
     Args:
-        is_fine_tuning: the shape is that of a base, and cannot be another.
+        base: where a run begins from one, the shape is that of the base and cannot be another.
 
     Raises:
         TinyLMError: the run needs more than is available; with the largest that will fit.
     """
-    needed = needed_bytes(model, train, validation_tokens, device)
+    needed = needed_bytes(model, train, validation_tokens, device, base.lora)
     if needed <= available:
         return
-    remedy = f"Give it a smaller {'base' if is_fine_tuning else 'model'}, a shorter context, or a smaller batch"
-    sizes = [] if is_fine_tuning else fitting_sizes(model, train, validation_tokens, available, device)
+    remedy = f"Give it a smaller {'base' if base.folder else 'model'}, a shorter context, or a smaller batch"
+    sizes = [] if base.folder else fitting_sizes(model, train, validation_tokens, available, device)
     if sizes:
         remedy = f"The largest size that fits is --size {sizes[-1]}"
 
     def fits(rows: int) -> bool:
         smaller = train.model_copy(update={"batch_size": rows})
-        return needed_bytes(model, smaller, validation_tokens, device) <= available
+        return needed_bytes(model, smaller, validation_tokens, device, base.lora) <= available
 
     rows = train.batch_size // 2
     while rows and not fits(rows):

@@ -8,10 +8,14 @@ benchmarks/forecast.py all of it against the peak of real runs.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.inspection import structure
+from tinylm.model.layout import addition_shapes
 from tinylm.training.backend import REFERENCE, Compute
 
 BYTES = 4
@@ -38,12 +42,24 @@ class WeightCounts:
 
 
 def count_weights(config: ModelConfig) -> WeightCounts:
-    by_shape: dict[tuple[int, ...], int] = {}
-    for tensor in structure.parameter_table(config):
-        if tensor.name.startswith("layers.") and len(tensor.shape) == 2:
-            by_shape[tensor.shape] = by_shape.get(tensor.shape, 0) + tensor.count
-    matrices = sum(by_shape.values())
-    return WeightCounts(matrices, structure.total_parameters(config) - matrices, max(by_shape.values(), default=0))
+    """Counts of all weights."""
+    table = structure.parameter_table(config)
+    matrices = _count_matrices(tensor.shape for tensor in table if tensor.name.startswith("layers."))
+    return WeightCounts(sum(matrices), structure.total_parameters(config) - sum(matrices), max(matrices, default=0))
+
+
+def count_trained(config: ModelConfig, rank: int) -> WeightCounts:
+    """Counts of the trained weights: of low-rank additions, or where `rank` is 0 of all."""
+    if not rank:
+        return count_weights(config)
+    matrices = _count_matrices(addition_shapes(config, rank).values())
+    return WeightCounts(sum(matrices), 0, max(matrices, default=0))
+
+
+def _count_matrices(shapes: Iterable[tuple[int, ...]]) -> list[int]:
+    """The numbers of all matrices of one shape, for each shape."""
+    by_shape = Counter(shape for shape in shapes if len(shape) == 2)
+    return [math.prod(shape) * count for shape, count in by_shape.items()]
 
 
 def saved_bytes_per_token(config: ModelConfig, length: int, compute: Compute = REFERENCE) -> int:
@@ -83,26 +99,27 @@ def _mlp(config: ModelConfig, short: int) -> int:
 
 
 def training_peak(config: ModelConfig, train: TrainConfig, *, validation_batch_tokens: int,
-                  compute: Compute = REFERENCE) -> int:
+                  compute: Compute = REFERENCE, rank: int = 0) -> int:
     """Bytes that a run needs at its peak, over what the process held before.
 
     Args:
         validation_batch_tokens: tokens of a validation text that go through the model together; 0 if there is none.
         compute: on which path.
+        rank: of low-rank additions that alone are trained; 0: all weights are.
     """
-    weights = count_weights(config)
-    lasting = weights.total + _optimizer_state(weights, train.optimizer)
+    weights, trained = count_weights(config), count_trained(config, rank)
+    lasting = weights.total + _optimizer_state(trained, train.optimizer) + trained.total * bool(rank)
     if validation_batch_tokens:
-        lasting += weights.total  # the best so far
+        lasting += weights.total  # the best so far, which are dense when they are written
     if compute.fast:
         from tinylm.training.cpu.gradients import working_bytes
 
-        update = MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0
+        update = MUON_COPIES * trained.largest_group if train.optimizer == "muon" else 0
         evaluated_rows = -(-validation_batch_tokens // config.context_length)
         return BYTES * (lasting + update) + working_bytes(config, train.batch_size, evaluated_rows, compute.dtype,
                                                           compute.workers.cores)
     # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
-    step = FRAGMENTATION * _backward(config, train, weights, compute) + _update(train, weights)
+    step = FRAGMENTATION * _backward(config, train, weights, compute) + _update(train, weights.total, trained)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp
     evaluating = RETAINED_SHARE * step + BYTES * validation_batch_tokens * logits_and_a_layer
     return round(BYTES * lasting + max(step, evaluating))
@@ -122,8 +139,8 @@ def _backward(config: ModelConfig, train: TrainConfig, weights: WeightCounts, co
     return train.batch_size * config.context_length * each + BYTES * earlier + copies
 
 
-def _update(train: TrainConfig, weights: WeightCounts) -> int:
-    return BYTES * (weights.total + (MUON_COPIES * weights.largest_group if train.optimizer == "muon" else 0))
+def _update(train: TrainConfig, gradients: int, trained: WeightCounts) -> int:
+    return BYTES * (gradients + (MUON_COPIES * trained.largest_group if train.optimizer == "muon" else 0))
 
 
 def _optimizer_state(weights: WeightCounts, optimizer: str) -> int:

@@ -115,7 +115,7 @@ def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: 
     if fit is None and not has_size(overrides["model"]):
         fitting = fitting_sizes(config.model, config.train, *limits)
         config = _make_config(fill(fitting=fitting), overrides, data)
-    check_fits(config.model, config.train, *limits, is_fine_tuning=fit is not None)
+    check_fits(config.model, config.train, *limits, base=config.base)
     return config
 
 

@@ -19,12 +19,14 @@ import torch
 from tinylm.config.presets import size
 from tinylm.config.schema import ModelConfig, TrainConfig
 from tinylm.model.device import synchronize
+from tinylm.model.tensors import weights_of
 from tinylm.model.transformer import TinyLM
 from tinylm.planning.defaults import training_flops, width_factor
 from tinylm.text.rows import Batch
-from tinylm.training.backend import Compute, TrainingBackend, choose_compute
+from tinylm.training.backend import Compute, choose_compute
 from tinylm.training.evaluate import evaluate
 from tinylm.training.loop import BatchSource
+from tinylm.training.lora import trained_module
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.step import explain_out_of_memory, train_step
 
@@ -97,15 +99,16 @@ def measure_speed(kind: ModelConfig, device: torch.device, precision: str = "aut
 
 
 def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource, *, compute: Compute,
-                       seconds: float = 0.5) -> StepTimes:
+                       seconds: float = 0.5, rank: int = 0) -> StepTimes:
     """Times the steps of a run that is about to begin, for about `seconds`, on a model of its own.
 
     Args:
         compute: as in the run.
+        rank: of low-rank additions that alone are trained; 0: all weights are.
     """
     with compute.running(), explain_out_of_memory(train.batch_size, train.gradient_accumulation):
         began = time.perf_counter()
-        steps = _Steps(model, train, compute)
+        steps = _Steps(model, train, compute, rank)
         model_init = time.perf_counter() - began
         one = rows.batch(0, 1)
         one_row = _median_seconds(lambda: steps.take(one), 0.0)
@@ -123,11 +126,12 @@ def measure_step_times(model: ModelConfig, train: TrainConfig, rows: BatchSource
 class _Steps:
     """A model to try out."""
 
-    def __init__(self, model: ModelConfig, train: TrainConfig, compute: Compute) -> None:
+    def __init__(self, config: ModelConfig, train: TrainConfig, compute: Compute, rank: int = 0) -> None:
         self.train = train
-        self.model = TinyLM(model).to(compute.device)
+        model = TinyLM(config).to(compute.device)
+        base = {name: array.copy() for name, array in weights_of(model).items()} if rank else None
+        self.model, self.backend = trained_module(model, base, rank, 0, compute)
         self.optimizers = make_optimizers(self.model, train, compute)
-        self.backend = TrainingBackend(self.model, compute)
 
     def take(self, batch: Batch) -> None:
         """A training step."""

@@ -15,7 +15,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from tinylm import model_folder
-from tinylm.config.schema import RunConfig
+from tinylm.config.schema import DataConfig, RunConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Report, perplexity_of
 from tinylm.inspection import structure
@@ -28,6 +28,7 @@ from tinylm.system.files import write_atomically, write_remedy
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import escape_control_codes
 from tinylm.text.left_out import LeftOut
+from tinylm.text.opening import without_cut_word
 from tinylm.training.diagnostics.doctor import Finding, examine
 from tinylm.training.events import Event, Sampled
 
@@ -171,7 +172,7 @@ def _sections(config: RunConfig, history: History, report: Report | None, remark
     if report is not None:
         yield _section("Beside plain counting", _comparison_bars(report))
     if samples:
-        yield _section("What it wrote", _samples_section(history, samples))
+        yield _section("What it wrote", _samples_section(history, samples, config.data))
     yield _section("Learning rate", _figure_slot("rate", "The learning rate at each step"))
     yield _section("Gradients", _figure_slot("gradients", "The norm of the gradient of each layer over the steps",
                                              "The norm of the gradient of each layer before clipping; the largest of "
@@ -236,16 +237,16 @@ def _comparison_bars(report: Report) -> str:
             f'{"".join(f" {escape_html(_sentence(each))}" for each in cautions(report))}</p>')
 
 
-def _samples_section(history: History, samples: Sequence[Sampled]) -> str:
+def _samples_section(history: History, samples: Sequence[Sampled], data: DataConfig) -> str:
     """Samples over time: a few, the best step's among them, and more for those who ask."""
     best = history.best.step if history.best else None
     few = {each.step for each in _evenly(samples, FEW_SAMPLES)} | {best}
-    written = _sample_list([each for each in samples if each.step in few], history, best)
+    written = _sample_list([each for each in samples if each.step in few], history, best, data)
     if len(samples) <= len(few):
         return written
     more = _evenly(samples, SAMPLES)
     title = f"All {len(samples)}" if len(more) == len(samples) else f"{len(more)} of {len(samples):,}"
-    return f"{written}<details><summary>{title}</summary>{_sample_list(more, history, best)}</details>"
+    return f"{written}<details><summary>{title}</summary>{_sample_list(more, history, best, data)}</details>"
 
 
 def _evenly(samples: Sequence[Sampled], most: int) -> list[Sampled]:
@@ -254,14 +255,18 @@ def _evenly(samples: Sequence[Sampled], most: int) -> list[Sampled]:
     return [samples[i * (len(samples) - 1) // max(1, count - 1)] for i in range(count)]
 
 
-def _sample_list(samples: Sequence[Sampled], history: History, best: int | None) -> str:
+def _sample_list(samples: Sequence[Sampled], history: History, best: int | None, data: DataConfig) -> str:
     losses = {each.step: each.loss for each in history.validations}
     items = (f'<li><span class="soft">step {each.step:,}'
              + (f"<br>loss {losses[each.step]:.4f}" if each.step in losses else "")
              + ("<br><b>best</b>" if each.step == best else "")
-             + f'</span><pre dir="auto"><b>{escape_html(each.prompt)}</b>{escape_html(each.text)}</pre></li>'
+             + f'</span><pre dir="auto"><b>{escape_html(each.prompt)}</b>{escape_html(_shown(each, data))}</pre></li>'
              for each in samples)
     return f'<ol class="samples">{"".join(items)}</ol>'
+
+
+def _shown(sample: Sampled, data: DataConfig) -> str:
+    return sample.text if sample.prompt else without_cut_word(sample.text, data)
 
 
 def _facts(config: RunConfig, history: History) -> Mapping[str, str]:

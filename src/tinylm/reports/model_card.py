@@ -13,8 +13,9 @@ from tinylm.errors import command
 from tinylm.evaluation.memorization import Overlap
 from tinylm.evaluation.report import Report
 from tinylm.inspection import structure
-from tinylm.reports.sentences import cautions, comparison, describe_overlap, rounded, verdict
+from tinylm.reports.sentences import cautions, comparison, describe_base, describe_overlap, rounded, verdict
 from tinylm.system.untrusted import escape_control_codes, replace_control_codes
+from tinylm.text.opening import without_cut_word
 from tinylm.training.events import Finished
 
 _CARD = """\
@@ -86,10 +87,12 @@ def make_card(config: RunConfig, report: Report, finished: Finished, *, name: st
         bits_per_byte=rounded(report.bits_per_byte, 3),
         table="\n".join(f"| {row.name} | {rounded(row.nats_per_token, 4)} | {rounded(row.bits_per_byte, 3)} |"
                         for row in comparison(report)),
-        verdict=verdict(report), cautions="".join(f" Note: {caution}." for caution in cautions(report)),
+        verdict=". ".join((verdict(report), *describe_base(report))),
+        cautions="".join(f" Note: {caution}." for caution in cautions(report)),
         remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
-        samples=_section("What it writes", _sample_blocks([text for text in (*samples, sample) if text])),
+        samples=_section("What it writes", _sample_blocks(
+            [without_cut_word(text, config.data) for text in (*samples, sample) if text])),
         use="\n".join(_example_commands(Path(folder), prompt)),
     )
 
@@ -101,6 +104,9 @@ def _base(config: RunConfig) -> Iterator[str]:
         return
     yield (f"- Begun from: {markdown_text(Path(base.folder).name)}, whose shape and tokenizer it has; sha256 of the "
            f"weights `{base.fingerprint}`")
+    if base.lora:
+        yield (f"- Trained: additions of rank {base.lora} to its matrices alone (LoRA), "
+               f"{structure.count_additions(config):,} numbers, which are also in `adapter/`, as peft reads them")
     if base.replay:
         yield f"- Replayed against forgetting: {base.replay:.0%} of the rows were of the text of that base"
 

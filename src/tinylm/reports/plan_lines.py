@@ -7,7 +7,9 @@ from typing import Any
 
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import TrainConfig
+from tinylm.inspection import structure
 from tinylm.planning.data import RunData
+from tinylm.planning.default_base import Trial
 from tinylm.planning.forecast import Forecast
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import duration
@@ -16,16 +18,18 @@ from tinylm.text.left_out import NOTHING, left_out_by_words, measure, share_unkn
 from tinylm.text.tokenizer import choose_tokenizer
 
 
-def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig) -> list[str]:
+def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, trial: Trial | None = None) -> list[str]:
     """The plan, a line each.
 
     Args:
         overrides: what a person chose; the rest of the config is said with its reason.
+        trial: of the default base, where it was tried.
     """
     model, train = setup.config.model, setup.config.train
-    return [*_data_lines(setup, overrides["data"]),
+    return [*_data_lines(setup, overrides["data"], _describe_base(setup, forecast, trial)),
             f"model      {forecast.parameters:,} parameters: {model.n_layers} layers, d_model {model.d_model}, "
             f"{model.n_heads} heads, context of {model.context_length} tokens, dropout {model.dropout:g}",
+            *_describe_lora(setup),
             f"training   {_describe_horizon(train, setup.n_steps)}; "
             f"{train.optimizer}, weight decay {train.weight_decay:g}, batches of "
             f"{train.batch_size} rows; about {forecast.tokens:,} tokens, {forecast.epochs:.1f} times the text",
@@ -60,14 +64,14 @@ def describe_documents(corpus: Corpus) -> str:
     return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
 
 
-def _data_lines(setup: RunSetup, overrides: Mapping[str, Any]) -> list[str]:
-    data, base = setup.data, setup.config.base
+def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) -> list[str]:
+    data = setup.data
     held_out = f" and {data.validation_tokens:,} to validate on" if data.dataset.validation else ""
     notes = [*_unused_settings(data, overrides), *_lost_white_space(data),
              *_unknown_to_base(setup), *([data.dataset.note] if data.dataset.note else [])]
     return [f"text       {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
-            *([f"base       {base.folder}{_describe_replay(setup)}"] if base.folder else []),
+            *(f"base       {sentence}" for sentence in base),
             f"tokenizer  {_reason_for_tokenizer(setup, overrides)}: {data.tokenizer.vocab_size:,} entries, "
             f"{data.dataset.train.n_tokens:,} tokens to train on{held_out}",
             *(f"note       {sentence}" for sentence in notes)]
@@ -78,6 +82,24 @@ def _reason_for_tokenizer(setup: RunSetup, overrides: Mapping[str, Any]) -> str:
     if setup.config.base.folder:
         return f"{setup.data.tokenizer.kind}, the base's"
     return choose_tokenizer(setup.data.corpus.stats()).reason if chosen == "auto" else f"{chosen}, as asked for"
+
+
+def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> list[str]:
+    """Sentence on what the run begins from, and where that was tried, on why; none where nobody asked for a base."""
+    base = setup.config.base.folder
+    if not trial:
+        return [f"{base}{_describe_replay(setup)}"] if base else []
+    if base:
+        expected = forecast.bits_per_byte or trial.fine_tuned
+        nothing = forecast.from_nothing_bits_per_byte or trial.from_nothing
+        return [f"begins from {base}: expects {expected:.2f} bits a byte; from nothing {nothing:.2f}; --from none "
+                "switches it off"]
+    fit = trial.fit
+    if trial.is_known:
+        return [f"begins from nothing: expects {trial.from_nothing:.2f} bits a byte; from {fit.base.folder} "
+                f"{trial.fine_tuned:.2f}"]
+    return [f"begins from nothing: {fit.base.folder} does not know this kind of text, which it reads with "
+            f"{fit.bits_per_byte:.2f} bits a byte; counting n-grams with {fit.counted_bits_per_byte:.2f}"]
 
 
 def _describe_replay(setup: RunSetup) -> str:
@@ -111,6 +133,12 @@ def _lost_white_space(data: RunData) -> list[str]:
     """Sentence on what a word tokenizer does not keep of the training text: line breaks, indents, other white space."""
     lost = white_space(left_out_by_words(data.split.train)) if data.tokenizer.kind == "word" else ""
     return [f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
+
+
+def _describe_lora(setup: RunSetup) -> list[str]:
+    rank, count = setup.config.base.lora, structure.count_additions(setup.config)
+    return [f"LoRA       {count:,} numbers are trained: additions of rank {rank} to the matrices in the layers"
+            ] if rank else []
 
 
 def _describe_horizon(train: TrainConfig, n_steps: int | None) -> str:

@@ -66,6 +66,20 @@ def verdict(report: Report) -> str:
     return f"{better} than {baseline_label(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
 
 
+def describe_base(report: Report) -> list[str]:
+    """Sentence on what base and training text have brought, each alone and together; none without a base.
+
+    >>> describe_base(Report("validation", 1.2, 3.3, 1.71, 900, 3000, {"ngram": 2.6, "base": 1.95}, ngram_order=3))
+    ['The base alone has 1.95 bits a byte, the training text alone 2.60 (counting 3-grams of it), both together 1.71']
+    """
+    base, ngram = report.baselines.get("base"), report.baselines.get("ngram")
+    if base is None or ngram is None:
+        return []
+    counting = baseline_label("ngram", report.ngram_order)
+    return [f"The base alone has {rounded(base, 2)} bits a byte, the training text alone {rounded(ngram, 2)} "
+            f"({counting} of it), both together {rounded(report.bits_per_byte, 2)}"]
+
+
 def cautions(report: Report) -> list[str]:
     """Sentences to read before the numbers of a report are compared: on what the tokens leave out, and on a text that
     is too short to judge by."""

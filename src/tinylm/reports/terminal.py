@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from tinylm.config.schema import DataConfig
 from tinylm.errors import command
 from tinylm.evaluation.report import Report
 from tinylm.reports.sentences import baseline_label, bits_comparison, cautions, describe_overlap, rounded, verdict
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
+from tinylm.text.opening import without_cut_word
 from tinylm.training.diagnostics.doctor import Finding
 from tinylm.training.events import Began, Event, Finished, Sampled, Stepped, Validated
 from tinylm.training.schedule import Horizon
@@ -44,10 +46,12 @@ class Display:
 
     Args:
         bits_per_byte: makes bits a byte of a validation loss.
+        data: of the text.
     """
 
-    def __init__(self, console: Console, horizon: Horizon, bits_per_byte: Callable[[float], float] | None) -> None:
-        self.console, self.horizon, self.bits_per_byte = console, horizon, bits_per_byte
+    def __init__(self, console: Console, horizon: Horizon, bits_per_byte: Callable[[float], float] | None,
+                 data: DataConfig) -> None:
+        self.console, self.horizon, self.bits_per_byte, self.data = console, horizon, bits_per_byte, data
         self._loss = math.nan
         self._tokens, self._since, self._tokens_then = 0, time.perf_counter(), 0
         self._rate = math.nan
@@ -89,7 +93,8 @@ class Display:
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
         width = (self.console.width - 8 if self.console.is_terminal else 160) - len(copied)
-        line = on_one_line(event.prompt + event.text, width)
+        text = event.prompt + event.text if event.prompt else without_cut_word(event.text, self.data)
+        line = on_one_line(text, width)
         self.console.print(Text.assemble("      ", (line, "dim"), (copied, "yellow")), soft_wrap=True)
 
     def _stepped(self, event: Stepped) -> None:

@@ -90,7 +90,7 @@ def _terminate() -> None:
 
 
 def backward(numbers: Any) -> Signatures:
-    """Signatures of the kernels of the backward pass, where activations are stored as `numbers`."""
+    """Signatures of the kernels of the backward pass and the update, where activations are stored as `numbers`."""
     f1, f2, f3, f4 = (types.Array(float32, n, "C") for n in (1, 2, 3, 4))
     a2, a3, a5 = (types.Array(numbers, n, "C") for n in (2, 3, 5))
     return [(attention.attend_backward, (a5, f2, f2, f2, f2, float32, float32, float64, int64, int64, a5, a5, f2, f2,
@@ -98,7 +98,9 @@ def backward(numbers: Any) -> Signatures:
             (kernels.norm_backward, (a2, f2, f1, f1, f2, f1, a2)),
             (ACTIVATIONS[ACTIVATION][1], (a3, a2, a3)),
             (kernels.embed_backward, (types.Array(int64, 1, "C"), f2, f2)),
-            *([(packed_matmul.add_gradient, (f2, f2, f2, f3, f2))] if numbers == float32 else [])]
+            *([(packed_matmul.add_gradient, (f2, f2, f2, f3, f2)),
+               (packed_matmul.odd_polynomial, (f3, float32, float32, float32, f3, f3, f3, f3, f3, f2))]
+              if numbers == float32 else [])]
 
 
 def forward(numbers: Any) -> Signatures:

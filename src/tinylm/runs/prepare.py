@@ -12,11 +12,13 @@ import torch
 
 from tinylm.config.overrides import merge_overrides
 from tinylm.config.presets import PartialConfig
+from tinylm.config.schema import ModelConfig
 from tinylm.evaluation.base import Base, read_base
 from tinylm.jit.cache import announcement
 from tinylm.model.device import choose_device
 from tinylm.planning.base_fit import BaseFit, measure_fit
-from tinylm.planning.data import RunData, load_data
+from tinylm.planning.data import OpenedText, RunData, open_text
+from tinylm.planning.default_base import Trial, is_tried, try_default_base
 from tinylm.planning.defaults import DEFAULT_MINUTES
 from tinylm.planning.fine_tuning import choose_context
 from tinylm.planning.forecast import Forecast, make_forecast
@@ -70,35 +72,52 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     """
     started = time.perf_counter() if started is None else started
     base = read_base(overrides["base"])
-    train, kind = overrides["train"], smallest_model(base.config.model.model_dump() if base else overrides["model"])
+    train, precision = overrides["train"], overrides["train"].get("precision", "auto")
     device = choose_device(train.get("device", "auto"), log=log)
-    if must_compile(kind, device):
+    if must_compile(_kind(base, overrides), device):
         for line in announcement(attention.attend, "for this processor"):
             log(line)
-        precompile.start(train.get("precision", "auto"))
+        precompile.start(precision)
     replay = base.replay_text() if base and overrides["base"].get("replay") else None
-    data = load_data(source, overrides["data"], tokenizer=base.tokenizer if base else None, replay=replay, log=log)
+    text = open_text(source, overrides["data"])
+    trial = _try_default_base(overrides, text, device)
+    if trial and trial.helps:
+        base = trial.fit.base
+    data = text.load(base.tokenizer if base else None, replay, log)
     with interruptible():  # who calls from a program of their own has no other guard while kernels are compiled
         precompile.finish()
         for line in announcement(choose, COMPILING):
             log(line)
         counted = any(train.get(name) for name in ("steps", "epochs"))
-        machine = measure_machine(kind, device, precision=train.get("precision", "auto"),
+        machine = measure_machine(_kind(base, overrides), device, precision=precision,
                                   seconds=None if counted else _probe_seconds(train.get("minutes") or DEFAULT_MINUTES))
-        fit = _measure_fit(base, data, device, overrides) if base else None
+        fit = (trial.fit if trial else _measure_fit(base, data, device, overrides)) if base else None
         config = fill_config(overrides, data, machine, fit)
         setup = RunSetup.of(config, data, device)
         setup = setup.begun_from(base.weights) if base else setup
         times = measure_step_times(config.model, config.train, setup.rows, compute=setup.compute,
-                                   seconds=_probe_seconds(config.train.minutes))
+                                   seconds=_probe_seconds(config.train.minutes), rank=config.base.lora)
     forecast = make_forecast(setup, machine, times, elapsed=time.perf_counter() - started,
                              peak_bytes=peak_memory_bytes(), fit=fit)
-    return RunPlan(setup, forecast, plan_lines(setup, forecast, overrides))
+    return RunPlan(setup, forecast, plan_lines(setup, forecast, overrides, trial))
+
+
+def _kind(base: Base | None, overrides: PartialConfig) -> ModelConfig:
+    return smallest_model(base.config.model.model_dump() if base else overrides["model"])
+
+
+def _try_default_base(overrides: PartialConfig, text: OpenedText, device: torch.device) -> Trial | None:
+    if not is_tried(overrides, text):
+        return None
+    with interruptible():
+        precompile.finish()
+        return try_default_base(overrides, text, device)
 
 
 def _measure_fit(base: Base, data: RunData, device: torch.device, overrides: PartialConfig) -> BaseFit:
     train = overrides["train"]
-    return measure_fit(base, data, device, context_length=choose_context(overrides, base.config.model),
+    return measure_fit(base, data.dataset.train, data.config.packing, device,
+                       context_length=choose_context(overrides, base.config.model),
                        precision=train.get("precision", "auto"), seed=train.get("seed", 0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -12,11 +13,12 @@ from tinylm import model_folder
 from tinylm.errors import TinyLMError
 from tinylm.planning.forecast import SAVING_SHARE
 from tinylm.system.files import flush, fsync, write_remedy
-from tinylm.training.checkpoint import Checkpoints, State
+from tinylm.training.checkpoint import Checkpoints, State, Tensors
 from tinylm.training.diagnostics.nonfinite import all_finite
 from tinylm.training.events import Event, Sampled, to_json_line
 from tinylm.training.loop import Training
 
+Publish = Callable[[Path, Path, Tensors], None]
 MIN_SAVE_INTERVAL = 1.0
 """Seconds between two saves, at least."""
 
@@ -27,10 +29,12 @@ class Recorder:
     Args:
         folder: the run's.
         started: a reading of time.perf_counter: what the run has used is counted from here.
+        publish: makes parameters the folder's model: gets the folder, the file of the checkpoint that holds them, and
+            themselves.
     """
 
-    def __init__(self, folder: Path, started: float) -> None:
-        self.folder, self.started = folder, started
+    def __init__(self, folder: Path, started: float, publish: Publish) -> None:
+        self.folder, self.started, self._publish = folder, started, publish
         self.save_seconds = 0.0
         """Seconds that the last save took."""
         self._next_save = time.perf_counter() + MIN_SAVE_INTERVAL
@@ -97,7 +101,7 @@ class Recorder:
             return
         name = "best" if "best" in state.tensors else "weights"
         try:
-            model_folder.link_weights(self.folder, checkpoint / f"{name}.safetensors")
+            self._publish(self.folder, checkpoint / f"{name}.safetensors", state.tensors[name])
         except PermissionError:
             return
         except OSError as error:

@@ -64,8 +64,10 @@ def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = N
         data = data.model_copy(update={"source": before.data.source})
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})
     config = config.model_copy(update={"data": data})
-    replay = Base.reopen(base).replay_text() if base.replay else None
+    found = Base.reopen(base) if base.replay or base.lora else None
+    replay = found.replay_text() if found and base.replay else None
     setup = RunSetup.of(config, RunData.of(data, tokenizer, split, replay), choose_device(config.train.device))
+    setup = setup.begun_from(found.weights) if found and base.lora else setup
     return setup, [*(f"note       {sentence}" for sentence in split.notes()), *base_moves, *moves, *changes]
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import Tensor
 
 import tinylm
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
 from tinylm.evaluation.report import Baselines, Report, evaluation_batches, make_report
@@ -33,23 +35,26 @@ from tinylm.reports.terminal import Display, duration, print_result
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
 from tinylm.runs.stopping import stop_requested
+from tinylm.runs.weights import write_adapted
 from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import Part
 from tinylm.text.opening import opening
 from tinylm.text.rows import Batch
 from tinylm.text.units import bits_per_byte
-from tinylm.training.backend import TrainingBackend
 from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
 from tinylm.training.evaluate import Interrupted, Validator
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
 from tinylm.training.loop import QUICK_SECONDS, Training
+from tinylm.training.lora import trained_module
 from tinylm.training.optimizer import make_optimizers
 from tinylm.training.schedule import StepHorizon, TimeHorizon
 
 FINISHING_SECONDS = 0.7
 """Kept free at the end of a run of minutes for writing the folder and leaving."""
+LAST_TOKENS = SAMPLE_TOKENS + COPYING_SAMPLES * COPYING_TOKENS
+"""Tokens that a run writes after its last step."""
 
 
 @dataclass
@@ -83,17 +88,19 @@ class Runner:
         model = _first_model(setup)
         self.lm = LanguageModel(config, data.tokenizer, model)
         self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
-        self.recorder = Recorder(folder, started)
+        self.recorder = Recorder(folder, started, self._publish_weights)
         self.horizon = self._horizon(started)
-        backend = TrainingBackend(model, compute)
-        self.validator = Validator(model, self._evaluation_batches, backend)
+        trained, self.backend = trained_module(model, setup.weights, config.base.lora, config.train.seed, compute)
+        self.validator = Validator(model, self._evaluation_batches, self.backend)
         self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
                                              should_save=self.recorder.is_due)
-        self.training = Training(model, make_optimizers(model, config.train, compute), setup.rows, config.train,
-                                 self.controller, self.validator if data.dataset.validation else None, backend,
+        self.training = Training(trained, make_optimizers(trained, config.train, compute), setup.rows, config.train,
+                                 self.controller, self.validator if data.dataset.validation else None, self.backend,
                                  self.recorder.load_last_good, self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
+        self.sample_seconds = 0.0
+        """Seconds that the last sample took."""
         self.best: tuple[float, int] | None = None
         """The summed loss in nats of the weights that the training keeps, and its number of tokens."""
         self.baselines = data.baselines
@@ -151,6 +158,7 @@ class Runner:
                 assert finished is not None
             if finished.reason == "not finite" and finished.best_loss is None:
                 raise _never_finite(finished)
+            self.backend.write_weights()
             self.lm.model.eval()
             return self._write(finished)
 
@@ -163,9 +171,14 @@ class Runner:
         yield from self.training.end()
 
     def _save(self) -> None:
-        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes."""
+        """Writes a checkpoint, and keeps time for two more at the end of a run of minutes, and for the texts that the
+        model writes there."""
         self.recorder.save(self.training)
-        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds)
+        self._reserve_finishing()
+
+    def _reserve_finishing(self) -> None:
+        writing = LAST_TOKENS / SAMPLE_TOKENS * self.sample_seconds
+        self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds + writing)
 
     def _first_events(self) -> Iterator[Event]:
         """Yields the facts of the run, and the validation of its base. Nothing, if the run is asked to stop before the
@@ -219,15 +232,20 @@ class Runner:
 
     def _sampled(self, event: Event) -> Iterator[Sampled]:
         if isinstance(event, Validated):
+            began = time.perf_counter()
             with without_dropout(self.lm.model):
                 text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
+            self.sample_seconds = time.perf_counter() - began
+            self.horizon.count_sampling(self.sample_seconds)
+            self._reserve_finishing()
             copied = self.copies.measure(text)
             yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
 
     def _display(self) -> Display:
         part, left_out = self.setup.data.dataset.validation, self.setup.data.baselines.left_out
         return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
-            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None)
+            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None,
+                       self.setup.config.data)
 
     # ---- evaluating and writing
 
@@ -265,7 +283,7 @@ class Runner:
 
     def _write(self, finished: Finished) -> RunResult:
         report = self._report(finished)
-        model_folder.write_weights(self.folder, weights_of(self.lm.model))
+        self._write_weights()
         if report:
             write_atomically(self.folder / model_folder.CARD, self._card(report, finished))
         self.lm.folder = self.folder
@@ -274,6 +292,19 @@ class Runner:
         print_result(self.console, self.folder, structure.total_parameters(self.lm.config.model), result.seconds,
                      finished, report, prompt=self._prompt(self.console.encoding))
         return result
+
+    def _write_weights(self) -> None:
+        if self.setup.config.base.lora:
+            write_adapted(self.setup, self.folder, dict(self.training.model.named_parameters()))
+        else:
+            model_folder.write_weights(self.folder, weights_of(self.lm.model))
+
+    def _publish_weights(self, folder: Path, checkpoint: Path, parameters: Mapping[str, Tensor]) -> None:
+        """Makes parameters of a checkpoint the folder's model. Raises: OSError: a file cannot be written."""
+        if self.setup.config.base.lora:
+            write_adapted(self.setup, folder, parameters)
+        else:
+            model_folder.link_weights(folder, checkpoint)
 
     def _prompt(self, encoding: str) -> str:
         pieces = self.setup.data.split.train.pieces()

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
+from tinylm.config.schema import DataConfig
 from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 
@@ -13,6 +14,8 @@ SEARCHED = 20_000
 """Characters at the beginning of a text that are searched."""
 MAX_LETTERS, MAX_OTHERS = 16, 4
 """Characters of a prompt, at most: of letters, enough for two words or a part of a script without spaces; of others."""
+MANY_WORDS = 100
+"""Words among which the first one of a text would stand again, if it were a whole one."""
 _JOINTS = "'’-‐_@/\\.:"
 """Characters that join letters to one word: a prompt must not end before one of them."""
 
@@ -48,6 +51,8 @@ def _beginning(texts: Iterable[str]) -> str:
 def _words(text: str) -> Iterator[str]:
     """Yields candidates: each word of letters with the next, if one space is between them, and then alone."""
     found = list(re.finditer(r"\S+", text))
+    if _begins_inside_a_word([match[0] for match in found]):
+        del found[0]
     for first, second in zip(found, [*found[1:], None], strict=True):
         word = _first(first[0], _is_plain)
         if not word or not unicodedata.category(word[0]).startswith("L") or _is_half(word, first[0]):
@@ -57,6 +62,26 @@ def _words(text: str) -> Iterator[str]:
             if other and not _is_half(other, second[0]) and len(word) + len(other) < MAX_LETTERS:
                 yield f"{word} {other}"
         yield _cut(word)
+
+
+def _begins_inside_a_word(words: list[str]) -> bool:
+    """True if the first word of a text may be the end of one that was cut: it is in lower case, and stands nowhere
+    else among many words."""
+    return len(words) >= MANY_WORDS and words[0][:1].islower() and words.count(words[0]) == 1
+
+
+def without_cut_word(sample: str, data: DataConfig) -> str:
+    """A text that a model began itself, without the end of a word that it may begin with: where rows of training begin
+    anywhere in the text, so do the texts of the model.
+
+    >>> without_cut_word("tors in the house", DataConfig(tokenizer="bpe", packing="windows"))
+    '…in the house'
+    >>> without_cut_word("how are you ?", DataConfig(tokenizer="word", packing="packed"))
+    'how are you ?'
+    """
+    cut = re.match(r"\S+\s+(?=\S)", sample)
+    begins_anywhere = data.packing == "windows" and data.tokenizer != "word"
+    return f"…{sample[cut.end():]}" if begins_anywhere and cut and sample[0].islower() else sample
 
 
 def _characters(text: str) -> Iterator[str]:

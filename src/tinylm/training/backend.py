@@ -160,6 +160,10 @@ class TrainingBackend:
             return torch.tensor(self._fast_loss(inputs, targets), dtype=torch.float64)
         return total_loss(self._model(self.to_device(inputs)), self.to_device(targets))
 
+    def write_weights(self) -> None:
+        """Writes the weights of the model, where they follow from other parameters that are trained (lora.py); else
+        they are there."""
+
     def to_device(self, ids: Ids) -> Tensor:
         """The ids as a tensor, where the model is. A CUDA device takes them when it comes to them: nothing waits."""
         device = next(self._model.parameters()).device

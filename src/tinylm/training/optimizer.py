@@ -9,7 +9,7 @@ into things that are not used here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -199,6 +199,11 @@ class Muon(_Stateful):
                  compute: Compute = REFERENCE) -> None:
         self._compute = compute
         self._dtype = torch.bfloat16 if compute.dtype == torch.bfloat16 else torch.float32  # float16 has no range
+        self._polynomial = odd_polynomial
+        if compute.fast and compute.dtype == torch.float32:
+            from tinylm.training.cpu import matrices
+
+            self._polynomial = matrices.odd_polynomial
         super().__init__([{"params": list(params), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}])
         assert all(p.ndim == 2 for group in self.param_groups for p in group["params"]), "Muon is for matrices"
 
@@ -226,7 +231,7 @@ class Muon(_Stateful):
         momenta = [self.state[p]["momentum"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
-        updates = newton_schulz(torch.stack(ahead).to(self._dtype)).to(parameters[0].dtype)
+        updates = newton_schulz(torch.stack(ahead).to(self._dtype), polynomial=self._polynomial).to(parameters[0].dtype)
         rows, columns = parameters[0].shape
         length = group["lr"] * max(1.0, rows / columns) ** 0.5
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
@@ -256,7 +261,15 @@ def newton_schulz_cost(matrix: Tensor) -> int:
     return small * small * (small + 2 * large)
 
 
-def newton_schulz(matrices: Tensor, steps: int = 5) -> Tensor:
+def odd_polynomial(x: Tensor, a: float, b: float, c: float) -> Tensor:
+    """a x + b (x x^T) x + c (x x^T)^2 x of each matrix x, (N, rows, columns): the same polynomial of its singular
+    values."""
+    gram = torch.bmm(x, x.mT)
+    return torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+
+
+def newton_schulz(matrices: Tensor, steps: int = 5,
+                  polynomial: Callable[[Tensor, float, float, float], Tensor] = odd_polynomial) -> Tensor:
     """Makes matrices nearly orthogonal: brings all their singular values near 1.
 
     A Newton-Schulz iteration, whose quintic polynomial grows small singular values fastest (coefficients: Jordan et al.
@@ -264,16 +277,15 @@ def newton_schulz(matrices: Tensor, steps: int = 5) -> Tensor:
 
     Args:
         matrices: (N, rows, columns).
+        polynomial: computes what `odd_polynomial` does.
 
     >>> values = torch.linalg.svdvals(newton_schulz(torch.diag(torch.tensor([3.0, 0.2])).unsqueeze(0)))
     >>> bool(((values > 0.6) & (values < 1.3)).all())
     True
     """
-    a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT.contiguous() if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = torch.bmm(x, x.mT)
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        x = polynomial(x, 3.4445, -4.7750, 2.0315)
     return x.mT if tall else x

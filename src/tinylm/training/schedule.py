@@ -20,7 +20,7 @@ TRAINED_PER_VALIDATED_TOKEN = 7
 """Training tokens of a run of steps for each token that it validates, so that a short run does not spend its time on
 validation."""
 VALIDATION_SHARE = 0.05
-"""The largest share of a time budget that goes into validations; a slow validation comes less often."""
+"""The largest share of a time budget that goes into validations and their samples; a slow one comes less often."""
 LAST_VALIDATION_MARGIN = 1.2
 """Time kept for the last validation of a run of minutes, in terms of what the slowest before it took."""
 
@@ -80,6 +80,9 @@ class Horizon(Protocol):
     def reserve_validation(self, seconds: float) -> None:
         """Keeps time for the last validation, when the slowest so far took `seconds` (infinite: none was made)."""
 
+    def count_sampling(self, seconds: float) -> None:
+        """Counts the seconds of a sample to those of each validation, which it follows."""
+
     def reserve_finishing(self, seconds: float) -> None:
         """Keeps time for writing all down and leaving."""
 
@@ -118,6 +121,9 @@ class StepHorizon:
     def reserve_validation(self, seconds: float) -> None:
         """Does nothing: steps are made however long they take."""
 
+    def count_sampling(self, seconds: float) -> None:
+        """Does nothing: validations lie equally far apart."""
+
     def reserve_finishing(self, seconds: float) -> None:
         """Does nothing: steps are made however long they take."""
 
@@ -131,6 +137,7 @@ class TimeHorizon:
         started: a reading of time.perf_counter; for a run that was resumed, moved back by the time it had used.
         validating: seconds kept for the last validation.
         finishing: seconds kept for writing all down and leaving.
+        sampling: seconds of the sample that follows a validation.
         most_steps: the end by steps.
     """
 
@@ -138,6 +145,7 @@ class TimeHorizon:
     started: float
     validating: float = 0.0
     finishing: float = 0.0
+    sampling: float = 0.0
     most_steps: float = math.inf
 
     def progress(self, step: int) -> float:
@@ -151,14 +159,18 @@ class TimeHorizon:
         return max(0.0, min(self.seconds - used, by_steps))
 
     def next_validation(self, step: int, due: float, most: int, seconds: float) -> float:  # noqa: ARG002
-        """Validations come as often as `VALIDATION_SHARE` of the budget pays for, and at most `most` times."""
+        """Validations come as often as `VALIDATION_SHARE` of the budget pays for with their samples, and at most `most`
+        times."""
         self.reserve_validation(seconds)
-        affordable = VALIDATION_SHARE * self.seconds / max(seconds, 1e-9)
+        affordable = VALIDATION_SHARE * self.seconds / max(seconds + self.sampling, 1e-9)
         return self.progress(step) + 1 / min(most, max(MIN_VALIDATIONS, affordable))
 
     def reserve_validation(self, seconds: float) -> None:
         if math.isfinite(seconds):
             self.validating = max(self.validating, LAST_VALIDATION_MARGIN * seconds)
+
+    def count_sampling(self, seconds: float) -> None:
+        self.sampling = seconds
 
     def reserve_finishing(self, seconds: float) -> None:
         self.finishing = seconds

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tinylm.training.cpu.buffers import NO_BUFFER, BufferPool, as_buffer
-from tinylm.training.cpu.matrices import PackedMatrix, Scratch, add_gradient
+from tinylm.training.cpu.matrices import PackedMatrix, Scratch, add_gradient, odd_polynomial
 from tinylm.training.cpu.packed_matmul import BLOCK
 
 SHAPES = [(1, 5, 7), (3, 40, 68), (8, 128, 65), (9, 32, 32), (30, 96, 100), (37, 64, 31), (BLOCK + 5, 33, 96)]
@@ -75,3 +75,19 @@ def test_a_refreshed_matrix_has_the_parameters_of_now() -> None:
     made.refresh()
     made.multiply(as_buffer(x), as_buffer(out), scratch(32))
     assert close(out, x.double().numpy() @ matrix.double().numpy().T)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 9), (3, 16, 16), (2, 33, 70), (1, 96, 384), (2, 128, 128)])
+def test_the_polynomial_of_muon_is_that_of_numpy(shape: tuple[int, int, int]) -> None:
+    x = random(*shape) / np.sqrt(shape[1] * shape[2])
+    exact = x.double().numpy()
+    gram = exact @ exact.transpose(0, 2, 1)
+    found = odd_polynomial(x, 3.0, -4.0, 2.0)
+    assert close(found, 3 * exact - 4 * gram @ exact + 2 * gram @ gram @ exact)
+    for alone, together in zip(x, found, strict=True):
+        assert torch.equal(odd_polynomial(alone[None], 3.0, -4.0, 2.0)[0], together)
+
+
+def test_the_polynomial_of_muon_takes_a_transposed_matrix() -> None:
+    x = random(2, 40, 12) / 20
+    assert torch.equal(odd_polynomial(x.mT, 1.0, 2.0, 3.0), odd_polynomial(x.mT.contiguous(), 1.0, 2.0, 3.0))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tinylm.training.cpu import packed_matmul
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, BufferPool, as_buffer
-from tinylm.training.cpu.micro_kernel import TILE_ROWS
+from tinylm.training.cpu.micro_kernel import TALL_ROWS
 from tinylm.training.cpu.packed_matmul import BLOCK, WIDTH, panels
 
 Floats = NDArray[np.float32]
@@ -29,7 +29,7 @@ class Scratch:
 
     def __init__(self, pool: BufferPool, dtype: torch.dtype, widest: int) -> None:
         self.dtype = dtype
-        self.edge = pool.take("edge", (TILE_ROWS, WIDTH), dtype=torch.float32).a
+        self.edge = pool.take("edge", (TALL_ROWS, WIDTH), dtype=torch.float32).a
         blocks = (panels(widest) if dtype == torch.float32 else 0, BLOCK, WIDTH)
         self.packed = pool.take("packed", blocks, dtype=torch.float32).a
         self._products = dict[torch.Size, Tensor]()
@@ -110,6 +110,18 @@ def add_gradient(dy: Buffer, x: Buffer, gradient: Buffer, scratch: Scratch) -> N
     product = scratch.product(gradient.t.shape)
     torch.mm(dy.t.t(), x.t, out=product)
     gradient.t.add_(product)
+
+
+def odd_polynomial(x: Tensor, a: float, b: float, c: float) -> Tensor:
+    """The `odd_polynomial` of training/optimizer.py, in 32 bits by packed products."""
+    _, rows, columns = x.shape
+    out = torch.empty(x.shape)
+    scratch = [np.zeros(shape, np.float32) for shape in (
+        (panels(rows), columns, WIDTH), (panels(columns), rows, WIDTH), (panels(rows), rows, WIDTH), (2, rows, rows),
+        (TALL_ROWS, WIDTH))]
+    packed_matmul.odd_polynomial(x.contiguous().numpy(), np.float32(a), np.float32(b), np.float32(c), out.numpy(),
+                                 *scratch)
+    return out
 
 
 def _rows(buffer: Buffer) -> Floats:

@@ -1,4 +1,4 @@
-"""The micro-kernel of attention (jit/llvm.py): some rows times some columns, in 32 bits.
+"""The micro-kernel of training (jit/llvm.py): some rows times some columns, in 32 bits.
 
     out (R, P*16)  =  or  +=  a (R, C) @ b (C, P*16)
 
@@ -19,6 +19,7 @@ from tinylm.jit.compile import part
 from tinylm.jit.llvm import (
     F32,
     FLOATS,
+    HAS_AVX,
     HAS_AVX512,
     I64,
     LANES,
@@ -35,6 +36,9 @@ from tinylm.jit.pointers import FLOAT32S, at
 
 TILE_ROWS, TILE_PANELS = (8, 2) if HAS_AVX512 else (4, 1)
 """Rows and panels of a tile: half of the registers hold its sums. The rows divide LANES."""
+TALL_ROWS = 6 if HAS_AVX and not HAS_AVX512 else TILE_ROWS
+"""Rows of a tile where any number of rows may be left over: 12 of AVX's 16 registers hold its sums. Sums of 8 registers
+grow only as fast as an addition ends, which takes 4 or 5 cycles, and a processor begins two additions in each."""
 
 
 def _micro_kernel(rows: int, panels: int) -> Callable[..., None]:
@@ -79,25 +83,33 @@ def _emit(builder: ir.IRBuilder, rows: int, panels: int, out: ir.Value, out_row:
         store(builder, total, target)
 
 
-_one_panel, _tile = _micro_kernel(TILE_ROWS, 1), _micro_kernel(TILE_ROWS, TILE_PANELS)
 row_product = _micro_kernel(1, 2)
 """Two panels of one row, where no tile is left."""
 
 
-@part
-def product(out: Any, out_row: Any, rows: Any, panels: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any,
-            count: Any, add: Any) -> None:
-    """out (rows, panels*16) = a @ b, or is added to: as many tiles as that takes.
+def _tiled(tile_rows: int) -> Any:
+    """Makes a part that computes a product in tiles of so many rows."""
+    tile, one_panel = _micro_kernel(tile_rows, TILE_PANELS), _micro_kernel(tile_rows, 1)
 
-    Args:
-        out, a, b: pointers.
-        rows: a multiple of TILE_ROWS.
-        count: of columns of `a`, at least one.
-    """
-    for r in range(0, rows, TILE_ROWS):
-        out_tile, a_tile = at(out, r * out_row), at(a, r * a_row)
-        for p in range(0, panels - TILE_PANELS + 1, TILE_PANELS):
-            _tile(at(out_tile, p * LANES), out_row, a_tile, a_row, a_column, at(b, p * LANES), b_row, count, add)
-        if panels % TILE_PANELS == 1:
-            p = (panels - 1) * LANES
-            _one_panel(at(out_tile, p), out_row, a_tile, a_row, a_column, at(b, p), b_row, count, add)
+    @part
+    def product(out: Any, out_row: Any, rows: Any, panels: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any,
+                count: Any, add: Any) -> None:
+        for r in range(0, rows, tile_rows):
+            out_tile, a_tile = at(out, r * out_row), at(a, r * a_row)
+            for p in range(0, panels - TILE_PANELS + 1, TILE_PANELS):
+                tile(at(out_tile, p * LANES), out_row, a_tile, a_row, a_column, at(b, p * LANES), b_row, count, add)
+            if panels % TILE_PANELS == 1:
+                p = (panels - 1) * LANES
+                one_panel(at(out_tile, p), out_row, a_tile, a_row, a_column, at(b, p), b_row, count, add)
+
+    return product
+
+
+product, tall_product = _tiled(TILE_ROWS), _tiled(TALL_ROWS)
+"""out (rows, panels*16) = a @ b, or is added to: as many tiles as that takes.
+
+Args:
+    out, a, b: pointers.
+    rows: a multiple of TILE_ROWS, or of TALL_ROWS.
+    count: of columns of `a`, at least one.
+"""

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.model.dropout import without_dropout
-from tinylm.model.taps import hooked
-from tinylm.model.transformer import TinyLM
+from tinylm.model.taps import HasTaps, hooked
 from tinylm.text.rows import Batch
 from tinylm.training.backend import TrainingBackend
 from tinylm.training.loss import total_loss
@@ -76,7 +75,7 @@ def _forward(model: nn.Module, batches: Sequence[Batch]) -> str:
         return activation
 
     backend = TrainingBackend(model)
-    with without_dropout(model), hooked(model, look) if isinstance(model, TinyLM) else nullcontext():
+    with without_dropout(model), hooked(model, look) if isinstance(model, HasTaps) else nullcontext():
         for inputs, targets in batches:
             loss = total_loss(model(backend.to_device(inputs)), backend.to_device(targets))
             if not found and not all_finite([loss]):
