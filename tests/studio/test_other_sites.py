@@ -67,8 +67,6 @@ ATTACKS = {
                        w.onerror = no""",
     "a worker": "try { new Worker(API + '/static/studio.js').onmessage = tell } catch (e) { no(e) }",
     "a module": "import(API + '/static/studio.js').then(tell, no)",
-    "a window": """const w = open(API + '/'); setTimeout(() => { try { tell(w.document.body.innerText) }
-                   catch (e) { no(e) } }, 1000)""",
     "the other name": "fetch(API.replace('127.0.0.1', 'localhost') + '/api/models', ALL).then(r => r.text()).then(t => "
                       "t.includes('\"models\"') && tell(t), no)",
     "a wrong key": "go('/?token=aaaaaaaaaaaaaaaaaaaaaaaa')",
