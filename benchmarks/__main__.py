@@ -25,6 +25,7 @@ BENCHMARKS = {
     "storage": "Bits a byte that weights of 16 and 8 bits lose on a text.",
     "large-text": "Megabytes of a long text tokenised in a second, and the most memory of a run that trains on it.",
     "explain": "Milliseconds until everything that `tinylm explain` shows of a text is there.",
+    "studio": "Milliseconds until the studio has answered what its page shows of the inside of a model.",
     "help": "Milliseconds of `tinylm --help`, beside the help of a command that comes with Python.",
     "plan-rules": "The experiments behind the rules by which tinylm chooses sizes, batches and dropout.",
     "optimizers": "The loss after equally many steps with one setting of the optimiser changed, for several seeds.",

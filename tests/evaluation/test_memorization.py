@@ -216,3 +216,41 @@ def test_memory_is_a_small_multiple_of_the_text(place, megabytes):
     peak, longest, line = map(int, done.stdout.split())
     assert (longest, line) == (120, plant + 1)
     assert peak < 4 * size + 8_000_000, "and some for tables and one block"
+
+
+# ---- copied stretches
+
+
+def covered(train: list[str], words: list[str], width: int = 8) -> set[int]:
+    """Words that lie in a window of so many that stands in the training text, by trying every window."""
+    known = {tuple(train[i:i + width]) for i in range(len(train) - width + 1)}
+    return {i + k for i in range(len(words) - width + 1) if tuple(words[i:i + width]) in known for k in range(width)}
+
+
+@settings(quick, max_examples=60)
+@given(st.lists(st.sampled_from("ab"), min_size=12, max_size=50), st.lists(st.sampled_from("ab"), max_size=40))
+def test_stretches_are_copies_that_do_not_overlap_and_hold_every_long_run(place, train, words):
+    text = " ".join(words)
+    spans = index_of(place, " ".join(train)).spans(text)
+    ends = [0, *(span.end for span in spans)]
+    assert all(span.start >= end for span, end in zip(spans, ends, strict=False))
+    for span in spans:
+        assert f" {text[span.start:span.end]} " in f" {' '.join(train)} "
+    inside = {i for i in range(len(words)) if any(span.start <= 2 * i < span.end for span in spans)}
+    assert inside <= covered(train, words)
+    assert bool(spans) == bool(covered(train, words))
+
+
+def test_a_stretch_has_the_line_from_which_it_was_copied(place):
+    train = "\n".join(f"line {n} has words of its own such as {n * n} and {n + 7} too" for n in range(300))
+    text = "Nobody wrote this. line 40 has words of its own such as 1600 and 47 too, and so on."
+    span, = index_of(place, train).spans(text)
+    assert text[span.start:span.end] == "line 40 has words of its own such as 1600 and 47"
+    assert (span.where.line, span.where.text) == (41, train.splitlines()[40])
+
+
+def test_a_text_that_repeats_one_line_is_searched_in_little_time(place):
+    train = "the same words again and again in one line\n" * 20_000
+    spans = index_of(place, train).spans("the same words again and again in one line " * 100)
+    assert spans[0].start == 0
+    assert sum(span.end - span.start for span in spans) > 4000

@@ -1,4 +1,4 @@
-"""The page of an explanation in real Chromium, opened from the disk: it shows the data, asks nobody, and runs no text."""
+"""The page of an explanation in Chromium, from the disk: it shows the data, asks nobody, and runs no text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def test_every_section_is_drawn(tmp_path: Path, browser: Any, data: dict[str, An
         assert page.locator("h2").count() == len(SECTIONS)
         assert page.locator(".lens tbody tr").count() == 1 + len(data["patching"]["stream"])
         assert page.evaluate(LAYOUT)
-        assert [*page.locator(".text [data-id]").all_inner_texts()] == [f"{token['token']} " for token in data["tokens"]]
+        shown = page.locator(".text [data-id]").all_inner_texts()
+        assert shown == [f"{token['token']} " for token in data["tokens"]]
         attention = page.locator(".strip + p").inner_text()
         page.locator(".text [data-index='2']").click()
         assert page.locator(".strip + p").inner_text() != attention

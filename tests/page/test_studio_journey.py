@@ -19,6 +19,8 @@ from tinylm.text.corpus import open_corpus
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 PATIENCE_MS = 60_000
 LAYOUT = "document.documentElement.scrollWidth <= innerWidth"
+UNNAMED = """[...document.querySelectorAll('button, a, input, select, textarea, canvas')].filter((each) =>
+  !each.textContent.trim() && !each.closest('[aria-label]') && !each.labels?.length).map((each) => each.outerHTML)"""
 DROP = """(zone, [name, text]) => {
   const files = new DataTransfer();
   files.items.add(new File([text], name, {type: "text/plain"}));
@@ -69,15 +71,20 @@ def english(size: int) -> str:
     return "".join(piece.text for piece in open_corpus("python-reference").pieces())[:size]
 
 
-def make_model(page: Any, name: str, text: str) -> None:
-    """Drops a text, and trains 20 seconds."""
+def give_text(page: Any, name: str, text: str, minutes: str = "0") -> None:
+    """Drops a text, and waits for the plan. Args: minutes: the place of the slider; 0: 20 seconds."""
     page.get_by_role("link", name="New model").first.click()
     page.locator(".drop").evaluate(DROP, [f"{name}.txt", text])
     page.wait_for_selector(".texts li")
-    page.locator("#minutes").fill("0")
-    assert page.get_by_text("Train for 20 seconds").is_visible()
+    page.locator("#minutes").fill(minutes)
     assert page.input_value("#model-name") == name
-    page.wait_for_selector(".plan dd")
+    page.wait_for_selector(".plan li")
+
+
+def make_model(page: Any, name: str, text: str) -> None:
+    """Drops a text, and trains 20 seconds."""
+    give_text(page, name, text)
+    assert page.get_by_text("Train for 20 seconds").is_visible()
     page.get_by_role("button", name="Start training").click()
 
 
@@ -218,9 +225,7 @@ def test_every_page_fits_the_window_and_is_named(tmp_path: Path, browser: Any, h
             for fold in page.locator("summary").all():
                 fold.click()
             assert page.evaluate(LAYOUT), place
-            unnamed = page.evaluate("""[...document.querySelectorAll('button, a, input, select, textarea, canvas[role]')]
-                .filter((each) => !each.textContent.trim() && !each.getAttribute('aria-label') && !each.labels?.length)
-                .map((each) => each.outerHTML)""")
+            unnamed = page.evaluate(UNNAMED)
             assert unnamed == [], place
             assert re.search("tinylm studio$", page.title())
 

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+import psutil
+
 from tests.serving.server import PATIENCE, Reply, until
 
 
@@ -92,6 +94,11 @@ class Studio:
 
     def watch(self, id: str) -> Any:
         return self.get(f"/api/runs/{quote(id)}")
+
+    def cpu_seconds(self) -> float:
+        """Seconds that it has computed."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
 
     def is_well(self) -> bool:
         """It runs, and has met no error of its own."""

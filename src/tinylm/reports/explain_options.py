@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinylm.errors import TinyLMError, did_you_mean
 
 if TYPE_CHECKING:  # a mistaken option is told before torch is there
+    from tinylm.config.schema import RunConfig
     from tinylm.generation.generator import Prompt
-    from tinylm.lm import LanguageModel
+    from tinylm.inspection.explainer import Explainer
+    from tinylm.inspection.explanation import Explanation
     from tinylm.reports.explain_sections import ExplainRequest
 
 PICTURES = ("tokens", "lens", "attention", "contributions")
@@ -46,7 +48,20 @@ class ExplainOptions:
     top: int = 3
 
 
-def request_of(lm: LanguageModel, options: ExplainOptions, text: Prompt, other: Prompt | None, *, width: int,
+class ExplainedModel(Protocol):
+    """A `LanguageModel`, as far as its explanation needs it."""
+
+    config: RunConfig
+
+    @property
+    def explainer(self) -> Explainer:
+        """The explainer of the model, whatever the text."""
+
+    def explain(self, prompt: Prompt) -> Explanation:
+        """The explanation of a text."""
+
+
+def request_of(lm: ExplainedModel, options: ExplainOptions, text: Prompt, other: Prompt | None, *, width: int,
                note: Callable[[str], None]) -> ExplainRequest:
     """The request that options make.
 

@@ -59,7 +59,14 @@ def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
         found.append(f"Expect some {forecast.bits_per_byte:.2f} bits a byte on the part of the text that is held out; "
                      f"plain counting needs {forecast.ngram_bits_per_byte:.2f}, and less is better. This is an "
                      "expectation, no more.")
-    return [*found, *data.split.notes(), *_lost_white_space(data)]
+    if setup.config.base.folder:
+        beside = "" if forecast.from_nothing_bits_per_byte is None else (
+            f" From nothing, some {forecast.from_nothing_bits_per_byte:.2f} bits a byte would be expected.")
+        found.insert(0, f"It goes on from the model {Path(setup.config.base.folder).name}, which knows its language "
+                        f"already.{beside}")
+    if lost := _lost_white_space(data):
+        found.append(f"Words alone are kept, and {lost} are lost.")
+    return found
 
 
 def describe_documents(corpus: Corpus) -> str:
@@ -71,7 +78,9 @@ def describe_documents(corpus: Corpus) -> str:
 def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) -> list[str]:
     data = setup.data
     held_out = f" and {data.validation_tokens:,} to validate on" if data.dataset.validation else ""
-    notes = [*_unused_settings(data, overrides), *_lost_white_space(data),
+    lost = _lost_white_space(data)
+    notes = [*_unused_settings(data, overrides),
+             *([f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []),
              *_unknown_to_base(setup), *([data.dataset.note] if data.dataset.note else [])]
     return [f"text       {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
@@ -133,10 +142,9 @@ def _unused_settings(data: RunData, overrides: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _lost_white_space(data: RunData) -> list[str]:
-    """Sentence on what a word tokenizer does not keep of the training text: line breaks, indents, other white space."""
-    lost = white_space(left_out_by_words(data.split.train)) if data.tokenizer.kind == "word" else ""
-    return [f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []
+def _lost_white_space(data: RunData) -> str:
+    """The white space of the training text that a word tokenizer does not keep: line breaks, indents; "" for none."""
+    return white_space(left_out_by_words(data.split.train)) if data.tokenizer.kind == "word" else ""
 
 
 def _describe_lora(setup: RunSetup) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -42,6 +43,15 @@ def as_api_errors(status: int = 400) -> Callable[[Callable[P, T]], Callable[P, T
         return call
 
     return wrap
+
+
+def without_options(sentence: str) -> str:
+    """The sentence up to where it speaks of an option of the command line.
+
+    >>> without_options("its lines are JSON records: --documents jsonl reads the texts in them")
+    'its lines are JSON records'
+    """
+    return re.sub(r"[:;,]? \(?--[a-z].*", "", sentence)
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from tinylm.http.body import save_body
 from tinylm.http.errors import ApiError
 from tinylm.http.responses import Json
 from tinylm.studio.mending import Mended, mend
-from tinylm.studio.refusals import as_api_errors, writing
+from tinylm.studio.refusals import as_api_errors, without_options, writing
 from tinylm.studio.workspace import Workspace
-from tinylm.system.files import legal_name, write_atomically
+from tinylm.system.files import legal_name, patiently, write_atomically
 from tinylm.system.folders import temporary_folder
 from tinylm.system.untrusted import read_json
 from tinylm.text.corpus import Corpus, open_corpus
@@ -64,7 +64,7 @@ class Texts:
             await save_body(request, temporary / name, max(0, most))
             about = await asyncio.to_thread(_describe, temporary / name, entry.name)
             write_atomically(temporary / ABOUT, json.dumps(about))
-            os.rename(temporary, entry)
+            patiently(os.rename, temporary, entry)
         return Json(about)
 
     async def delete(self, request: Request) -> Response:
@@ -107,7 +107,7 @@ def make_source(workspace: Workspace, files: list[Path]) -> Path:
                 os.link(path, target)
             except OSError:  # a disk without links
                 shutil.copyfile(path, target)
-        os.rename(temporary, entry)
+        patiently(os.rename, temporary, entry)
     return entry / name
 
 
@@ -130,7 +130,7 @@ def _describe(path: Path, key: str) -> dict[str, Any]:
     return {"text": key, "name": path.name, "characters": stats.characters, "bytes": stats.bytes,
             "documents": stats.documents, "odd_bytes": mended.odd_bytes, "encoding": mended.encoding,
             "repeated_share": repeated, "first": first,
-            "notes": [_by_name(note, path) for note in notes]}
+            "notes": [without_options(_by_name(note, path)) for note in notes]}
 
 
 def _by_name(sentence: str, path: Path) -> str:

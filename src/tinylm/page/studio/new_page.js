@@ -92,7 +92,7 @@ function timeSlider(minutesDefault) {
 /** What the training would be, asked for anew after each change; a question that is no longer asked is called back. */
 function planView() {
   const problem = problemLine();
-  const rows = element("dl", { class: "plan" });
+  const rows = element("ul", { class: "plan" });
   const status = element("p", { class: "soft", role: "status" });
   let timer = 0;
   let asked = new AbortController();
@@ -110,7 +110,8 @@ function planView() {
       if (!signal.aborted) throw error;
     });
     if (signal.aborted) return;
-    rows.replaceChildren(.../** @type {string[]} */ (plan.sentences ?? plan.notes).flatMap(planRow));
+    const sentences = /** @type {string[]} */ (plan.sentences);
+    rows.replaceChildren(...sentences.map((sentence) => element("li", {}, sentence)));
   };
   const ask = (/** @type {GivenText[]} */ texts, /** @type {number} */ minutes) => {
     leave();
@@ -131,11 +132,4 @@ function planView() {
   ask([], 0);
   const content = element("div", { "aria-label": "The plan", role: "group" }, rows, status, problem);
   return { ask, content, leave };
-}
-
-/** A line of the plan, such as `model      352,416 parameters`: its subject, and what is said of it.
- * @param {string} line */
-function planRow(line) {
-  const [, subject, said] = line.match(/^(\S+) {2,}(.*)$/s) ?? ["", "", line];
-  return [element("dt", {}, subject), element("dd", {}, said)];
 }
