@@ -15,7 +15,7 @@ from tests.page.test_studio_journey import PATIENCE_MS, english, give_text, visi
 from tests.studio.studio import studio_of
 
 PLACE = Path(__file__).parents[2] / "docs" / "assets"
-SIZE = {"width": 900, "height": 760}
+SIZE = {"width": 840, "height": 760}
 ONE_MINUTE = "2"
 """The place of the slider."""
 MAX_BYTES = 400_000
@@ -37,10 +37,10 @@ def main() -> int:
 
 def make_and_watch(page: Any) -> None:
     give_text(page, "python-manual", english(300_000), ONE_MINUTE)
-    take(page, "new", height=1000)
+    take(page, "new", height=900)
     page.get_by_role("button", name="Start training").click()
     page.locator(".chart circle.validation").nth(5).wait_for()
-    take(page, "live", height=820)
+    take(page, "live", height=740)
     page.get_by_text("The training is over").wait_for(timeout=3 * PATIENCE_MS)
 
 
@@ -51,14 +51,14 @@ def write_and_look_inside(page: Any) -> None:
     page.get_by_role("button", name="Write", exact=True).click()
     settle(page)
     page.wait_for_selector("text=/looked up in the text|Nothing of it stands/")
-    take(page, "write", height=760)
+    take(page, "write", height=620)
     page.get_by_role("link", name="Inside").click()
     page.get_by_label("A sentence").fill("The value of the")
     page.wait_for_timeout(1000)
     page.locator("[data-part='layers.0.head.0']").uncheck()
     settle(page)
     page.wait_for_selector(".two-sided")
-    take(page, "inside", height=900)
+    take(page, "inside", height=760)
 
 
 def take(page: Any, name: str, *, height: int) -> None:
