@@ -129,7 +129,8 @@ class AccessMiddleware:
             if self._policy.cookie or scope["path"] != PUBLIC_PATH:
                 self._check_key(headers)
         except ApiError as error:
-            await send_error(error, send_safely)
+            is_page = self._policy.cookie is not None and "text/html" in (_single_value(headers, b"accept") or "")
+            await send_error(error, send_safely, as_text=is_page)
             return
         await self._app(scope, receive, send_safely)
 
