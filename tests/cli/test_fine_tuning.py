@@ -59,6 +59,8 @@ def test_the_result_of_training_has_the_base_in_its_json(tinylm: Command, hello:
     (("--set", "model.n_layers=3"), ("model.n_layers", "the shape of the base")),
     (("--from", "nowhere"), ("the base nowhere", "no such model folder")),
     (("--replay", "1.5"), ("--replay", "must be")),
+    (("--lora", "4096"), ("--lora", "is not low", "--lora 8")),
+    (("--lora", "0.5"), ("--lora", "must be")),
 ])
 def test_what_contradicts_the_base_is_one_message(tinylm: Command, hello: Path, greetings: Path, tmp_path: Path,
                                                   options: tuple[str, ...], facts: tuple[str, ...]) -> None:
@@ -71,3 +73,34 @@ def test_a_text_of_other_words_is_told_what_the_base_lacks(tinylm: Command, hell
     text.write_text("hello , how is your cat ?\n" * 9, encoding="utf-8")
     assert_one_message(tinylm("train", text, "--from", hello, "--out", tmp_path / "run", *OPTIONS),
                        "8 of 56 words (14%) of the training text", "'cat'", "--from none")
+
+
+def test_additions_alone_are_trained_and_merged_from_their_adapter(tinylm: Command, hello: Path, greetings: Path,
+                                                                   tmp_path: Path) -> None:
+    run, adapter, merged = tmp_path / "run", tmp_path / "kept", tmp_path / "merged"
+    said = tinylm("train", greetings, "--from", hello, "--lora", 2, "--out", run, *OPTIONS)
+    assert said.code == 0, said.err
+    assert "numbers are trained: additions of rank 2 to the matrices in the layers" in said.out
+    assert "by additions of rank 2 (LoRA)" in tinylm("inspect", run).out
+    (run / "adapter").rename(adapter)
+    told = tinylm("merge", adapter, merged, "--base", hello)
+    assert told.code == 0, told.err
+    assert f"{merged} holds {hello} with an adapter of " in told.out
+    assert told.err == ""
+    assert (merged / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+    for command in (("generate", merged, "hello", "--greedy"), ("inspect", merged), ("predict", merged, "hello")):
+        assert tinylm(*command).code == 0
+    again = tinylm("merge", adapter, merged, "--base", hello, "--force", "--json").json
+    assert (again["base"], again["is_checked"]) == (str(hello), True)
+
+
+def test_mistakes_with_adapters_are_one_message(tinylm: Command, hello: Path, greetings: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    tinylm("train", greetings, "--from", hello, "--lora", 2, "--out", run, *OPTIONS)
+    assert_one_message(tinylm("merge", run, out, "--base", run), "other weights than those of", "--base MODEL")
+    assert_one_message(tinylm("merge", hello, out), "whole without an adapter", "--lora")
+    assert_one_message(tinylm("merge", run, hello), "there is a model already", "--force")
+    assert_one_message(tinylm("merge", tmp_path / "nowhere", out), "no such folder")
+    assert_one_message(tinylm("generate", run / "adapter", "hello"), "is an adapter", "tinylm merge")
+    assert_one_message(tinylm("train", greetings, "--lora", 2, "--out", out), "--lora", "begins from nothing", "--from")
+    assert not out.exists()

@@ -19,11 +19,13 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
+def jobs() -> list[dict[str, Any]]:
+    return [job for path in WORKFLOWS for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()]
+
+
 def runs() -> list[str]:
     """The shell lines of every step."""
-    jobs: list[dict[str, Any]] = [job for path in WORKFLOWS
-                                  for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()]
-    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    return [step["run"] for job in jobs() for step in job["steps"] if "run" in step]
 
 
 def test_the_workflows_fit_their_schema() -> None:
@@ -48,3 +50,9 @@ def test_every_python_that_is_claimed_is_tested() -> None:
     tested = set(re.findall(r'"(3\.\d+)"', WORKFLOWS[1].read_text(encoding="utf-8")))
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["classifiers"]
     assert set(re.findall(r":: (3\.\d+)", "\n".join(classifiers))) <= tested
+
+
+def test_a_job_for_another_processor_names_its_instructions_too() -> None:
+    """By its name alone numba would add all that the runner has."""
+    masked = [job["env"] for job in jobs() if "NUMBA_CPU_NAME" in job.get("env", {})]
+    assert [set(env) >= {"NUMBA_CPU_FEATURES", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"} for env in masked] == [True]

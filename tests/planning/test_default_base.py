@@ -72,6 +72,7 @@ def test_a_plan_begins_from_the_base_and_says_what_it_expects_of_either_way(pros
     line = (f"base       begins from english: expects {forecast['bits_per_byte']:.2f} bits a byte; from nothing "
             f"{forecast['from_nothing_bits_per_byte']:.2f}; --from none switches it off")
     assert planned["notes"][1] == line
+    assert any("begins from the model english" in sentence for sentence in planned["sentences"])
 
 
 def test_what_is_no_language_begins_from_nothing_and_says_why(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_run_that_was_killed_has_the_best_model_so_far_and_its_adapter(notes, 
 
 def test_additions_that_no_step_makes_better_leave_the_base(notes, book_run, tmp_path):  # noqa: F811
     fine_tune(notes, book_run, tmp_path / "run", lora=4, config={
-        "train": {"evaluate_every": 3, "batch_size": 8, "muon_learning_rate": 3.0, "warmup_steps": 0}})
+        "train": {"evaluate_every": 3, "batch_size": 8, "learning_rate": 3.0, "warmup_steps": 0}})
     assert events(tmp_path / "run", "finished")[0]["best_step"] == 0
     assert Base.read(str(tmp_path / "run")).fingerprint == Base.read(str(book_run)).fingerprint
     assert not any(array.any() for name, array in read_adapter(tmp_path / "run" / "adapter").tensors.items()
@@ -154,6 +154,7 @@ def test_numbers_that_are_not_finite_are_rolled_back(notes, book_run, tmp_path, 
 def test_a_plan_says_what_is_trained(notes, book_run):  # noqa: F811
     planned = tinylm.plan(notes, base=book_run, lora=4, epochs=2)
     assert planned["config"]["base"]["lora"] == 4
+    assert planned["config"]["train"]["optimizer"] == "adamw"
     assert any("additions of rank 4" in note for note in planned["notes"])
     assert planned["forecast"]["seconds"] > 0
 

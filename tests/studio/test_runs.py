@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -29,19 +30,10 @@ def steps(view: Any) -> list[int]:
     return [event["step"] for event in view["metrics"] if event["event"] == "step"]
 
 
-@pytest.mark.timeout(600)
-def test_a_run_outlives_the_studio_and_is_found_stopped_and_resumed(tmp_path: Path, book: Path) -> None:
-    text = book.read_text(encoding="utf-8")[:20_000]
+@pytest.mark.timeout(300)
+def test_a_run_outlives_the_studio_and_is_found_and_stopped_by_the_next(tmp_path: Path, book: Path) -> None:
     with studio_of(tmp_path / "models") as first:
-        key = first.upload("--force.txt", text)["text"]
-        assert first.get("/api/runs", {"texts": [key], "minutes": 8, "name": "my book"}) == {"id": "my book"}
-        again = first.ask("/api/runs", {"texts": [key], "minutes": 8, "name": "My Book"})
-        assert (again.status, again.error["code"]) == (409, "name_taken")
-        card = first.models()["my book"]
-        assert (card["state"], card["has_weights"], card["text"]) == ("training", False, "--force.txt")
-        until(lambda: bool(steps(first.watch("my book"))), seconds=240)
-        assert first.ask("/api/models/my%20book", method="DELETE").error["code"] == "is_training"
-        pid = json.loads((tmp_path / "models/.studio/runs/my book/run.json").read_text())["process"][0]
+        pid = start(first, "my book", book)
         first.stop()
         assert psutil.Process(pid).is_running(), "it is no child of the studio's terminal"
         with studio_of(tmp_path / "models") as second:
@@ -49,17 +41,55 @@ def test_a_run_outlives_the_studio_and_is_found_stopped_and_resumed(tmp_path: Pa
             assert view["state"] == "training"
             assert 0 < view["seconds_left"] < 480
             assert view["log_tail"][0].startswith("text       --force.txt: 20,000 characters")
-            second.get("/api/runs/my%20book/stop", {})
-            stopped = wait_for(second, "my book", "stopped", "failed")
-            assert stopped["state"] == "stopped", stopped
-            assert stopped["can_resume"]
-            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-            check_views(second, stopped)
-            second.get("/api/runs/my%20book/resume", {})
-            until(lambda: len(steps(second.watch("my book"))) > len(steps(stopped)), seconds=240)
-            second.get("/api/runs/my%20book/stop", {})
-            wait_for(second, "my book", "stopped")
+            check_views(second, stop(second, "my book"))
+            until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
             assert second.is_well()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_is_planned_made_stopped_resumed_exported_deleted_and_restored(tmp_path: Path, book: Path) -> None:
+    with studio_of(tmp_path / "models") as studio:
+        key = studio.upload("book.txt", book.read_bytes())["text"]
+        plan = studio.get("/api/plan", {"texts": [key], "minutes": 1})
+        assert plan["forecast"]["parameters"] > 0
+        assert all("--" not in sentence for sentence in plan["sentences"])
+        start(studio, "ours", book)
+        before = stop(studio, "ours")
+        studio.get("/api/runs/ours/resume", {"minutes": 9})
+        until(lambda: len(steps(studio.watch("ours"))) > len(steps(before)), seconds=240)
+        after = stop(studio, "ours")
+        assert after["minutes"] == 9
+        assert steps(after)[:len(steps(before))] == steps(before)
+        page = studio.get("/api/models/ours/export", {"to": "html"})
+        assert b"<!doctype html>" in studio.ask(f"/api/exports/{page['file']}").body
+        undo = studio.get("/api/models/ours", method="DELETE")["undo"]
+        assert studio.get(f"/api/trash/{undo}", {}) == {"id": "ours"}
+        assert steps(studio.watch("ours")) == steps(after)
+        assert studio.is_well()
+
+
+def start(studio: Studio, name: str, book: Path) -> int:
+    """Starts a run, and waits for its first steps. Returns the number of its process."""
+    key = studio.upload("--force.txt", book.read_text(encoding="utf-8")[:20_000])["text"]
+    assert studio.get("/api/runs", {"texts": [key], "minutes": 8, "name": name}) == {"id": name}
+    again = studio.ask("/api/runs", {"texts": [key], "minutes": 8, "name": name.upper()})
+    assert (again.status, again.error["code"]) == (409, "name_taken")
+    card = studio.models()[name]
+    assert (card["state"], card["has_weights"], card["text"]) == ("training", False, "--force.txt")
+    until(lambda: bool(steps(studio.watch(name))), seconds=240)
+    assert studio.ask(f"/api/models/{quote(name)}", method="DELETE").error["code"] == "is_training"
+    record = studio.folder / ".studio" / "runs" / name / "run.json"
+    return int(json.loads(record.read_text())["process"][0])
+
+
+def stop(studio: Studio, name: str) -> Any:
+    """Stops a run. Returns its view."""
+    studio.get(f"/api/runs/{quote(name)}/stop", {})
+    view = wait_for(studio, name, "stopped", "failed", "ready")
+    assert view["state"] == "stopped", view
+    assert view["can_resume"]
+    return view
 
 
 def check_views(studio: Studio, whole: Any) -> None:
@@ -149,5 +179,15 @@ def test_what_is_not_training_is_not_stopped_and_without_checkpoints_nothing_goe
 def test_a_record_of_numbers_that_json_lacks_is_shown(application: Application) -> None:
     with open(application.folder / "book" / model_folder.METRICS, "a", encoding="utf-8") as file:
         file.write('{"event": "validation", "step": 31, "loss": NaN, "best": false}\nbroken\n[1]\n')
+        file.write('{"event": "validation", "step": 32, "loss": 1e999, "best": false}\n')
     view = application.ask("/api/runs/book").json
-    assert view["metrics"][-1] == {"event": "validation", "step": 31, "loss": None, "best": False}
+    assert [(each["step"], each["loss"]) for each in view["metrics"][-2:]] == [(31, None), (32, None)]
+    assert application.cards()["book"]["state"] == "ready"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"records": 5}', '{"records": {"seconds": "x"}}', "{"])
+def test_a_damaged_checkpoint_is_watched_all_the_same(application: Application, content: str) -> None:
+    record(application, "book", own_process())
+    for state in (application.folder / "book" / "checkpoints").glob("*/state.json"):
+        state.write_text(content)
+    assert 0 <= application.ask("/api/runs/book").json["seconds_left"] <= 300

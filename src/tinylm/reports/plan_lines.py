@@ -52,6 +52,9 @@ def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
              f"Training takes about {duration(forecast.seconds)}, and reads the text {forecast.epochs:.1f} times."]
     if train.max_epochs is not None and forecast.epochs >= 0.95 * train.max_epochs:
         found.append("That is as often as is good: a text that is read more often is learned by heart.")
+    if setup.config.base.folder:
+        found.append(f"It begins from the model {Path(setup.config.base.folder).name}, which can read already, and not "
+                     "from nothing.")
     if forecast.bits_per_byte is not None:
         found.append(f"Expect some {forecast.bits_per_byte:.2f} bits a byte on the part of the text that is held out; "
                      f"plain counting needs {forecast.ngram_bits_per_byte:.2f}, and less is better. This is an "

@@ -95,7 +95,7 @@ def check_tensors(theirs: Mapping[str, tuple[int, ...]], config: ModelConfig, ar
     >>> config = ModelConfig(vocab_size=5, d_model=8, n_heads=2, n_layers=0, tied_embeddings=True)
     >>> check_tensors({"token_embd.weight": (5, 8)}, config, "qwen3")
     Traceback (most recent call last):
-    tinylm.errors.TinyLMError: lacks the tensor output_norm.weight. Choose another file of the model
+    tinylm.errors.TinyLMError: lacks the tensor output_norm.weight. Choose another file of the model.
     """
     names = tensor_names(config, architecture)
     if unknown := theirs.keys() - names.keys():
