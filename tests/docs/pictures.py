@@ -64,6 +64,7 @@ def write_and_look_inside(page: Any) -> None:
 def take(page: Any, name: str, *, height: int) -> None:
     """A picture of the upper part of the page."""
     page.set_viewport_size({**SIZE, "height": height})
+    page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(300)
     page.screenshot(path=PLACE / f"studio-{name}.png")
 
