@@ -45,7 +45,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize(("words", "said"), [
     (["MODEL/hello"], "is a model, and a studio shows a folder of models. Give the folder that it is in"),
-    (["MODEL/hello/config.json"], "is no folder, and none can be made there"),
+    (["MODEL/hello/config.json"], "is no folder that can be written"),
     (["MODEL", "--port", "70000"], "70000 is no port"), (["MODEL", "two"], "is one argument too many"),
     (["MODEL", "--host", "0.0.0.0"], "there is no option '--host'")])
 def test_a_mistake_is_one_sentence(two_models: Path, words: list[str], said: str,
