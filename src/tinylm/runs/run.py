@@ -63,9 +63,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     >>> lm = train("hello", preset="notebook", steps=20, out="runs/hello", quiet=True)
     >>> lm.config.train.steps, lm.folder.name
     (20, 'hello')
-    >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder == str(
-    ...     lm.folder.resolve())
-    True
+    >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder[-5:]
+    'hello'
     """
     layers = () if config is None else (config,)
     overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, **flags)
