@@ -58,17 +58,18 @@ def test_minutes_are_kept(book, tmp_path):
     assert 3 < seconds < 9, "6 seconds were asked for"
 
 
+@pytest.mark.slow
 def test_minutes_are_kept_where_the_last_texts_take_long(book, tmp_path, monkeypatch):
     generate = LanguageModel.generate
 
     def generate_slowly(lm, *prompt, samples=None, max_tokens, **settings):
-        time.sleep(0.005 * max_tokens * (samples or 1))  # 3 s at the end
+        time.sleep(0.0045 * max_tokens * (samples or 1))  # 2.7 s at the end
         return generate(lm, *prompt, samples=samples, max_tokens=max_tokens, **settings)
 
     monkeypatch.setattr(LanguageModel, "generate", generate_slowly)
     started = time.perf_counter()
-    tinylm.train(book, size="0.1M", tokenizer="char", minutes=0.15, out=tmp_path / "run", quiet=True, config=SMALL)
-    assert time.perf_counter() - started < 11, "9 seconds were asked for"
+    tinylm.train(book, size="0.1M", tokenizer="char", minutes=0.2, out=tmp_path / "run", quiet=True, config=SMALL)
+    assert time.perf_counter() - started < 14, "12 seconds were asked for"
 
 
 def test_training_stops_at_a_loss(book, tmp_path):

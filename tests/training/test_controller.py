@@ -107,6 +107,8 @@ def test_a_run_of_minutes_validates_as_often_as_it_can_afford():
     state.validation_seconds = 1.0
     controller.validated(state)
     assert state.next_validation - horizon.progress(10) == pytest.approx(1 / 5, abs=1e-3), "a sample follows each"
+    horizon.reserve_finishing(1e6)
+    assert horizon.finishing == 250, "most of the time is for steps"
     horizon.reserve_finishing(40.0)
     assert horizon.progress(10) == pytest.approx(500 / (1000 - 120 - 40), abs=1e-3)
 

@@ -146,7 +146,7 @@ def from_nothing_bits(ngram: float, n_bytes: int) -> float:
     of guessing, at most.
 
     >>> from_nothing_bits(ngram=2.6, n_bytes=20_000), from_nothing_bits(ngram=9.0, n_bytes=100)
-    (2.42, 8.0)
+    (2.44, 8.0)
     """
     epochs = useful_epochs(n_bytes)
     return min(expected_bits(ngram, epochs * n_bytes, epochs, n_bytes), 8.0)

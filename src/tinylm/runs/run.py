@@ -40,9 +40,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         source: a file or folder of text; or a built-in text: "hello", "python-reference", "python-stdlib".
         texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
-        base: a model folder to go on from, with its shape and its tokenizer (fine-tuning); "none": the weights are
-            drawn from the seed. By default a run of minutes without tokenizer, preset, size or shape begins from the
-            built-in model "english" where that helps, and any other from nothing.
+        base: a model folder to go on from (fine-tuning); "none": the weights are drawn from the seed. By default a run
+            of minutes begins from "english" where that helps, unless a tokenizer, preset, size or shape is chosen.
         preset: "tinylm", "notebook", "gpt2", "llama", "qwen3".
         size: a name from `SIZES` in config/presets.py, such as "0.8M"; by default the one that suits text and time.
         config: settings by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.

@@ -21,6 +21,8 @@ TRAINED_PER_VALIDATED_TOKEN = 7
 validation."""
 VALIDATION_SHARE = 0.05
 """The largest share of a time budget that goes into validations and their samples; a slow one comes less often."""
+MAX_FINISHING_SHARE = 0.25
+"""The largest share of a time budget that is kept for the end, however slow the machine is at the moment."""
 LAST_VALIDATION_MARGIN = 1.2
 """Time kept for the last validation of a run of minutes, in terms of what the slowest before it took."""
 
@@ -173,4 +175,4 @@ class TimeHorizon:
         self.sampling = seconds
 
     def reserve_finishing(self, seconds: float) -> None:
-        self.finishing = seconds
+        self.finishing = min(seconds, MAX_FINISHING_SHARE * self.seconds)
