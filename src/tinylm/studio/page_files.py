@@ -28,8 +28,7 @@ class PageFiles:
         return {"/": {"GET": self.page}, "/static/{path:path}": {"GET": self.file}}
 
     async def page(self, _: Request) -> Response:
-        apart = {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
-        return Response(self._page, media_type="text/html", headers=apart)
+        return Response(self._page, media_type="text/html", headers={"Content-Security-Policy": POLICY})
 
     async def file(self, request: Request) -> Response:
         found = self._files.get(request.path_params["path"])
