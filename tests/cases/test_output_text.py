@@ -99,7 +99,8 @@ def test_a_sample_is_one_line_on_the_terminal(text: str) -> None:
 
 @pytest.mark.parametrize("text", (RIGHTLY | WRONGLY).values(), ids=RIGHTLY | WRONGLY)
 def test_page_and_card_show_the_same_text(text: str) -> None:
-    config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt"), train=TrainConfig(steps=3))
+    config = RunConfig(model=ModelConfig(vocab_size=50), data=DataConfig(source="a.txt", packing="packed"),
+                       train=TrainConfig(steps=3))
     card = make_card(config, Report("validation", 1, 2, 1, 5, 6, {"uniform": 5.0}), Finished(3, "finished", 3, 1.0, 4),
                      name="a.txt", folder="runs/a", version="1", documents="", samples=[text])
     for shown_text in (card, escape_html(text)):
