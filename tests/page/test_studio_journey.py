@@ -180,7 +180,8 @@ def test_models_are_renamed_deleted_and_brought_back(tmp_path: Path, browser: An
         page.get_by_role("button", name="Undo").click()
         page.get_by_role("link", name="guide", exact=True).click()
         page.get_by_role("link", name="Numbers").click()
-        page.frame_locator("iframe").get_by_role("heading", name="Loss").wait_for()
+        page.wait_for_selector("iframe")
+        eventually(page, lambda: "Loss" in page.frame_locator("iframe").get_by_role("heading").all_inner_texts())
 
 
 def test_stopped_and_gone_on_with(tmp_path: Path, browser: Any) -> None:
