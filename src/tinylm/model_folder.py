@@ -210,7 +210,10 @@ def unfinished_error(folder: str | Path) -> TinyLMError | None:
 
 
 def is_training(folder: Path) -> bool:
-    """True if a process trains into the folder at this moment."""
+    """True if a process trains into the folder at this moment. Nothing is written to find out, unless a process that
+    was killed has left the file of its lock."""
+    if not (folder / LOCK).exists():
+        return False
     try:
         with _training(folder):
             return False

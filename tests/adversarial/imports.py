@@ -2,9 +2,9 @@
 
     python imports.py FORMAT FIRST LAST FOLDER
 
-FORMAT is gguf or hf. Case n is always the same damage. Prints one JSON object: the cases, how many could still be used,
-and what was wrong: an error that is not tinylm's, one that took more than a second or 64 MB and twice the files, or a
-process, a socket, or a file opened for writing.
+FORMAT is gguf, hf or peft. Case n is always the same damage. Prints one JSON object: the cases, how many could still be
+used, and what was wrong: an error that is not tinylm's, one that took more than a second or 64 MB and twice the files,
+or a process, a socket, or a file opened for writing.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gguf_files
 import hugging_face_folders
 import numpy as np
+import peft_folders
 
 from tinylm.errors import TinyLMError
 from tinylm.interchange.importing import read_model
@@ -34,17 +35,24 @@ CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Format(NamedTuple):
-    """A format of models: makes sound ones in a folder and returns their paths, and damages the model of a path.
+    """A format of models: makes sound ones in a folder and returns their paths, damages the model of a path, and reads
+    its numbers.
 
     `damage` returns what it did, the bytes of the model, and how it is undone.
     """
 
     make: Callable[[Path], list[Path]]
     damage: Callable[[Path, random.Random], tuple[str, int, Callable[[], object]]]
+    read: Callable[[Path], Iterable[Any]]
 
 
-FORMATS = {"gguf": Format(gguf_files.make, gguf_files.damage),
-           "hf": Format(hugging_face_folders.make, hugging_face_folders.damage)}
+def read_weights(path: Path) -> Iterable[Any]:
+    return read_model(path).weights.values()
+
+
+FORMATS = {"gguf": Format(gguf_files.make, gguf_files.damage, read_weights),
+           "hf": Format(hugging_face_folders.make, hugging_face_folders.damage, read_weights),
+           "peft": Format(peft_folders.make, hugging_face_folders.damage, peft_folders.read)}
 
 
 class Watch:
@@ -60,20 +68,20 @@ class Watch:
             self.failures.append(f"{self.label}: {event} {str(arguments)[:200]}")
 
 
-def use(path: Path) -> str:
-    """Imports a model. Returns "", or the error of tinylm's."""
+def use(form: Format, path: Path) -> str:
+    """Reads a model. Returns "", or the error of tinylm's."""
     try:
-        model = read_model(path)
+        numbers = list(form.read(path))
     except TinyLMError as error:
         return str(error)
-    assert all(np.isfinite(each).all() for each in model.weights.values())
+    assert all(np.isfinite(each).all() for each in numbers)
     return ""
 
 
 def run(form: Format, first: int, last: int, folder: Path) -> dict[str, Any]:
     bases = form.make(folder)
     for path in bases:
-        assert use(path) == "", use(path)
+        assert use(form, path) == "", use(form, path)
     watch, refused, slowest = Watch(), 0, 0.0
     failures, start = watch.failures, peak_memory_bytes()
     peak = start
@@ -84,7 +92,7 @@ def run(form: Format, first: int, last: int, folder: Path) -> dict[str, Any]:
         faulthandler.dump_traceback_later(HANGING, exit=True)
         began, watch.label = time.process_time(), label
         try:
-            said = use(path)
+            said = use(form, path)
             assert said.isprintable(), repr(said[:300])
             assert len(said) <= 2000, said[:300]
             refused += said != ""

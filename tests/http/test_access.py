@@ -56,3 +56,18 @@ def test_responses_have_the_headers_of_security(path: str) -> None:
     reply = ask(Notebook().behind(), path, headers={"Host": "localhost:8000"})
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in reply.headers["content-security-policy"]
+
+
+def test_a_cookie_shows_the_key_where_the_policy_names_one() -> None:
+    app = Notebook().behind(AccessPolicy(AllowedHosts([], [8000]), key=KEY, cookie="name-8000"))
+    assert ask(app, "/echo", b"{}").status == 401
+    assert ask(app, PUBLIC_PATH).status == 401, "no path is public then"
+    assert ask(app, "/echo", b"{}", headers={"cookie": f"a=b; name-8000={KEY}"}).status == 200
+    assert ask(app, "/echo", b"{}", headers={"authorization": f"Bearer {KEY}"}).status == 200
+    given = ask(app, f"/fail?token={KEY}")
+    assert (given.status, given.headers["location"]) == (303, "/")
+    assert "HttpOnly; SameSite=Strict" in given.headers["set-cookie"]
+    assert ask(app, f"/echo?token={KEY}", b"{}").status == 401, "only a browser's own first look brings the key so"
+    header_alone = Notebook().behind(AccessPolicy(AllowedHosts([], [8000]), key=KEY))
+    assert ask(header_alone, "/echo", b"{}", headers={"cookie": f"name-8000={KEY}"}).status == 401
+    assert ask(header_alone, f"/fail?token={KEY}").status == 401

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
-from tinylm.http.body import parse_object
+from tinylm.http.api import JsonApi
+from tinylm.http.body import parse_object, save_body
 from tinylm.http.errors import ApiError
 from tinylm.http.limits import BODY_BYTES
+from tinylm.http.responses import Json
 
 from .application import Notebook, ask
 
@@ -41,3 +46,32 @@ def test_a_body_has_bounds_and_is_called_json() -> None:
         assert ask(app, "/echo", b"{}", headers={"Content-Type": kind}).status == 415
     assert ask(app, "/echo", b"{}", headers={"Content-Type": ""}).status == 415
     assert ask(app, "/echo", b"{}", headers={"Content-Encoding": "gzip"}).status == 415
+
+
+# ---- bodies that go to the disk
+
+
+class Saved(JsonApi):
+    """Saves what it is sent."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        super().__init__({"/": {"POST": self.save}})
+        self._path, self._most = path, most
+
+    async def save(self, request: Request) -> Response:
+        return Json({"bytes": await save_body(request, self._path, self._most)})
+
+
+def test_a_body_is_saved_as_it_comes(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 40
+    reply = ask(Saved(tmp_path / "saved", len(data)), "/", data, headers={"content-type": "image/png"})
+    assert json.loads(reply.body) == {"bytes": len(data)}
+    assert (tmp_path / "saved").read_bytes() == data
+
+
+@pytest.mark.parametrize("length", ["1001", "", "5", "9" * 30])
+def test_a_body_that_is_too_large_is_refused_whatever_it_says_of_its_length(tmp_path: Path, length: str) -> None:
+    reply = ask(Saved(tmp_path / "saved", 1000), "/", b"a" * 1001, headers={"content-length": length})
+    assert reply.status == 413
+    assert "1,000 bytes at most" in reply.body.decode()
+    assert not (tmp_path / "saved").exists() or (tmp_path / "saved").stat().st_size <= 1000

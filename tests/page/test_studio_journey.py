@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import tinylm
 from tests.page.browser import chromium, ids_of, opened, settle, write
 from tests.studio.studio import Studio, studio_of
 from tinylm.text.corpus import open_corpus
@@ -179,7 +180,8 @@ def test_models_are_renamed_deleted_and_brought_back(tmp_path: Path, browser: An
         page.get_by_role("button", name="Undo").click()
         page.get_by_role("link", name="guide", exact=True).click()
         page.get_by_role("link", name="Numbers").click()
-        page.frame_locator("iframe").get_by_role("heading", name="Loss").wait_for()
+        page.wait_for_selector("iframe")
+        eventually(page, lambda: "Loss" in page.frame_locator("iframe").get_by_role("heading").all_inner_texts())
 
 
 def test_stopped_and_gone_on_with(tmp_path: Path, browser: Any) -> None:
@@ -230,8 +232,7 @@ def test_every_page_fits_the_window_and_is_named(tmp_path: Path, browser: Any, h
             assert re.search("tinylm studio$", page.title())
 
 
-def test_ids_are_the_ones_that_are_shown(tmp_path: Path, browser: Any, hello_run: Path) -> None:
-    """Two models side by side write from one prompt with the same settings."""
+def test_two_models_side_by_side_write_from_one_prompt(tmp_path: Path, browser: Any, hello_run: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(hello_run, tmp_path / name)
     with studio_of(tmp_path) as studio, visiting(browser, studio) as page:
@@ -246,3 +247,30 @@ def test_ids_are_the_ones_that_are_shown(tmp_path: Path, browser: Any, hello_run
         both = ids_of(page)
         assert both[:len(both) // 2] == both[len(both) // 2:]
         assert len(both) > 4
+
+
+def test_a_model_too_large_for_the_browser_is_computed_by_the_studio(tmp_path: Path, browser: Any) -> None:
+    tinylm.train("hello", preset="notebook", steps=30, out=tmp_path / "large", quiet=True,
+                 config={"model": {"d_mlp": 220_000}})
+    with studio_of(tmp_path) as studio, visiting(browser, studio, refusals=True) as page:
+        assert studio.models()["large"]["in_browser"] is False
+        page.get_by_role("link", name="Open").click()
+        page.get_by_label("The beginning of a text").fill("hello , how")
+        page.get_by_label("max-tokens").fill("3")
+        page.get_by_role("button", name="Write", exact=True).click()
+        eventually(page, lambda: page.locator(".text .token").count() >= 5)
+        eventually(page, lambda: page.get_by_role("button", name="Go on").is_enabled())
+        ids = ids_of(page)
+        page.locator(".text .token").nth(4).click()
+        page.locator("[role=status] button").nth(1).click()
+        eventually(page, lambda: len(ids_of(page)) >= 5 and ids_of(page) != ids)
+        assert ids_of(page)[:4] == ids[:4]
+        page.get_by_role("link", name="Inside").click()
+        page.get_by_label("A sentence").fill("hello , how")
+        page.get_by_label("Parts that are off").fill("0.0")
+        page.get_by_role("button", name="Look inside").click()
+        page.wait_for_selector(".two-sided")
+        assert page.locator(".lens tbody tr").count() == 3
+        page.get_by_label("Parts that are off").fill("9.9")
+        page.get_by_role("button", name="Look inside").click()
+        page.wait_for_selector(".problem:has-text('9')")

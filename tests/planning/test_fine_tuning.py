@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tinylm.config.schema import BaseConfig, DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+from tinylm.errors import TinyLMError
 from tinylm.evaluation.base import Base
 from tinylm.planning.base_fit import BaseFit, measure_fit
 from tinylm.planning.data import load_data
@@ -27,8 +28,9 @@ def fit_of(distance: float = 1.0, **shape: Any) -> BaseFit:
 
 
 def fill(fit: BaseFit, train: dict[str, Any] | None = None, model: dict[str, Any] | None = None,
-         n_bytes: int = 20_000) -> dict[str, dict[str, Any]]:
-    chosen = {"model": model or {}, "train": train or {}, "sample": {}, "base": {"folder": "base", "replay": 0.2}}
+         n_bytes: int = 20_000, **base: Any) -> dict[str, dict[str, Any]]:
+    chosen = {"model": model or {}, "train": train or {}, "sample": {},
+              "base": {"folder": "base", "replay": 0.2, **base}}
     return fill_fine_tuning(chosen, fit, n_bytes=n_bytes, n_tokens=n_bytes // 3, speed=75e9)
 
 
@@ -37,6 +39,21 @@ def test_shape_sampling_and_base_are_those_of_the_base():
     assert {**filled["model"], "dropout": 0.0} == fit_of(n_kv_heads=1).base.config.model.model_dump()
     assert filled["sample"]["greedy"] is True
     assert filled["base"] == {"folder": "/models/base", "replay": 0.2, "fingerprint": "f00d"}
+
+
+@pytest.mark.parametrize(("distance", "rate"), [(1.0, 0.001), (2.0, 0.004), (9.0, 0.01)])
+def test_additions_of_low_rank_are_trained_by_adamw_at_rates_that_grow_likewise(distance, rate):
+    train = fill(fit_of(distance), lora=8)["train"]
+    assert (train["optimizer"], train["learning_rate"]) == ("adamw", rate)
+    assert fill(fit_of(distance), {"optimizer": "muon"}, lora=8)["train"]["optimizer"] == "muon"
+    assert "optimizer" not in fill(fit_of(distance), lora=0)["train"]
+
+
+def test_additions_need_layers_and_a_rank_below_the_width():
+    for fit, rank in ((fit_of(), 48), (fit_of(n_layers=0), 1)):
+        with pytest.raises(TinyLMError, match=r"is not low|has no layers"):
+            fill(fit, lora=rank)
+    assert fill(fit_of(), lora=47)["base"]["lora"] == 47
 
 
 @pytest.mark.parametrize(("distance", "rate"), [(0.5, 0.002), (1.0, 0.002), (2.0, 0.008), (3.2, 0.02), (9.0, 0.02)])

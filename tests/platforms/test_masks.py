@@ -17,7 +17,7 @@ import pytest
 from tinylm.jit.llvm import processor_features
 
 ROOT = Path(__file__).parents[2]
-PARITY = ("tests/engine/test_parity.py", "tests/training/cpu/test_gradients.py")
+PARITY = ("tests/engine/test_parity.py", "tests/training/cpu/test_gradients.py", "tests/training/cpu/test_matrices.py")
 MASKS = {
     # Cascade Lake: vectors of 16, no products of bfloat16
     "AVX-512": {"NUMBA_CPU_NAME": "cascadelake", "NUMBA_CPU_FEATURES": "+avx512f,+avx512vl,+avx512dq,+avx512bw,+fma",
@@ -68,5 +68,6 @@ def test_a_mask_leaves_the_vectors_that_it_says(mask: str, tmp_path: Path) -> No
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mask", MASKS)
 def test_engine_and_training_are_the_references(mask: str, tmp_path: Path) -> None:
-    done = run(mask, tmp_path, "-m", "pytest", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider", *PARITY)
+    done = run(mask, tmp_path, "-m", "pytest", "-n", "0", "--timeout", "1500", "-m", "not slow", "-p",
+               "no:cacheprovider", *PARITY)
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]

@@ -69,9 +69,9 @@ def application(two_models: Path, tmp_path: Path) -> Application:
     return Application(tmp_path / "models")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studio(two_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The real studio of a folder that the tests of a module share."""
+    """The real studio of a folder that tests share; what they put there is theirs to take away."""
     folder = tmp_path_factory.mktemp("shared") / "models"
     shutil.copytree(two_models, folder)
     with Studio(folder) as studio:

@@ -86,3 +86,13 @@ def test_the_page_has_a_fixed_list_of_files(app: Application) -> None:
     for path in ("../__init__.py", "..%2f__init__.py", "%2fetc%2fpasswd", "modules.py", "studio.html", "", ".", "model",
                  "style.css%00", "STYLE.CSS", "model//transformer.js", "C:\\style.css"):
         assert app.ask(f"/static/{path}").status == 404, path
+
+
+def test_a_person_at_a_browser_reads_a_sentence(app: Application) -> None:
+    accept = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    foreign = accept | {"sec-fetch-site": "cross-site"}
+    for reply, status, said in ((ask(app.app, "/", headers=accept), 401, "open the whole address that was printed"),
+                                (app.ask("/", headers=foreign), 403, "Type or paste")):
+        assert (reply.status, reply.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+        assert said in reply.body.decode()
+        assert not reply.body.startswith(b"{")

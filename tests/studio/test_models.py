@@ -128,7 +128,7 @@ def test_a_studio_is_of_a_folder_of_models(two_models: Path, tmp_path: Path) -> 
     with pytest.raises(TinyLMError, match="is a model, and a studio shows a folder of models"):
         Workspace(two_models / "hello")
     (tmp_path / "file").write_text("")
-    with pytest.raises(TinyLMError, match="is no folder, and none can be made there"):
+    with pytest.raises(TinyLMError, match="is no folder that can be written"):
         Workspace(tmp_path / "file")
     Workspace(tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder").is_dir()

@@ -7,7 +7,6 @@ attack writes READ: and what it has learnt into its page; its own script spells 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,23 +73,26 @@ ATTACKS = {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-def attack(browser: Any, studio: Studio, script: str, host: str) -> str:
-    """The text of a page of another site, in a browser in which the studio is open."""
-    page = (f"<!doctype html><title>attack</title><body><script>{START.replace('URL', studio.url)}\n{script}\n"
-            "document.body.append('RA' + 'N')</script></body>")
-    with Site({"/": page}) as site, closing(browser.new_context()) as context:  # whose connections end first
-        own = context.new_page()
-        own.goto(studio.address)
+def visitor(studio: Studio) -> Iterator[Any]:
+    """A browser in which the studio is open."""
+    with chromium() as browser:
+        context = browser.new_context()
+        context.new_page().goto(studio.address)
         assert [cookie["name"] for cookie in context.cookies()] == [f"tinylm-{studio.port}"]
-        other = context.new_page()
-        other.goto(f"http://{host}:{site.port}/")
-        other.wait_for_timeout(1200)
-        return str(other.inner_text("body"))
+        yield context
+
+
+def attack(visitor: Any, studio: Studio, script: str, host: str) -> str:
+    """The text of a page of another site in that browser."""
+    content = (f"<!doctype html><title>attack</title><body><script>{START.replace('URL', studio.url)}\n{script}\n"
+               "document.body.append('RA' + 'N')</script></body>")
+    with Site({"/": content}) as site:
+        page = visitor.new_page()
+        page.goto(f"http://{host}:{site.port}/", wait_until="commit")
+        page.wait_for_timeout(1200)
+        seen = str(page.inner_text("body"))
+        page.close()
+        return seen
 
 
 def files_kept(studio: Studio) -> list[Path]:
@@ -104,9 +106,9 @@ def test_there_are_twenty_four() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_page_of_another_site_learns_and_does_nothing(browser: Any, studio: Studio, name: str, host: str) -> None:
+def test_a_page_of_another_site_learns_and_does_nothing(visitor: Any, studio: Studio, name: str, host: str) -> None:
     before, kept = tree(studio.folder), files_kept(studio)
-    seen = attack(browser, studio, ATTACKS[name], host)
+    seen = attack(visitor, studio, ATTACKS[name], host)
     assert "RAN" in seen
     assert "READ:" not in seen
     assert tree(studio.folder) == before
@@ -114,11 +116,7 @@ def test_a_page_of_another_site_learns_and_does_nothing(browser: Any, studio: St
     assert studio.is_well()
 
 
-def test_the_studio_itself_does(browser: Any, studio: Studio) -> None:
+def test_the_studio_itself_does(visitor: Any) -> None:
     """So the requests above are such that they could succeed."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(studio.address)
-    found = page.evaluate("fetch('/api/models', {credentials: 'include'}).then(r => r.text())")
+    found = visitor.pages[0].evaluate("fetch('/api/models', {credentials: 'include'}).then(r => r.text())")
     assert '"hello"' in found
-    context.close()

@@ -179,5 +179,15 @@ def test_what_is_not_training_is_not_stopped_and_without_checkpoints_nothing_goe
 def test_a_record_of_numbers_that_json_lacks_is_shown(application: Application) -> None:
     with open(application.folder / "book" / model_folder.METRICS, "a", encoding="utf-8") as file:
         file.write('{"event": "validation", "step": 31, "loss": NaN, "best": false}\nbroken\n[1]\n')
+        file.write('{"event": "validation", "step": 32, "loss": 1e999, "best": false}\n')
     view = application.ask("/api/runs/book").json
-    assert view["metrics"][-1] == {"event": "validation", "step": 31, "loss": None, "best": False}
+    assert [(each["step"], each["loss"]) for each in view["metrics"][-2:]] == [(31, None), (32, None)]
+    assert application.cards()["book"]["state"] == "ready"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"records": 5}', '{"records": {"seconds": "x"}}', "{"])
+def test_a_damaged_checkpoint_is_watched_all_the_same(application: Application, content: str) -> None:
+    record(application, "book", own_process())
+    for state in (application.folder / "book" / "checkpoints").glob("*/state.json"):
+        state.write_text(content)
+    assert 0 <= application.ask("/api/runs/book").json["seconds_left"] <= 300

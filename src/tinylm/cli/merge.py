@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not found.is_checked:
         print_note("note: the adapter does not say on which weights it was made; that its shapes fit does not prove "
                    "that this is its base")
-    print(f"\nNow try:\n  {escape_control_codes(command('generate', out, text='Once upon a time'))}")
+    print(f"\nNow try:\n  {escape_control_codes(command('generate', out))}")
     return 0

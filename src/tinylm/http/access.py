@@ -129,7 +129,8 @@ class AccessMiddleware:
             if self._policy.cookie or scope["path"] != PUBLIC_PATH:
                 self._check_key(headers)
         except ApiError as error:
-            await send_error(error, send_safely)
+            is_page = self._policy.cookie is not None and "text/html" in (_single_value(headers, b"accept") or "")
+            await send_error(error, send_safely, as_text=is_page)
             return
         await self._app(scope, receive, send_safely)
 
@@ -137,9 +138,10 @@ class AccessMiddleware:
         host = _single_value(headers, b"host")
         if host is None or host not in self._policy.hosts:
             name = host if host and _HOST.fullmatch(host) else "NAME"
-            raise ApiError(421, "This server does not answer to that Host: it knows localhost with its port, the "
-                                "address that it listens at, and the names given with --allow-host. Ask one of these, "
-                                f"or, where the Host is a name of this machine, start it with --allow-host {name}",
+            known = "This server does not answer to that Host: it knows localhost with its port, "
+            raise ApiError(421, f"{known}and the address that it listens at" if self._policy.cookie else
+                           f"{known}the address that it listens at, and the names given with --allow-host. Ask one of "
+                           f"these, or, where the Host is a name of this machine, start it with --allow-host {name}",
                            code="host_not_allowed")
 
     def _check_origin(self, headers: Headers, origin: str | None) -> None:
@@ -151,7 +153,9 @@ class AccessMiddleware:
         count = sum(name == b"origin" for name, _ in headers)
         from_elsewhere = _single_value(headers, b"sec-fetch-site") not in (None, "same-origin", "none")
         if not is_ours or count > 1 or from_elsewhere:
-            raise ApiError(403, "Pages of other web sites may not ask this server. --allow-origin names those that may",
+            remedy = ("Type or paste its address into the browser" if self._policy.cookie else
+                      "--allow-origin names those that may")
+            raise ApiError(403, f"Pages of other web sites may not ask this server. {remedy}",
                            code="origin_not_allowed")
 
     def _check_key(self, headers: Headers) -> None:

@@ -50,10 +50,12 @@ class Json(Response):
         return dumps(content)
 
 
-async def send_error(error: ApiError, send: Send) -> None:
-    body = dumps(error.body())
+async def send_error(error: ApiError, send: Send, *, as_text: bool = False) -> None:
+    """Sends an error: in JSON, or as its sentences alone for a person who sees the response itself."""
+    body = str(error).encode() if as_text else dumps(error.body())
+    kind = b"text/plain; charset=utf-8" if as_text else b"application/json"
     headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -35,6 +35,8 @@ REVISION = "sha256:"
 """What stands before the fingerprint of a base as its revision. The revisions of others are commits and branches."""
 MAX_JSON_BYTES = 1 << 20
 """Bytes of adapter_config.json, at most."""
+MAX_ALPHA = 1e9
+"""The largest alpha, far beyond any that was trained with."""
 WITHOUT_EFFECT = {
     "peft_type", "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
     "r", "lora_alpha", "alpha_pattern", "rank_pattern", "use_rslora", "target_modules", "exclude_modules",
@@ -181,7 +183,7 @@ class Adapter:
         alphas = self.settings.get("alpha_pattern") or {}
         alpha = next((value for key, value in alphas.items() if f".{module}".endswith(f".{key}")),
                      self.settings.get("lora_alpha"))
-        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not abs(alpha) <= MAX_ALPHA:
             raise _damaged(self.folder / CONFIG, "its lora_alpha is no number")
         return float(alpha / (math.sqrt(rank) if self.settings.get("use_rslora") else rank))
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tinylm import model_folder
 from tinylm.config.schema import BaseConfig, RunConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.base import Base
 from tinylm.interchange.peft import Adapter, read_adapter
 from tinylm.lm import LanguageModel
-from tinylm.model.lora import Addition, merged
+from tinylm.model.lora import merged
+from tinylm.model.tensors import Weights
 from tinylm.reports.model_card import markdown_text
 from tinylm.system.paths import given_path
 from tinylm.system.untrusted import quoted
@@ -83,8 +86,11 @@ def merge_adapter(adapter: str | Path, out: str | Path, *, base: str | Path | No
         raise TinyLMError(f"was made on other weights than those of {model.folder}", where=str(folder),
                           remedy="Name the model that it was made on: --base MODEL")
     additions = found.additions(model.config.model)
+    weights = merged(model.weights, additions)
+    if not all(np.isfinite(weights[name]).all() for name in additions):
+        raise TinyLMError("gives numbers that are not finite", where=str(folder), remedy="Fetch the adapter anew")
     log("writing")
-    _write(model, additions, folder, out, force=force)
+    _write(model, weights, len(additions), folder, out, force=force)
     return Merged(model.folder, len(additions), sum(array.size for array in found.tensors.values()),
                   bool(found.fingerprint))
 
@@ -118,7 +124,7 @@ def _base_folder(adapter: Adapter, given: str | Path | None) -> str:
     raise TinyLMError(named, where=str(adapter.folder), remedy="Name the model that it was made on: --base MODEL")
 
 
-def _write(base: Base, additions: dict[str, Addition], adapter: Path, out: str | Path, *, force: bool) -> None:
+def _write(base: Base, weights: Weights, matrices: int, adapter: Path, out: str | Path, *, force: bool) -> None:
     data = base.config.data.model_copy(update={"source": "", "fingerprint": "", "validation": 0.0,
                                                "validation_fingerprint": ""})
     config = RunConfig(model=base.config.model, data=data, sample=base.config.sample,
@@ -126,10 +132,10 @@ def _write(base: Base, additions: dict[str, Addition], adapter: Path, out: str |
                        base=BaseConfig(folder=base.folder, fingerprint=base.fingerprint))
     run = adapter.parent if adapter.name == model_folder.ADAPTER else adapter
     card = _CARD.format(name=markdown_text(Path(out).name), base=markdown_text(Path(base.folder).name),
-                        adapter=markdown_text(run.absolute().name), matrices=len(additions),
-                        fingerprint=base.fingerprint, use=command("generate", out, text="Once upon a time"))
+                        adapter=markdown_text(run.absolute().name), matrices=matrices,
+                        fingerprint=base.fingerprint, use=command("generate", out))
     with model_folder.new_folder(out, force=force, option="OUT") as folder:
         model_folder.write_config(folder, config)
         base.tokenizer.save(folder / model_folder.TOKENIZER)
-        model_folder.write_weights(folder, merged(base.weights, additions))
+        model_folder.write_weights(folder, weights)
         (folder / model_folder.CARD).write_text(card, encoding="utf-8", newline="\n")

@@ -49,8 +49,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         resume: go on with the run in `out` where it stopped. Of its settings only `steps`, `epochs`, `minutes`,
             `max_epochs` and `target_loss` may be given anew.
         quiet: print nothing.
-        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, replay, seed,
-            device, and one of minutes (by default 5, of the whole call), steps, epochs.
+        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, replay, lora,
+            seed, device, and one of minutes (by default 5, of the whole call), steps, epochs.
 
     Returns:
         The model with the weights of the lowest validation loss; of the last step, where nothing is held out.
@@ -62,9 +62,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     >>> lm = train("hello", preset="notebook", steps=20, out="runs/hello", quiet=True)
     >>> lm.config.train.steps, lm.folder.name
     (20, 'hello')
-    >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder == str(
-    ...     lm.folder.resolve())
-    True
+    >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder[-5:]
+    'hello'
     """
     layers = () if config is None else (config,)
     overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, **flags)

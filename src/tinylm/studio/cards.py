@@ -16,7 +16,7 @@ from tinylm.interchange.html.export import MANY, check_held
 from tinylm.page.tokenizer_data import tokenizer_data
 from tinylm.reports.history import History
 from tinylm.serving.model_registry import Fingerprint
-from tinylm.studio.histories import Histories
+from tinylm.studio.histories import Histories, finite_baselines
 
 FILES = (model_folder.CONFIG, model_folder.TOKENIZER, model_folder.WEIGHTS, model_folder.METRICS)
 """Files by whose time and size a card is known to be of today."""
@@ -63,7 +63,7 @@ def _card(folder: Path, history: History) -> dict[str, Any]:
     when = (weights if has_weights else folder / model_folder.CONFIG).stat().st_mtime
     return {"text": Path(config.data.source).name, "parameters": total_parameters(config.model),
             "size_bytes": weights.stat().st_size if has_weights else 0, "has_weights": has_weights,
-            "bits_per_byte": bits, "baselines": dict(history.began.baselines) if history.began else {},
+            "bits_per_byte": bits, "baselines": finite_baselines(history),
             "date": iso_date(when), "minutes": config.train.minutes,
             "has_chat": False, "in_browser": has_weights and runs_in_page(folder, config)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -113,7 +114,18 @@ def _values(lines: list[str]) -> Iterator[dict[str, Any]]:
     """Lines as JSON values: a number that JSON does not know becomes null, and a damaged line is left out."""
     for line in lines:
         with suppress(ValueError, RecursionError):
-            values = json.loads(line, parse_constant=lambda _: None)
+            values = json.loads(line, parse_constant=lambda _: None, parse_float=_finite)
             if isinstance(values, dict):
                 values.pop("layer_gradients", None)
                 yield values
+
+
+def _finite(text: str) -> float | None:
+    """A number, or null if it is larger than any that is known: 1e999."""
+    return value if math.isfinite(value := float(text)) else None
+
+
+def finite_baselines(history: History) -> dict[str, float]:
+    """Bits a byte of the baselines, by name; empty in the records of an earlier tinylm."""
+    counted = history.began.baselines if history.began else {}
+    return {name: bits for name, bits in counted.items() if math.isfinite(bits)}

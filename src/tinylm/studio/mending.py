@@ -28,16 +28,19 @@ class Mended(NamedTuple):
     encoding: str = "utf-8"
 
 
-def mend(path: Path) -> Mended | None:
-    """Rewrites a plain text that is not UTF-8 as UTF-8; None: it is none, or its bytes do not tell its encoding."""
+def mend(path: Path) -> Mended:
+    """Rewrites a plain text that is not UTF-8 as UTF-8. Any other file stays as it is; so does one whose bytes do not
+    tell its encoding."""
     with open(path, "rb") as file:
         sample = file.read(SAMPLE_BYTES)
     is_plain = path.suffix.lower() not in PACKED and not format_of(path.name, [sample], "auto", "")
     if not is_plain or b"\0" in sample or marked(sample)[0]:
-        return None
+        return Mended()
     good, odd, beyond = _count(path)
+    if not odd:
+        return Mended()
     names = ["utf-8"] if good >= ODD_SHARE * odd else likely_encodings(beyond)
-    return Mended(_rewrite(path, names[0]), names[0]) if odd and names else None
+    return Mended(_rewrite(path, names[0]), names[0]) if names else Mended()
 
 
 def _count(path: Path) -> tuple[int, int, bytes]:

@@ -111,12 +111,14 @@ async def _lines(job: GenerationJob) -> AsyncGenerator[bytes, None]:
     builder: CompletionBuilder = job.requests[0].builder
     before, is_over = 0, False
     while not is_over:
+        lines = []
         for update in await job.updates():
             new = builder.logprobs[before:update.n_tokens]
             before, is_over = update.n_tokens, update.finish_reason is not None
-            yield line({"text": update.text, "ids": [each.id for each in new],
-                        "probabilities": [exp(each.logprob) for each in new],
-                        "next": [[{"id": best.id, "token": best.token, "probability": exp(best.logprob)}
-                                  for best in each.top] for each in new]})
+            lines.append(line({"text": update.text, "ids": [each.id for each in new],
+                               "probabilities": [exp(each.logprob) for each in new],
+                               "next": [[{"id": best.id, "token": best.token, "probability": exp(best.logprob)}
+                                         for best in each.top] for each in new]}))
             if is_over:
-                yield line({"stopped_by": update.finish_reason})
+                lines.append(line({"stopped_by": update.finish_reason}))
+        yield b"".join(lines)  # at once: a client that has left is noticed between two pieces

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tinylm.http.errors import ApiError
 from tinylm.http.responses import Json
 from tinylm.runs.stopping import clear_request, request_stop
 from tinylm.serving.reading import parse
-from tinylm.studio.histories import Histories, metrics_after, samples_of
+from tinylm.studio.histories import Histories, finite_baselines, metrics_after, samples_of
 from tinylm.studio.refusals import writing
 from tinylm.studio.request_schemas import ResumeRequest, RunRequest
 from tinylm.studio.run_records import RunRecord, RunRecords
@@ -147,9 +148,9 @@ class Runs:
             "log_tail": self._records.log_tail(id) if record else []}
         if folder:
             watch = self._histories.of(folder)
-            history, began = watch.history, watch.history.began
+            history = watch.history
             minutes = found["minutes"] = minutes or _minutes_of(folder)
-            found |= {"baselines": dict(began.baselines) if began else {}, "samples": samples_of(folder),
+            found |= {"baselines": finite_baselines(history), "samples": samples_of(folder),
                       "bits_per_nat": history.bits_per_byte_per_nat, "left_out_bits": history.left_out_bits,
                       "sentences": watch.sentences(), "can_resume": model_folder.has_checkpoints(folder)}
         found["seconds_left"] = _seconds_left(folder, record, minutes, is_training=state == "training")
@@ -175,7 +176,8 @@ def _seconds_left(folder: Path | None, record: RunRecord | None, minutes: float 
     numbers = Checkpoints(folder / model_folder.CHECKPOINTS).newest_numbers() if folder else None
     used, since = 0.0, started
     if numbers is not None:
-        used, since = float(numbers[0]["records"]["seconds"]), max(numbers[1], started)
+        with suppress(KeyError, TypeError, ValueError):  # it is damaged
+            used, since = float(numbers[0]["records"]["seconds"]), max(numbers[1], started)
     if is_training and since:
         used += time.time() - since
     return max(0.0, 60 * minutes - used)

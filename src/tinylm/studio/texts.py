@@ -18,7 +18,7 @@ from tinylm.http.api import Handlers
 from tinylm.http.body import save_body
 from tinylm.http.errors import ApiError
 from tinylm.http.responses import Json
-from tinylm.studio.mending import Mended, mend
+from tinylm.studio.mending import mend
 from tinylm.studio.refusals import as_api_errors, without_options, writing
 from tinylm.studio.workspace import Workspace
 from tinylm.system.files import legal_name, patiently, write_atomically
@@ -122,7 +122,7 @@ def _free_name(folder: Path, path: Path) -> Path:
 def _describe(path: Path, key: str) -> dict[str, Any]:
     """The facts of a text, which is read for them. Raises: ApiError: it is no text."""
     try:
-        corpus, mended = _opened(path)
+        mended, corpus = mend(path), open_corpus(path)
         repeated, first, notes = _repeated_share(corpus), _first_characters(corpus), corpus.notes()
     except TinyLMError as error:
         raise TinyLMError(_by_name(error.what, path), where=path.name, remedy=_by_name(error.remedy, path)) from None
@@ -136,19 +136,6 @@ def _describe(path: Path, key: str) -> dict[str, Any]:
 def _by_name(sentence: str, path: Path) -> str:
     """The sentence with the name that a person gave to the file, and not the path that is ours."""
     return sentence.replace(f"{path.parent}{os.sep}", "")
-
-
-def _opened(path: Path) -> tuple[Corpus, Mended]:
-    """The corpus of a file, which is made UTF-8 where it is another encoding. Raises: TinyLMError: it is no text."""
-    try:
-        corpus = open_corpus(path)
-        corpus.stats()
-        return corpus, Mended()
-    except TinyLMError:
-        mended = mend(path)
-        if mended is None:
-            raise
-        return open_corpus(path), mended
 
 
 def _first_characters(corpus: Corpus) -> str:

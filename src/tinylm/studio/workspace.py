@@ -42,10 +42,10 @@ class Workspace:
             raise TinyLMError("is a model, and a studio shows a folder of models", where=str(root),
                               remedy=f"Give the folder that it is in: {self.root.parent}")
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            (self.root / HIDDEN).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TinyLMError(f"is no folder, and none can be made there ({error.strerror})", where=str(root),
-                              remedy="Choose another folder") from None
+            raise TinyLMError(f"is no folder that can be written, nor can one be made there ({error.strerror})",
+                              where=str(root), remedy="Choose another folder") from None
 
     # ---- models
 

@@ -5,12 +5,11 @@
 import { element } from "../views/dom.js";
 import { explanationView } from "../views/explanation/explanation_view.js";
 import { Refused } from "./api.js";
-import { explainText } from "./asked.js";
 
 /** @typedef {import("../session.js").Session} Session */
 
-/** @param {string} id @param {Session} session */
-export function contributionsPanel(id, session) {
+/** @param {import("./asked.js").Ask} askServer @param {Session} session */
+export function contributionsPanel(askServer, session) {
   const place = element("div", { class: "live" });
   let before = "";
   let isAsking = false;
@@ -19,7 +18,7 @@ export function contributionsPanel(id, session) {
     if (session.isBusy || isAsking || state === before) return;
     [before, isAsking] = [state, true];
     try {
-      place.replaceChildren(...explanationView(await explainText(id, session, { show: "contributions" })));
+      place.replaceChildren(...explanationView(await askServer({ show: "contributions" })));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       place.replaceChildren(element("p", { class: "problem" }, error.message));

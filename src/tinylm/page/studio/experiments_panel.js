@@ -1,17 +1,14 @@
 /**
- * Experiments on the text of a session: another text's activations put in, one training step, what each part is good
+ * Experiments on a text: another text's activations put in, one training step, what each part is good
  * for, and the neighbours of its tokens.
  */
 
 import { element, panel } from "../views/dom.js";
 import { explanationView } from "../views/explanation/explanation_view.js";
-import { explainText } from "./asked.js";
 import { actionButton, problemLine } from "./controls.js";
 
-/** @typedef {import("../session.js").Session} Session */
-
-/** @param {string} id @param {Session} session */
-export function experimentsPanel(id, session) {
+/** @param {import("./asked.js").Ask} ask */
+export function experimentsPanel(ask) {
   const problem = problemLine();
   const found = element("div", {});
   const other = element("input", { type: "text", id: "other-text", autocomplete: "off", spellcheck: false });
@@ -20,7 +17,7 @@ export function experimentsPanel(id, session) {
     actionButton(label, problem, async () => {
       found.replaceChildren(element("p", { class: "soft", role: "status" }, "Computing …"));
       try {
-        const data = await explainText(id, session, options());
+        const data = await ask(options());
         const notes = (data.notes ?? []).map((note) => element("p", { class: "care" }, note));
         found.replaceChildren(...notes, ...explanationView(data));
       } catch (error) {

@@ -8,6 +8,7 @@ import { element } from "../views/dom.js";
 import { lensView } from "../views/lens_view.js";
 import { nextView } from "../views/next_view.js";
 import { sentenceView } from "../views/write_view.js";
+import { askAbout } from "./asked.js";
 import { contributionsPanel } from "./contributions_panel.js";
 import { experimentsPanel } from "./experiments_panel.js";
 import { openModel } from "./model_store.js";
@@ -20,17 +21,18 @@ export async function insidePage(card) {
   const { session } = await openModel(card);
   const about = (/** @type {string} */ name) =>
     session.facts.taps.find((tap) => tap.name === `layers.i.${name}`)?.about ?? "";
+  const ask = askAbout(card.id, session);
   const content = element(
     "div",
     { class: "columns" },
     element("div", { class: "write" }, sentenceView(session, session.tokenizer.decode(session.reading.ids))),
-    element("div", { class: "side" }, nextView(session), contributionsPanel(card.id, session)),
+    element("div", { class: "side" }, nextView(session), contributionsPanel(ask, session)),
     element(
       "div",
       { class: "inside" },
       attentionView(session, about("attn.pattern")),
       lensView(session, about("resid_post")),
-      experimentsPanel(card.id, session),
+      experimentsPanel(ask),
     ),
   );
   setTimeout(() => session.changed(), 0); // by then it is on the page, and its colours known

@@ -41,7 +41,7 @@ export async function livePage(id, labels, renewTabs) {
     samples.replaceChildren(...[...news.samples].reverse().map(sampleItem));
     remarks.replaceChildren(...remarksOf(news));
     log.textContent = news.log_tail.join("\n");
-    const now = JSON.stringify([news.state, news.can_resume, Boolean(history.validations.length)]);
+    const now = JSON.stringify([news.state, news.can_resume, history.validations.length]);
     if (now !== shown) {
       buttons.replaceChildren(...buttonsFor(id, news, history, problem, look));
       await renewTabs();

@@ -9,6 +9,8 @@ import { exportPage } from "./export_page.js";
 import { insidePage } from "./inside_page.js";
 import { livePage } from "./live_page.js";
 import { numbersPage } from "./numbers_page.js";
+import { serverInsidePage } from "./server_inside_page.js";
+import { serverWritePage } from "./server_write_page.js";
 import { writePage } from "./write_page.js";
 
 /** @typedef {import("./controls.js").Card} Card */
@@ -17,6 +19,8 @@ import { writePage } from "./write_page.js";
 /** What a page of a model may need: cards of this model and of all, and what draws the tabs anew.
  * @typedef {{card: Card, cards: Card[], facts: StudioFacts, renewTabs: () => Promise<void>}} Needs */
 /** @typedef {{label: string, isThere: (card: Card) => boolean, open: (needs: Needs) => Promise<StudioPage>}} Tab */
+
+const hasWeights = (/** @type {Card} */ card) => Boolean(card.has_weights);
 
 /** @type {Record<string, Tab>} */
 const TABS = {
@@ -27,16 +31,16 @@ const TABS = {
   },
   write: {
     label: "Write",
-    isThere: (card) => Boolean(card.in_browser),
-    open: ({ card, cards }) => writePage(card, cards),
+    isThere: hasWeights,
+    open: ({ card, cards }) => (card.in_browser ? writePage(card, cards) : serverWritePage(card)),
   },
-  inside: { label: "Inside", isThere: (card) => Boolean(card.in_browser), open: ({ card }) => insidePage(card) },
+  inside: {
+    label: "Inside",
+    isThere: hasWeights,
+    open: ({ card }) => (card.in_browser ? insidePage(card) : serverInsidePage(card)),
+  },
   numbers: { label: "Numbers", isThere: () => true, open: ({ card }) => numbersPage(card) },
-  export: {
-    label: "Export",
-    isThere: (card) => Boolean(card.has_weights),
-    open: ({ card, facts }) => exportPage(card, facts.exports),
-  },
+  export: { label: "Export", isThere: hasWeights, open: ({ card, facts }) => exportPage(card, facts.exports) },
 };
 
 /** @param {string} id @param {string | undefined} tab @param {StudioFacts} facts @returns {Promise<StudioPage>} */
