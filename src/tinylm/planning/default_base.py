@@ -27,6 +27,8 @@ MIN_BYTES, MAX_BYTES = 500, 20_000_000
 """Bytes of a text between which the base is tried: a shorter text says too little, a longer one teaches by itself."""
 MAX_BITS = 3.0
 """Bits a byte with which the base reads a kind of text that it knows, at most."""
+MAX_DISTANCE = 1.3
+"""The largest distance (`BaseFit`): a text that repeats itself is learned better from nothing."""
 GAIN = 0.02
 """The share of the bits a byte that the base has to save, by the forecasts."""
 
@@ -51,7 +53,7 @@ class Trial:
     @property
     def helps(self) -> bool:
         """True if the run is to begin from the base."""
-        return self.is_known and self.fine_tuned <= (1 - GAIN) * self.from_nothing
+        return self.is_known and self.fit.distance <= MAX_DISTANCE and self.fine_tuned <= (1 - GAIN) * self.from_nothing
 
 
 def is_tried(chosen: PartialConfig, text: OpenedText) -> bool:
