@@ -47,13 +47,13 @@ class Trial:
 
     @property
     def is_known(self) -> bool:
-        """True if the base knows the kind of text."""
-        return self.fit.bits_per_byte <= MAX_BITS
+        """True if the base knows the kind of text well, in itself and beside n-grams."""
+        return self.fit.bits_per_byte <= MAX_BITS and self.fit.distance <= MAX_DISTANCE
 
     @property
     def helps(self) -> bool:
         """True if the run is to begin from the base."""
-        return self.is_known and self.fit.distance <= MAX_DISTANCE and self.fine_tuned <= (1 - GAIN) * self.from_nothing
+        return self.is_known and self.fine_tuned <= (1 - GAIN) * self.from_nothing
 
 
 def is_tried(chosen: PartialConfig, text: OpenedText) -> bool:

@@ -108,7 +108,7 @@ def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> 
         return [f"begins from {base}: expects {expected:.2f} bits a byte; from nothing {nothing:.2f}; --from none "
                 "switches it off"]
     fit = trial.fit
-    if trial.is_known and trial.fine_tuned >= trial.from_nothing:
+    if trial.is_known:
         return [f"begins from nothing: expects {trial.from_nothing:.2f} bits a byte; from {fit.base.folder} "
                 f"{trial.fine_tuned:.2f}"]
     return [f"begins from nothing: {fit.base.folder} does not know this kind of text well, which it reads with "
