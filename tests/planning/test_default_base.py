@@ -55,6 +55,7 @@ def test_a_text_of_a_few_words_says_too_little() -> None:
 @pytest.mark.parametrize(("base", "counted", "n_bytes", "helps"), [
     # what was measured on texts of the experiments (LOG.md, "The base by default")
     (1.71, 2.59, 20_000, True), (1.71, 2.44, 100_000, True), (2.15, 3.38, 20_000, True), (2.22, 1.82, 20_000, True),
+    (2.9, 0.9, 20_000, False),
     (2.24, 1.98, 200_000, True), (2.37, 2.27, 1_000_000, True),
     (4.39, 2.75, 20_000, False), (5.50, 2.23, 20_000, False), (4.74, 2.03, 200_000, False),
     (1.70, 1.10, 10_000_000, False)])
@@ -81,7 +82,7 @@ def test_what_is_no_language_begins_from_nothing_and_says_why(tmp_path: Path) ->
     planned = tinylm.plan(tmp_path / "dna.txt", minutes=0.5)
     assert "base" not in planned["config"]
     assert planned["config"]["data"]["tokenizer"] == "char"
-    assert planned["notes"][1].startswith("base       begins from nothing: english does not know this kind of text")
+    assert "begins from nothing: english does not know this kind of text well" in planned["notes"][1]
 
 
 def test_held_out_text_decides_nothing(prose: Path, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ MIN_BYTES, MAX_BYTES = 500, 20_000_000
 """Bytes of a text between which the base is tried: a shorter text says too little, a longer one teaches by itself."""
 MAX_BITS = 3.0
 """Bits a byte with which the base reads a kind of text that it knows, at most."""
+MAX_DISTANCE = 1.3
+"""The largest distance (`BaseFit`): a text that repeats itself is learned better from nothing."""
 GAIN = 0.02
 """The share of the bits a byte that the base has to save, by the forecasts."""
 
@@ -45,8 +47,8 @@ class Trial:
 
     @property
     def is_known(self) -> bool:
-        """True if the base knows the kind of text."""
-        return self.fit.bits_per_byte <= MAX_BITS
+        """True if the base knows the kind of text well, in itself and beside n-grams."""
+        return self.fit.bits_per_byte <= MAX_BITS and self.fit.distance <= MAX_DISTANCE
 
     @property
     def helps(self) -> bool:

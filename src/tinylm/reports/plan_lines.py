@@ -111,7 +111,7 @@ def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> 
     if trial.is_known:
         return [f"begins from nothing: expects {trial.from_nothing:.2f} bits a byte; from {fit.base.folder} "
                 f"{trial.fine_tuned:.2f}"]
-    return [f"begins from nothing: {fit.base.folder} does not know this kind of text, which it reads with "
+    return [f"begins from nothing: {fit.base.folder} does not know this kind of text well, which it reads with "
             f"{fit.bits_per_byte:.2f} bits a byte; counting n-grams with {fit.counted_bits_per_byte:.2f}"]
 
 
