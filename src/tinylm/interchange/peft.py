@@ -111,7 +111,7 @@ def _modules(architecture: Architecture | None, n_layers: int) -> dict[str, list
 
 
 def _stacked(parts: list[Addition]) -> Addition:
-    """One addition to matrices that are stacked in one: their A below each other, and their B along the diagonal."""
+    """Stacks additions to matrices that are stacked in one: each A below the other, each B along the diagonal."""
     if len(parts) == 1:
         return parts[0]
     b = np.zeros((sum(len(part.b) for part in parts), sum(len(part.a) for part in parts)), np.float32)

@@ -47,14 +47,14 @@ class LoRABackend(TrainingBackend):
         self._lora = lora
 
     def backward(self, inputs: Ids, targets: Ids, n_targets: float, dropout_seed: int) -> Tensor:
-        """As `TrainingBackend.backward`, for the `.grad` of the additions."""
+        """Computes what `TrainingBackend.backward` does, for the `.grad` of the additions."""
         self.write_weights()
         loss = super().backward(inputs, targets, n_targets, dropout_seed)
         self._lora.take_gradients()
         return loss
 
     def loss(self, inputs: Ids, targets: Ids) -> Tensor:
-        """As `TrainingBackend.loss`."""
+        """Computes what `TrainingBackend.loss` does."""
         self.write_weights()
         return super().loss(inputs, targets)
 
