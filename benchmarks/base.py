@@ -44,9 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
 def measure(text: Path, minutes: float, words: frozenset[str], *, needs_both: bool) -> Run:
     """Both runs of a text."""
     plan = process("tinylm", "plan", text, "--minutes", minutes, "--json").json()
-    begins, forecast = plan["config"]["base"]["folder"], plan["forecast"]
+    begins, forecast = plan["config"].get("base", {}).get("folder"), plan["forecast"]  # no section: from nothing
     row: Run = {"text": text.stem, "bytes": text.stat().st_size, "begins_from": begins or "nothing",
-                "expected": forecast["bits_per_byte"], "expected_from_nothing": forecast["from_nothing_bits_per_byte"]}
+                "expected": forecast["bits_per_byte"],
+                "expected_from_nothing": forecast.get("from_nothing_bits_per_byte")}
     if begins or needs_both:
         sides = {"from_nothing": train(text, minutes, words, "--from", "none"), "default": train(text, minutes, words)}
         ratio = sides["default"]["bits_per_byte"] / sides["from_nothing"]["bits_per_byte"]
