@@ -45,6 +45,8 @@ def test_every_section_is_drawn(tmp_path: Path, browser: Any, data: dict[str, An
         assert page.locator("h2").count() == len(SECTIONS)
         assert page.locator(".lens tbody tr").count() == 1 + len(data["patching"]["stream"])
         assert page.evaluate(LAYOUT)
+        assert page.locator(".map title").all_text_contents() == [
+            point["token"] for point in data["neighbours"]["map"]["points"]]
         shown = page.locator(".text [data-id]").all_inner_texts()
         assert shown == [f"{token['token']} " for token in data["tokens"]]
         attention = page.locator(".strip + p").inner_text()
@@ -74,4 +76,4 @@ def test_text_is_never_markup(tmp_path: Path, browser: Any, data: dict[str, Any]
     with opened(browser, file, ready=".lens") as page:
         assert page.inner_text("h1") == PAYLOADS[0]
         assert page.evaluate("document.scripts.length") == 2
-        assert page.evaluate("document.querySelectorAll('img, iframe, svg, form, base, a, math').length") == 0
+        assert page.evaluate("document.querySelectorAll('img, iframe, svg:not(.map), form, base, a, math').length") == 0

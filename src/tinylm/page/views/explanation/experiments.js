@@ -4,6 +4,7 @@
  */
 
 import { element, percent, visibleText } from "../dom.js";
+import { mapPicture } from "./map_picture.js";
 import { numberTable, shaded, withSign, twoSidedBar } from "./tables.js";
 
 /** @typedef {import("./explanation_view.js").ExplanationData} ExplanationData */
@@ -144,9 +145,10 @@ function neighbourSection({ neighbours, map }) {
   return {
     title: "Neighbours",
     about:
-      "The tokens whose vectors point most nearly the same way, by the cosine of the angle; and places on the map of " +
-      "the embedding.",
+      "The tokens of the text on the map of the embedding, whose two directions are those in which the vectors " +
+      "of all tokens differ most; and the tokens whose vectors point most nearly the same way (cosine of the angle).",
     content: [
+      mapPicture(map.points, map.explained),
       numberTable(
         ["token", "nearest", "x", "y"],
         map.points.map(({ token, x, y }, i) => [visibleText(token), near(neighbours[i]), x.toFixed(2), y.toFixed(2)]),

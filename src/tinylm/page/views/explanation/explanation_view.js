@@ -26,7 +26,8 @@ import { Place } from "./place.js";
  *   heads: number[][], mlps: number[]}} [patching]
  * @property {Record<string, string | number | null>} [step]
  * @property {{heads: HeadScore[], effects: Effects | null}} [parts]
- * @property {{neighbours: {token: string, similarity: number}[][], map: {points: MapPoint[]}}} [neighbours]
+ * @property {{neighbours: {token: string, similarity: number}[][], map: {points: MapPoint[],
+ *   explained: [number, number]}}} [neighbours]
  */
 /** @typedef {{position: number, id: number, token: string, probability: number | null, rank: number | null}}
  *   TokenScore */
