@@ -80,6 +80,11 @@ export class Session {
     for (const listener of this.listeners) listener();
   }
 
+  /** What an activation of a layer is, in Python's words. @param {string} name such as "attn.pattern" */
+  aboutTap(name) {
+    return this.facts.taps.find((tap) => tap.name === `layers.i.${name}`)?.about ?? "";
+  }
+
   /** @returns {SamplingParams} */
   get params() {
     const { values, greedy } = this.settings;

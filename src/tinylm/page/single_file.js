@@ -26,8 +26,6 @@ async function main() {
   const facts = JSON.parse(contentOf("facts"));
   const weights = new Weights(facts.tensors, await weightsOf("weights"), location.hash === "#plain");
   const session = new Session(facts, new TinyLM(facts.config, weights), new Tokenizer(facts.tokenizer));
-  const aboutTap = (/** @type {string} */ name) =>
-    facts.taps.find((tap) => tap.name === `layers.i.${name}`)?.about ?? "";
   const prompt = await session.open();
   app.replaceChildren(
     header(facts, weights.way),
@@ -39,8 +37,8 @@ async function main() {
       element(
         "div",
         { class: "inside" },
-        attentionView(session, aboutTap("attn.pattern")),
-        lensView(session, aboutTap("resid_post")),
+        attentionView(session),
+        lensView(session),
       ),
     ),
     factsView(facts),

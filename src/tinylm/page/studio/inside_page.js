@@ -19,8 +19,6 @@ import { openModel } from "./model_store.js";
 /** @param {Card} card @returns {Promise<StudioPage>} */
 export async function insidePage(card) {
   const { session } = await openModel(card);
-  const about = (/** @type {string} */ name) =>
-    session.facts.taps.find((tap) => tap.name === `layers.i.${name}`)?.about ?? "";
   const ask = askAbout(card.id, session);
   const content = element(
     "div",
@@ -30,8 +28,8 @@ export async function insidePage(card) {
     element(
       "div",
       { class: "inside" },
-      attentionView(session, about("attn.pattern")),
-      lensView(session, about("resid_post")),
+      attentionView(session),
+      lensView(session),
       experimentsPanel(ask),
     ),
   );

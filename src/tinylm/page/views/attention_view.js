@@ -10,8 +10,8 @@ import { drawPattern, patternOf } from "./pattern.js";
 
 /** @typedef {import("../session.js").Session} Session */
 
-/** @param {Session} session @param {string} about what a pattern is, in Python's words */
-export function attentionView(session, about) {
+/** @param {Session} session */
+export function attentionView(session) {
   const chosen = { layer: 0, head: 0 };
   const { n_layers: nLayers, n_heads: nHeads } = session.facts.config;
   const large = element("canvas", { class: "pattern large", role: "img" });
@@ -63,7 +63,8 @@ export function attentionView(session, about) {
   if (!nLayers) return panel("Attention", "This model has no layers.");
   return panel(
     "Attention",
-    `Who looks at whom, in each head: ${about}. A row is a position that asks, a column one that is ` +
+    `Who looks at whom, in each head: ${session.aboutTap("attn.pattern")}. ` +
+      "A row is a position that asks, a column one that is " +
       "asked; darker is more. Take the tick away, and the head or the MLP gives zeros.",
     element("div", { class: "heads" }, ...rows),
     element("div", { class: "buttons" }, all),

@@ -13,8 +13,8 @@ const POSITIONS = 10;
 const FEW_POSITIONS = 4; // where the output head is large
 const LARGE_HEAD = 4e6; // numbers
 
-/** @param {Session} session @param {string} about what the stream is, in Python's words */
-export function lensView(session, about) {
+/** @param {Session} session */
+export function lensView(session) {
   const { n_layers: nLayers, d_model: dModel, vocab_size: vocabSize } = session.facts.config;
   const count = dModel * vocabSize > LARGE_HEAD ? FEW_POSITIONS : POSITIONS;
   const table = element("table", { class: "lens" });
@@ -33,7 +33,8 @@ export function lensView(session, about) {
   });
   return panel(
     "Lens",
-    `What each layer would say next: ${about}, read through ln_f and out_head. The top row is the ` +
+    `What each layer would say next: ${session.aboutTap("resid_post")}, ` +
+      "read through ln_f and out_head. The top row is the " +
       "model’s own prediction; below it, the layers before.",
     element("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Lens" }, table),
   );
