@@ -189,6 +189,8 @@ class DataConfig(Section):
     validation_fingerprint: str = Field("", description="sha256 of that file's documents, likewise")
     packing: Literal["windows", "packed", "padded"] = Field(
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
+    chat_format: str = Field("", description="how the turns of a conversation are written; empty: the model writes on "
+                                             "from a text, and does not answer")
 
 
 class TrainConfig(Section):

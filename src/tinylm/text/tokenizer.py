@@ -296,6 +296,10 @@ class Tokenizer:
             return all(part in self._vocab for unit in units for part in word_parts(unit))
         return self.knows_all or self._vocab.keys() >= set(units)
 
+    def entry_id(self, entry: str) -> int | None:
+        """The id of an entry of the vocabulary, as tokenizer.json spells it; None: there is none."""
+        return self._vocab.get(entry)
+
     def encode_known(self, text: str) -> Ids:
         """The ids of the known parts of a text. An unknown character has no id, an unknown word `<unk>` or none."""
         return self._encode.known_alone(checked_text(text))

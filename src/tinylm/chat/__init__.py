@@ -1,0 +1,1 @@
+"""Chat: conversations, and the formats that turn them into ids."""

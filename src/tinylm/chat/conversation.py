@@ -1,0 +1,73 @@
+"""Conversations: messages of a system, a user and an assistant, in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+from tinylm.errors import TinyLMError, did_you_mean
+
+Role = Literal["system", "user", "assistant"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Message(NamedTuple):
+    """A text that one side says in one turn.
+
+    Attributes:
+        role: "system" (what the assistant is to be, before the first question), "user" or "assistant".
+        content: the text, exactly as it was said.
+    """
+
+    role: Role
+    content: str
+
+
+Conversation = list[Message]
+
+
+def read_messages(messages: Sequence[Mapping[str, Any] | Message]) -> Conversation:
+    """Checks messages as OpenAI's API has them, and gives them as a conversation.
+
+    Args:
+        messages: a system message or none, then questions of the user and answers of the assistant in turns.
+
+    Raises:
+        TinyLMError: no message, a role or content that is none, or messages out of turn.
+
+    >>> read_messages([{"role": "user", "content": "how are you ?"}])
+    [Message(role='user', content='how are you ?')]
+    """
+    conversation = [_read(message, number) for number, message in enumerate(messages)]
+    if not conversation:
+        raise TinyLMError("a conversation needs at least one message", where="messages",
+                          remedy='For example [{"role": "user", "content": "How are you?"}]')
+    turns = conversation[1:] if conversation[0].role == "system" else conversation
+    first = len(conversation) - len(turns)
+    if not turns:
+        raise TinyLMError("there is a system message alone, and nothing to answer", where="messages",
+                          remedy='Add a message of the user: {"role": "user", "content": "How are you?"}')
+    for number, message in enumerate(turns):
+        expected = "assistant" if number % 2 else "user"
+        if message.role != expected:
+            raise TinyLMError(f"here is a message of the {message.role}, where one of the {expected} is expected",
+                              where=f"messages[{first + number}]", remedy="After a system message, if there is one, "
+                              "messages of user and assistant take turns, and the user begins")
+    return conversation
+
+
+def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
+    where = f"messages[{number}]"
+    if isinstance(message, Message):
+        message = message._asdict()
+    if not isinstance(message, Mapping):
+        raise TinyLMError("a message is an object with role and content", where=where,
+                          remedy='For example {"role": "user", "content": "How are you?"}')
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        known = did_you_mean(str(role), ROLES)
+        raise TinyLMError(f"there is no role {role!r}", where=f"{where}.role", remedy=known)
+    if not isinstance(content, str):
+        raise TinyLMError("the content of a message is a text", where=f"{where}.content",
+                          remedy='For example "How are you?"')
+    return Message(role, content)
