@@ -55,8 +55,8 @@ def extracted(export: Export) -> Extracted | None:
         return None
     several = f" in {len(documents):,} chats" if len(documents) > 1 else ""
     left_out = "times, notices and media" + f" ({dropped:,} message{'s' * (dropped != 1)} without text)" * bool(dropped)
-    return Extracted(documents, f'read as an export of {export.program}: {count:,} message{"s" * (count != 1)}{several} as lines '
-                                f'"Name: text", without {left_out}')
+    return Extracted(documents, f'read as an export of {export.program}: {count:,} message{"s" * (count != 1)}{several}'
+                                f' as lines "Name: text", without {left_out}')
 
 
 def _text(value: object) -> str:
@@ -109,7 +109,8 @@ def of_object(export: dict[str, Any]) -> Export | None:
 def _telegram(messages: object) -> Iterator[ChatMessage]:
     for message in _objects(messages):
         if message.get("type") == "message":
-            yield ChatMessage(_name(message.get("from")), _text(message.get("text")), _stamp(message, "date_unixtime", "date"))
+            stamp = _stamp(message, "date_unixtime", "date")
+            yield ChatMessage(_name(message.get("from")), _text(message.get("text")), stamp)
 
 
 def _discord(messages: list[dict[str, Any]]) -> Iterator[ChatMessage]:

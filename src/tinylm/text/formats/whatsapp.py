@@ -47,8 +47,8 @@ def read(file: File) -> Extracted:
         else:
             dropped += 1
     left_out = f"times and {dropped:,} notice{'s' * (dropped != 1)} or media" if dropped else "times"
-    return single("".join(kept), f'read as an export of WhatsApp: {len(kept):,} message{"s" * (len(kept) != 1)} as lines '
-                                 f'"Name: text", without {left_out}')
+    return single("".join(kept), f'read as an export of WhatsApp: {len(kept):,} message{"s" * (len(kept) != 1)} '
+                                 f'as lines "Name: text", without {left_out}')
 
 
 def messages(lines: Iterable[str]) -> Iterator[ChatMessage]:
