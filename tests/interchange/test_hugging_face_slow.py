@@ -70,7 +70,7 @@ def export_chats(tokenizers: Path) -> dict[str, list[list[int]]]:
         folder.mkdir()
         write_tokenizer(model.tokenizer, 96, folder, model.chat_template)
         conversations = random_conversations(200)
-        (folder / "strings.json").write_text("[]")
+        (folder / "strings.json").write_text(json.dumps(["hello"]))
         (folder / "conversations.json").write_text(json.dumps([[message._asdict() for message in each]
                                                                for each in conversations]))
         found[name] = [encode_conversation(each, model.chat_format, model.tokenizer).ids for each in conversations]
