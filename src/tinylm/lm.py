@@ -352,8 +352,11 @@ class LanguageModel:
         from tinylm.interchange.export import export, name_of
         from tinylm.interchange.source import ExportedModel
 
-        name, card = (name_of(self.folder), model_folder.read_card(self.folder)) if self.folder else ("model", "")
-        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card)
+        name, card, template = "model", "", ""
+        if self.folder:
+            name, card = name_of(self.folder), model_folder.read_card(self.folder)
+            template = model_folder.read_chat_template(self.folder)
+        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card, template)
         return export(model, to, folder, dtype=dtype, force=force)
 
     def write_into(self, folder: Path) -> None:
