@@ -58,6 +58,12 @@ class Chat:
     Args:
         generator: of the model.
         format_name: the model's `data.chat_format`; empty: it has none, and does not answer.
+
+    >>> lm = tinylm.load("runs/chat")
+    >>> lm.chat("what is 1 + 2 ?", greedy=True)
+    '3'
+    >>> list(lm.chat.stream("who are you ?", greedy=True))[:2]
+    ['a', ' model']
     """
 
     def __init__(self, generator: TextGenerator, format_name: str) -> None:
@@ -91,6 +97,15 @@ class Chat:
 
         Raises:
             TinyLMError: as the call.
+
+        >>> lm = tinylm.load("runs/chat")
+        >>> messages = [{"role": "user", "content": "what is 1 + 1 ?"}]
+        >>> answer = lm.chat.complete(messages, greedy=True)
+        >>> answer.text, answer.stopped_by
+        ('2', 'eos')
+        >>> messages += [{"role": "assistant", "content": answer.text}, {"role": "user", "content": "who are you ?"}]
+        >>> lm.chat(messages, greedy=True)
+        'a model'
         """
         from tinylm.generation.scoring import last
 
