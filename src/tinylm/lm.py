@@ -236,7 +236,7 @@ class LanguageModel:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The evaluator of this model."""
+        """The evaluator of this model, made when it is first asked for."""
         from tinylm.evaluation.evaluator import Evaluator
 
         return Evaluator(self)
@@ -249,8 +249,8 @@ class LanguageModel:
 
         Args:
             source: the path or name of a text. None: the validation text of the training run; or the training text,
-                where nothing was held out. Parts of another text that the tokenizer does not know are left out, counted
-                and charged (`Report.left_out`).
+                where nothing was held out. The parts of another text that the tokenizer does not know are counted and
+                charged (`Report.left_out`), and the model reads on as if they were not there.
             texts: strings instead of a source. Those that the model was trained on count as its training text.
             read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
                 text was.
@@ -288,8 +288,10 @@ class LanguageModel:
         return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
-        """Describes the model: each parameter tensor with its shape and formula, the memory, and the FLOPs; as
-        `tinylm inspect --json` prints it.
+        """Describes the model: each parameter tensor with its shape and formula, the memory, and the FLOPs.
+
+        Returns:
+            What `tinylm inspect --json` prints.
 
         >>> lm.inspect()["parameters"]["total"] == sum(each.numel() for each in lm.model.parameters())
         True
