@@ -53,12 +53,13 @@ def make_tokenizer(kind: str) -> Tokenizer:
     return Tokenizer.train(kind, [TEXTS[kind] * 20], vocab_size=320 if kind == "bpe" else None)
 
 
-def make_model(shape: str, kind: str = "char", seed: int = 0, context_length: int = 96) -> ExportedModel:
-    """A model of one of `SHAPES` with loud random weights."""
-    tokenizer, random = make_tokenizer(kind), np.random.default_rng(seed)
+def make_model(shape: str, kind: str = "char", seed: int = 0, context_length: int = 96, *,
+               tokenizer: Tokenizer | None = None) -> ExportedModel:
+    """A model of one of `SHAPES` with loud random weights; its tokenizer is of a kind, or the one that is given."""
+    tokenizer, random = tokenizer or make_tokenizer(kind), np.random.default_rng(seed)
     sizes = {"d_model": 64, "n_heads": 4, "n_layers": 2, "context_length": context_length, **SHAPES[shape]}
     config = RunConfig.from_dict({"model": {"vocab_size": tokenizer.vocab_size, **sizes},
-                                  "data": {"source": "a text", "tokenizer": kind}, "train": {"steps": 1}})
+                                  "data": {"source": "a text", "tokenizer": tokenizer.kind}, "train": {"steps": 1}})
     weights = {tensor.name: _loud(random, tensor.shape) for tensor in parameter_table(config.model)}
     return ExportedModel(shape, config, tokenizer, weights)
 

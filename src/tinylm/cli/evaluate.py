@@ -21,7 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
-    from tinylm.reports.sentences import cautions, comparison, describe_base, describe_overlap, rounded, verdict
+    from tinylm.reports.sentences import (
+        cautions,
+        comparison,
+        describe_base,
+        describe_entropy,
+        describe_overlap,
+        rounded,
+        verdict,
+    )
     from tinylm.system.untrusted import escape_control_codes
 
     report = tinylm.load(arguments.run).evaluate(arguments.source, **reading_options(arguments))
@@ -40,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         right=[1, 2])))
     print(f"The model is {verdict(report)}.")
     print("".join(f"{sentence}.\n" for sentence in describe_base(report)), end="")
+    print("".join(f"{sentence}\n" for sentence in describe_entropy(report)), end="")
     if report.copying is None:
         print("What it copies is not known: the text that it was trained on is not there any more.")
     else:

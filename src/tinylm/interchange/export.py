@@ -54,7 +54,7 @@ def read_model(run: str | Path) -> ExportedModel:
     folder = model_folder.model_path(run)
     config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
     return ExportedModel(name_of(folder), config, tokenizer, model_folder.read_weights(folder, config.model),
-                         model_folder.read_card(folder))
+                         model_folder.read_card(folder), model_folder.read_chat_template(folder))
 
 
 def name_of(folder: Path) -> str:

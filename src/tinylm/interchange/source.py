@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tinylm.chat.chat_format import ChatFormat, chat_format
+from tinylm.chat.templates import jinja_template
 from tinylm.config.schema import RunConfig
 from tinylm.model.tensors import Weights
 from tinylm.text.tokenizer import Tokenizer
@@ -27,6 +29,7 @@ class ExportedModel:
         tokenizer: text <-> ids.
         weights: float32 parameters by the names of `TinyLM.named_parameters()`; a tied output head is not among them.
         card: the model card of its folder (Markdown); empty where there is none.
+        own_template: the chat template that it came with; empty where there is none.
     """
 
     name: str
@@ -34,6 +37,19 @@ class ExportedModel:
     tokenizer: Tokenizer
     weights: Weights
     card: str = ""
+    own_template: str = ""
+
+    @property
+    def chat_format(self) -> ChatFormat | None:
+        """The format of its conversations; None: it writes on from a text."""
+        name = self.config.data.chat_format
+        return chat_format(name) if name else None
+
+    @property
+    def chat_template(self) -> str:
+        """The chat template that goes with it: its own, or that of its format; empty: neither."""
+        form = self.chat_format
+        return self.own_template or (jinja_template(form) if form else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,8 @@ class RunData:
     def of(cls, config: DataConfig, tokenizer: Tokenizer, split: Split, replay: Part | None = None) -> RunData:
         """Encodes a split text, or finds its ids in the cache, and measures the baselines."""
         dataset = build_dataset(split, tokenizer)
-        return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer), replay)
+        return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer, config.packing),
+                   replay)
 
     @property
     def corpus(self) -> Corpus:

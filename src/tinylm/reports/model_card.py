@@ -13,7 +13,15 @@ from tinylm.errors import command
 from tinylm.evaluation.memorization import Overlap
 from tinylm.evaluation.report import Report
 from tinylm.inspection import structure
-from tinylm.reports.sentences import cautions, comparison, describe_base, describe_overlap, rounded, verdict
+from tinylm.reports.sentences import (
+    cautions,
+    comparison,
+    describe_base,
+    describe_entropy,
+    describe_overlap,
+    rounded,
+    verdict,
+)
 from tinylm.system.untrusted import escape_control_codes, replace_control_codes
 from tinylm.text.opening import without_cut_word
 from tinylm.training.events import Finished
@@ -88,7 +96,8 @@ def make_card(config: RunConfig, report: Report, finished: Finished, *, name: st
         table="\n".join(f"| {row.name} | {rounded(row.nats_per_token, 4)} | {rounded(row.bits_per_byte, 3)} |"
                         for row in comparison(report)),
         verdict=". ".join((verdict(report), *describe_base(report))),
-        cautions="".join(f" Note: {caution}." for caution in cautions(report)),
+        cautions="".join([*(f" {sentence}" for sentence in describe_entropy(report)),
+                          *(f" Note: {caution}." for caution in cautions(report))]),
         remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
         samples=_section("What it writes", _sample_blocks(

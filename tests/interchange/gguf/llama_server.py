@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import urllib.request
+from typing import Any
 
 
 def main() -> None:
@@ -21,7 +23,14 @@ def main() -> None:
     params.n_gpu_layers, params.warmup, params.n_parallel = 0, False, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
     server = xllamacpp.Server(params)
-    handlers = {"completion": server.handle_completions, "chat": server.handle_chat_completions}
+
+    def render(request: dict[str, Any]) -> Any:
+        url = f"{server.listening_address.rstrip('/')}/apply-template"
+        headers = {"Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(request).encode(), headers)) as answer:
+            return json.load(answer)
+
+    handlers = {"completion": server.handle_completions, "chat": server.handle_chat_completions, "template": render}
     found = [handlers[kind](request) for kind, request in json.load(sys.stdin)]
     json.dump(found, answers)
     answers.close()

@@ -13,10 +13,6 @@ from tinylm.interchange.gguf.writer import Value
 from tinylm.interchange.names import Architecture
 from tinylm.interchange.source import Dtype
 
-CONTINUATION: Final = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-"""The chat template of a model that was never taught to chat: what was said, to go on from. Without a template
-llama.cpp takes ChatML's, whose marks such a model spells letter by letter."""
-
 _FILE_TYPES: dict[Dtype, int] = {"f32": 0, "f16": 1, "q8_0": 7}
 """llama.cpp's numbers for the format of most matrices (llama_ftype)."""
 
