@@ -88,7 +88,7 @@ def test_its_numbers_are_computed(page: Page) -> None:
     """A number with a decimal point in the text is one, rounded, of a block of the page, which other tests run."""
     text = written(TEXTS[page])
     blocks = "\n".join(block for _, block in BLOCK.findall(text))
-    prose = re.sub(r"`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|arXiv [\d.]+", "", BLOCK.sub("", text))
+    prose = re.sub(r"`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|arXiv\s[\d.]+", "", BLOCK.sub("", text))
     computed = [abs(float(number)) for number in DECIMAL.findall(blocks)]
     missing = [number for number in DECIMAL.findall(prose) if not any(
         f"{one:.{len(number.partition('.')[2])}f}" == number.lstrip("-") for one in computed)]
