@@ -1,9 +1,9 @@
 """The pages of docs/lesson: `python -m tests.docs.lesson_pages` brings them up to date with what they are made of.
 
-A page is a text between two marks, written by hand. Around it stand its title and question (learn/pages.py), its exercises
-(learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or class of
-src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term; the glossary
-is made of these.
+A page is a text between two marks, written by hand. Around it stand its title and question (learn/pages.py), its
+exercises (learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or class
+of src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term; the
+glossary is made of these.
 """
 
 from __future__ import annotations
@@ -94,21 +94,21 @@ def contents() -> str:
     lines = "".join(f"- [{page.number}. {page.title}]({Path(page.path).name}): {page.question}\n" for page in PAGES)
     return f"""# The lesson
 
-The whole transformer in one evening, on your own model and without a network. You need Python, matrices and a little PyTorch, and nothing of
-transformers. Each page has a question, an example worked in numbers, the lines of tinylm that do it, a command for your own model, and three
-exercises. Guess the answer to the question before you read on.
+The whole transformer in one evening, on your own model and without a network. You need Python, matrices and a little
+PyTorch, and nothing of transformers. Each page has a question, an example worked in numbers, the lines of tinylm that
+do it, a command for your own model, and three exercises. Guess the answer to the question before you read on.
 
 {lines}- [Glossary](glossary.md): every term, with its page.
 
-The examples are two small texts that tinylm brings along. `hello` has four sentences, for which counting is enough; `animals` has three, for
-which it is not. Two models of them take some ten seconds:
+The examples are two small texts that tinylm brings along. `hello` has four sentences, for which counting is enough;
+`animals` has three, for which it is not. Two models of them take some ten seconds:
 
     tinylm train hello --preset notebook --out runs/notebook
     tinylm train animals --preset notebook --epochs 400 --out runs/animals
 
-Answers are checked by `tinylm learn check 2.3 ANSWER`, or in Python by `tinylm.learn.check`, and computed at that moment. `tinylm learn hint 2.3` gives
-one hint at a time, and `--solution` the answer. `tinylm learn` alone shows what is solved; that is kept in a small file on your machine, which
-may be deleted, and goes nowhere.
+Answers are checked by `tinylm learn check 2.3 ANSWER`, or in Python by `tinylm.learn.check`, and computed at that
+moment. `tinylm learn hint 2.3` gives one hint at a time, and `--solution` the answer. `tinylm learn` alone shows what
+is solved; that is kept in a small file on your machine, which may be deleted, and goes nowhere.
 """
 
 

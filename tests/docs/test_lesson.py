@@ -13,6 +13,7 @@ import pytest
 import tinylm
 from tests.docs.lesson_pages import DEFINITION, FOLDER, ROOT, SOURCE, made, written
 from tests.docs.test_readme import masked, shows
+from tests.learn.texts import zen
 from tinylm.cli import main
 from tinylm.learn.pages import PAGES, Page
 
@@ -111,6 +112,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hello_run: Path, anim
     """A folder with the two models of the lesson in it."""
     for name, run in (("notebook", hello_run), ("animals", animals_run)):
         shutil.copytree(run, tmp_path / "runs" / name)
+    (tmp_path / "zen.txt").write_text(zen(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TINYLM_CACHE", str(tmp_path / "cache"))
