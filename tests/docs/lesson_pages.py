@@ -1,8 +1,8 @@
 """The pages of docs/lesson: `python -m tests.docs.lesson_pages` brings them up to date with what they are made of.
 
 A page is a text between two marks, written by hand. Around it stand its title and question (learn/pages.py), its
-exercises (learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or class
-of src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term; the
+exercises (learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or
+class of src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term; the
 glossary is made of these.
 """
 
