@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from tinylm.chat.chat_format import ChatFormat, Segment, Special
 from tinylm.chat.conversation import Conversation
-from tinylm.errors import TinyLMError
-from tinylm.text.special_tokens import BOS, EOS
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -39,7 +37,7 @@ def encode_conversation(conversation: Conversation, form: ChatFormat, tokenizer:
     """
     ids: list[int] = []
     is_answer: list[bool] = []
-    for content, answers in _joined(form.render(conversation)):
+    for content, answers in joined(form.render(conversation)):
         new = [special_id(content, tokenizer)] if isinstance(content, Special) else tokenizer.encode_text(content)
         ids += new
         is_answer += [answers] * len(new)
@@ -48,23 +46,17 @@ def encode_conversation(conversation: Conversation, form: ChatFormat, tokenizer:
 
 def special_id(special: Special, tokenizer: Tokenizer) -> int:
     """The id of a special token of a format. Raises: TinyLMError: the vocabulary lacks it."""
-    specials = tokenizer.specials
-    roles = {BOS: specials.start, EOS: specials.eos}
-    found = roles.get(special.entry, tokenizer.entry_id(special.entry))
-    if found is None or found not in specials.hidden:
-        raise TinyLMError(f"the vocabulary has no special token {special.entry}", where="data.chat_format",
-                          remedy="Import the model again, or choose the format that it was trained with")
-    return found
+    return tokenizer.special_id(special.entry)
 
 
-def _joined(segments: Iterable[Segment]) -> list[Segment]:
+def joined(segments: Iterable[Segment]) -> list[Segment]:
     """The segments, with texts that follow each other as one: a tokenizer may join what meets there."""
-    joined: list[Segment] = []
+    found: list[Segment] = []
     for segment in segments:
-        last = joined[-1] if joined else None
+        last = found[-1] if found else None
         if (last and isinstance(last.content, str) and isinstance(segment.content, str)
                 and last.is_answer == segment.is_answer):
-            joined[-1] = Segment(last.content + segment.content, segment.is_answer)
+            found[-1] = Segment(last.content + segment.content, segment.is_answer)
         else:
-            joined.append(segment)
-    return joined
+            found.append(segment)
+    return found

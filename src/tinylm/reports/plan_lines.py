@@ -9,14 +9,14 @@ from typing import Any
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import TrainConfig
 from tinylm.inspection import structure
-from tinylm.planning.data import RunData
+from tinylm.planning.data import RunData, tokenizer_for
 from tinylm.planning.default_base import Trial
 from tinylm.planning.forecast import Forecast
 from tinylm.planning.setup import RunSetup
+from tinylm.reports.chat_lines import describe_too_long, first_conversation
 from tinylm.reports.terminal import duration
 from tinylm.text.corpus import Corpus
 from tinylm.text.left_out import NOTHING, left_out_by_words, measure, share_unknown, white_space
-from tinylm.text.tokenizer import choose_tokenizer
 
 
 def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, trial: Trial | None = None) -> list[str]:
@@ -71,8 +71,8 @@ def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
 
 def describe_documents(corpus: Corpus) -> str:
     """The length of a text, such as `2,800 characters in 1 document`."""
-    stats = corpus.stats()
-    return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
+    stats, noun = corpus.stats(), "conversation" if corpus.has_turns else "document"
+    return f"{stats.characters:,} characters in {stats.documents:,} {noun}{'s' * (stats.documents != 1)}"
 
 
 def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) -> list[str]:
@@ -81,12 +81,17 @@ def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) 
     lost = _lost_white_space(data)
     notes = [*_unused_settings(data, overrides),
              *([f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []),
-             *_unknown_to_base(setup), *([data.dataset.note] if data.dataset.note else [])]
-    return [f"text       {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
+             *describe_too_long(data.too_long, setup.config.model.context_length), *_unknown_to_base(setup),
+             *([data.dataset.note] if data.dataset.note else [])]
+    is_chat, train = data.corpus.has_turns, data.dataset.train
+    learned = f", of which the answers, {train.n_targets:,}, are learned" if is_chat else ""
+    label = "chat" if is_chat else "text"
+    return [f"{label:<10} {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
             *(f"base       {sentence}" for sentence in base),
             f"tokenizer  {_reason_for_tokenizer(setup, overrides)}: {data.tokenizer.vocab_size:,} entries, "
-            f"{data.dataset.train.n_tokens:,} tokens to train on{held_out}",
+            f"{train.n_tokens:,} tokens to train on{held_out}{learned}",
+            *([f"first      {first_conversation(data)}"] if is_chat else []),
             *(f"note       {sentence}" for sentence in notes)]
 
 
@@ -94,7 +99,7 @@ def _reason_for_tokenizer(setup: RunSetup, overrides: Mapping[str, Any]) -> str:
     chosen = overrides.get("tokenizer", "auto")
     if setup.config.base.folder:
         return f"{setup.data.tokenizer.kind}, the base's"
-    return choose_tokenizer(setup.data.corpus.stats()).reason if chosen == "auto" else f"{chosen}, as asked for"
+    return tokenizer_for(setup.data.split).reason if chosen == "auto" else f"{chosen}, as asked for"
 
 
 def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> list[str]:

@@ -127,7 +127,7 @@ def _probe_seconds(minutes: float | None) -> float:
 
 def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
          base: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-         config: PartialConfig | str | Path | None = None, **flags: Any) -> dict[str, Any]:
+         config: PartialConfig | str | Path | None = None, chat: bool = False, **flags: Any) -> dict[str, Any]:
     """Plans what `train` would do with the same arguments; trains and writes nothing.
 
     Args:
@@ -137,6 +137,7 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
         preset: as in `train`.
         size: as in `train`.
         config: as in `train`.
+        chat: as in `train`.
         flags: as in `train`.
 
     Returns:
@@ -158,4 +159,4 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
         raise TypeError("plan() needs a source or texts")
     layers = () if config is None else (config,)
     return plan_run(given, merge_overrides(
-        preset_name=preset, size_name=size, layers=layers, base=base, **flags)).to_dict()
+        preset_name=preset, size_name=size, layers=layers, base=base, chat=chat, **flags)).to_dict()
