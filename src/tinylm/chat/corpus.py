@@ -14,13 +14,11 @@ from tinylm.chat.conversation import Conversation
 from tinylm.chat.encode import joined
 from tinylm.chat.files import ChatFile, read_chat_file
 from tinylm.config.chat import check_reading
-from tinylm.errors import TinyLMError
+from tinylm.system.paths import IN_MEMORY
 from tinylm.text.corpus import Corpus, Piece, open_corpus
 from tinylm.text.reading.sources import Options, SourceLike, Tally, Texts
 from tinylm.text.split import Slice
 
-BUILT_IN_CHATS = ("sums",)
-"""Names of chats that tinylm makes itself."""
 IN_ORDER = ("whatsapp", "telegram")
 """Kinds of files whose conversations follow each other in time: the last of them are the ones to hold out."""
 
@@ -28,9 +26,9 @@ IN_ORDER = ("whatsapp", "telegram")
 class ChatCorpus(Corpus):
     """The conversations of a chat file.
 
-    Where the file says neither which conversations are for validation nor when they were held, they stand in an order
-    that is drawn once and for all: a file of questions is sorted by topic more often than not, and the last of them
-    would be a topic that no model has read about.
+    Conversations that do not follow each other in time stand in an order that is drawn once and for all. A file of
+    questions is sorted by topic more often than not: the last of them would be a topic that no model has read about,
+    and the answer to a question would stand beside it in a row, asked in other words.
 
     Attributes:
         conversations: all, those to hold out last.
@@ -46,7 +44,7 @@ class ChatCorpus(Corpus):
         self.kind, self._form = file.kind, form
         own = list(zip(file.conversations, file.lines, strict=True))
         others = [(each, 0) for each in file.validation or []]
-        if not others and file.kind not in IN_ORDER:
+        if file.kind not in IN_ORDER:
             random.Random(0).shuffle(own)
         self.held_out = len(others)
         self.conversations = [conversation for conversation, _ in (*own, *others)]
@@ -90,12 +88,7 @@ def open_source(source: SourceLike, options: Options = Options(), **overrides: A
     if not options.chat_format:
         return open_corpus(source, options, **overrides)
     options = replace(options, **overrides)
-    if isinstance(source, Texts) or str(source) == "-":
-        raise TinyLMError("conversations are read from a file", where="texts" if isinstance(source, Texts) else "-",
-                          remedy="Save them as a file first, such as chat.jsonl")
-    file = read_chat_file(source, kind=options.format, me=options.me or None)
-    corpus = ChatCorpus(Path(source).name, file, chat_format(options.chat_format), options)
-    if not any(piece.is_target for piece in corpus.pieces()):
-        raise TinyLMError("there is no answer in it to learn from", where=str(source),
-                          remedy="Give a file whose conversations have answers of the assistant")
-    return corpus
+    file = read_chat_file(source, kind=options.format, me=options.me or None, text_field=options.text_field,
+                          skip_bad=options.skip_bad, encoding=options.encoding)
+    name = IN_MEMORY if isinstance(source, Texts) else Path(source).name
+    return ChatCorpus(name, file, chat_format(options.chat_format), options)

@@ -11,7 +11,7 @@ OWN_FORMAT = "turns"
 """The chat format of models that tinylm makes; an imported model keeps its own."""
 OF_CHATS = ("format", "me")
 """Settings of `data` that are about conversations alone."""
-OF_TEXTS = ("documents", "text_field", "skip_bad", "formats", "encoding")
+OF_TEXTS = ("documents", "formats")
 """Settings of `data` that are about texts alone."""
 
 
@@ -22,6 +22,17 @@ def chat_layer(chat: bool) -> PartialConfig:
     {'data': {'chat_format': 'turns'}}
     """
     return {"data": {"chat_format": OWN_FORMAT}} if chat else {}
+
+
+def keep_chat_format(chosen: PartialConfig, of_base: str) -> PartialConfig:
+    """The settings of a run that goes on from a base: a base that chats keeps the format it knows.
+
+    >>> keep_chat_format({"data": {"chat_format": "turns"}}, "chatml")
+    {'data': {'chat_format': 'chatml'}}
+    """
+    if not of_base or not chosen["data"].get("chat_format"):
+        return chosen
+    return {**chosen, "data": {**chosen["data"], "chat_format": of_base}}
 
 
 def check_chat(chosen: PartialConfig) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tinylm.chat.corpus import BUILT_IN_CHATS, open_source
+from tinylm.chat.corpus import open_source
+from tinylm.chat.files import BUILT_IN as BUILT_IN_CHAT
 from tinylm.config.schema import DataConfig
 from tinylm.errors import TinyLMError, sentences
 from tinylm.system.paths import IN_MEMORY, given_path
@@ -32,7 +33,7 @@ def absolute_source(source: SourceLike, *, is_chat: bool = False) -> str:
 
 def _names(is_chat: bool) -> tuple[str, ...]:
     """The sources that are no paths."""
-    return ("-", IN_MEMORY, *(BUILT_IN_CHATS if is_chat else BUILT_IN))
+    return ("-", IN_MEMORY, *([BUILT_IN_CHAT] if is_chat else BUILT_IN))
 
 
 def absolute_validation(validation: Any, *, is_chat: bool = False) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from tinylm.config.chat import keep_chat_format
 from tinylm.config.overrides import merge_overrides
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import ModelConfig
@@ -72,6 +73,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     """
     started = time.perf_counter() if started is None else started
     base = read_base(overrides["base"])
+    overrides = keep_chat_format(overrides, base.config.data.chat_format if base else "")
     train, precision = overrides["train"], overrides["train"].get("precision", "auto")
     device = choose_device(train.get("device", "auto"), log=log)
     if must_compile(_kind(base, overrides), device):
