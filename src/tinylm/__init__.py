@@ -70,6 +70,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports a public name at its first use, so that `import tinylm` alone stays quick."""
+    if name == "learn":  # the package of exercises
+        return importlib.import_module("tinylm.learn")
     if name not in _HOMES:
         raise AttributeError(f"module 'tinylm' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tinylm.{_HOMES[name]}"), name)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
+    from tinylm.generation.chat import Chat
     from tinylm.inspection.explainer import Explainer
     from tinylm.inspection.explanation import Explanation
     from tinylm.interchange.export import Export
@@ -69,8 +70,7 @@ class LanguageModel:
             folder: the path of the folder; or the name of a built-in model: "english".
             device: "cpu" (the default, and the quickest for small models), "cuda", "mps", or "auto".
             weight_dtype: how the engine keeps the weights: "fp32" (the default); "bf16", half as many bytes; or "int8",
-                a quarter. Fewer bytes are quicker to read, which counts in large models, and make probabilities a
-                little inexact.
+                a quarter: quicker in large models, and probabilities are a little inexact.
             storage: the old name of `weight_dtype`.
 
         Raises:
@@ -86,10 +86,8 @@ class LanguageModel:
 
     @property
     def model(self) -> TinyLM:
-        """The torch module in evaluation mode; `model(ids)` gives logits (B, T, V) from ids (B, T).
-
-        The module has 32-bit weights whatever `weight_dtype` is, as have `evaluate` and `trace`, which use it. It is
-        made when it is first asked for: predicting and generating need no torch where the compiled engine serves.
+        """The torch module in evaluation mode; `model(ids)` gives logits (B, T, V) from ids (B, T). It is made when it
+        is first asked for, with 32-bit weights whatever `weight_dtype` is; `evaluate` and `trace` use it.
         """
         return self.generator.model.module
 
@@ -135,7 +133,6 @@ class LanguageModel:
                 begins another text after it); or a list of either.
             samples: the number of texts for each prompt. The first has the seed, each further one the next number; of
                 beams they are the best that were found. None: one text, which is then no list for a single prompt.
-                Texts that are generated together are the same as one by one.
             settings: fields of `SampleConfig`, such as max_tokens, greedy, temperature, top_k, top_p, stop and seed. A
                 field that is not given is as in `config.sample`; without a seed, each call takes another.
 
@@ -176,9 +173,7 @@ class LanguageModel:
         """The text of `generate` with its ids, its seed, and the reason why it ended.
 
         Args:
-            prompt: as `generate`.
-            samples: as `generate`.
-            settings: as `generate`.
+            prompt, samples, settings: as `generate`.
             logprobs: notes the log-probability of each token, and so many of the likeliest alternatives. None: neither.
 
         Raises:
@@ -219,6 +214,18 @@ class LanguageModel:
         """
         return self.generator.sample_config(**settings)
 
+    @property
+    def chat(self) -> Chat:
+        """The answers of a model that was trained on conversations: `lm.chat(messages)`, `lm.chat.stream(messages)`,
+        `lm.chat.complete(messages)` (generation/chat.py).
+
+        >>> tinylm.load("runs/chat").chat("how are you ?", greedy=True)
+        'fine , and you ?'
+        """
+        from tinylm.generation.chat import Chat
+
+        return Chat(self.generator, self.config.data.chat_format)
+
     # ---- judging and looking inside
 
     @cached_property
@@ -230,17 +237,15 @@ class LanguageModel:
 
     def evaluate(self, source: SourceLike | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
-        """Measures the loss on a text: in nats a token, as perplexity, and in bits a byte beside the baselines.
-
-        The report also tells how much of three generated texts is copied from the training text.
+        """Measures the loss on a text: in nats a token, as perplexity, and in bits a byte beside the baselines. The
+        report also tells how much of three generated texts is copied from the training text.
 
         Args:
             source: the path or name of a text. None: the validation text of the training run; or the training text,
                 where nothing was held out. The parts of another text that the tokenizer does not know are counted and
                 charged (`Report.left_out`), and the model reads on as if they were not there.
             texts: strings instead of a source. Those that the model was trained on count as its training text.
-            read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
-                text was.
+            read_as: documents, text_field, skip_bad or encoding, where it is not to be read as the training text was.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
@@ -254,12 +259,8 @@ class LanguageModel:
         return self.evaluator.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
     def copied(self, text: str) -> Overlap:
-        """Finds the parts of a text that stand word for word in the training text.
-
-        The first call reads the training text, at about a second for each 50 megabytes.
-
-        Raises:
-            TinyLMError: the training text has moved or changed.
+        """Finds the parts of a text that stand word for word in the training text. The first call reads that text, at
+        about a second for each 50 megabytes. Raises: TinyLMError: the training text has moved or changed.
 
         >>> lm.copied("how is your day ?").longest
         5
@@ -268,10 +269,7 @@ class LanguageModel:
 
     def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """Finds the parts of a few generated texts that stand in the training text; None where that cannot be read.
-
-        Args:
-            index: the index of the training text, where there is one already.
-        """
+        `index`: that of the training text, where there is one already."""
         return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
@@ -354,8 +352,11 @@ class LanguageModel:
         from tinylm.interchange.export import export, name_of
         from tinylm.interchange.source import ExportedModel
 
-        name, card = (name_of(self.folder), model_folder.read_card(self.folder)) if self.folder else ("model", "")
-        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card)
+        name, card, template = "model", "", ""
+        if self.folder:
+            name, card = name_of(self.folder), model_folder.read_card(self.folder)
+            template = model_folder.read_chat_template(self.folder)
+        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card, template)
         return export(model, to, folder, dtype=dtype, force=force)
 
     def write_into(self, folder: Path) -> None:

@@ -12,6 +12,7 @@ pytest.importorskip("schemathesis")
 
 import tinylm
 from benchmarks.serving import conformity
+from tests import chat_models
 
 from .server import Server, paths_of_the_application
 
@@ -20,6 +21,13 @@ from .server import Server, paths_of_the_application
 def knows_every_text(runs: Path) -> Iterator[Server]:
     """The model of bytes by itself: there is no prompt that it does not know. Its texts are short."""
     with Server(runs / "random_bytes", "--max-tokens", 32) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = chat_models.random(tmp_path_factory.mktemp("chats") / "random", context_length=512)
+    with Server(folder, "--max-tokens", 8) as server:
         yield server
 
 
@@ -35,6 +43,12 @@ def test_a_hundred_examples_of_each_operation(knows_every_text: Server) -> None:
     told = conformity(knows_every_text.url, 100)
     assert told["failures"] == 0, told["said"]
     assert knows_every_text.is_well()
+
+
+def test_a_hundred_examples_of_a_model_that_chats(chats: Server) -> None:
+    told = conformity(chats.url, 100, only="createChatCompletion")
+    assert told["failures"] == 0, told["said"]
+    assert chats.is_well()
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from typing import Any
 
 from tinylm.chat.chat_format import ChatFormat, Segment, chat_format
 from tinylm.chat.conversation import Conversation
-from tinylm.chat.encode import joined
 from tinylm.chat.files import ChatFile, read_chat_file
 from tinylm.config.chat import check_reading
 from tinylm.system.paths import IN_MEMORY
@@ -64,7 +63,7 @@ class ChatCorpus(Corpus):
 
 def learned(form: ChatFormat, conversation: Conversation) -> list[Segment]:
     """The segments of a conversation as far as there is something to learn: up to the end of its last answer."""
-    segments = joined(segment for segment in form.render(conversation) if segment.content != "")
+    segments = [segment for segment in form.render(conversation) if segment.content != ""]
     while segments and not segments[-1].is_answer:
         segments.pop()
     return segments

@@ -22,7 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
     from tinylm.reports import sentences
-    from tinylm.reports.sentences import cautions, comparison, describe_base, describe_overlap, rounded, verdict
+    from tinylm.reports.sentences import (
+        cautions,
+        comparison,
+        describe_base,
+        describe_entropy,
+        describe_overlap,
+        rounded,
+        verdict,
+    )
     from tinylm.system.untrusted import escape_control_codes
 
     report = tinylm.load(arguments.run).evaluate(arguments.source, **reading_options(arguments))
@@ -42,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         right=[1, 2])))
     print(f"The model is {verdict(report)}.")
     print("".join(f"{sentence}.\n" for sentence in describe_base(report)), end="")
+    print("".join(f"{sentence}\n" for sentence in describe_entropy(report)), end="")
     if report.answers:
         print(f"{sentences.describe_answers(report.answers).capitalize()}.")
         print("".join(f"  {escape_control_codes(line)}\n" for line in sentences.wrong_answers(report.answers)), end="")

@@ -28,8 +28,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     """Adds the arguments that `train` and `plan` share."""
     parser.add_argument("source", metavar="SOURCE", nargs=None if source_is_needed else "?",
                         help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
-                        "packed or not), - for standard input, or a built-in text: hello, python-reference, "
-                        "python-stdlib")
+                        "packed or not), - for standard input, or a built-in text: hello, animals, "
+                        "python-reference, python-stdlib")
     parser.add_argument("--from", dest="base", metavar="MODEL", help="go on from this model folder, or from the "
                         "built-in model english, with its shape and its tokenizer; none: begin from nothing "
                         "(default: a run of minutes begins from english where that helps)")

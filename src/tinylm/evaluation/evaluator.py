@@ -73,7 +73,8 @@ class Evaluator:
             dataset = build_dataset(split, self.lm.tokenizer)
             name = "validation" if dataset.validation else "train"
             report = self._make_report(dataset.validation or dataset.train, name,
-                                       baselines_of_run(split, dataset, self.lm.tokenizer))
+                                       baselines_of_run(split, dataset, self.lm.tokenizer,
+                                                        self.lm.config.data.packing))
         else:
             corpus = open_source(source, Options.of(self.lm.config.data), **read_as)
             split = split_corpus(corpus, 0.0)
@@ -131,7 +132,7 @@ class Evaluator:
             counted = measure_baselines(other, other, self.lm.tokenizer.vocab_size, left_out)
         else:
             counted = self._baselines_of_training(other, left_out)
-        return self._make_report(part, name, counted)
+        return self._make_report(part, name, counted.with_entropy(other, self.lm.config.data.packing))
 
     def _is_training_text(self, split: Split) -> bool:
         return split.train.corpus.stats().fingerprint == self.lm.config.data.fingerprint

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tinylm.evaluation import baselines
 from tinylm.evaluation.answers import Answers
+from tinylm.evaluation.entropy import entropy
 from tinylm.evaluation.memorization import Overlap
 from tinylm.text.dataset import Dataset, Part
 from tinylm.text.left_out import NOTHING, LeftOut, measure
@@ -57,6 +58,14 @@ class Baselines:
         bits = make_report(nats, tokens, n_bytes, split="", baselines=self).bits_per_byte
         return replace(self, bits_per_byte={**self.bits_per_byte, "base": bits})
 
+    def with_entropy(self, evaluated: EncodedText, packing: Packing) -> Baselines:
+        """Adds `entropy` where it is known (entropy.py): the least that any model of the text can reach."""
+        nats = entropy(evaluated.text, packing)
+        if nats is None or self.left_out.bits:  # without some of its words it is another text
+            return self
+        bits = make_report(nats, 1, evaluated.ids.n_bytes, split="", baselines=self).bits_per_byte
+        return replace(self, bits_per_byte={**self.bits_per_byte, "entropy": bits})
+
 
 @dataclass(frozen=True)
 class Report:
@@ -70,7 +79,7 @@ class Report:
             tokens leave out, as the baselines are; `loss` and `perplexity` are not.
         tokens, bytes: the length of the text.
         baselines: bits a byte by name: "uniform", "unigram", where the model was trained on another text "ngram" and
-            "zstd", and of a fine-tuned model "base".
+            "zstd", of a fine-tuned model "base", and "entropy" where the lowest possible is known.
         ngram_order: n of the n-gram; 0 where there is none.
         copying: the overlap of some texts that the model wrote with its training text; None where nobody looked, or
             where the training text is not there.
@@ -146,10 +155,11 @@ def encoded_texts(split: Split, dataset: Dataset) -> tuple[EncodedText, EncodedT
     return train, EncodedText(dataset.validation, split.validation)
 
 
-def baselines_of_run(split: Split, dataset: Dataset, tokenizer: Tokenizer) -> Baselines:
+def baselines_of_run(split: Split, dataset: Dataset, tokenizer: Tokenizer, packing: Packing) -> Baselines:
     """The baselines of the text that a run is evaluated by."""
     train, evaluated = encoded_texts(split, dataset)
-    return measure_baselines(train, evaluated, tokenizer.vocab_size, measure(evaluated.text, tokenizer))
+    counted = measure_baselines(train, evaluated, tokenizer.vocab_size, measure(evaluated.text, tokenizer))
+    return counted.with_entropy(evaluated, packing)
 
 
 def measure_baselines(train: EncodedText, evaluated: EncodedText, vocab_size: int,

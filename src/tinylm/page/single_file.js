@@ -12,6 +12,7 @@ import { element } from "./views/dom.js";
 import { factsView } from "./views/facts_view.js";
 import { lensView } from "./views/lens_view.js";
 import { nextView } from "./views/next_view.js";
+import { sessionChat } from "./views/session_chat.js";
 import { settingsView } from "./views/settings_view.js";
 import { writeView } from "./views/write_view.js";
 
@@ -26,13 +27,13 @@ async function main() {
   const facts = JSON.parse(contentOf("facts"));
   const weights = new Weights(facts.tensors, await weightsOf("weights"), location.hash === "#plain");
   const session = new Session(facts, new TinyLM(facts.config, weights), new Tokenizer(facts.tokenizer));
-  const prompt = await session.open();
+  await session.open();
   app.replaceChildren(
     header(facts, weights.way),
     element(
       "div",
       { class: "columns" },
-      element("div", { class: "write" }, writeView([session], prompt)),
+      element("div", { class: "write" }, first(session)),
       element("div", { class: "side" }, nextView(session), settingsView([session])),
       element(
         "div",
@@ -45,6 +46,12 @@ async function main() {
     element("footer", {}, "Made by tinylm. This page is one file: it opens offline and asks nobody for anything."),
   );
   session.changed();
+}
+
+/** What a page begins with: a conversation, or a text to write on. @param {Session} session */
+function first(session) {
+  const { facts, tokenizer, reading } = session;
+  return facts.chat ? sessionChat(session, facts.chat) : writeView([session], tokenizer.decode(reading.ids));
 }
 
 /**

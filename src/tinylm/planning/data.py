@@ -50,7 +50,8 @@ class RunData:
     def of(cls, config: DataConfig, tokenizer: Tokenizer, split: Split, replay: Part | None = None) -> RunData:
         """Encodes a split text, or finds its ids in the cache, and measures the baselines."""
         dataset = build_dataset(split, tokenizer)
-        return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer), replay)
+        return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer, config.packing),
+                   replay)
 
     def fitted(self, context_length: int) -> RunData:
         """The data with its conversations in stretches of whole turns that fit into rows of so many tokens.

@@ -19,6 +19,7 @@ from tinylm.reports.sentences import (
     comparison,
     describe_answers,
     describe_base,
+    describe_entropy,
     describe_overlap,
     rounded,
     verdict,
@@ -98,7 +99,8 @@ def make_card(config: RunConfig, report: Report, finished: Finished, *, name: st
         table="\n".join(f"| {row.name} | {rounded(row.nats_per_token, 4)} | {rounded(row.bits_per_byte, 3)} |"
                         for row in comparison(report)),
         verdict=". ".join((verdict(report), *describe_base(report))),
-        cautions="".join(f" Note: {caution}." for caution in cautions(report)),
+        cautions="".join([*(f" {sentence}" for sentence in describe_entropy(report)),
+                          *(f" Note: {caution}." for caution in cautions(report))]),
         text="answers" if report.answers else "text", form=_FORM.format(structure.total_parameters(model))
         if report.answers else "", answers=_section("How it answers", _answers(report.answers)),
         remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),

@@ -18,8 +18,8 @@ from tinylm.planning.forecast import Forecast
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import duration
 from tinylm.text.corpus import Corpus
-from tinylm.text.turns import TooLong
 from tinylm.text.left_out import NOTHING, left_out_by_words, measure, share_unknown, white_space
+from tinylm.text.turns import TooLong
 
 
 def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, trial: Trial | None = None) -> list[str]:

@@ -21,9 +21,11 @@ from tinylm.reports.sentences import (
     bits_comparison,
     cautions,
     describe_answers,
+    describe_entropy,
     describe_overlap,
     rounded,
     verdict,
+    without_entropy,
     wrong_answers,
 )
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
@@ -95,7 +97,7 @@ class Display:
     def _began(self, event: Began) -> None:
         """Prints the baselines that the model has to beat, best first. (Without a validation text there are none.)"""
         if event.validation_tokens:
-            beat = sorted(event.baselines.items(), key=lambda item: item[1])
+            beat = sorted(without_entropy(event.baselines).items(), key=lambda item: item[1])
             baselines = ", ".join(f"{baseline_label(name, event.ngram_order)} {bits:.3f}" for name, bits in beat)
             print_lines(self.console, [f"to beat    in bits a byte: {baselines}"])
 
@@ -172,7 +174,7 @@ def _quality_lines(report: Report) -> list[str]:
     return [f"On the {report.split} text: loss {rounded(report.loss, 4)} nats a token, "
             f"{rounded(report.bits_per_byte, 3)} bits a byte.",
             *(f"Note: {caution}." for caution in cautions(report)),
-            f"That is {verdict(report)}.", f"In bits a byte, less is better: {beside}.",
+            f"That is {verdict(report)}.", *describe_entropy(report), f"In bits a byte, less is better: {beside}.",
             *([f"{describe_answers(report.answers).capitalize()}.", *(
                 f"  {line}" for line in wrong_answers(report.answers, 3))] if report.answers else []),
             *([f"Of {'its answers' if report.answers else 'a few texts that it wrote'}, "

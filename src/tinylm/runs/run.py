@@ -37,7 +37,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     """Trains a model on a text and writes its folder. Progress is printed in a terminal or a notebook.
 
     Args:
-        source: a file or folder of text; or a built-in text: "hello", "python-reference", "python-stdlib".
+        source: a file or folder of text; or a built-in text: "hello", "animals",
+            "python-reference", "python-stdlib".
         texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
         base: a model folder to go on from (fine-tuning); "none": the weights are drawn from the seed. By default a run

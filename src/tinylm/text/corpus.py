@@ -172,8 +172,9 @@ def open_corpus(source: SourceLike, options: Options = _DEFAULT, **overrides: An
     """Opens a text to train on.
 
     Args:
-        source: a path; `-` for standard input; a built-in text: `hello`, `python-reference`, `python-stdlib`, which
-            mean the same in every folder (a file of such a name is `./hello`); or texts in memory.
+        source: a path; `-` for standard input; a built-in text: `hello`, `animals`, `python-reference`,
+            `python-stdlib`, which mean the same in every folder (a file of such a name is `./hello`); or texts in
+            memory.
         options: the way in which it is read; default: `Options()`.
         overrides: single options by name, over `options`.
 

@@ -19,7 +19,7 @@ import threading
 import weakref
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -126,6 +126,8 @@ class Encoding(Protocol):
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]: ...
 
     def special_id(self, entry: str) -> int: ...
+
+    def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]: ...
 
 
 def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
@@ -259,7 +261,7 @@ def _write_part(path: Path, part: Slice, tokenizer: Encoding, fingerprint: Finge
     with open(f"{path}.ids", "wb") as file:
         for piece, ids in _encoded(part, tokenizer, dtype):
             n_bytes += fingerprint.add(piece) * piece.is_target
-            if piece.special and n_tokens == offsets[-1] and ids[0] == tokenizer.specials.start:
+            if piece.special and n_tokens == offsets[-1] and ids.tolist() == [tokenizer.specials.start]:
                 continue  # every row begins with it
             if piece.ends_document and not piece.special:
                 ids = np.append(ids, np.array([tokenizer.specials.eos], dtype))
@@ -281,6 +283,9 @@ def _write_part(path: Path, part: Slice, tokenizer: Encoding, fingerprint: Finge
 
 def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
     """Yields pieces and their ids in order, while threads encode the pieces ahead."""
+    if part.corpus.has_turns:
+        yield from _encoded_turns(part, tokenizer, dtype)
+        return
     n_bytes, own = part.corpus.stats().bytes, threading.local()
 
     def encode(pieces: list[Piece]) -> list[NDArray[Any] | TinyLMError]:
@@ -289,8 +294,7 @@ def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator
         found: list[NDArray[Any] | TinyLMError] = []
         for piece in pieces:
             try:
-                found.append(own.encode(piece.text).astype(dtype) if not piece.special else
-                             np.array([tokenizer.special_id(piece.special)], dtype))
+                found.append(own.encode(piece.text).astype(dtype))
             except TinyLMError as error:
                 return [*found, error]
         return found
@@ -305,6 +309,24 @@ def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator
                     raise TinyLMError(ids.what, where=where, remedy=remedy)
                 yield piece, ids
                 position += len(piece.text)
+
+
+def _encoded_turns(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
+    """Yields the pieces of conversations and their ids, each conversation encoded as a whole, as a prompt is."""
+    conversation: list[Piece] = []
+    for piece in part.pieces():
+        conversation.append(piece)
+        if piece.ends_document:
+            try:
+                ids, numbers = tokenizer.encode_parts([tokenizer.special_id(each.special) if each.special else each.text
+                                                       for each in conversation])
+            except UnknownText as error:
+                raise TinyLMError(error.what, where=f"{part.corpus.name}, line {piece.line}",
+                                  remedy=error.of_training) from None
+            of_piece = np.array(numbers)
+            for number, each in enumerate(conversation):
+                yield each, np.array(ids, dtype)[of_piece == number]
+            conversation = []
 
 
 def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

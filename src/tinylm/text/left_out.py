@@ -18,7 +18,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -77,6 +77,14 @@ class LossyTokenizer:
     def special_id(self, entry: str) -> int:
         """The id of a special token, as `Tokenizer.special_id` gives it."""
         return self._tokenizer.special_id(entry)
+
+    def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]:
+        """The ids of texts and special tokens in a row, as `Tokenizer.encode_parts` gives them."""
+        if self._tokenizer.knows_all:
+            return self._tokenizer.encode_parts(parts)
+        known = [[part] if isinstance(part, int) else self._tokenizer.encode_known(_in_form(part, self._form)).tolist()
+                 for part in parts]
+        return [id for ids in known for id in ids], [number for number, ids in enumerate(known) for _ in ids]
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
         """Makes the encoder of a text of so many bytes, as `Tokenizer.encoder` does."""

@@ -36,7 +36,7 @@ class Options:
     Attributes:
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
             `text_field`; "json", "csv": so is an element of a JSON array, or a row of a table; "auto": by the file's
-            name and content, and lines for `hello`.
+            name and content, and lines for `hello` and `animals`.
         text_field: the field of a record that holds the text, as `fields.text_of` takes it.
         skip_bad: pass over bad records and count them, rather than stop at the first.
         formats: "extract" reads the text of HTML, EPUB, chats, tables and the like; "keep" learns them as they stand.
