@@ -2,8 +2,8 @@
 
 A page is a text between two marks, written by hand. Around it stand its title and question (learn/pages.py), its
 exercises (learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or
-class of src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term; the
-glossary is made of these.
+class of src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term;
+the glossary is made of these.
 """
 
 from __future__ import annotations
