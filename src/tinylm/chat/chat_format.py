@@ -73,7 +73,7 @@ class ChatFormat:
 
     @property
     def asks(self) -> tuple[str | Special, ...]:
-        """What stands after the last question, for the model to answer."""
+        """The marks after the last question, for the model to answer."""
         return self.turns["assistant"].before if self.prompt is None else self.prompt
 
     @property
@@ -83,7 +83,7 @@ class ChatFormat:
 
     @property
     def specials(self) -> set[Special]:
-        """All special tokens of the format."""
+        """The special tokens of the format."""
         marks = [*self.begin, *self.asks, *(mark for turn in self.turns.values() for part in turn for mark in part)]
         return {mark for mark in marks if isinstance(mark, Special)}
 
