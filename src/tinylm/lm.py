@@ -70,7 +70,8 @@ class LanguageModel:
             folder: the path of the folder; or the name of a built-in model: "english".
             device: "cpu" (the default, and the quickest for small models), "cuda", "mps", or "auto".
             weight_dtype: how the engine keeps the weights: "fp32" (the default); "bf16", half as many bytes; or "int8",
-                a quarter: quicker in large models, and probabilities are a little inexact.
+                a quarter. Fewer bytes are quicker to read, which counts in large models, and make probabilities a
+                little inexact.
             storage: the old name of `weight_dtype`.
 
         Raises:
@@ -86,8 +87,10 @@ class LanguageModel:
 
     @property
     def model(self) -> TinyLM:
-        """The torch module in evaluation mode; `model(ids)` gives logits (B, T, V) from ids (B, T). It is made when it
-        is first asked for, with 32-bit weights whatever `weight_dtype` is; `evaluate` and `trace` use it.
+        """The torch module in evaluation mode; `model(ids)` gives logits (B, T, V) from ids (B, T).
+
+        The module has 32-bit weights whatever `weight_dtype` is, as have `evaluate` and `trace`, which use it. It is
+        made when it is first asked for: predicting and generating need no torch where the compiled engine serves.
         """
         return self.generator.model.module
 
@@ -133,6 +136,7 @@ class LanguageModel:
                 begins another text after it); or a list of either.
             samples: the number of texts for each prompt. The first has the seed, each further one the next number; of
                 beams they are the best that were found. None: one text, which is then no list for a single prompt.
+                Texts that are generated together are the same as one by one.
             settings: fields of `SampleConfig`, such as max_tokens, greedy, temperature, top_k, top_p, stop and seed. A
                 field that is not given is as in `config.sample`; without a seed, each call takes another.
 
@@ -173,7 +177,9 @@ class LanguageModel:
         """The text of `generate` with its ids, its seed, and the reason why it ended.
 
         Args:
-            prompt, samples, settings: as `generate`.
+            prompt: as `generate`.
+            samples: as `generate`.
+            settings: as `generate`.
             logprobs: notes the log-probability of each token, and so many of the likeliest alternatives. None: neither.
 
         Raises:
@@ -237,15 +243,17 @@ class LanguageModel:
 
     def evaluate(self, source: SourceLike | None = None, *, texts: str | Iterable[str] | None = None,
                  **read_as: Any) -> Report:
-        """Measures the loss on a text: in nats a token, as perplexity, and in bits a byte beside the baselines. The
-        report also tells how much of three generated texts is copied from the training text.
+        """Measures the loss on a text: in nats a token, as perplexity, and in bits a byte beside the baselines.
+
+        The report also tells how much of three generated texts is copied from the training text.
 
         Args:
             source: the path or name of a text. None: the validation text of the training run; or the training text,
                 where nothing was held out. The parts of another text that the tokenizer does not know are counted and
                 charged (`Report.left_out`), and the model reads on as if they were not there.
             texts: strings instead of a source. Those that the model was trained on count as its training text.
-            read_as: documents, text_field, skip_bad or encoding, where it is not to be read as the training text was.
+            read_as: documents, text_field, skip_bad or encoding, where the source is not to be read as the training
+                text was.
 
         Raises:
             TinyLMError: the training text has moved or changed, or the other text cannot be read.
@@ -259,8 +267,12 @@ class LanguageModel:
         return self.evaluator.evaluate(chosen_source(source, texts, "lm.evaluate"), read_as)
 
     def copied(self, text: str) -> Overlap:
-        """Finds the parts of a text that stand word for word in the training text. The first call reads that text, at
-        about a second for each 50 megabytes. Raises: TinyLMError: the training text has moved or changed.
+        """Finds the parts of a text that stand word for word in the training text.
+
+        The first call reads the training text, at about a second for each 50 megabytes.
+
+        Raises:
+            TinyLMError: the training text has moved or changed.
 
         >>> lm.copied("how is your day ?").longest
         5
@@ -269,7 +281,10 @@ class LanguageModel:
 
     def copying(self, index: CopyIndex | None = None) -> Overlap | None:
         """Finds the parts of a few generated texts that stand in the training text; None where that cannot be read.
-        `index`: that of the training text, where there is one already."""
+
+        Args:
+            index: the index of the training text, where there is one already.
+        """
         return self.evaluator.copying(index)
 
     def inspect(self) -> dict[str, Any]:
@@ -378,24 +393,3 @@ def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype |
     'your day ?'
     """
     return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)
-
-
-def import_model(source: str | Path, folder: str | Path, *, force: bool = False) -> LanguageModel:
-    """Makes a model folder of another program's model, and reads it. No code of it is run.
-
-    Args:
-        source: a Hugging Face folder with safetensors, or a GGUF file.
-        folder: the path of the new model folder. What is not as it was stands in its model card.
-        force: replaces a model that is there.
-
-    Raises:
-        TinyLMError: there is no such model, it is damaged, or tinylm cannot hold it exactly, by the name of what is in
-            the way; the folder exists, or cannot be written.
-
-    >>> tinylm.import_model("book-gguf/model.gguf", "models/book")
-    <LanguageModel: 111,872 parameters, 39 tokens (char)>
-    """
-    from tinylm.interchange.importing import import_model as import_into
-
-    import_into(source, folder, force=force)
-    return load(folder)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tinylm.chat.chat_format import ChatFormat, chat_format
 from tinylm.chat.templates import jinja_template
 from tinylm.config.schema import RunConfig
 from tinylm.model.tensors import Weights
 from tinylm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # torch is not needed to list the formats
+    from tinylm.model.lora import Additions
 
 Dtype = Literal["f32", "f16", "q8_0"]
 """Number formats of exported matrices: 32 bits, 16 bits, or 8 bits with a 16-bit scale for each 32 numbers of a row
@@ -47,3 +50,18 @@ class ExportedModel:
         """The chat template that goes with it: its own, or that of its format; empty: neither."""
         form = self.chat_format
         return self.own_template or (jinja_template(form) if form else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedAdapter(ExportedModel):
+    """An adapter on its way out. As a model it is what its base and its additions make up.
+
+    Attributes:
+        additions: to the matrices of the base.
+        base: the model that it adds to.
+        fingerprint: of the base's weights.
+    """
+
+    additions: Additions
+    base: ExportedModel
+    fingerprint: str

@@ -1,5 +1,5 @@
-"""The code of llama-server, of the package xllamacpp, in a process of its own: `python llama_server.py FILE` answers
-requests, JSON from standard input, in JSON on standard output."""
+"""The code of llama-server, of the package xllamacpp, in a process of its own: `python llama_server.py FILE [ADAPTER]`
+answers requests, JSON from standard input, in JSON on standard output."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def main() -> None:
 
     params = xllamacpp.CommonParams()
     params.model.path = sys.argv[1]
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in sys.argv[2:]]
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.n_gpu_layers, params.warmup, params.n_parallel = 0, False, 1

@@ -92,12 +92,22 @@ def read_logits(folder: Path) -> Callable[[Sequence[int]], NDArray[np.float32]]:
     >>> read_logits(Path("book-gguf"))([1, 5]).shape
     (2, 39)
     """
+    model = import_gguf(folder / "model.gguf")
+    return torch_logits(model.config, model.weights)
+
+
+def torch_logits(config: ModelConfig, weights: Weights) -> Callable[[Sequence[int]], NDArray[np.float32]]:
+    """The logits (T, V) of ids, by the torch module, of a model.
+
+    >>> model = import_gguf("book-gguf/model.gguf")
+    >>> torch_logits(model.config, model.weights)([1, 5]).shape
+    (2, 39)
+    """
     import torch
 
     from tinylm.model_folder import make_model
 
-    model = import_gguf(folder / "model.gguf")
-    module = make_model(model.config, model.weights).eval()
+    module = make_model(config, weights).eval()
 
     def logits(ids: Sequence[int]) -> NDArray[np.float32]:
         with torch.no_grad():
