@@ -62,14 +62,7 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
     >>> merge_overrides(size_name="0.1M", layers=({"train": {"steps": "1_000"}},), seed=3)["train"]
     {'steps': 1000, 'seed': 3}
     """
-    given: dict[str, dict[str, Any]] = {}
-    for name, value in standard_names(flags, FLAG_SECTIONS).items():
-        if name not in FLAG_SECTIONS:
-            owner = section_of(name)
-            raise TypeError(f"train() has no argument {name!r}" + (
-                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
-        if value is not None:
-            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
+    given = _by_section(flags)
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
     for layer in (*layers, given, base_layer(base), chat_layer(chat)):
         layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else check_overrides(layer)
@@ -84,6 +77,18 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
     check_base(merged, preset_name, size_name)
     check_chat(merged)
     return merged
+
+
+def _by_section(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in standard_names(flags, FLAG_SECTIONS).items():
+        if name not in FLAG_SECTIONS:
+            owner = section_of(name)
+            raise TypeError(f"train() has no argument {name!r}" + (
+                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
+        if value is not None:
+            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
+    return given
 
 
 def merge(*layers: PartialConfig) -> dict[str, dict[str, Any]]:

@@ -94,7 +94,7 @@ def questions_of(conversations: Sequence[Conversation], most: int = MAX_QUESTION
 
 
 def spread(things: Sequence[Thing], most: int) -> list[Thing]:
-    """At most `most` of some things, evenly from the whole."""
+    """Takes at most `most` of some things, evenly from the whole."""
     count = min(most, len(things))
     return [things[number * len(things) // count] for number in range(count)]
 

@@ -10,7 +10,7 @@ from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
 from tinylm.evaluation.report import baselines_of_run
 from tinylm.inspection import structure
 from tinylm.planning.base_fit import BaseFit
-from tinylm.planning.data import RunData
+from tinylm.planning.data import RunData, tokenizer_for
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.fine_tuning import fine_tuned_bits
 from tinylm.planning.machine import Machine
@@ -19,7 +19,6 @@ from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
 from tinylm.text.dataset import build_dataset
 from tinylm.text.split import train_tokenizer
-from tinylm.text.tokenizer import choose_tokenizer
 from tinylm.training.schedule import VALIDATION_SHARE
 
 SAMPLE_TOKENS = 60
@@ -125,10 +124,11 @@ def _counted_from_nothing(data: RunData, ngram: float) -> float:
     A short text is read letter by letter then, and n-grams of letters reach less: words of the language are tokens of
     the base. A vocabulary of BPE takes long to make and changes little (LOG.md, "Forecasts from nothing").
     """
-    if choose_tokenizer(data.corpus.stats()).kind != "char":
+    if tokenizer_for(data.split).kind != "char":
         return ngram
     letters = train_tokenizer(data.split, "char")
-    return baselines_of_run(data.split, build_dataset(data.split, letters), letters).bits_per_byte["ngram"]
+    dataset = build_dataset(data.split, letters)
+    return baselines_of_run(data.split, dataset, letters, data.config.packing).bits_per_byte["ngram"]
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
