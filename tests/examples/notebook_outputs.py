@@ -1,5 +1,7 @@
-"""The notebook with its outputs: `python -m tests.examples.notebook_outputs` runs the cells of examples/notebook.py, and
-writes examples/notebook.ipynb, which Jupyter, editors and GitHub show with what each cell printed."""
+"""The notebook with its outputs: `python -m tests.examples.notebook_outputs` runs the cells of examples/notebook.py.
+
+It writes examples/notebook.ipynb, which Jupyter, editors and GitHub show with what each cell printed.
+"""
 
 from __future__ import annotations
 

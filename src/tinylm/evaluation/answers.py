@@ -94,7 +94,7 @@ def questions_of(conversations: Sequence[Conversation], most: int = MAX_QUESTION
 
 
 def spread(things: Sequence[Thing], most: int) -> list[Thing]:
-    """Takes at most `most` of some things, evenly from the whole."""
+    """Things at even distances in a sequence: all of them, or `most`."""
     count = min(most, len(things))
     return [things[number * len(things) // count] for number in range(count)]
 

@@ -17,7 +17,8 @@ from tinylm.text.dataset import Dataset, Part, build_dataset
 from tinylm.text.left_out import NOTHING, measure, share_unknown
 from tinylm.text.reading.sources import Options, SourceLike
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
-from tinylm.text.tokenizer import Tokenizer, TokenizerChoice, choose_tokenizer
+from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer_choice import TokenizerChoice, choose_tokenizer
 from tinylm.text.turns import NONE_TOO_LONG, TooLong, too_long, whole_turns
 
 LONG_TEXT_BYTES = 20_000_000

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
-from tinylm.evaluation.report import baselines_of_run
 from tinylm.inspection import structure
 from tinylm.planning.base_fit import BaseFit
 from tinylm.planning.data import RunData, tokenizer_for
@@ -17,7 +16,6 @@ from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
-from tinylm.text.dataset import build_dataset
 from tinylm.text.split import train_tokenizer
 from tinylm.training.schedule import VALIDATION_SHARE
 
@@ -127,8 +125,7 @@ def _counted_from_nothing(data: RunData, ngram: float) -> float:
     if tokenizer_for(data.split).kind != "char":
         return ngram
     letters = train_tokenizer(data.split, "char")
-    dataset = build_dataset(data.split, letters)
-    return baselines_of_run(data.split, dataset, letters, data.config.packing).bits_per_byte["ngram"]
+    return RunData.of(data.config, letters, data.split).baselines.bits_per_byte["ngram"]
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
