@@ -31,8 +31,8 @@ HORIZONS = ("steps", "epochs", "minutes")
 FLAG_SECTIONS = {
     "tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
     "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
-    "format": "data", "me": "data", "target_loss": "train", "seed": "train", "device": "train", "replay": "base",
-    "lora": "base"}
+    "format": "data", "me": "data", "text": "data", "target_loss": "train", "seed": "train", "device": "train",
+    "replay": "base", "lora": "base"}
 """The section of each setting that has a flag of its own."""
 MAX_TOML_BYTES = 1 << 20
 """Bytes of a TOML file of settings, at most."""
