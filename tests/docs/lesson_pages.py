@@ -1,9 +1,9 @@
 """The pages of docs/lesson: `python -m tests.docs.lesson_pages` brings them up to date with what they are made of.
 
-A page is a text between two marks, written by hand. Around it stand its title and question (learn/pages.py), its exercises
-(learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or class of
-src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term; the glossary
-is made of these.
+A page is a text between two marks, written by hand. Around it stand its title and question (learn/pages.py), its
+exercises (learn/exercises) and the way on. In it, the fence after `<!-- source: FILE NAME -->` is that function or
+class of src/tinylm/FILE as it is shipped, and a paragraph that begins with a bold term and a colon defines the term;
+the glossary is made of these.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tinylm.learn.pages import PAGES, Page
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "lesson"
 TEXT, EXERCISES_MARK = "<!-- text -->\n", "<!-- exercises -->\n"
-SOURCE = re.compile(r"(<!-- source: (\S+) (\S+) -->\n```python\n)(.*?)(```)", re.DOTALL)
+SOURCE = re.compile(r"<!-- source: (\S+) (\S+) -->\n.*?```python\n.*?```", re.DOTALL)
 DEFINITION = re.compile(r"^\*\*([^*\n]+)\*\*: (.+?)(?=\n\n|\n*\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -40,7 +40,7 @@ def made() -> dict[Path, str]:
 def made_page(page: Page, text: str) -> str:
     """A page, with all around its text and all sources in it made anew."""
     body = written(text)
-    body = SOURCE.sub(lambda found: found[1] + source(found[2], found[3]) + found[5], body)
+    body = SOURCE.sub(lambda found: shipped(found[1], found[2]), body)
     questions = "".join(map(asked, (each for each in EXERCISES.values() if each.number.startswith(f"{page.number}."))))
     return (f"# {page.number}. {page.title}\n\n*{page.question}*\n\n{TEXT}\n{body}\n\n{EXERCISES_MARK}\n"
             f"## Exercises of page {page.number}\n{questions}\n{way_on(page)}\n")
@@ -49,6 +49,12 @@ def made_page(page: Page, text: str) -> str:
 def written(text: str) -> str:
     """The part of a page that is written by hand."""
     return text.split(TEXT)[1].split(EXERCISES_MARK)[0].strip("\n")
+
+
+def shipped(file: str, name: str) -> str:
+    """A mark of a source, with a link to the file and the lines."""
+    return (f"<!-- source: {file} {name} -->\n[{file}](../../src/tinylm/{file}), `{name}`:\n\n"
+            f"```python\n{source(file, name)}```")
 
 
 def source(file: str, name: str) -> str:
@@ -65,7 +71,8 @@ def source(file: str, name: str) -> str:
 
 def asked(exercise: Exercise) -> str:
     """An exercise as the page asks it."""
-    return f"\n**{exercise.number}** {exercise.question}\n\n    {exercise.command()}\n"
+    question = textwrap.fill(f"**{exercise.number}** {exercise.question}", 150, break_on_hyphens=False)
+    return f"\n{question}\n\n    {exercise.command()}\n"
 
 
 def way_on(page: Page) -> str:
@@ -94,21 +101,21 @@ def contents() -> str:
     lines = "".join(f"- [{page.number}. {page.title}]({Path(page.path).name}): {page.question}\n" for page in PAGES)
     return f"""# The lesson
 
-The whole transformer in one evening, on your own model and without a network. You need Python, matrices and a little PyTorch, and nothing of
-transformers. Each page has a question, an example worked in numbers, the lines of tinylm that do it, a command for your own model, and three
-exercises. Guess the answer to the question before you read on.
+The whole transformer in one evening, on your own model and without a network. You need Python, matrices and a little
+PyTorch, and nothing of transformers. Each page has a question, an example worked in numbers, the lines of tinylm that
+do it, a command for your own model, and three exercises. Guess the answer to the question before you read on.
 
 {lines}- [Glossary](glossary.md): every term, with its page.
 
-The examples are two small texts that tinylm brings along. `hello` has four sentences, for which counting is enough; `animals` has three, for
-which it is not. Two models of them take some ten seconds:
+The examples are two small texts that tinylm brings along. `hello` has four sentences, for which counting is enough;
+`animals` has three, for which it is not. Two models of them take some ten seconds:
 
     tinylm train hello --preset notebook --out runs/notebook
     tinylm train animals --preset notebook --epochs 400 --out runs/animals
 
-Answers are checked by `tinylm learn check 2.3 ANSWER`, or in Python by `tinylm.learn.check`, and computed at that moment. `tinylm learn hint 2.3` gives
-one hint at a time, and `--solution` the answer. `tinylm learn` alone shows what is solved; that is kept in a small file on your machine, which
-may be deleted, and goes nowhere.
+Answers are checked by `tinylm learn check 2.3 ANSWER`, or in Python by `tinylm.learn.check`, and computed at that
+moment. `tinylm learn hint 2.3` gives one hint at a time, and `--solution` the answer. `tinylm learn` alone shows what
+is solved; that is kept in a small file on your machine, which may be deleted, and goes nowhere.
 """
 
 

@@ -12,7 +12,9 @@ import pytest
 
 import tinylm
 from tests.docs.lesson_pages import DEFINITION, FOLDER, ROOT, SOURCE, made, written
+from tests.docs.test_names import table
 from tests.docs.test_readme import masked, shows
+from tests.learn.texts import zen
 from tinylm.cli import main
 from tinylm.learn.pages import PAGES, Page
 
@@ -69,6 +71,21 @@ def test_each_question_has_its_place(number: str, anchor: str) -> None:
     assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
+def test_the_table_of_shapes_says_what_the_presets_are() -> None:
+    words = {"positions": lambda shape: shape.positions, "norm": lambda shape: shape.norm,
+             "its place": lambda shape: {"post": "after", "pre": "before"}[shape.norm_position],
+             "MLP": lambda shape: shape.mlp, "biases": lambda shape: "yes" if shape.bias else "no",
+             "norm of q and k": lambda shape: "yes" if shape.qk_norm else "no",
+             "output head": lambda shape: "the embedding" if shape.tied_embeddings else "its own"}
+    rows = {row[0]: row[1:] for row in table(TEXTS[PAGES[11]], "Piece by piece")}
+    shapes = [tinylm.ModelConfig.preset(name, vocab_size=12) for name in ("notebook", "gpt2", "llama", "qwen3")]
+    for piece, word in words.items():
+        for cell, shape in zip(rows[piece], shapes, strict=False):
+            assert cell.lower().startswith(word(shape)), f"{piece}: {cell}"
+    tied = [tinylm.ModelConfig.preset(name, vocab_size=12).tied_embeddings for name in ("qwen3", "tinylm")]
+    assert tied == [True, False]
+
+
 def test_each_term_is_defined_once() -> None:
     terms = [term for text in TEXTS.values() for term, _ in DEFINITION.findall(written(text))]
     assert len(terms) == len(set(terms)) > 50
@@ -88,7 +105,7 @@ def test_its_numbers_are_computed(page: Page) -> None:
     """A number with a decimal point in the text is one, rounded, of a block of the page, which other tests run."""
     text = written(TEXTS[page])
     blocks = "\n".join(block for _, block in BLOCK.findall(text))
-    prose = re.sub(r"`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|arXiv [\d.]+", "", BLOCK.sub("", text))
+    prose = re.sub(r"`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|arXiv\s[\d.]+", "", BLOCK.sub("", text))
     computed = [abs(float(number)) for number in DECIMAL.findall(blocks)]
     missing = [number for number in DECIMAL.findall(prose) if not any(
         f"{one:.{len(number.partition('.')[2])}f}" == number.lstrip("-") for one in computed)]
@@ -111,6 +128,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hello_run: Path, anim
     """A folder with the two models of the lesson in it."""
     for name, run in (("notebook", hello_run), ("animals", animals_run)):
         shutil.copytree(run, tmp_path / "runs" / name)
+    (tmp_path / "zen.txt").write_text(zen(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TINYLM_CACHE", str(tmp_path / "cache"))

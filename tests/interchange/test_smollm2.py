@@ -18,8 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 import tinylm
+from tests.chat.conversations import PIECES, as_text, random_conversations
 from tests.interchange.gguf.test_export import llama_cpp
 from tests.interchange.gguf.test_import import strings
+from tests.interchange.gguf.test_server import served as llama_server
+from tinylm.chat.chat_format import FORMATS
+from tinylm.chat.encode import encode_conversation
 from tinylm.interchange.gguf.llama_cpp import ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smollm2")]
@@ -113,6 +117,34 @@ def test_logits_are_those_of_transformers(gguf_file: Path, logits: NDArray[np.fl
 def test_ids_are_those_of_llama_cpp(gguf_file: Path, lm: tinylm.LanguageModel) -> None:
     texts = strings(2500)
     assert [lm.tokenizer.encode_text(text) for text in texts] == ask(gguf_file, texts=texts, parse_special=False).ids
+
+
+# ---- conversations
+
+
+def test_conversations_are_those_of_transformers(gguf_file: Path, folder: Path, lm: tinylm.LanguageModel) -> None:
+    """200 random ones: the text by the template of the file, and the ids of that text. Without digits: transformers
+    does not take over from such files that each digit is a word."""
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
+    assert lm.config.data.chat_format == "smollm2"
+    assert theirs.chat_template == (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    for conversation in random_conversations(200, [piece for piece in PIECES if not piece.isdigit()]):
+        messages = [message._asdict() for message in conversation]
+        text = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        assert text == as_text(FORMATS["smollm2"], conversation, "", "")
+        ids = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+        assert ids == encode_conversation(conversation, FORMATS["smollm2"], lm.tokenizer).ids
+
+
+@llama_cpp
+def test_conversations_are_those_of_llama_cpp(gguf_file: Path, lm: tinylm.LanguageModel) -> None:
+    conversations = random_conversations(20)
+    requests = [{"messages": [message._asdict() for message in each]} for each in conversations]
+    rendered = [told["prompt"] for told in llama_server(gguf_file, [("template", each) for each in requests])]
+    assert rendered == [as_text(FORMATS["smollm2"], each, "", "") for each in conversations]
+    ids = ask(gguf_file, texts=rendered).ids
+    assert ids == [encode_conversation(each, FORMATS["smollm2"], lm.tokenizer).ids for each in conversations]
 
 
 # ---- the commands

@@ -259,6 +259,25 @@ class Tokenizer:
         """The ids of the text alone."""
         return self.encode_arrays([text])[0].tolist()
 
+    def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]:
+        """The ids of texts and special tokens in a row.
+
+        Args:
+            parts: texts, of which no part becomes a special token; and special tokens, by their ids.
+
+        Returns:
+            The ids, and for each the number of its part. An imported tokenizer may join what meets where two texts
+            follow each other: such an id is of the second part.
+
+        Raises:
+            TinyLMError: as `encode`.
+
+        >>> Tokenizer.train("char", ["abc"]).encode_parts(["cab", 2, "a"])
+        ([5, 3, 4, 2, 3], [0, 0, 0, 1, 2])
+        """
+        each = [[part] if isinstance(part, int) else self.encode_text(part) for part in parts]
+        return ([id for ids in each for id in ids], [number for number, ids in enumerate(each) for _ in ids])
+
     def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """The ids of each text alone."""
         return [ids.tolist() for ids in self.encode_arrays(texts)]
