@@ -28,8 +28,9 @@ from tinylm.training.world import Piece, World, from_bytes, to_bytes
 
 BEAT_SECONDS = 1.0
 """Seconds between two signs of life."""
-MAX_SILENT_BEATS = 20
-"""Own beats without a sign of life of the next rank, or of the store, after which it is given up."""
+MAX_SILENT_BEATS = 15
+"""Own beats without a sign of life of the next rank, or of the store, after which it is given up. Torchrun then gives
+the ranks that are left 30 seconds to end."""
 LONGEST_WAIT = timedelta(days=30)
 """A rank may wait for so long, as for the preparation of a large text: the watch knows who is alive."""
 LOOPBACKS = ("lo", "lo0")
