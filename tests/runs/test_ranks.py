@@ -182,7 +182,7 @@ def test_a_lost_rank_ends_the_job_and_the_run_goes_on_from_its_checkpoint(tmp_pa
         f"rank {rank} gives no sign of life")
     assert sum(expected in line for line in said.splitlines()) == 1
     assert f"tinylm train --resume --out {out}" in said
-    assert "Traceback (most recent call last):\n  File \"" + str(Path(train.__code__.co_filename).parents[1]) not in said
+    assert str(Path("tinylm", "runs")) not in said  # no traceback of ours; torchrun prints one of its own
     reached = step_of(out)
     assert reached >= 10
     done = run(2, "--resume", "--out", out, "--steps", reached + 5)

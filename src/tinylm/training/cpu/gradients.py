@@ -36,25 +36,28 @@ MAX_MEMORY_SHARE = 0.25
 """Of the machine's memory, the most that gradients of single cores may take: a large model has fewer workers there."""
 
 
-def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int) -> int:
+def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int,
+                  shards: int | None = None) -> int:
     """Bytes of `CpuGradients` and `CpuLoss` together, gradients included.
 
     Args:
         rows, validation_rows: of a batch, and of what is validated in one call.
         dtype: of matrices and activations.
+        shards: of a step, all of them computed here; None: one a core.
     """
     length = config.context_length
     per_layer = sum(outputs * inputs for outputs, inputs in fused_shapes(config).values())
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
     everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
     products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
-    workers, validation_workers = count_workers(rows, cores, everything), max(1, min(validation_rows, cores))
+    sums, validation_workers = min(rows, shards or count_workers(rows, cores, everything)), min(validation_rows, cores)
+    workers, validation_workers = min(sums, cores), max(1, validation_workers)
     rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // some))
-                             for each, some in ((rows, workers), (validation_rows, validation_workers)))
+                             for each, some in ((rows, sums), (validation_rows, validation_workers)))
     activations = activation_bytes(config, rows, length, dtype, backward=True)
     validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
-    return (workers * (activations + 4 * everything + dtype.itemsize * products) + validation_workers * validation
-            + matrices * (4 + (1 if dtype != torch.float32 else 2) * dtype.itemsize))
+    return (workers * (activations + dtype.itemsize * products) + 4 * sums * everything
+            + validation_workers * validation + matrices * (4 + (1 if dtype != torch.float32 else 2) * dtype.itemsize))
 
 
 def count_workers(rows: int, cores: int, parameters: int, memory: int | None = None) -> int:
