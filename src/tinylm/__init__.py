@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from tinylm.evaluation.report import Report
     from tinylm.generation.completion import Completion
     from tinylm.generation.generator import NearFormWarning
-    from tinylm.lm import LanguageModel, import_model, load
+    from tinylm.lm import LanguageModel, load
     from tinylm.model.transformer import TinyLM
+    from tinylm.runs.importing import import_model
     from tinylm.runs.merge import merge
     from tinylm.runs.prepare import plan
     from tinylm.runs.run import train
@@ -51,7 +52,7 @@ _HOMES = {
     "LanguageModel": "lm",
     "NearFormWarning": "generation.generator",
     "Prediction": "sampling.predictions",
-    "import_model": "lm",
+    "import_model": "runs.importing",
     "load": "lm",
     "merge": "runs.merge",
     "TinyLM": "model.transformer",
@@ -70,6 +71,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports a public name at its first use, so that `import tinylm` alone stays quick."""
+    if name == "learn":  # the package of exercises
+        return importlib.import_module("tinylm.learn")
     if name not in _HOMES:
         raise AttributeError(f"module 'tinylm' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tinylm.{_HOMES[name]}"), name)

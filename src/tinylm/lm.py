@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # torch takes a second to import, reading texts some hundredt
     from tinylm.evaluation.memorization import CopyIndex, Overlap
     from tinylm.evaluation.report import Report
     from tinylm.generation.batch import Batch
+    from tinylm.generation.chat import Chat
     from tinylm.inspection.explainer import Explainer
     from tinylm.inspection.explanation import Explanation
     from tinylm.interchange.export import Export
@@ -219,6 +220,18 @@ class LanguageModel:
         """
         return self.generator.sample_config(**settings)
 
+    @property
+    def chat(self) -> Chat:
+        """The answers of a model that was trained on conversations: `lm.chat(messages)`, `lm.chat.stream(messages)`,
+        `lm.chat.complete(messages)` (generation/chat.py).
+
+        >>> tinylm.load("runs/chat").chat("how are you ?", greedy=True)
+        'fine , and you ?'
+        """
+        from tinylm.generation.chat import Chat
+
+        return Chat(self.generator, self.config.data.chat_format)
+
     # ---- judging and looking inside
 
     @cached_property
@@ -354,8 +367,11 @@ class LanguageModel:
         from tinylm.interchange.export import export, name_of
         from tinylm.interchange.source import ExportedModel
 
-        name, card = (name_of(self.folder), model_folder.read_card(self.folder)) if self.folder else ("model", "")
-        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card)
+        name, card, template = "model", "", ""
+        if self.folder:
+            name, card = name_of(self.folder), model_folder.read_card(self.folder)
+            template = model_folder.read_chat_template(self.folder)
+        model = ExportedModel(name, self.config, self.tokenizer, weights_of(self.model), card, template)
         return export(model, to, folder, dtype=dtype, force=force)
 
     def write_into(self, folder: Path) -> None:
@@ -377,24 +393,3 @@ def load(folder: str | Path, *, device: str = "cpu", weight_dtype: WeightDtype |
     'your day ?'
     """
     return LanguageModel.load(folder, device=device, weight_dtype=weight_dtype, storage=storage)
-
-
-def import_model(source: str | Path, folder: str | Path, *, force: bool = False) -> LanguageModel:
-    """Makes a model folder of another program's model, and reads it. No code of it is run.
-
-    Args:
-        source: a Hugging Face folder with safetensors, or a GGUF file.
-        folder: the path of the new model folder. What is not as it was stands in its model card.
-        force: replaces a model that is there.
-
-    Raises:
-        TinyLMError: there is no such model, it is damaged, or tinylm cannot hold it exactly, by the name of what is in
-            the way; the folder exists, or cannot be written.
-
-    >>> tinylm.import_model("book-gguf/model.gguf", "models/book")
-    <LanguageModel: 111,872 parameters, 39 tokens (char)>
-    """
-    from tinylm.interchange.importing import import_model as import_into
-
-    import_into(source, folder, force=force)
-    return load(folder)

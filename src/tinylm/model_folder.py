@@ -6,6 +6,7 @@
     metrics.jsonl       what happened, an event a line
     samples.jsonl       what it wrote along the way
     README.md           the model card
+    chat_template.jinja  the chat template that an imported model came with, for exports; nothing here runs it
     adapter/            the low-rank additions alone (interchange/peft.py), where these were trained
     checkpoints/        to go on from (training/checkpoint.py); without it, it is still a model
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CONFIG, TOKENIZER, WEIGHTS, METRICS, SAMPLES, CARD, CHECKPOINTS = (
     "config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "samples.jsonl", "README.md", "checkpoints")
+CHAT_TEMPLATE = "chat_template.jinja"
 ADAPTER, ADAPTER_CONFIG = "adapter", "adapter_config.json"
 LOCK = "checkpoints/.lock"
 MAX_EVENT_BYTES = 1 << 14
@@ -242,8 +244,8 @@ def link_weights(folder: Path, weights: Path) -> None:
 
 
 def copy_records(source: Path, target: Path) -> None:
-    """Copies the records of the training, as far as they are there."""
-    for name in (METRICS, SAMPLES, CARD):
+    """Copies the records of the training, the card and the chat template, as far as they are there."""
+    for name in (METRICS, SAMPLES, CARD, CHAT_TEMPLATE):
         if (source / name).is_file() and not (source / name).is_symlink():  # which might point anywhere
             shutil.copyfile(source / name, target / name)
 
@@ -372,7 +374,15 @@ def read_weights(folder: str | Path, config: ModelConfig) -> Weights:
 
 def read_card(folder: Path) -> str:
     """The model card (Markdown); empty where there is none."""
-    path = folder / CARD
+    return _read_text(folder / CARD)
+
+
+def read_chat_template(folder: Path) -> str:
+    """The chat template that an imported model came with; empty where there is none."""
+    return _read_text(folder / CHAT_TEMPLATE)
+
+
+def _read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 

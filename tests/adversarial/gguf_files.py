@@ -49,7 +49,8 @@ def change_number(data: bytearray, draw: random.Random) -> None:
 
 def change_name(data: bytearray, draw: random.Random) -> None:
     """Another byte in a name or a word of the keys."""
-    words = (b"llama", b"general", b"tokenizer", b"attn_q", b"blk.0", b"ggml", b"gpt-2", b"head_count", b"block_count")
+    words = (b"llama", b"general", b"tokenizer", b"attn_q", b"blk.0", b"ggml", b"gpt-2", b"head_count", b"block_count",
+             b"adapter", b"lora")
     at = data.find(draw.choice(words), draw.choice((0, 0, 300)))
     if at >= 0:
         data[at + draw.randrange(4)] = draw.randrange(256)

@@ -2,9 +2,9 @@
 
     python imports.py FORMAT FIRST LAST FOLDER
 
-FORMAT is gguf, hf or peft. Case n is always the same damage. Prints one JSON object: the cases, how many could still be
-used, and what was wrong: an error that is not tinylm's, one that took more than a second or 64 MB and twice the files,
-or a process, a socket, or a file opened for writing.
+FORMAT is gguf, hf, peft or gguf-adapter. Case n is always the same damage. Prints one JSON object: the cases, how many
+could still be used, and what was wrong: an error that is not tinylm's, one that took more than a second or 64 MB and
+twice the files, or a process, a socket, or a file opened for writing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gguf_adapters
 import gguf_files
 import hugging_face_folders
 import numpy as np
@@ -52,7 +53,8 @@ def read_weights(path: Path) -> Iterable[Any]:
 
 FORMATS = {"gguf": Format(gguf_files.make, gguf_files.damage, read_weights),
            "hf": Format(hugging_face_folders.make, hugging_face_folders.damage, read_weights),
-           "peft": Format(peft_folders.make, hugging_face_folders.damage, peft_folders.read)}
+           "peft": Format(peft_folders.make, hugging_face_folders.damage, peft_folders.read),
+           "gguf-adapter": Format(gguf_adapters.make, gguf_files.damage, gguf_adapters.read)}
 
 
 class Watch:

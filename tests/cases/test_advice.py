@@ -24,7 +24,7 @@ from tinylm.cli.serve import KEY, as_curl
 from tinylm.cli.train import add_arguments
 from tinylm.config.schema import SECTIONS
 from tinylm.errors import command
-from tinylm.lesson.demo import NEXT
+from tinylm.learn.demo import NEXT
 from tinylm.runs.run import run_folder
 from tinylm.text.opening import opening
 from tinylm.text.tokenizer import Tokenizer
@@ -165,10 +165,10 @@ def test_a_run_that_was_stopped_says_how_to_go_on(tinylm: Command, tmp_path: Pat
 
 def test_the_demo_recommends_what_works(tinylm: Command) -> None:
     printed = [shlex.split(line)[1:] for line, _ in NEXT]
-    assert [words[0] for words in printed] == ["train", "predict", "inspect", "train", "train"]
-    for words in printed[:3]:
+    assert [words[0] for words in printed] == ["learn", "train", "predict", "inspect", "train", "train"]
+    for words in printed[:4]:
         assert tinylm(*words).code == 0
-    assert printed[3:] == [["train", "python-reference", "--minutes", "2"], ["train", "YOUR-TEXT.txt"]]
+    assert printed[4:] == [["train", "python-reference", "--minutes", "2"], ["train", "YOUR-TEXT.txt"]]
 
 
 @pytest.mark.parametrize("model", ["book", "it's \"mine\"", "[v2] $(x)", "红楼梦", "a\\b"])

@@ -10,7 +10,7 @@ import pytest
 import make
 import tinylm as library
 from tinylm.evaluation.report import Report
-from tinylm.lesson.demo import NEXT
+from tinylm.learn.demo import NEXT
 from tinylm.reports.html_page import make_page
 from tinylm.reports.sentences import verdict
 from tinylm.text.corpus import open_corpus

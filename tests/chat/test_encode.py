@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tinylm.chat.chat_format import TURNS, chat_format
 from tinylm.chat.conversation import Conversation, Message, read_messages
 from tinylm.chat.encode import encode_conversation
+from tinylm.chat.templates import jinja_template
 from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 
@@ -45,7 +46,7 @@ def test_no_text_ends_a_turn(conversation: Conversation) -> None:
 
 @given(conversations())
 def test_the_template_writes_the_same(conversation: Conversation) -> None:
-    template = jinja2.Environment(keep_trailing_newline=True).from_string(TURNS.jinja)
+    template = jinja2.Environment(keep_trailing_newline=True).from_string(jinja_template(TURNS))
     rendered = template.render(messages=[each._asdict() for each in conversation], bos_token="<bos>", eos_token="<eos>")
     ours = "".join(segment.content if isinstance(segment.content, str) else segment.content.entry
                    for segment in TURNS.render(conversation))

@@ -30,9 +30,9 @@ def test_it_is_the_same_every_time_and_everywhere(transcript: str, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["hello"]
 
 
-def test_it_has_eleven_chapters(transcript: str) -> None:
+def test_it_has_twelve_chapters(transcript: str) -> None:
     numbers = re.findall(r"^ ?(\d+)  [A-Z]", transcript, re.MULTILINE)
-    assert numbers == [str(number) for number in range(1, 12)]
+    assert numbers == [str(number) for number in range(1, 13)]
 
 
 @pytest.mark.parametrize("fact", [
@@ -52,6 +52,8 @@ def test_it_has_eleven_chapters(transcript: str) -> None:
     "how is → how is your day ? ✓",
     "12*32 + 2*(4*33*32 + 33*64 + 65*32 + 2*32 + 2*32) + 2*32 + 33*12",
     "17,932 by the formula; the model itself holds 17,932",
+    "a table of pairs, at best 0.3662",
+    "the lowest possible 0.1831",
     "tinylm train hello --preset notebook --out runs/notebook",
 ])
 def test_it_shows(transcript: str, fact: str) -> None:
@@ -71,6 +73,16 @@ def test_only_without_the_mask_does_a_later_word_reach_back(transcript: str) -> 
     assert float(without[2]) > 0.01
     assert masked[0] == masked[1]
     assert float(masked[2]) <= 1e-6
+
+
+def test_on_the_animals_only_a_model_with_its_heads_is_better_than_a_table_of_pairs(transcript: str) -> None:
+    off, on = (float(re.findall(rf"{name} +(\d\.\d{{4}})", transcript)[0]) for name in ("its heads off", "the model"))
+    assert 0.1831 <= on <= 0.1831 + 0.02
+    assert off >= 0.3662
+
+
+def test_its_last_words_lead_on(transcript: str) -> None:
+    assert "tinylm learn " in transcript[transcript.index("Now try"):]
 
 
 def test_padding_in_the_loss_flatters(transcript: str) -> None:

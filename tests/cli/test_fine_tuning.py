@@ -104,3 +104,23 @@ def test_mistakes_with_adapters_are_one_message(tinylm: Command, hello: Path, gr
     assert_one_message(tinylm("generate", run / "adapter", "hello"), "is an adapter", "tinylm merge")
     assert_one_message(tinylm("train", greetings, "--lora", 2, "--out", out), "--lora", "begins from nothing", "--from")
     assert not out.exists()
+
+
+def test_an_adapter_goes_to_llama_cpp_and_comes_back(tinylm: Command, greetings: Path, tmp_path: Path) -> None:
+    base, run, kept, out = (tmp_path / name for name in ("base", "run", "kept", "out"))
+    assert tinylm("train", greetings, "--size", "0.1M", "--steps", 2, "--out", base).code == 0
+    assert tinylm("train", greetings, "--from", base, "--lora", 2, "--out", run, *OPTIONS).code == 0
+    (run / "adapter").rename(kept)
+    assert_one_message(tinylm("export", kept, "--to", "gguf", out), "no model folder here", "--base MODEL")
+    said = tinylm("export", kept, "--to", "gguf", out, "--base", base)
+    assert said.code == 0, said.err
+    assert "read back by llama.cpp: logits within" in said.out
+    assert f"--lora {out}/adapter.gguf" in said.out
+    assert [path.name for path in out.iterdir()] == ["adapter.gguf"]
+    merged, no = tmp_path / "merged", tmp_path / "no"
+    assert tinylm("merge", out / "adapter.gguf", merged, "--base", base).code == 0
+    assert (merged / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+    assert_one_message(tinylm("export", run, "--to", "gguf", no, "--base", base), "--base", "no adapter")
+    assert_one_message(tinylm("export", kept, "--to", "hf", no, "--base", base), "holds whole models", "tinylm merge")
+    assert_one_message(tinylm("import", out / "adapter.gguf", no), "is an adapter", "tinylm merge")
+    assert not no.exists()

@@ -1,7 +1,8 @@
 """Examples in the docstrings of the package run and print what they say.
 
 An example finds `tinylm`, the names of its module, and `lm`, a small model whose folder is runs/notebook. Another model
-is runs/book, and as transformers and llama.cpp have it, book-hf and book-gguf.
+is runs/book, and as transformers and llama.cpp have it, book-hf and book-gguf; creed and creed-gguf are an adapter to
+it, as peft and llama.cpp have it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from pathlib import Path
 import pytest
 
 import tinylm
-from tests.interchange.shapes import make_model
-from tinylm.interchange.formats import FORMATS
+from tests import chat_models
+from tests.interchange.shapes import adapter_to, make_model
+from tinylm.config.schema import BaseConfig
+from tinylm.interchange.formats import ADAPTER_FORMATS, FORMATS
+from tinylm.interchange.peft import write_adapter
 
 PACKAGE = Path(tinylm.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -28,19 +32,29 @@ MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    """A small model, and its exports to transformers and llama.cpp."""
+    """A small model, its exports to transformers and llama.cpp, and an adapter to it for peft and llama.cpp."""
     folder, model = tmp_path_factory.mktemp("book"), make_model("default")
     tinylm.LanguageModel(model.config, model.tokenizer, weights=model.weights).save(folder / "runs" / "book")
     for to in ("hf", "gguf"):
         (folder / f"book-{to}").mkdir()
         FORMATS[to].write(model, folder / f"book-{to}", "f32")
+    adapter = adapter_to(model)
+    write_adapter(folder / "creed", adapter.additions, model.config.model, BaseConfig(folder="runs/book"))
+    (folder / "creed-gguf").mkdir()
+    ADAPTER_FORMATS["gguf"].write(adapter, folder / "creed-gguf", "f32")
     return folder
 
 
+@pytest.fixture(scope="module")
+def chat_run(tmp_path_factory):
+    return chat_models.learned(tmp_path_factory.mktemp("chat") / "learned")
+
+
 @pytest.fixture
-def _place(tmp_path, monkeypatch, hello_run, book):
+def _place(tmp_path, monkeypatch, hello_run, chat_run, book):
     """A folder of its own with models in it, so that an example may load and write."""
     shutil.copytree(hello_run, tmp_path / "runs" / "notebook")
+    shutil.copytree(chat_run, tmp_path / "runs" / "chat")
     shutil.copytree(book, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 

@@ -3,7 +3,7 @@
     python older_transformers.py MODELS TOKENIZERS
 
 MODELS holds exported folders, each with a file ids.json of prompts; TOKENIZERS holds folders with strings.json, and
-some with scalars.json, strings of which the SHA-256 of their ids is told.
+some with scalars.json, strings of which the SHA-256 of their ids is told, and some with conversations.json.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ def open_model(folder: Path) -> dict[str, object]:
 
 
 def open_tokenizer(folder: Path) -> dict[str, object]:
-    """The ids of each string, the text of those ids, and what a prompt gives to `generate`."""
+    """The ids of each string, the text of those ids, those of conversations, and what a prompt gives to `generate`."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer(json.loads((folder / "strings.json").read_text()))["input_ids"]
     more = folder / "scalars.json"
     scalars = tokenizer(json.loads(more.read_text()))["input_ids"] if more.exists() else []
-    return {"scalars": hashlib.sha256(json.dumps(scalars, separators=(",", ":")).encode()).hexdigest(),
+    said = folder / "conversations.json"
+    conversations = json.loads(said.read_text()) if said.exists() else []
+    rendered = [tokenizer.apply_chat_template(each, add_generation_prompt=True) for each in conversations]
+    told = hashlib.sha256(json.dumps(scalars, separators=(",", ":")).encode()).hexdigest()
+    return {"conversations": rendered, "scalars": told,
             "ids": ids, "texts": [tokenizer.decode(each, skip_special_tokens=True) for each in ids],
             "inputs": sorted(tokenizer("a"))}
 

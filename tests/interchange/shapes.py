@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinylm.config.schema import RunConfig
 from tinylm.inspection.structure import parameter_table
-from tinylm.interchange.source import ExportedModel
+from tinylm.interchange.source import ExportedAdapter, ExportedModel
+from tinylm.model.layout import addition_shapes
+from tinylm.model.tensors import fingerprint
 from tinylm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from tinylm.model.lora import Addition, Additions
 
 _LEARNED = {"norm": "layernorm", "positions": "learned", "qk_norm": False, "mlp": "gelu"}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -35,6 +40,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "notebook": {"mlp": "relu", "norm": "layernorm", "norm_position": "post", "positions": "none", "qk_norm": False,
                  "bias": True, "head_bias": True},
 }
+RANK = 3
+"""Of the additions of adapters."""
 TEXTS = {"char": "héllo wörld, the cat sat on the mat; 0123456789\n\t»ß«漢字🙂 ",
          "bpe": "hello world, the cat sat on the mat and the hat was flat; it's 1234567 »ß« 漢字🙂\n\n  hello again. ",
          "word": "hello , how are you ? your day is well and mine is fine . "}
@@ -46,14 +53,35 @@ def make_tokenizer(kind: str) -> Tokenizer:
     return Tokenizer.train(kind, [TEXTS[kind] * 20], vocab_size=320 if kind == "bpe" else None)
 
 
-def make_model(shape: str, kind: str = "char", seed: int = 0, context_length: int = 96) -> ExportedModel:
-    """A model of one of `SHAPES` with loud random weights."""
-    tokenizer, random = make_tokenizer(kind), np.random.default_rng(seed)
+def make_model(shape: str, kind: str = "char", seed: int = 0, context_length: int = 96, *,
+               tokenizer: Tokenizer | None = None) -> ExportedModel:
+    """A model of one of `SHAPES` with loud random weights; its tokenizer is of a kind, or the one that is given."""
+    tokenizer, random = tokenizer or make_tokenizer(kind), np.random.default_rng(seed)
     sizes = {"d_model": 64, "n_heads": 4, "n_layers": 2, "context_length": context_length, **SHAPES[shape]}
     config = RunConfig.from_dict({"model": {"vocab_size": tokenizer.vocab_size, **sizes},
-                                  "data": {"source": "a text", "tokenizer": kind}, "train": {"steps": 1}})
+                                  "data": {"source": "a text", "tokenizer": tokenizer.kind}, "train": {"steps": 1}})
     weights = {tensor.name: _loud(random, tensor.shape) for tensor in parameter_table(config.model)}
     return ExportedModel(shape, config, tokenizer, weights)
+
+
+def additions_to(model: ExportedModel, seed: int = 0) -> dict[str, Addition]:
+    """Loud additions of rank `RANK` to every matrix in the layers."""
+    import torch
+
+    from tinylm.model.lora import additions_of
+
+    generator = torch.Generator().manual_seed(seed)
+    return additions_of({name: 0.15 * torch.randn(shape, generator=generator)
+                         for name, shape in addition_shapes(model.config.model, RANK).items()}, RANK)
+
+
+def adapter_to(base: ExportedModel, additions: Additions | None = None) -> ExportedAdapter:
+    """An adapter to a model; default: with loud additions."""
+    from tinylm.model.lora import merged
+
+    additions = additions_to(base) if additions is None else additions
+    return ExportedAdapter("creed", base.config, base.tokenizer, merged(base.weights, additions), additions=additions,
+                           base=base, fingerprint=fingerprint(base.weights))
 
 
 def reference(model: ExportedModel, ids: list[int]) -> Any:

@@ -25,13 +25,13 @@ def check(form: str, first: int, last: int, folder: Path) -> None:
     assert not report["failures"], "\n".join(report["failures"][:20])
 
 
-@pytest.mark.parametrize("form", ["gguf", "hf", "peft"])
+@pytest.mark.parametrize("form", ["gguf", "hf", "peft", "gguf-adapter"])
 def test_damage_is_a_sentence(form: str, tmp_path: Path) -> None:
     check(form, 0, 2000, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(2000, 50_000, 12_000))
-@pytest.mark.parametrize("form", ["gguf", "hf", "peft"])
+@pytest.mark.parametrize("form", ["gguf", "hf", "peft", "gguf-adapter"])
 def test_much_damage_is_a_sentence(form: str, first: int, tmp_path: Path) -> None:
     check(form, first, first + 12_000, tmp_path)

@@ -81,7 +81,7 @@ def test_an_export_of_another_model_is_found_out(tmp_path: Path, name: str, chan
     changed = replace(model, weights={**model.weights, name: change(model.weights[name])})
     form = FORMATS["hf"]
     form.write(changed, tmp_path, "f32")
-    for reader in form.readers(model.config.model, tmp_path):
+    for reader in form.readers(model, tmp_path):
         check = Reference(model).check(reader, "f32")
         assert not check.is_right, check
 

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from tests.chat.conversations import random_conversations
+from tests.interchange.chat_models import chat_model
 from tests.interchange.shapes import TEXTS, make_model, make_tokenizer, reference
 from tests.interchange.strings import SCALARS, digest, strings, strings_of_scalars
 from tests.interchange.test_architectures import HELD
+from tinylm.chat.encode import encode_conversation
 from tinylm.interchange.hugging_face.config import CLASSES
 from tinylm.interchange.hugging_face.export import write
 from tinylm.interchange.hugging_face.tokenizer import write_tokenizer
@@ -23,6 +26,7 @@ from tinylm.text.tokenizer import Tokenizer
 pytestmark = pytest.mark.slow
 OLDER = ["transformers==4.57.6", "tokenizers==0.22.*", "huggingface_hub==0.36.*"]
 SCRIPT = Path(__file__).with_name("older_transformers.py")
+CHATS = ("turns", "smollm2", "llama2")
 EXPORTED = [name for name, (architecture, _) in HELD.items() if architecture.islower()]
 
 
@@ -58,9 +62,25 @@ def export_all(models: Path, tokenizers: Path) -> tuple[dict, dict]:
     return made, known
 
 
+def export_chats(tokenizers: Path) -> dict[str, list[list[int]]]:
+    """The ids of conversations, by the name of the format."""
+    found = {}
+    for name in CHATS:
+        folder, model = tokenizers / name, chat_model(name)
+        folder.mkdir()
+        write_tokenizer(model.tokenizer, 96, folder, model.chat_template)
+        conversations = random_conversations(200)
+        (folder / "strings.json").write_text(json.dumps(["hello"]))
+        (folder / "conversations.json").write_text(json.dumps([[message._asdict() for message in each]
+                                                               for each in conversations]))
+        found[name] = [encode_conversation(each, model.chat_format, model.tokenizer).ids for each in conversations]
+    return found
+
+
 def test_an_older_transformers_computes_writes_and_reads_the_same(older, tmp_path):
     models, tokenizers = tmp_path / "models", tmp_path / "tokenizers"
     made, known = export_all(models, tokenizers)
+    chats = export_chats(tokenizers)
     path = os.pathsep.join([str(older), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, SCRIPT, models, tokenizers], capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
@@ -83,6 +103,7 @@ def test_an_older_transformers_computes_writes_and_reads_the_same(older, tmp_pat
         assert told["ids"] == ids
         assert told["texts"] == list(map(tokenizer.decode, ids))
         assert told["inputs"] == ["attention_mask", "input_ids"]
+    assert {name: found["tokenizers"][name]["conversations"] for name in chats} == chats
 
 
 @pytest.mark.parametrize("kind", list(TEXTS))

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+import tinylm
 from tests.interchange.shapes import TEXTS, make_model
 from tests.interchange.test_import_hf import make_tokenizer, write_folder
 from tinylm.config.schema import SampleConfig
+from tinylm.interchange.chat import UNKNOWN_TEMPLATE
 from tinylm.interchange.export import export
+from tinylm.interchange.export import read_model as read_exported
 from tinylm.interchange.formats import FORMATS
 from tinylm.interchange.importing import import_model, read_model
-from tinylm.interchange.notes import NO_CHAT_TEMPLATE
 from tinylm.text.special_tokens import SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
 
@@ -52,28 +54,24 @@ def test_the_card_says_what_is_printed(to, tmp_path):
     assert all(f"\n- {note}\n" in card for note in notes)
 
 
-def test_a_chat_template_that_is_left_behind_is_said(tmp_path):
+def test_a_chat_template_that_is_not_known_is_said_and_goes_on_in_exports(tmp_path):
     write_folder(tmp_path / "hf", "llama")
-    assert NO_CHAT_TEMPLATE not in read_model(tmp_path / "hf").notes
+    assert UNKNOWN_TEMPLATE not in read_model(tmp_path / "hf").notes
     path = tmp_path / "hf" / "tokenizer_config.json"
     (tmp_path / "hf" / "chat_template.jinja").write_text("{{ messages }}")
-    assert NO_CHAT_TEMPLATE in read_model(tmp_path / "hf").notes
+    assert UNKNOWN_TEMPLATE in read_model(tmp_path / "hf").notes
     (tmp_path / "hf" / "chat_template.jinja").unlink()
     path.write_text(json.dumps({**json.loads(path.read_text()), "chat_template": "{{ messages }}"}))
     import_model(tmp_path / "hf", tmp_path / "out")
-    assert NO_CHAT_TEMPLATE in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("to", PROGRAMS)
-def test_exports_of_an_imported_model_say_that_a_chat_template_stays_behind(to, tmp_path):
-    specials = SpecialTokens(1, 0, 1, None, add_bos=False, add_eos=False)
-    tokenizer = Tokenizer.imported(make_tokenizer().backend_tokenizer.to_str(), specials, 320)
-    found = export(replace(make_model("llama", "bpe"), tokenizer=tokenizer), to, tmp_path / "out", dtype="f32")
-    assert "A chat template that the model came with is not carried." in found.notes
+    assert UNKNOWN_TEMPLATE in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    tinylm.load(tmp_path / "out").save(tmp_path / "saved")
+    for number, folder in enumerate((tmp_path / "out", tmp_path / "saved")):
+        export(read_exported(folder), "hf", tmp_path / f"again-{number}")
+        assert read_model(tmp_path / f"again-{number}").chat_template == "{{ messages }}"
 
 
 def test_an_export_to_gguf_that_comes_back_has_no_chat_template(tmp_path):
     specials = SpecialTokens(1, 0, 1, None, add_bos=False, add_eos=False)
     tokenizer = Tokenizer.imported(make_tokenizer().backend_tokenizer.to_str(), specials, 320)
     noted(replace(make_model("llama", "bpe"), tokenizer=tokenizer), "gguf", tmp_path, "f32")
-    assert NO_CHAT_TEMPLATE not in read_model(tmp_path / "model.gguf").notes
+    assert UNKNOWN_TEMPLATE not in read_model(tmp_path / "model.gguf").notes

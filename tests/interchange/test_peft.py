@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 import tinylm
-from tests.interchange.shapes import make_model, reference
+from tests.interchange.shapes import RANK, additions_to, make_model, reference
 from tests.interchange.test_import_hf import FAMILIES, write_folder
 from tinylm import model_folder
 from tinylm.config.schema import BaseConfig
@@ -23,8 +23,7 @@ from tinylm.errors import TinyLMError
 from tinylm.interchange.hugging_face.export import write
 from tinylm.interchange.peft import read_adapter, write_adapter
 from tinylm.interchange.source import ExportedModel
-from tinylm.model.layout import addition_shapes
-from tinylm.model.lora import additions_of, merged
+from tinylm.model.lora import merged
 from tinylm.model.tensors import fingerprint
 
 peft = pytest.importorskip("peft")
@@ -33,7 +32,6 @@ transformers = pytest.importorskip("transformers")
 TOLERANCE = 2e-5
 HELD = ["default", "GQA", "tied", "llama with biases", "gpt2", "squared ReLU", "LayerNorm, rotary and GELU"]
 IDS = [1, *range(4, 34), 1, 1, 1, *range(20, 8, -2)]
-RANK = 3
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +40,6 @@ def _peft_warns_of_itself() -> Iterator[None]:
         # peft 0.21.2 asks for it
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
         yield
-
-
-def parameters(model: ExportedModel, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Loud A and B for every matrix in the layers."""
-    generator = torch.Generator().manual_seed(seed)
-    return {name: 0.15 * torch.randn(shape, generator=generator)
-            for name, shape in addition_shapes(model.config.model, RANK).items()}
 
 
 def opened(model: ExportedModel, folder: Path) -> torch.nn.Module:
@@ -74,7 +65,7 @@ def merged_logits(model: ExportedModel, adapter: Path) -> NDArray[np.float32]:
 @pytest.mark.parametrize("shape", HELD)
 def test_peft_reads_ours_and_both_compute_the_same(shape: str, tmp_path: Path) -> None:
     model = make_model(shape)
-    additions = additions_of(parameters(model), RANK)
+    additions = additions_to(model)
     write_adapter(tmp_path / "adapter", additions, model.config.model, BaseConfig(folder="runs/base", fingerprint="f"))
     ours = reference(ExportedModel(shape, model.config, model.tokenizer, merged(model.weights, additions)), IDS)
     theirs = peft.PeftModel.from_pretrained(opened(model, tmp_path / "hf"), tmp_path / "adapter").eval()
@@ -134,7 +125,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter to the model `default`, by the fingerprint of its weights. Not to be changed: copy it."""
     model, folder = make_model("default"), tmp_path_factory.mktemp("adapters") / "adapter"
     base = BaseConfig(folder="runs/base", fingerprint=fingerprint(model.weights))
-    write_adapter(folder, additions_of(parameters(model), RANK), model.config.model, base)
+    write_adapter(folder, additions_to(model), model.config.model, base)
     return folder
 
 

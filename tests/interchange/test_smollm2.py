@@ -18,8 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 import tinylm
+from tests.chat.conversations import PIECES, as_text, random_conversations
 from tests.interchange.gguf.test_export import llama_cpp
 from tests.interchange.gguf.test_import import strings
+from tests.interchange.gguf.test_server import served as llama_server
+from tinylm.chat.chat_format import FORMATS
+from tinylm.chat.encode import encode_conversation
 from tinylm.interchange.gguf.llama_cpp import ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smollm2")]
@@ -115,12 +119,45 @@ def test_ids_are_those_of_llama_cpp(gguf_file: Path, lm: tinylm.LanguageModel) -
     assert [lm.tokenizer.encode_text(text) for text in texts] == ask(gguf_file, texts=texts, parse_special=False).ids
 
 
+# ---- conversations
+
+
+def test_conversations_are_those_of_transformers(gguf_file: Path, folder: Path, lm: tinylm.LanguageModel) -> None:
+    """200 random ones: the text by the template of the file, and the ids of that text. Without digits: transformers
+    does not take over from such files that each digit is a word."""
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
+    assert lm.config.data.chat_format == "smollm2"
+    assert theirs.chat_template == (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    for conversation in random_conversations(200, [piece for piece in PIECES if not piece.isdigit()]):
+        messages = [message._asdict() for message in conversation]
+        text = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        assert text == as_text(FORMATS["smollm2"], conversation, "", "")
+        ids = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+        assert ids == encode_conversation(conversation, FORMATS["smollm2"], lm.tokenizer).ids
+
+
+@llama_cpp
+def test_conversations_are_those_of_llama_cpp(gguf_file: Path, lm: tinylm.LanguageModel) -> None:
+    conversations = random_conversations(20)
+    requests = [{"messages": [message._asdict() for message in each]} for each in conversations]
+    rendered = [told["prompt"] for told in llama_server(gguf_file, [("template", each) for each in requests])]
+    assert rendered == [as_text(FORMATS["smollm2"], each, "", "") for each in conversations]
+    ids = ask(gguf_file, texts=rendered).ids
+    assert ids == [encode_conversation(each, FORMATS["smollm2"], lm.tokenizer).ids for each in conversations]
+
+
 # ---- the commands
 
 
-def test_chat_goes_on_to_paris(folder: Path) -> None:
-    said = run("chat", folder, "--greedy", "--max-tokens", 5, given=f"{PROMPT}\n/quit\n")
-    assert " Paris." in said
+QUESTIONS = ("What is the capital of France?", "And what language do they speak there?")
+ANSWERS = ("The capital of France is Paris.", "French")
+
+
+def test_chat_is_a_conversation(folder: Path) -> None:
+    said = run("chat", folder, "--greedy", "--max-tokens", 40, given="\n".join(QUESTIONS)).splitlines()
+    assert said[1] == ANSWERS[0]
+    assert ANSWERS[1] in said[2]
 
 
 def test_a_text_with_weights_of_8_bits(folder: Path) -> None:
@@ -153,6 +190,13 @@ def test_serve_answers_the_client_of_openai(folder: Path, lm: tinylm.LanguageMod
         text = client.completions.create(**asked).choices[0].text
         assert text == lm.tokenizer.decode(greedy_ids)
         assert "".join(part.choices[0].text for part in client.completions.create(**asked, stream=True)) == text
+        messages: list[Any] = [{"role": "user", "content": QUESTIONS[0]}]
+        asked = {"model": model.id, "temperature": 0, "max_tokens": 40}
+        answer = client.chat.completions.create(**asked, messages=messages).choices[0]
+        assert (answer.message.content, answer.finish_reason) == (ANSWERS[0], "stop")
+        messages += [answer.message, {"role": "user", "content": QUESTIONS[1]}]
+        chunks = client.chat.completions.create(**asked, messages=messages, stream=True)
+        assert ANSWERS[1] in "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
 
 # ---- out

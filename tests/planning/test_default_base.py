@@ -76,6 +76,13 @@ def test_a_plan_begins_from_the_base_and_says_what_it_expects_of_either_way(pros
     assert any("begins from the model english" in sentence for sentence in planned["sentences"])
 
 
+def test_what_is_expected_from_nothing_is_what_a_plan_from_nothing_expects(prose: Path) -> None:
+    """It reads the text letter by letter, and n-grams of the base's tokens would promise it too much."""
+    begun, nothing = (tinylm.plan(prose, minutes=60, base=base)["forecast"] for base in (None, "none"))
+    assert begun["from_nothing_bits_per_byte"] == pytest.approx(nothing["bits_per_byte"], rel=0.03)
+    assert begun["ngram_bits_per_byte"] < 0.97 * nothing["ngram_bits_per_byte"]
+
+
 def test_what_is_no_language_begins_from_nothing_and_says_why(tmp_path: Path) -> None:
     letters = random.Random(0)
     (tmp_path / "dna.txt").write_text("\n".join("".join(letters.choices("ACGT", k=60)) for _ in range(60)))

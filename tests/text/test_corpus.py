@@ -273,7 +273,7 @@ def test_missing_names_what_is_near(write: Write) -> None:
     path = write("shakespeare.txt", SENTENCE)
     assert f"Did you mean {str(path)!r}?" in complaint(path.with_name("shakespaere.txt"))
     assert "Did you mean 'python-stdlib'?" in complaint("python-stdlb")
-    assert "hello, python-reference, python-stdlib" in complaint(path.with_name("zzz"))
+    assert "hello, animals, python-reference, python-stdlib" in complaint(path.with_name("zzz"))
     assert "there is no such file" in complaint("")
     assert "there is no such file" in complaint("no/such/folder/at/all")
     assert "cannot be read" in complaint("x" * 5000)

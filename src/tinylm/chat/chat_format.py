@@ -7,11 +7,11 @@ turn or pose as another role.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tinylm.chat.conversation import Conversation, Message, Role
+from tinylm.chat.conversation import ROLES, Conversation, Message, Role
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.text.special_tokens import BOS, EOS
 
@@ -36,7 +36,7 @@ class Segment(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """The marks before and after the text of one role."""
+    """The marks before and after the text of one role. Of an answer, the first special token after it ends it."""
 
     before: tuple[str | Special, ...] = ()
     after: tuple[str | Special, ...] = (Special(EOS),)
@@ -48,11 +48,15 @@ class ChatFormat:
 
     Attributes:
         name: as config.json has it (`data.chat_format`).
-        turns: what stands around the text of each role. Without "system", a system text stands before the first
-            question, with a blank line between.
-        jinja: the same rendering as a template, which exports carry for other programs. Nothing here runs it.
+        turns: what stands around the text of each role.
         begin: what stands before everything.
+        prompt: what stands after the last question, for the model to answer; None: what stands before an answer.
         default_system: the system text of a conversation that has none; empty: none.
+        around_system: in a format whose `turns` have no "system": what stands around a system text, which goes before
+            the first question.
+        trims: True: white space at both ends of what is said is left out.
+        forgets_until: of an answer, only what stands after the last such text is written, such as `</think>`, without
+            line ends before it; empty: all.
 
     >>> [segment.content for segment in TURNS.render([Message("user", "how are you ?")])]
     [Special(entry='<bos>'), 'how are you ?', Special(entry='<eos>')]
@@ -60,9 +64,28 @@ class ChatFormat:
 
     name: str
     turns: dict[Role, Turn]
-    jinja: str
     begin: tuple[str | Special, ...] = ()
+    prompt: tuple[str | Special, ...] | None = None
     default_system: str = ""
+    around_system: tuple[str, str] = ("", "\n\n")
+    trims: bool = False
+    forgets_until: str = ""
+
+    @property
+    def asks(self) -> tuple[str | Special, ...]:
+        """The marks after the last question, for the model to answer."""
+        return self.turns["assistant"].before if self.prompt is None else self.prompt
+
+    @property
+    def end(self) -> Special:
+        """The special token that ends an answer."""
+        return next(mark for mark in self.turns["assistant"].after if isinstance(mark, Special))
+
+    @property
+    def specials(self) -> set[Special]:
+        """The special tokens of the format."""
+        marks = [*self.begin, *self.asks, *(mark for turn in self.turns.values() for part in turn for mark in part)]
+        return {mark for mark in marks if isinstance(mark, Special)}
 
     def render(self, conversation: Conversation) -> list[Segment]:
         """The segments of a conversation. If the user speaks last, they end where the assistant's answer begins."""
@@ -77,28 +100,67 @@ class ChatFormat:
         if not has_system:
             return conversation
         system, question, *rest = conversation
-        return [Message("user", f"{system.content}\n\n{question.content}"), *rest]
+        before, after = self.around_system
+        return [Message("user", before + system.content + after + question.content), *rest]
 
     def _turns(self, conversation: Conversation) -> Iterator[Segment]:
         for role, content in conversation:
             before, after = self.turns[role]
             yield from map(Segment, before)
-            yield Segment(content, role == "assistant")
-            for number, mark in enumerate(after):  # the first mark ends an answer: what follows is between the turns
-                yield Segment(mark, role == "assistant" and number == 0)
+            yield Segment(self._written(role, content), role == "assistant")
+            n_of_answer = after.index(self.end) + 1 if role == "assistant" else 0
+            for number, mark in enumerate(after):  # what follows the end of an answer is between the turns
+                yield Segment(mark, number < n_of_answer)
         if conversation[-1].role == "user":
-            yield from map(Segment, self.turns["assistant"].before)
+            yield from map(Segment, self.asks)
+
+    def _written(self, role: Role, content: str) -> str:
+        """The text of a message, as far as the format writes it."""
+        if role == "assistant" and self.forgets_until and self.forgets_until in content:
+            content = content.rpartition(self.forgets_until)[2].lstrip("\n")
+        return content.strip() if self.trims else content
 
 
-TURNS = ChatFormat(
-    "turns", {"user": Turn(), "assistant": Turn()}, begin=(Special(BOS),),
-    jinja="{{ bos_token }}{% for message in messages %}{{ message['content'] }}"
-          "{% if message['role'] == 'system' %}{{ '\\n\\n' }}{% else %}{{ eos_token }}{% endif %}{% endfor %}")
+TURNS = ChatFormat("turns", {"user": Turn(), "assistant": Turn()}, begin=(Special(BOS),))
 """tinylm's own: turns parted by `<eos>`, roles by parity, as DialoGPT has them (Zhang et al. 2020, arXiv:1911.00536).
 Any vocabulary has what it needs."""
 
 
-FORMATS: dict[str, ChatFormat] = {each.name: each for each in (TURNS,)}
+# ---- formats of models from elsewhere
+
+
+def _turns(before: Callable[[Role], tuple[str | Special, ...]], *after: str | Special) -> dict[Role, Turn]:
+    """A turn for each role, with the same after it."""
+    return {role: Turn(before(role), after) for role in ROLES}
+
+
+def _chatml(name: str, default_system: str = "", forgets_until: str = "") -> ChatFormat:
+    """OpenAI's ChatML: each message between `<|im_start|>` with its role, and `<|im_end|>`."""
+    turns = _turns(lambda role: (Special("<|im_start|>"), f"{role}\n"), Special("<|im_end|>"), "\n")
+    return ChatFormat(name, turns, default_system=default_system, forgets_until=forgets_until)
+
+
+def _mistral(name: str, answer: Turn, before: str = "[INST] ") -> ChatFormat:
+    """Questions between `[INST]` and `[/INST]`, which are text."""
+    return ChatFormat(name, {"user": Turn((before,), (" [/INST]",)), "assistant": answer}, (Special(BOS),), prompt=())
+
+
+_KNOWN = (
+    TURNS, _chatml("chatml"),
+    _chatml("smollm2", "You are a helpful AI assistant named SmolLM, trained by Hugging Face"),
+    _chatml("qwen2", "You are a helpful assistant."),
+    _chatml("qwen2.5", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
+    _chatml("qwen3", forgets_until="</think>"),
+    ChatFormat("zephyr", _turns(lambda role: (f"<|{role}|>\n",), Special(EOS), "\n")),
+    ChatFormat("llama2", {"user": Turn((Special(BOS), "[INST] "), (" [/INST]",)),
+                          "assistant": Turn((" ",), (" ", Special(EOS)))},
+               prompt=(), around_system=("<<SYS>>\n", "\n<</SYS>>\n\n"), trims=True),
+    ChatFormat("llama3", _turns(
+        lambda role: (Special("<|start_header_id|>"), role, Special("<|end_header_id|>"), "\n\n"),
+        Special("<|eot_id|>")), (Special(BOS),), trims=True),
+    _mistral("mistral-v0.1", Turn((), (Special(EOS), " "))), _mistral("mistral-v0.2", Turn()),
+    _mistral("mistral-v1", Turn((" ",)), before=" [INST] "))
+FORMATS: dict[str, ChatFormat] = {each.name: each for each in _KNOWN}
 """All formats that this version of tinylm can write, by name."""
 
 

@@ -30,7 +30,8 @@ def read_messages(messages: Sequence[Mapping[str, Any] | Message]) -> Conversati
     """Checks messages as OpenAI's API has them, and gives them as a conversation.
 
     Args:
-        messages: a system message or none, then questions of the user and answers of the assistant in turns.
+        messages: a system message or none, then questions of the user and answers of the assistant in turns. The role
+            "developer" is another name of "system"; a content may be a list of parts of text, which become lines.
 
     Raises:
         TinyLMError: no message, a role or content that is none, or messages out of turn.
@@ -63,7 +64,8 @@ def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
     if not isinstance(message, Mapping):
         raise TinyLMError("a message is an object with role and content", where=where,
                           remedy='For example {"role": "user", "content": "How are you?"}')
-    role, content = message.get("role"), message.get("content")
+    role, content = message.get("role"), _joined(message.get("content"))
+    role = "system" if role == "developer" else role
     if role not in ROLES:
         known = did_you_mean(str(role), ROLES)
         raise TinyLMError(f"there is no role {role!r}", where=f"{where}.role", remedy=known)
@@ -71,3 +73,11 @@ def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
         raise TinyLMError("the content of a message is a text", where=f"{where}.content",
                           remedy='For example "How are you?"')
     return Message(role, content)
+
+
+def _joined(content: Any) -> Any:
+    """The text of a content that is a list of parts, {"type": "text", "text": ...}; any other content as it is."""
+    if not isinstance(content, list):
+        return content
+    texts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
+    return None if None in texts else "\n".join(map(str, texts))

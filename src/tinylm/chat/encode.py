@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from tinylm.chat.chat_format import ChatFormat, Segment, Special
+from tinylm.chat.chat_format import ChatFormat, Special
 from tinylm.chat.conversation import Conversation
-from tinylm.errors import TinyLMError
-from tinylm.text.special_tokens import BOS, EOS
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -37,34 +34,12 @@ def encode_conversation(conversation: Conversation, form: ChatFormat, tokenizer:
     >>> encode_conversation([Message("user", "how are you ?"), Message("assistant", "fine")], TURNS, tokenizer)
     ChatIds(ids=[1, 4, 5, 6, 7, 2, 8, 2], is_answer=[False, False, False, False, False, False, True, True])
     """
-    ids: list[int] = []
-    is_answer: list[bool] = []
-    for content, answers in _joined(form.render(conversation)):
-        new = [special_id(content, tokenizer)] if isinstance(content, Special) else tokenizer.encode_text(content)
-        ids += new
-        is_answer += [answers] * len(new)
-    return ChatIds(ids, is_answer)
+    segments = form.render(conversation)
+    parts = [special_id(content, tokenizer) if isinstance(content, Special) else content for content, _ in segments]
+    ids, numbers = tokenizer.encode_parts(parts)
+    return ChatIds(ids, [segments[number].is_answer for number in numbers])
 
 
 def special_id(special: Special, tokenizer: Tokenizer) -> int:
     """The id of a special token of a format. Raises: TinyLMError: the vocabulary lacks it."""
-    specials = tokenizer.specials
-    roles = {BOS: specials.start, EOS: specials.eos}
-    found = roles.get(special.entry, tokenizer.entry_id(special.entry))
-    if found is None or found not in specials.hidden:
-        raise TinyLMError(f"the vocabulary has no special token {special.entry}", where="data.chat_format",
-                          remedy="Import the model again, or choose the format that it was trained with")
-    return found
-
-
-def _joined(segments: Iterable[Segment]) -> list[Segment]:
-    """The segments, with texts that follow each other as one: a tokenizer may join what meets there."""
-    joined: list[Segment] = []
-    for segment in segments:
-        last = joined[-1] if joined else None
-        if (last and isinstance(last.content, str) and isinstance(segment.content, str)
-                and last.is_answer == segment.is_answer):
-            joined[-1] = Segment(last.content + segment.content, segment.is_answer)
-        else:
-            joined.append(segment)
-    return joined
+    return tokenizer.special_id(special.entry)

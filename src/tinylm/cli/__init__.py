@@ -22,6 +22,7 @@ from tinylm.system.standard_streams import ascii_fallback, redirect_to_null  # n
 
 COMMANDS = {
     "demo": "the teaching notebook, told step by step, in seconds",
+    "learn": "the lesson on all of it: pages, and exercises that are checked",
     "train": "make a model from a text",
     "plan": "what train would do, with its time and memory",
     "generate": "let a model write on from a prompt",

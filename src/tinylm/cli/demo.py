@@ -14,7 +14,7 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    from tinylm.lesson.demo import run_demo
+    from tinylm.learn.demo import run_demo
 
     run_demo(tolerant_console(on_failure=redirect_to_null))
     return 0

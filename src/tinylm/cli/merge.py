@@ -12,7 +12,8 @@ EXAMPLE = "tinylm merge runs/diary/adapter models/diary --base english"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("adapter", metavar="ADAPTER", help="a folder that peft wrote, or a model trained with --lora")
+    parser.add_argument("adapter", metavar="ADAPTER", help="a folder that peft wrote, a GGUF file of "
+                        "additions, or a model trained with --lora")
     parser.add_argument("out", metavar="OUT", help="the new model folder")
     parser.add_argument("--base", metavar="MODEL", help="the model that the adapter was made on (default: the one that "
                         "it names)")

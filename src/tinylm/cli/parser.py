@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from tinylm.errors import TinyLMError, command, nearest, shell
 
-_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
+_NUMBER = re.compile(r"-(\d+|\d*\.\d+)(,-?(\d+|\d*\.\d+))*$")
+"""A negative number, or several numbers with commas between."""
 _TEXT = re.compile(r"-[^-\W\d]\S+$|-h.")
 """Texts that argparse would take for -h and more. No option here is a dash with several letters."""
 

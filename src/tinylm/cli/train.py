@@ -29,8 +29,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     """Adds the arguments that `train` and `plan` share."""
     parser.add_argument("source", metavar="SOURCE", nargs=None if source_is_needed else "?",
                         help="a file or folder of text (plain, .jsonl, .csv, .html, .epub, .docx, .pdf and others, "
-                        "packed or not), - for standard input, or a built-in text: hello, python-reference, "
-                        "python-stdlib")
+                        "packed or not), - for standard input, or a built-in text: hello, animals, "
+                        "python-reference, python-stdlib")
     parser.add_argument("--from", dest="base", metavar="MODEL", help="go on from this model folder, or from the "
                         "built-in model english, with its shape and its tokenizer; none: begin from nothing "
                         "(default: a run of minutes begins from english where that helps)")
@@ -42,6 +42,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
     parser.add_argument("--vocab-size", metavar="N", help="most entries of the vocabulary")
     add_reading_options(parser)
+    parser.add_argument("--chat", action="store_true", help="SOURCE holds conversations, or questions with answers: "
+                        "train a model that answers (built in: sums)")
     parser.add_argument("--validation", metavar="SHARE|FILE",
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
@@ -66,7 +68,7 @@ def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, objec
     for name, home in FLAG_SECTIONS.items():
         flags |= checked_flags(home, given_flags(arguments, [name]))
     return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
-                           base=arguments.base, **flags)
+                           base=arguments.base, chat=arguments.chat, **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:

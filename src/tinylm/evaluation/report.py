@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from tinylm.evaluation import baselines
+from tinylm.evaluation.answers import Answers
+from tinylm.evaluation.entropy import entropy
 from tinylm.evaluation.memorization import Overlap
 from tinylm.text.dataset import Dataset, Part
 from tinylm.text.left_out import NOTHING, LeftOut, measure
@@ -56,6 +58,14 @@ class Baselines:
         bits = make_report(nats, tokens, n_bytes, split="", baselines=self).bits_per_byte
         return replace(self, bits_per_byte={**self.bits_per_byte, "base": bits})
 
+    def with_entropy(self, evaluated: EncodedText, packing: Packing) -> Baselines:
+        """Adds `entropy` where it is known (entropy.py): the least that any model of the text can reach."""
+        nats = entropy(evaluated.text, packing)
+        if nats is None or self.left_out.bits:  # without some of its words it is another text
+            return self
+        bits = make_report(nats, 1, evaluated.ids.n_bytes, split="", baselines=self).bits_per_byte
+        return replace(self, bits_per_byte={**self.bits_per_byte, "entropy": bits})
+
 
 @dataclass(frozen=True)
 class Report:
@@ -69,12 +79,14 @@ class Report:
             tokens leave out, as the baselines are; `loss` and `perplexity` are not.
         tokens, bytes: the length of the text.
         baselines: bits a byte by name: "uniform", "unigram", where the model was trained on another text "ngram" and
-            "zstd", and of a fine-tuned model "base".
+            "zstd", of a fine-tuned model "base", and "entropy" where the lowest possible is known.
         ngram_order: n of the n-gram; 0 where there is none.
         copying: the overlap of some texts that the model wrote with its training text; None where nobody looked, or
             where the training text is not there.
         notes: sentences on how the text was read.
         left_out: the part of the text that its tokens leave out.
+        answers: how a chat model answered the questions of conversations; None for a model of texts. `tokens` and
+            `bytes` are then of the answers alone.
 
     >>> report = Report("validation", loss=0.5, perplexity=1.65, bits_per_byte=0.72, tokens=100, bytes=100,
     ...                 baselines={"uniform": 8.0, "unigram": 4.5})
@@ -95,6 +107,7 @@ class Report:
     copying: Overlap | None = None
     notes: tuple[str, ...] = ()
     left_out: LeftOut = NOTHING
+    answers: Answers | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
@@ -142,10 +155,11 @@ def encoded_texts(split: Split, dataset: Dataset) -> tuple[EncodedText, EncodedT
     return train, EncodedText(dataset.validation, split.validation)
 
 
-def baselines_of_run(split: Split, dataset: Dataset, tokenizer: Tokenizer) -> Baselines:
+def baselines_of_run(split: Split, dataset: Dataset, tokenizer: Tokenizer, packing: Packing) -> Baselines:
     """The baselines of the text that a run is evaluated by."""
     train, evaluated = encoded_texts(split, dataset)
-    return measure_baselines(train, evaluated, tokenizer.vocab_size, measure(evaluated.text, tokenizer))
+    counted = measure_baselines(train, evaluated, tokenizer.vocab_size, measure(evaluated.text, tokenizer))
+    return counted.with_entropy(evaluated, packing)
 
 
 def measure_baselines(train: EncodedText, evaluated: EncodedText, vocab_size: int,
@@ -159,24 +173,32 @@ def measure_baselines(train: EncodedText, evaluated: EncodedText, vocab_size: in
     left_out = left_out or NOTHING
     if evaluated is train:
         return _count(train, evaluated, vocab_size, 0, left_out)
+    if evaluated.ids.is_target is not None:  # a compressor cannot be asked for the answers alone
+        return _count(train, evaluated, vocab_size, _best_order(train.ids, vocab_size), left_out)
     # Read before counting begins: beside it, reading took 250 MB more.
     read = _last_characters(train.text), _first_characters(evaluated.text)
     with ThreadPoolExecutor(1) as beside:  # the compressor leaves Python to others while it works
         compressed = beside.submit(baselines.compressor, *read)
-        order = baselines.best_order(train.ids.ids[:MAX_ORDER_TOKENS], vocab_size)
-        counted = _count(train, evaluated, vocab_size, order, left_out)
+        counted = _count(train, evaluated, vocab_size, _best_order(train.ids, vocab_size), left_out)
         return replace(counted, bits_per_byte={**counted.bits_per_byte, "zstd": compressed.result()})
 
 
 def _count(train: EncodedText, evaluated: EncodedText, vocab_size: int, order: int, left_out: LeftOut) -> Baselines:
     """The baselines that count, up to n-grams of that order; 0: none of these."""
-    known, ids = train.ids.ids[:MAX_COUNTED_TOKENS], evaluated.ids.ids[:MAX_COUNTED_TOKENS]
-    nats = {"uniform": baselines.uniform(vocab_size, len(ids)), "unigram": baselines.unigram(known, ids, vocab_size)}
+    known, ids = train.ids.head(MAX_COUNTED_TOKENS), evaluated.ids.head(MAX_COUNTED_TOKENS)
+    n_targets = ids.n_targets
+    nats = {"uniform": baselines.uniform(vocab_size, n_targets),
+            "unigram": baselines.unigram(known.targets, ids.targets, vocab_size)}
     if order:
-        nats["ngram"] = baselines.ngram(known, ids, vocab_size, order)
-    n_bytes = round(evaluated.ids.n_bytes * len(ids) / max(1, evaluated.ids.n_tokens))
+        nats["ngram"] = baselines.ngram(known.ids, ids.ids, vocab_size, order, ids.is_target)
+    n_bytes = round(evaluated.ids.n_bytes * n_targets / max(1, evaluated.ids.n_targets))
     rest = left_out.bits / max(1, evaluated.ids.n_bytes)
     return Baselines({name: bits_per_byte(total, n_bytes) + rest for name, total in nats.items()}, order, left_out)
+
+
+def _best_order(known: Part, vocab_size: int) -> int:
+    head = known.head(MAX_ORDER_TOKENS)
+    return baselines.best_order(head.ids, vocab_size, head.is_target)
 
 
 def _first_characters(text: Slice) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from tinylm.config.overrides import check_overrides
 from tinylm.config.sample_settings import MAX_SEED
@@ -28,6 +29,7 @@ from tinylm.text.tokenizer import Tokenizer, Typed
 if TYPE_CHECKING:  # the compiler and the engine are not needed to load a model
     from tinylm.generation.batch import Batch
     from tinylm.generation.beam import Hypothesis
+    from tinylm.generation.prefix_caches import PrefixCaches
     from tinylm.sampling.filters import Logits
 
 Prompt = str | list[int]
@@ -38,6 +40,13 @@ MAX_TEXTS, MAX_CACHE_BYTES = 64, 1 << 30
 """Texts that are generated together, and the bytes of all their caches: more texts gain little."""
 MAX_STREAM_STEPS = 256
 """Steps of a call at most, where somebody reads along."""
+
+
+class ReadPrompt(NamedTuple):
+    """A prompt as the ids to go on from, and as text."""
+
+    ids: list[int]
+    text: str
 
 
 class NearFormWarning(UserWarning):
@@ -101,7 +110,7 @@ class TextGenerator:
                  settings: dict[str, Any]) -> list[Completion]:
         """The completions of prompts, `samples` of each, generated together. Raises: as `LanguageModel.complete`."""
         self._warn_of(settings)
-        requests = self._requests(prompts, samples, logprobs, settings)
+        requests = self._requests(map(self._read_prompt, prompts), samples, logprobs, settings)
         return complete_together(self.batch(), requests, self.max_parallel(MAX_TEXTS))
 
     def complete_stepwise(self, prompt: Prompt = "", *, logprobs: int | None = None,
@@ -134,14 +143,30 @@ class TextGenerator:
                  **settings: Any) -> list[GenerationRequest]:
         """Requests for `stream_request` or a batch, one for each sample. Arguments and errors: as
         `LanguageModel.complete`. Texts in another spelling are read without a warning."""
-        return self._requests([prompt], samples, logprobs, settings)
+        return self._requests(map(self._read_prompt, [prompt]), samples, logprobs, settings)
+
+    def requests_after(self, ids: list[int], *, samples: int = 1, logprobs: int | None = None,
+                       **settings: Any) -> list[GenerationRequest]:
+        """Requests that go on from ids as they are, since those of a conversation may end with `<eos>`; else as
+        `requests`."""
+        return self._requests([ReadPrompt(ids, self.tokenizer.decode(ids))], samples, logprobs, settings)
 
     def batch(self) -> Batch:
         """An empty batch on the backend that serves: `add` takes ids, `step` gives new ones."""
+        from tinylm.generation.backend import EngineBackend
         from tinylm.generation.batch import Batch
 
-        return Batch(self.model.backend(), self.tokenizer.vocab_size, self.tokenizer.eos_id,
-                     self.tokenizer.specials.further_eos)
+        backend = self.model.backend()
+        prefixes = self._prefixes if isinstance(backend, EngineBackend) else None
+        return Batch(backend, self.tokenizer.vocab_size, self.tokenizer.eos_id,
+                     self.tokenizer.specials.further_eos, prefixes)
+
+    @cached_property
+    def _prefixes(self) -> PrefixCaches:
+        """The caches of the last texts, for those that begin in the same way."""
+        from tinylm.generation.prefix_caches import PrefixCaches
+
+        return PrefixCaches()
 
     def max_parallel(self, most: int) -> int:
         """The number of texts that are generated together: at most `most`, and no more than the memory should hold."""
@@ -174,7 +199,11 @@ class TextGenerator:
             return self.encode_prompt(prompt)
         return prompt_ids(self.tokenizer, prompt).ids
 
-    def _requests(self, prompts: Sequence[Prompt], samples: int, logprobs: int | None,
+    def _read_prompt(self, prompt: Prompt) -> ReadPrompt:
+        ids = self.ids_of(prompt)
+        return ReadPrompt(ids, prompt if isinstance(prompt, str) else self.tokenizer.decode(ids))
+
+    def _requests(self, prompts: Iterable[ReadPrompt], samples: int, logprobs: int | None,
                   settings: dict[str, Any]) -> list[GenerationRequest]:
         from tinylm.sampling.sampler import bias_of, forced_ids
         from tinylm.sampling.typed import typed_settings
@@ -186,11 +215,10 @@ class TextGenerator:
         return [request for prompt in prompts
                 for request in self._of_prompt(prompt, samples, logprobs, config, bias, forced)]
 
-    def _of_prompt(self, prompt: Prompt, samples: int, logprobs: int | None, config: SampleConfig,
+    def _of_prompt(self, prompt: ReadPrompt, samples: int, logprobs: int | None, config: SampleConfig,
                    bias: Logits, forced: list[int]) -> Iterator[GenerationRequest]:
         """The requests of one prompt. The hypotheses of a beam search are generated as if they were forced."""
-        ids = self.ids_of(prompt)
-        shown = prompt if isinstance(prompt, str) else self.tokenizer.decode(ids)
+        ids, shown = prompt
         found = self._search(ids, samples, config, bias, forced) if config.beams > 1 else [None] * samples
         for number, each in enumerate(found):
             seed = fresh_seed() if config.seed is None else (config.seed + number) % (MAX_SEED + 1)

@@ -12,8 +12,8 @@ from tinylm import model_folder
 from tinylm.config.spelling import match_name
 from tinylm.errors import TinyLMError, did_you_mean
 from tinylm.inspection.structure import total_parameters
-from tinylm.interchange.formats import FORMATS, Format
-from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.interchange.formats import ADAPTER_FORMATS, FORMATS, Format
+from tinylm.interchange.source import Dtype, ExportedAdapter, ExportedModel
 from tinylm.interchange.target import check_free, put_in_place
 from tinylm.interchange.verify import Check, Reference
 from tinylm.system.files import fsync, write_remedy
@@ -54,7 +54,7 @@ def read_model(run: str | Path) -> ExportedModel:
     folder = model_folder.model_path(run)
     config, tokenizer = model_folder.read_config(folder), model_folder.read_tokenizer(folder)
     return ExportedModel(name_of(folder), config, tokenizer, model_folder.read_weights(folder, config.model),
-                         model_folder.read_card(folder))
+                         model_folder.read_card(folder), model_folder.read_chat_template(folder))
 
 
 def name_of(folder: Path) -> str:
@@ -68,10 +68,10 @@ def name_of(folder: Path) -> str:
 
 def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None = None, force: bool = False,
            log: Callable[[str], None] = lambda _: None) -> Export:
-    """Writes a model in another program's format, and reads it back before the export is there.
+    """Writes a model, or an adapter, in another program's format, and reads it back before the export is there.
 
     Args:
-        to: a key of `FORMATS`.
+        to: a key of `FORMATS`; of an adapter, of `ADAPTER_FORMATS`.
         out: the folder, which is made; of a format that is one file, that file.
         dtype: "f32", "f16" or "q8_0". Default: what the format is mostly used with.
         force: an earlier export that is there may be replaced. Anything else that is there never is.
@@ -85,7 +85,7 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
     >>> found.dtype, found.checks[0].is_right, "onnx/model.onnx" in found.files
     ('f32', True, True)
     """
-    form = _format(to)
+    form = _format(to, model)
     chosen = _dtype(form, to, dtype, total_parameters(model.config.model))
     target = Path(os.path.abspath(given_path(out)))
     check_writable(target, "OUT")
@@ -104,15 +104,21 @@ def export(model: ExportedModel, to: str, out: str | Path, *, dtype: str | None 
     except OSError as error:
         raise TinyLMError(f"could not be written ({error.strerror})", where=str(target),
                           remedy=f"{write_remedy(error)}, or choose another OUT") from None
-    next_steps = form.next_steps(str(out), model.name, reference.beginning)
+    next_steps = form.next_steps(str(out), model, reference.beginning)
     return Export(target.parent if form.is_file else target, files, chosen, checks, notes, next_steps)
 
 
-def _format(to: str) -> Format:
+def _format(to: str, model: ExportedModel) -> Format:
     name = match_name(to, tuple(FORMATS))
     if name is None:
         raise TinyLMError(f"there is no format {to!r}", where="--to", remedy=did_you_mean(to, FORMATS))
-    return FORMATS[name]
+    if not isinstance(model, ExportedAdapter):
+        return FORMATS[name]
+    if name not in ADAPTER_FORMATS:
+        raise TinyLMError(f"the format {name} holds whole models, and this is an adapter", where="--to",
+                          remedy="Make a whole model of it and its base (tinylm merge), and export that; --to gguf "
+                                 "holds adapters, and peft reads the folder as it is")
+    return ADAPTER_FORMATS[name]
 
 
 def _dtype(form: Format, to: str, given: str | None, n_parameters: int) -> Dtype:
@@ -130,7 +136,7 @@ def _dtype(form: Format, to: str, given: str | None, n_parameters: int) -> Dtype
 def _checks(form: Format, model: ExportedModel, folder: Path, dtype: Dtype, reference: Reference,
             log: Callable[[str], None]) -> Iterator[Check]:
     """Checks an export by every reader that is at hand. Raises: TinyLMError: one of them computes something else."""
-    for reader in form.readers(model.config.model, folder):
+    for reader in form.readers(model, folder):
         log(f"reading it back by {reader.name}")
         check = reference.check(reader, dtype)
         if not check.is_right:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tinylm.config.schema import ModelConfig
 from tinylm.errors import shell
-from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.interchange.source import Dtype, ExportedAdapter, ExportedModel
 from tinylm.interchange.verify import Reader
 from tinylm.system.paths import given_path
 
@@ -32,7 +31,7 @@ class Format:
         engine: the program that it is for, and the Python package by which that program is at hand; None: no package
             has it.
         commands: commands that use an export, in words, with {out} for its path, {uri} for the same as a URI, {name}
-            for the model and {prompt} for the beginning of a text.
+            for the model, {base} for the base of an adapter and {prompt} for the beginning of a text.
         is_file: an export is the one file in `files`, under the name that it is given; else a folder.
         mark: of one file, what its beginning holds, by which an earlier export is known.
         q8_0_from: parameters from which on 8 bits are the default; 0: never.
@@ -67,33 +66,37 @@ class Format:
         notes: list[str] = exporter.write(model, folder, dtype)
         return notes
 
-    def readers(self, config: ModelConfig, folder: Path) -> Iterator[Reader]:
-        """The readers of what was written: the first, and the program that the format is for, where it is at hand.
+    def readers(self, model: ExportedModel, folder: Path) -> Iterator[Reader]:
+        """The readers of what was written: the first, and the program that the format is for, where it is at hand. An
+        adapter is read with its base.
 
         >>> from tinylm.interchange.export import read_model
-        >>> [reader.name for reader in FORMATS["hf"].readers(read_model("runs/book").config.model, Path("book-hf"))]
+        >>> [reader.name for reader in FORMATS["hf"].readers(read_model("runs/book"), Path("book-hf"))]
         ['tinylm', 'transformers']
         """
         check = importlib.import_module(f"tinylm.interchange.{self.package}.check")
-        yield Reader(self.first_reader, check.read_logits(folder))
+        written = (folder, model.base) if isinstance(model, ExportedAdapter) else (folder,)
+        yield Reader(self.first_reader, check.read_logits(*written))
         program, package = self.engine or ("", "")
         if package and find_spec(package):
-            slack = TABLE_OF_GELU if program == "llama.cpp" and config.mlp == "gelu" else 1.0
-            yield Reader(program, check.engine_logits(folder), slack)
+            slack = TABLE_OF_GELU if program == "llama.cpp" and model.config.model.mlp == "gelu" else 1.0
+            yield Reader(program, check.engine_logits(*written), slack)
 
-    def next_steps(self, out: str, name: str, prompt: str) -> list[str]:
+    def next_steps(self, out: str, model: ExportedModel, prompt: str) -> list[str]:
         """Commands that use an export, for the shell of this system.
 
         Args:
             out: its path, as it was given.
-            name: of the model.
+            model: that was exported.
             prompt: the beginning of a text that the model knows.
 
-        >>> FORMATS["gguf"].next_steps("book-gguf", "book", "It was")[1]
+        >>> from tinylm.interchange.export import read_model
+        >>> FORMATS["gguf"].next_steps("book-gguf", read_model("runs/book"), "It was")[1]
         'ollama create book -f book-gguf/Modelfile'
         """
         uri = given_path(out).absolute().as_uri()
-        return [shell(word.format(out=out, uri=uri, name=name, prompt=prompt) for word in words)
+        base = model.base.name if isinstance(model, ExportedAdapter) else ""
+        return [shell(word.format(out=out, uri=uri, name=model.name, prompt=prompt, base=base) for word in words)
                 for words in self.commands]
 
 
@@ -123,3 +126,11 @@ FORMATS: dict[str, Format] = {
 }
 """By the value of --to: a folder for transformers; a file for llama.cpp, Ollama and LM Studio; a graph for ONNX Runtime
 and transformers.js; a page that runs the model in a browser."""
+ADAPTER_FORMATS: dict[str, Format] = {
+    "gguf": Format("Additions for llama.cpp, which adds them to an export of their base", "gguf.adapter",
+                   ("f32", "f16", "q8_0"), frozenset({"adapter.gguf"}), "tinylm", ("llama.cpp", "xllamacpp"),
+                   (("tinylm", "export", "{base}", "--to", "gguf", "{base}-gguf"),
+                    ("llama-completion", "-m", "{base}-gguf/model.gguf", "--lora", "{out}/adapter.gguf", "-p",
+                     "{prompt}", "-n", "100"))),
+}
+"""The formats that hold an adapter alone. In that of peft, for transformers, it stands in its folder already."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tinylm import model_folder
 from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
 from tinylm.errors import TinyLMError, command
-from tinylm.interchange.notes import NO_CHAT_TEMPLATE
+from tinylm.interchange.chat import find_chat_format
 from tinylm.model.tensors import Weights
 from tinylm.system.paths import given_path
 from tinylm.text.tokenizer import Tokenizer
@@ -27,6 +27,8 @@ class Imported:
         source: the kind of file that it is from, for people.
         sample: settings of sampling that it suggests.
         notes: sentences for people, on what is not as it was.
+        chat_template: the template that it came with, as text; empty: none.
+        chat_format: the name of the chat format that the template writes; empty: none, or one that is not known.
     """
 
     config: ModelConfig
@@ -35,6 +37,8 @@ class Imported:
     source: str
     sample: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    chat_template: str = ""
+    chat_format: str = ""
 
 
 def read_model(source: str | Path) -> Imported:
@@ -50,11 +54,11 @@ def read_model(source: str | Path) -> Imported:
     if path.is_dir():
         from tinylm.interchange.hugging_face.importing import import_folder
 
-        return import_folder(path)
+        return _with_chat_format(import_folder(path))
     if not path.exists():
         raise TinyLMError("there is no such file or folder", where=str(path),
                           remedy="Give a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file")
-    return _of_gguf(path)
+    return _with_chat_format(_of_gguf(path))
 
 
 def import_model(source: str | Path, out: str | Path, *, force: bool = False,
@@ -79,30 +83,36 @@ def import_model(source: str | Path, out: str | Path, *, force: bool = False,
     log("writing")
     config = RunConfig(
         model=model.config, sample=SampleConfig(**model.sample),
-        data=DataConfig(tokenizer=model.tokenizer.kind, line_ends="keep", validation=0.0, documents="text"),
+        data=DataConfig(tokenizer=model.tokenizer.kind, line_ends="keep", validation=0.0, documents="text",
+                        chat_format=model.chat_format),
         train=TrainConfig(steps=1))  # a horizon is required; nothing was trained here
     with model_folder.new_folder(out, force=force, option="OUT") as folder:
         model_folder.write_config(folder, config)
         model.tokenizer.save(folder / model_folder.TOKENIZER)
         model_folder.write_weights(folder, model.weights)
+        if model.chat_template:
+            (folder / model_folder.CHAT_TEMPLATE).write_text(model.chat_template, encoding="utf-8", newline="\n")
         (folder / model_folder.CARD).write_text(_card(given_path(source).name, model, out), encoding="utf-8",
                                                 newline="\n")
     return model
 
 
+def _with_chat_format(model: Imported) -> Imported:
+    """The model with the format of its template, and with the token that ends an answer among those that end a text."""
+    found = find_chat_format(model.chat_template, model.tokenizer)
+    return replace(model, chat_format=found.name, tokenizer=found.tokenizer, notes=[*model.notes, *found.notes])
+
+
 def _of_gguf(path: Path) -> Imported:
     from tinylm.interchange.gguf.importing import import_gguf
-    from tinylm.interchange.gguf.metadata import CONTINUATION
 
     found = import_gguf(path)
     tokenizer = found.tokenizer
-    notes = list(found.notes)
     if not isinstance(tokenizer, Tokenizer):
-        if tokenizer.chat_template not in (None, CONTINUATION):
-            notes.append(NO_CHAT_TEMPLATE)
         specials = tokenizer.specials._replace(add_bos=tokenizer.add_bos, add_eos=False)
         tokenizer = Tokenizer.imported(tokenizer.json, specials, found.config.vocab_size)
-    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}", notes=notes)
+    return Imported(found.config, found.weights, tokenizer, f"a GGUF file of type {found.architecture}",
+                    notes=found.notes, chat_template=found.chat_template)
 
 
 def _card(name: str, model: Imported, out: str | Path) -> str:

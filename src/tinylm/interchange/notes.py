@@ -8,11 +8,8 @@ from typing import Literal
 
 from tinylm.config.schema import ModelConfig, SampleConfig
 from tinylm.interchange.source import Dtype, ExportedModel
-from tinylm.text.tokenizer import Tokenizer
 
 PastContext = Literal["ends", "fails", "goes on"]
-NO_CHAT_TEMPLATE = "Its chat template is not carried: a prompt is a text to go on from."
-"""The note of an import whose source has a chat template."""
 _ROUNDED: dict[Dtype, str] = {
     "f16": "The weights are rounded to 16 bits: logits differ from about the third digit on.",
     "q8_0": "The weights are rounded to 8 bits, with a scale for each 32 numbers: logits differ from about the second "
@@ -28,8 +25,8 @@ class Program:
         past_context: what it does with a text that outgrows the context length: by rotary or no positions, and by
             learned ones. None: it forgets the front, as tinylm does.
         left_out: the sampling settings that it does not take from an export.
-        reads_typed_control: True: the text of a control token becomes that token whatever the tokenizer; False: of
-            imported tokenizers alone.
+        reads_typed_control: where the text of a control token becomes that token, beside imported tokenizers:
+            everywhere, in models with a chat template, or nowhere.
         max_ends: ids that may end a text, at most; None: any number.
         reads_as_tinylm: True: an unknown character is an error, and typed control text stays text.
     """
@@ -37,16 +34,16 @@ class Program:
     name: str
     past_context: tuple[PastContext, PastContext] | None
     left_out: tuple[str, ...]
-    reads_typed_control: bool = False
+    reads_typed_control: Literal["always", "in chats", "never"] = "never"
     max_ends: int | None = None
     reads_as_tinylm: bool = False
 
 
 _NOWHERE = ("prefix", "banned_tokens", "logit_bias")
 TRANSFORMERS = Program("transformers", ("goes on", "fails"),
-                       (*_NOWHERE, "frequency_penalty", "presence_penalty", "stop"))
+                       (*_NOWHERE, "frequency_penalty", "presence_penalty", "stop"), reads_typed_control="in chats")
 TRANSFORMERS_JS = Program("transformers.js", ("goes on", "fails"),
-                          (*TRANSFORMERS.left_out, "top_p", "min_p", "typical_p"), reads_typed_control=True)
+                          (*TRANSFORMERS.left_out, "top_p", "min_p", "typical_p"), reads_typed_control="always")
 LLAMA_CPP = Program("llama.cpp", ("ends", "ends"),
                     (*_NOWHERE, "typical_p", "min_tokens", "beams", "length_penalty", "early_stopping"), max_ends=3)
 PAGE = Program("the page", None, ("prefix", "stop", *LLAMA_CPP.left_out[4:]), reads_as_tinylm=True)
@@ -68,7 +65,7 @@ def export_notes(model: ExportedModel, config: ModelConfig, dtype: Dtype, progra
     >>> export_notes(model, model.config.model, "f32", LLAMA_CPP)[0]
     'llama.cpp ends a text at 96 tokens; tinylm forgets its front.'
     """
-    return [*_past_context(config, program), *_of_tokenizer(model.tokenizer, program),
+    return [*_past_context(config, program), *_of_tokenizer(model, program),
             *_of_sampling(model.config.sample, program), *([_ROUNDED[dtype]] if dtype in _ROUNDED else [])]
 
 
@@ -84,8 +81,10 @@ def _past_context(config: ModelConfig, program: Program) -> list[str]:
     }[program.past_context[config.positions == "learned"]]]
 
 
-def _of_tokenizer(tokenizer: Tokenizer, program: Program) -> list[str]:
+def _of_tokenizer(model: ExportedModel, program: Program) -> list[str]:
+    tokenizer = model.tokenizer
     name, imported, n_ends = program.name, tokenizer.kind == "imported", len(tokenizer.specials.ends)
+    finds_control = {"always": True, "in chats": bool(model.chat_template), "never": False}
     notes = {
         f"A text is read as it stands in {name}; tinylm also understands near spellings, such as curly quotes for "
         "straight ones.": not imported,
@@ -93,8 +92,7 @@ def _of_tokenizer(tokenizer: Tokenizer, program: Program) -> list[str]:
             tokenizer.kind == "char" and not program.reads_as_tinylm,
         f"The text of a control token, such as {tokenizer.token(tokenizer.eos_id)}, becomes that token in {name} when "
         "somebody types it; in tinylm it stays text.":
-            (imported or program.reads_typed_control) and not program.reads_as_tinylm,
-        "A chat template that the model came with is not carried.": imported,
+            (imported or finds_control[program.reads_typed_control]) and not program.reads_as_tinylm,
         f"{n_ends} tokens end a text of this model; {name} knows {program.max_ends} of them.":
             program.max_ends is not None and n_ends > program.max_ends}
     return [note for note, holds in notes.items() if holds]

@@ -21,22 +21,18 @@ import numpy as np
 from tinylm.config.schema import BaseConfig, ModelConfig
 from tinylm.errors import TinyLMError
 from tinylm.inspection.structure import parameter_table
+from tinylm.interchange.adapter import REVISION, Adapter, fingerprint_in, is_alpha
 from tinylm.interchange.architectures import find_architecture
 from tinylm.interchange.names import MODULE_NAMES, Architecture, tensor_names
-from tinylm.model.lora import Addition, Additions
+from tinylm.model.lora import Addition, Additions, stacked
 from tinylm.model.tensor_file import open_tensors, write_tensors
-from tinylm.model.tensors import Weights
 from tinylm.system.files import replaced_atomically, write_atomically
 from tinylm.system.untrusted import quoted, read_json
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, A, B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
-REVISION = "sha256:"
-"""What stands before the fingerprint of a base as its revision. The revisions of others are commits and branches."""
 MAX_JSON_BYTES = 1 << 20
 """Bytes of adapter_config.json, at most."""
-MAX_ALPHA = 1e9
-"""The largest alpha, far beyond any that was trained with."""
 WITHOUT_EFFECT = {
     "peft_type", "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
     "r", "lora_alpha", "alpha_pattern", "rank_pattern", "use_rslora", "target_modules", "exclude_modules",
@@ -73,7 +69,7 @@ def write_adapter(folder: Path, additions: Additions, config: ModelConfig, base:
     ranks, alphas = dict[str, int](), dict[str, float]()
     for module, parts in _modules(architecture, config.n_layers).items():
         if parts[0] in additions:
-            addition = _stacked([additions[part] for part in parts])
+            addition = stacked([additions[part] for part in parts])
             tensors[f"{PREFIX}{module}{A}"], tensors[f"{PREFIX}{module}{B}"] = addition.a, addition.b
             kind = module.rpartition(".")[2]
             ranks[kind], alphas[kind] = len(addition.a), addition.scale * len(addition.a)
@@ -110,45 +106,20 @@ def _modules(architecture: Architecture | None, n_layers: int) -> dict[str, list
             if name.endswith(".weight")}
 
 
-def _stacked(parts: list[Addition]) -> Addition:
-    """Stacks additions to matrices that are stacked in one: each A below the other, each B along the diagonal."""
-    if len(parts) == 1:
-        return parts[0]
-    b = np.zeros((sum(len(part.b) for part in parts), sum(len(part.a) for part in parts)), np.float32)
-    row = column = 0
-    for part in parts:
-        b[row:row + len(part.b), column:column + len(part.a)] = part.b
-        row, column = row + len(part.b), column + len(part.a)
-    return Addition(np.concatenate([part.a for part in parts]), b, parts[0].scale)
-
-
 # ---- reading
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """An adapter as its folder has it, before its base is known.
+class PeftAdapter(Adapter):
+    """An adapter as its folder has it, its tensors by their names in the file without `PREFIX`.
 
     Attributes:
-        folder: that holds it.
-        base: the name of its base; empty where it names none.
-        fingerprint: of its base's weights; empty where tinylm did not write it.
-        tensors: A and B of each module, by their names in the file without `PREFIX`.
         settings: of adapter_config.json.
     """
 
-    folder: Path
-    base: str
-    fingerprint: str
-    tensors: Weights
     settings: Mapping[str, Any]
 
     def additions(self, base: ModelConfig) -> dict[str, Addition]:
-        """The additions to the matrices of a base.
-
-        Raises:
-            TinyLMError: the base lacks a module, or has it in another shape.
-        """
         known: dict[str, list[str]] = _modules(None, base.n_layers)
         for architecture in MODULE_NAMES:
             known |= _modules(architecture, base.n_layers)
@@ -160,8 +131,7 @@ class Adapter:
                 continue
             parts = known.get(module, [])
             if not parts or not all(len(shapes.get(part, ())) == 2 for part in parts):
-                raise TinyLMError(f"the base has no matrix {quoted(module)}, to which this adapter adds",
-                                  where=str(self.folder), remedy="Name the base that it was made on: --base MODEL")
+                raise self.no_matrix(module)
             found |= self._of_module(module, {part: shapes[part] for part in parts}, base)
         return found
 
@@ -169,10 +139,7 @@ class Adapter:
         """The additions to the matrices whose rows a module holds, by name."""
         a, b = self.tensors[module + A], self.tensors[module + B]
         rows, columns = sum(shape[0] for shape in shapes.values()), next(iter(shapes.values()))[1]
-        if a.shape[1:] != (columns,) or b.shape != (rows, len(a)):
-            raise TinyLMError(f"adds to a matrix {quoted(module)} of {len(b)} x {a.shape[-1]} numbers, and that of the "
-                              f"base has {rows} x {columns}", where=str(self.folder),
-                              remedy="Name the base that it was made on: --base MODEL")
+        self.check_shapes(module, a, b, (rows, columns))
         if module.endswith("attn.attention.q_proj"):  # GPT-Neo's queries: interchange/names.py
             b = b * np.float32(math.sqrt(base.d_head))
         ends = np.cumsum([shape[0] for shape in shapes.values()])[:-1]
@@ -183,12 +150,12 @@ class Adapter:
         alphas = self.settings.get("alpha_pattern") or {}
         alpha = next((value for key, value in alphas.items() if f".{module}".endswith(f".{key}")),
                      self.settings.get("lora_alpha"))
-        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not abs(alpha) <= MAX_ALPHA:
-            raise _damaged(self.folder / CONFIG, "its lora_alpha is no number")
+        if not is_alpha(alpha):
+            raise _damaged(self.path / CONFIG, "its lora_alpha is no number")
         return float(alpha / (math.sqrt(rank) if self.settings.get("use_rslora") else rank))
 
 
-def read_adapter(folder: Path) -> Adapter:
+def read_adapter(folder: Path) -> PeftAdapter:
     """Reads an adapter that peft or tinylm wrote. No code of it is run.
 
     Memory: at most twice the file.
@@ -211,9 +178,8 @@ def read_adapter(folder: Path) -> Adapter:
         names = {name: name.removeprefix(PREFIX) for name in file.tensors}
         _check_names(names.values(), folder / TENSORS)
         tensors = {now: file.read(name) for name, now in names.items()}
-    revision = str(settings.get("revision") or "")
-    fingerprint = revision.removeprefix(REVISION) if revision.startswith(REVISION) else ""
-    return Adapter(folder, str(settings.get("base_model_name_or_path") or ""), fingerprint, tensors, settings)
+    return PeftAdapter(folder, str(settings.get("base_model_name_or_path") or ""),
+                       fingerprint_in(str(settings.get("revision") or "")), tensors, settings)
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ and B have changed, so that whatever reads a model needs to know nothing of addi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -147,6 +147,24 @@ def additions_of(parameters: Mapping[str, Tensor], rank: int) -> dict[str, Addit
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in parameters.items()}
     return {f"{name.removesuffix('.b')}.weight": Addition(arrays[f"{name.removesuffix('.b')}.a"], b, ALPHA / rank)
             for name, b in arrays.items() if name.endswith(".b")}
+
+
+def stacked(parts: Sequence[Addition]) -> Addition:
+    """The addition to matrices that are stacked in one: each A below the other, each B along the diagonal.
+
+    >>> one = Addition(np.ones((1, 3), np.float32), np.ones((2, 1), np.float32), scale=0.5)
+    >>> stacked([one, one]).b[:, 0]
+    array([1., 1., 0., 0.], dtype=float32)
+    """
+    if len(parts) == 1:
+        return parts[0]
+    scale = max((part.scale for part in parts), key=abs) or 1.0
+    b = np.zeros((sum(len(part.b) for part in parts), sum(len(part.a) for part in parts)), np.float32)
+    row = column = 0
+    for part in parts:
+        b[row:row + len(part.b), column:column + len(part.a)] = part.b * np.float32(part.scale / scale)
+        row, column = row + len(part.b), column + len(part.a)
+    return Addition(np.concatenate([part.a for part in parts]), b, scale)
 
 
 def merged(base: Weights, additions: Additions) -> Weights:

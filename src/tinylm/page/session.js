@@ -30,6 +30,7 @@ import { softmax } from "./sampling/filters.js";
  * @property {[number, number | null][]} bias
  * @property {import("./text/tokenizer.js").TokenizerData} tokenizer
  * @property {import("./model/weights.js").StoredTensor[]} tensors
+ * @property {import("./text/conversation.js").ChatForm | null} chat of a model that answers
  */
 
 /** Milliseconds of computing after which the page may draw and hear. */
@@ -91,8 +92,9 @@ export class Session {
     return /** @type {SamplingParams} */ (/** @type {unknown} */ ({ ...values, greedy }));
   }
 
-  /** Begins with some likeliest tokens, so that there is something to see. Returns their text. */
+  /** Begins with some likeliest tokens, so that there is something to see. */
   async open() {
+    if (this.facts.chat) return this.setPrompt("");
     this.restart(this.tokenizer.encodePrompt(""));
     const count = Math.min(FIRST_TOKENS[this.tokenizer.data.kind], this.facts.config.context_length - 1);
     const params = { ...this.params, repetition_penalty: 1, greedy: true };
@@ -102,9 +104,7 @@ export class Session {
       if (this.tokenizer.hidden.has(id)) break;
       this.reading.push(id);
     }
-    const text = this.tokenizer.decode(this.reading.ids);
-    await this.setPrompt(text);
-    return text;
+    await this.setPrompt(this.tokenizer.decode(this.reading.ids));
   }
 
   /** Bans tokens that nobody sees. @returns {[number, null][]} */
@@ -126,11 +126,11 @@ export class Session {
     this.cursor = ids.length - 1;
   }
 
-  /** Writes anew from the prompt. */
-  async write() {
+  /** Writes anew from the prompt. @param {number} most tokens at most */
+  async write(most = this.settings.values.max_tokens) {
     if (this.reading.ids.length > this.nPrompt) this.restart(this.reading.ids.slice(0, this.nPrompt));
     this.seed = this.settings.seed ?? Math.floor(Math.random() * 2 ** 32);
-    await this.goOn(this.settings.values.max_tokens);
+    await this.goOn(most);
   }
 
   /** Writes on. @param {number} count of tokens at most */

@@ -12,8 +12,8 @@ import { element } from "./views/dom.js";
 import { factsView } from "./views/facts_view.js";
 import { lensView } from "./views/lens_view.js";
 import { nextView } from "./views/next_view.js";
+import { openingView } from "./views/opening_view.js";
 import { settingsView } from "./views/settings_view.js";
-import { writeView } from "./views/write_view.js";
 
 /** @typedef {import("./session.js").Facts} Facts */
 
@@ -26,13 +26,13 @@ async function main() {
   const facts = JSON.parse(contentOf("facts"));
   const weights = new Weights(facts.tensors, await weightsOf("weights"), location.hash === "#plain");
   const session = new Session(facts, new TinyLM(facts.config, weights), new Tokenizer(facts.tokenizer));
-  const prompt = await session.open();
+  await session.open();
   app.replaceChildren(
     header(facts, weights.way),
     element(
       "div",
       { class: "columns" },
-      element("div", { class: "write" }, writeView([session], prompt)),
+      element("div", { class: "write" }, openingView([session])),
       element("div", { class: "side" }, nextView(session), settingsView([session])),
       element(
         "div",

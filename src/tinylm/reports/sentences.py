@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from tinylm.evaluation.answers import Answers
 from tinylm.evaluation.memorization import Overlap
 from tinylm.evaluation.report import Report
 from tinylm.text.left_out import LeftOut, share_unknown, white_space
@@ -53,17 +54,38 @@ def baseline_label(name: str, ngram_order: int = 0) -> str:
     if name == "ngram" and ngram_order:
         return f"counting {ngram_order}-grams"
     return {"uniform": "guessing", "unigram": "counting tokens", "ngram": "counting n-grams",
-            "zstd": "compressing with zstd", "base": "the base"}.get(name, name)
+            "zstd": "compressing with zstd", "base": "the base", "entropy": "the lowest possible"}.get(name, name)
 
 
 def verdict(report: Report) -> str:
     """Sentence that compares the model with the best of the baselines."""
-    name, best = min(report.baselines.items(), key=lambda item: item[1])
+    name, best = min(without_entropy(report.baselines).items(), key=lambda item: item[1])
     difference = best - report.bits_per_byte
     if abs(difference) < 0.005:
         return f"as good as {baseline_label(name, report.ngram_order)}, to a hundredth of a bit a byte"
     better = "better" if difference >= 0 else "worse"
     return f"{better} than {baseline_label(name, report.ngram_order)} by {abs(difference):.2f} bits a byte"
+
+
+def without_entropy(baselines: dict[str, float]) -> dict[str, float]:
+    """The baselines that a model can beat."""
+    return {name: bits for name, bits in baselines.items() if name != "entropy"}
+
+
+def describe_entropy(report: Report) -> list[str]:
+    """Sentence on the lowest loss possible; none where it is not known.
+
+    >>> describe_entropy(Report("train", 0.2399, 1.27, 0.1184, 26, 76, {"uniform": 1.226, "entropy": 0.10526}))
+    ['The lowest loss possible on this text, its entropy, is 0.2133 nats a token: the model is 0.0266 above it.']
+    """
+    if "entropy" not in report.baselines:
+        return []
+    lowest = next(row for row in comparison(report) if row.name == baseline_label("entropy")).nats_per_token
+    above = report.loss - lowest
+    where = (f"{rounded(above, 4)} above it" if above >= 0 else
+             f"{rounded(-above, 4)} below it, so it sees what it is to predict, or knows the order of the sentences")
+    return [f"The lowest loss possible on this text, its entropy, is {rounded(lowest, 4)} nats a token: the model is "
+            f"{where}."]
 
 
 def describe_base(report: Report) -> list[str]:
@@ -127,3 +149,20 @@ def describe_overlap(copied: Overlap) -> list[str]:
 def _short(text: str, most: int = 80) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[:most - 1] + "…"
+
+
+def describe_answers(answers: Answers) -> str:
+    """Sentence on the answers of a model to questions.
+
+    >>> describe_answers(Answers(questions=200, exact=150, ended=199))
+    'of 200 questions, 150 are answered exactly as the file has it (75.0%); 199 answers come to an end (99.5%)'
+    """
+    n = max(1, answers.questions)
+    return (f"of {answers.questions:,} questions, {answers.exact:,} are answered exactly as the file has it "
+            f"({answers.exact / n:.1%}); {answers.ended:,} answers come to an end ({answers.ended / n:.1%})")
+
+
+def wrong_answers(answers: Answers, most: int = 5) -> list[str]:
+    """Lines on some of the other answers."""
+    return [f"{_short(each.question)} → {_short(each.answer) or '(nothing)'}; the file has: {_short(each.expected)}"
+            for each in answers.wrong[:most]]

@@ -6,19 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tinylm import model_folder
 from tinylm.config.schema import BaseConfig, RunConfig, TrainConfig
-from tinylm.errors import TinyLMError, command
-from tinylm.evaluation.base import Base
-from tinylm.interchange.peft import Adapter, read_adapter
+from tinylm.errors import command
 from tinylm.lm import LanguageModel
-from tinylm.model.lora import merged
-from tinylm.model.tensors import Weights
 from tinylm.reports.model_card import markdown_text
+from tinylm.runs.adapted import Adapted, read_adapted
 from tinylm.system.paths import given_path
-from tinylm.system.untrusted import quoted
 
 _CARD = """\
 # {name}
@@ -53,7 +47,7 @@ def merge(adapter: str | Path, folder: str | Path, *, base: str | Path | None = 
     """Writes the model that an adapter (LoRA) and its base make up as a model folder, and reads it.
 
     Args:
-        adapter: a folder that peft wrote, or a model that was trained with `lora`.
+        adapter: a folder that peft wrote, a GGUF file, or a model that was trained with `lora`.
         folder: the path of the new model folder.
         base: the model folder that the adapter was made on; None: the one that it names.
         force: replaces a model that is there.
@@ -79,63 +73,25 @@ def merge_adapter(adapter: str | Path, out: str | Path, *, base: str | Path | No
     """
     model_folder.check_free(given_path(out), force=force, option="OUT")
     log("reading")
-    folder = _adapter_folder(model_folder.model_path(adapter))
-    found = read_adapter(folder)
-    model = Base.read(_base_folder(found, base))
-    if found.fingerprint and found.fingerprint != model.fingerprint:
-        raise TinyLMError(f"was made on other weights than those of {model.folder}", where=str(folder),
-                          remedy="Name the model that it was made on: --base MODEL")
-    additions = found.additions(model.config.model)
-    weights = merged(model.weights, additions)
-    if not all(np.isfinite(weights[name]).all() for name in additions):
-        raise TinyLMError("gives numbers that are not finite", where=str(folder), remedy="Fetch the adapter anew")
+    found = read_adapted(adapter, base)
     log("writing")
-    _write(model, weights, len(additions), folder, out, force=force)
-    return Merged(model.folder, len(additions), sum(array.size for array in found.tensors.values()),
-                  bool(found.fingerprint))
+    _write(found, out, force=force)
+    return Merged(found.base.folder, len(found.additions), sum(array.size for array in found.adapter.tensors.values()),
+                  bool(found.adapter.fingerprint))
 
 
-def _adapter_folder(given: Path) -> Path:
-    """The folder of the adapter: the one that was given, or in it that of a run."""
-    inner = given / model_folder.ADAPTER
-    if (given / model_folder.CONFIG).is_file() and not (given / model_folder.ADAPTER_CONFIG).is_file():
-        if not inner.is_dir():
-            raise TinyLMError("is a model, and whole without an adapter", where=str(given),
-                              remedy="Give a model that was trained with --lora, or a folder that peft wrote")
-        return inner
-    if not given.is_dir():
-        raise TinyLMError("there is no such folder", where=str(given),
-                          remedy="Give a model that was trained with --lora, or a folder that peft wrote")
-    return given
-
-
-def _base_folder(adapter: Adapter, given: str | Path | None) -> str:
-    """The base: the one that was given, that of the run that the adapter lies in, or the one that the adapter names."""
-    if given is not None:
-        return str(given)
-    run = adapter.folder.parent
-    in_run = adapter.folder.name == model_folder.ADAPTER and (run / model_folder.CONFIG).is_file()
-    if in_run and (folder := model_folder.read_config(run).base.folder):
-        return folder
-    if adapter.base and (model_folder.model_path(adapter.base) / model_folder.CONFIG).is_file():
-        return adapter.base
-    named = f"names {quoted(adapter.base)} as its base, which is no model folder here" if adapter.base else (
-        "names no base")
-    raise TinyLMError(named, where=str(adapter.folder), remedy="Name the model that it was made on: --base MODEL")
-
-
-def _write(base: Base, weights: Weights, matrices: int, adapter: Path, out: str | Path, *, force: bool) -> None:
+def _write(found: Adapted, out: str | Path, *, force: bool) -> None:
+    base = found.base
     data = base.config.data.model_copy(update={"source": "", "fingerprint": "", "validation": 0.0,
                                                "validation_fingerprint": ""})
     config = RunConfig(model=base.config.model, data=data, sample=base.config.sample,
                        train=TrainConfig(steps=1),  # a horizon is required; nothing was trained here
                        base=BaseConfig(folder=base.folder, fingerprint=base.fingerprint))
-    run = adapter.parent if adapter.name == model_folder.ADAPTER else adapter
     card = _CARD.format(name=markdown_text(Path(out).name), base=markdown_text(Path(base.folder).name),
-                        adapter=markdown_text(run.absolute().name), matrices=matrices,
+                        adapter=markdown_text(found.name), matrices=len(found.additions),
                         fingerprint=base.fingerprint, use=command("generate", out))
     with model_folder.new_folder(out, force=force, option="OUT") as folder:
         model_folder.write_config(folder, config)
         base.tokenizer.save(folder / model_folder.TOKENIZER)
-        model_folder.write_weights(folder, weights)
+        model_folder.write_weights(folder, found.weights)
         (folder / model_folder.CARD).write_text(card, encoding="utf-8", newline="\n")

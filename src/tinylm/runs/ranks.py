@@ -22,6 +22,7 @@ from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.base import Base
 from tinylm.model.threads import flush_denormals
 from tinylm.model.transformer import TinyLM
+from tinylm.planning.data import fitted
 from tinylm.planning.setup import RunSetup, compute_of, rows_of
 from tinylm.runs.assembly import Parts, assemble
 from tinylm.runs.stopping import stop_requested
@@ -125,7 +126,7 @@ def follow(world: World) -> bool:
 def _assemble(plan: dict[str, Any], world: World, should_stop: Callable[[], bool]) -> tuple[Parts, Compute]:
     """The training of this rank, by the plan of rank 0."""
     config = RunConfig.from_dict(plan["config"])
-    dataset = _open_ids(Path(plan["ids"]), plan["specials"])
+    dataset = fitted(_open_ids(Path(plan["ids"]), plan["specials"]), config.model.context_length)
     base = Base.reopen(config.base) if config.base.replay or config.base.lora else None
     rows = rows_of(config, dataset.train, base.replay_text() if base and config.base.replay else None)
     compute = replace(compute_of(config, torch.device("cpu")), dtype=getattr(torch, plan["dtype"]),

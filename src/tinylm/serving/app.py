@@ -21,6 +21,7 @@ from tinylm.http.errors import ApiError
 from tinylm.http.request_log import LoggingMiddleware, RequestContext
 from tinylm.http.responses import EventStream, Json, cancel_on_disconnect
 from tinylm.serving import mistaken_paths, openapi
+from tinylm.serving.chat_completions import ChatStream, prepare_messages
 from tinylm.serving.completions import CompletionStream, prepare_prompts
 from tinylm.serving.field_errors import invalid_setting
 from tinylm.serving.limits import Limits
@@ -30,6 +31,7 @@ from tinylm.serving.prompts import encode_prompt
 from tinylm.serving.reading import parse
 from tinylm.serving.request_schemas import ChatRequest, CompletionRequest, NextRequest
 from tinylm.serving.response_schemas import Model
+from tinylm.serving.text_stream import TextStream
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 MAX_INLINE_BYTES = 4096
@@ -37,7 +39,7 @@ MAX_INLINE_BYTES = 4096
 
 
 class Api(JsonApi):
-    """The routes of OpenAI's API for text completions, and some of this project's own.
+    """The routes of OpenAI's API for completions and chats, and some of this project's own.
 
     Args:
         registry: the models.
@@ -83,10 +85,20 @@ class Api(JsonApi):
         fields, served, context, is_long = await self._read_request(request, CompletionRequest)
         work = partial(prepare_prompts, served.lm, fields, self._limits)
         prompts = await asyncio.to_thread(work) if is_long else work()
-        completion = CompletionStream(served, fields, prompts)
+        return await self._respond(request, context, served, CompletionStream(served, fields, prompts))
+
+    async def chat(self, request: Request) -> Response:
+        fields, served, context, is_long = await self._read_request(request, ChatRequest)
+        work = partial(prepare_messages, served.lm, served.id, fields, self._limits)
+        prompts = await asyncio.to_thread(work) if is_long else work()
+        return await self._respond(request, context, served, ChatStream(served, fields, prompts))
+
+    async def _respond(self, request: Request, context: RequestContext, served: ServedModel,
+                       completion: TextStream[Any]) -> Response:
+        """The response to a request for texts: a stream, or one object."""
         context.cleanup.callback(completion.cancel)
         context.summary = partial(self._count_tokens, served.id, completion)
-        if fields.stream:
+        if completion.is_stream:
             return EventStream(completion.events(), context.deadline, lambda: self._observe_first_token(context))
         async with cancel_on_disconnect(request.receive, context.deadline):
             whole = await completion.collect()
@@ -95,7 +107,7 @@ class Api(JsonApi):
     def _observe_first_token(self, context: RequestContext) -> None:
         self._metrics.first_token.observe(time.perf_counter() - context.started)
 
-    def _count_tokens(self, model: str, completion: CompletionStream) -> str:
+    def _count_tokens(self, model: str, completion: TextStream[Any]) -> str:
         """Counts the tokens of a completion that has ended. Returns words for its line of log."""
         self._metrics.prompt_tokens[model] += completion.prompt_tokens
         self._metrics.completion_tokens[model] += completion.completion_tokens
@@ -113,11 +125,6 @@ class Api(JsonApi):
         warnings = {"warnings": encoded.warnings} if encoded.warnings else {}
         return Json({"model": served.id, "prompt": encoded.text, "ids": encoded.ids,
                      "next": [each._asdict() for each in found], **warnings})
-
-    async def chat(self, request: Request) -> Response:
-        _, served, _, _ = await self._read_request(request, ChatRequest)
-        raise ApiError(404, f"The model {served.id!r} has no chat format: it was trained to write on from a text. Ask "
-                            "/v1/completions instead, with a prompt", param="model", code="no_chat_format")
 
     async def _read_request(self, request: Request,
                             kind: type[RequestT]) -> tuple[RequestT, ServedModel, RequestContext, bool]:

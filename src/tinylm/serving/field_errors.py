@@ -26,11 +26,13 @@ _WRONG_TYPE = {"int_type": "an integer", "int_from_float": "an integer", "float_
                "dict_type": "an object", "model_type": "an object", "model_attributes_type": "an object"}
 _WRONG_VALUE = {"greater_than_equal": "must be {ge} or more", "less_than_equal": "must be {le} or less",
                 "greater_than": "must be more than {gt}", "less_than": "must be less than {lt}",
+                "too_short": "must have {min_length} entry or more",
                 "string_too_short": "must have {min_length} character or more",
                 "string_too_long": "must have {max_length} characters at most",
                 "finite_number": "must be a finite number"}
 _MEANT = {
     "messages": "Messages are for /v1/chat/completions; here the text stands in 'prompt'",
+    "prompt": "A prompt is for /v1/completions; here the texts stand in 'messages'",
     "input": "The text stands in 'prompt'", "inputs": "The text stands in 'prompt'",
     "options": "Ollama's options stand beside the prompt here, without 'options' around them",
     "parameters": "The settings stand beside the prompt here, without 'parameters' around them",

@@ -1,14 +1,15 @@
 """Fields of other servers, so that their clients can connect: vLLM, llama.cpp, text-generation-webui, KoboldAI, TGI.
 
-Each is in one of four tables. `ALIASES`: another name of a field of `CompletionRequest`. `IGNORED`: a hint, or a detail
-of something that is off; any value is taken. `FIXED`: taken where it asks for what happens anyway, else refused with
-the reason. `PENALTY_SCOPES`: taken where it asks for what happens anyway, or no penalty is set. A test holds
-docs/SERVING.md to them.
+Each is in one of these tables. `ALIASES`: another name of a field of `TextRequest`. `IGNORED`: a hint, or a detail of
+something that is off; any value is taken. `FIXED`: taken where it asks for what happens anyway, else refused with the
+reason; `CHAT_FIXED`: those that `ChatRequest` has beside. `PENALTY_SCOPES`: taken where it asks for what happens
+anyway, or no penalty is set. A test holds docs/SERVING.md to them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tinylm.serving.field_errors import invalid_field
@@ -24,7 +25,7 @@ IGNORED = {
     "whoever asks, and how the work is done": (
         "user", "safety_identifier", "metadata", "store", "service_tier", "prompt_cache_key", "request_id", "priority",
         "cache_prompt", "cache_salt", "id_slot", "slot_id", "timings_per_token", "return_progress", "quiet",
-        "guided_decoding_backend"),
+        "guided_decoding_backend", "prompt_cache_retention"),
     "details of what is off": (
         "mirostat_tau", "mirostat_eta", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers",
         "xtc_threshold", "dynatemp_exponent", "dynatemp_low", "dynatemp_high", "smoothing_curve", "length_penalty",
@@ -88,9 +89,29 @@ FIXED = {
     "max_tokens_second": Fixed((0,), "the pace is for whoever reads"),
     "auto_max_new_tokens": Fixed((False,), "say max_tokens; -1 is as many as the server allows"),
 }
+_NO_TOOLS = "these models write text, and call no tools"
+_NO_TEMPLATE = "the chat format lies in the model's folder"
+_TEXT_ALONE = "these models answer in text alone"
+CHAT_FIXED = {
+    "tools": Fixed(([],), _NO_TOOLS), "functions": Fixed(([],), _NO_TOOLS),
+    **dict.fromkeys(("tool_choice", "function_call"), Fixed(("none", "auto"), _NO_TOOLS)),
+    "parallel_tool_calls": Fixed((True, False), _NO_TOOLS),
+    "modalities": Fixed((["text"],), _TEXT_ALONE), "audio": Fixed((), _TEXT_ALONE),
+    "web_search_options": Fixed((), "nothing is searched, here or in the web"),
+    "prediction": Fixed((), "an answer is written from its beginning"),
+    "reasoning_effort": Fixed(("none", "minimal"), "these models answer at once"),
+    "verbosity": Fixed(("medium",), "bound an answer by max_tokens"),
+    "chat_template": Fixed((), _NO_TEMPLATE), "chat_template_kwargs": Fixed(({},), _NO_TEMPLATE),
+    "add_generation_prompt": Fixed((True,), _NO_TEMPLATE), "continue_final_message": Fixed((False,), _NO_TEMPLATE),
+    "documents": Fixed(([],), "what the model should know stands in a message"),
+    "echo": Fixed((False,), "an answer comes without its question"),
+    "best_of": Fixed((1,), "the best of more answers is not chosen; ask for n of them, and choose"),
+    "options": Fixed(({},), "Ollama's options stand beside the messages here, without 'options' around them"),
+}
 PENALTY_SCOPES: dict[str, Any] = {"repeat_last_n": -1, "rep_pen_range": 0, "repetition_penalty_range": 0,
                                 "penalize_nl": True}
 """The value with which each field asks for what happens anyway: penalties count the whole text, line ends included."""
+_HINTS = {name for names in IGNORED.values() for name in names}
 NAMES = (*ALIASES, *(name for names in IGNORED.values() for name in names), *FIXED, *PENALTY_SCOPES)
 
 
@@ -101,15 +122,17 @@ class Translated(NamedTuple):
     names: dict[str, str]
 
 
-def translate(given: dict[str, Any]) -> Translated:
-    """Translates the fields of a request for completions: aliases get their name here, the others are dropped.
+def translate(given: dict[str, Any], fixed_fields: Mapping[str, Fixed] = FIXED) -> Translated:
+    """Translates the fields of a request for texts: aliases get their name here, the others are dropped.
+
+    Args:
+        fixed_fields: `FIXED`, and `CHAT_FIXED` for answers.
 
     Raises:
         ApiError: a field asks for what is not offered, or two names of one field contradict each other.
     """
-    hints = {name for names in IGNORED.values() for name in names}
-    values = {name: value for name, value in given.items() if name not in hints}
-    for name, fixed in FIXED.items():
+    values = {name: value for name, value in given.items() if name not in _HINTS}
+    for name, fixed in fixed_fields.items():
         _check_fixed(name, values.pop(name, None), fixed)
     names: dict[str, str] = {}
     for other, name in ALIASES.items():
@@ -157,17 +180,17 @@ def _equal(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
-def schema() -> dict[str, Any]:
+def schema(fixed_fields: Mapping[str, Fixed] = FIXED) -> dict[str, Any]:
     """Properties for the OpenAPI document: the values that are taken, and what each field is for. Aliases stand in the
     descriptions of the fields that they name."""
     found: dict[str, Any] = {}
     for about, names in IGNORED.items():
         found |= {name: {"description": f"taken, and of no effect: {about}"} for name in names}
-    for name, fixed in FIXED.items():
+    for name, fixed in fixed_fields.items():
         found[name] = {"enum": [None, *fixed.values], "description": f"nothing else: {fixed.reason}"}
     return found
 
 
 def other_names(field: str) -> list[str]:
-    """The aliases of a field of `CompletionRequest`."""
+    """The aliases of a field of `TextRequest`."""
     return [other for other, name in ALIASES.items() if name == field]

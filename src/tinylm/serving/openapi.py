@@ -15,12 +15,13 @@ from tinylm import __version__
 from tinylm.serving import foreign_fields, response_schemas
 from tinylm.serving.limits import Limits
 from tinylm.serving.model_registry import ModelRegistry
-from tinylm.serving.request_schemas import ID_AS_TEXT, LARGEST_ID, ChatRequest, CompletionRequest, NextRequest
+from tinylm.serving.reading import TEXT_REQUESTS
+from tinylm.serving.request_schemas import ID_AS_TEXT, LARGEST_ID, NextRequest
 
 _REFERENCE = "#/components/schemas/{model}"
-_REQUESTS: tuple[type[BaseModel], ...] = (CompletionRequest, NextRequest, ChatRequest)
-_ANSWERS = (response_schemas.Completion, response_schemas.Models, response_schemas.Model, response_schemas.Next,
-            response_schemas.Error, response_schemas.Health)
+_REQUESTS: tuple[type[BaseModel], ...] = (*TEXT_REQUESTS, NextRequest)
+_ANSWERS = (response_schemas.Completion, response_schemas.ChatCompletion, response_schemas.Models,
+            response_schemas.Model, response_schemas.Next, response_schemas.Error, response_schemas.Health)
 _ANY = {421: "the Host header is not a name of this server", 403: "a page of another web site asks",
         401: "the key is missing or wrong", 408: "the request did not come in time",
         431: "the headers are too long", 500: "a mistake of the server's own"}
@@ -38,8 +39,8 @@ def document(limits: Limits, registry: ModelRegistry) -> dict[str, Any]:
     schemas, ids = _schemas(), registry.ids()
     for kind in _REQUESTS:
         schemas[kind.__name__]["properties"]["model"]["enum"] = ids
-    fields = schemas["CompletionRequest"]["properties"]
-    fields["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
+    for kind in TEXT_REQUESTS:
+        schemas[kind.__name__]["properties"]["max_tokens"]["anyOf"][0]["maximum"] = limits.max_tokens
     if len(ids) == 1:
         for served in registry.loaded():
             _bound_ids(schemas, served.lm.tokenizer.vocab_size)
@@ -59,7 +60,16 @@ def _schemas() -> dict[str, Any]:
     for kind in _REQUESTS:
         schema = kind.model_json_schema(ref_template=_REFERENCE)
         found |= schema.pop("$defs", {}) | {kind.__name__: schema}
-    fields = found["CompletionRequest"]["properties"]
+    for kind, fixed in TEXT_REQUESTS.items():
+        _describe_foreign_fields(found[kind.__name__]["properties"], fixed)
+    for shape in _ANSWERS:
+        schema = TypeAdapter(shape).json_schema(ref_template=_REFERENCE)
+        found |= schema.pop("$defs", {}) | {shape.__name__: schema}
+    return found
+
+
+def _describe_foreign_fields(fields: dict[str, Any], fixed: dict[str, foreign_fields.Fixed]) -> None:
+    """Adds the fields of other servers to those of a request for texts, in place."""
     for name, field in fields.items():
         if others := foreign_fields.other_names(name):
             about = field.get("description", "")
@@ -67,11 +77,7 @@ def _schemas() -> dict[str, Any]:
     fields["repetition_penalty"]["description"] += (
         f". Penalties count the whole text: {', '.join(foreign_fields.PENALTY_SCOPES)} are taken where they say so, "
         "or where there is no penalty")
-    fields |= foreign_fields.schema()
-    for shape in _ANSWERS:
-        schema = TypeAdapter(shape).json_schema(ref_template=_REFERENCE)
-        found |= schema.pop("$defs", {}) | {shape.__name__: schema}
-    return found
+    fields |= foreign_fields.schema(fixed)
 
 
 def _bound_ids(schema: Any, vocab_size: int) -> None:
@@ -117,8 +123,9 @@ def _paths(ids: list[str]) -> dict[str, Any]:
             "createCompletion", "Texts that go on from prompts. With `stream`, as server-sent events: chunks of this "
             "shape, then `[DONE]`.", _json("Completion") | stream, _OF_BODY, "CompletionRequest")},
         "/v1/chat/completions": {"post": _operation(
-            "createChatCompletion", "For models with a chat format, of which there are none yet: always an error.",
-            None, {**_OF_BODY, 404: "there is no such model, or it has no chat format"}, "ChatRequest")},
+            "createChatCompletion", "Answers to the last message of a conversation, by a model with a chat format. "
+            "With `stream`, as server-sent events: chunks, then `[DONE]`.", _json("ChatCompletion") | stream,
+            {**_OF_BODY, 404: "there is no such model, or it has no chat format"}, "ChatRequest")},
         "/v1/next": {"post": _operation("predictNext", "What may come next, and how likely.", _json("Next"), _OF_BODY,
                                         "NextRequest")},
         "/healthz": {"get": _operation("health", "Whether the server is there. It needs no key.", _json("Health"))},
@@ -129,13 +136,13 @@ def _paths(ids: list[str]) -> dict[str, Any]:
     }
 
 
-def _operation(id: str, about: str, content: dict[str, Any] | None, errors: dict[int, str] | None = None,
+def _operation(id: str, about: str, content: dict[str, Any], errors: dict[int, str] | None = None,
                body: str | None = None) -> dict[str, Any]:
     told = {status: {"description": said, "content": _json("Error")}
             for status, said in sorted({**_ANY, **(errors or {})}.items())}
     found: dict[str, Any] = {
         "operationId": id, "summary": about,
-        "responses": {**({"200": {"description": "as asked", "content": content}} if content else {}),
+        "responses": {"200": {"description": "as asked", "content": content},
                       **{str(status): each for status, each in told.items()}}}
     if body:
         found["requestBody"] = {"required": True, "content": _json(body)}

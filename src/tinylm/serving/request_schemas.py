@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +21,12 @@ from pydantic_core import PydanticCustomError
 from tinylm.config.sample_settings import MAX_INT32, MAX_SEED, SampleSettings, Setting, named_settings
 from tinylm.serving.field_errors import PATH_KEY, json_type, wrong_type
 
-MAX_PROMPTS, MAX_CHOICES, MAX_STOPS, MAX_LOGPROBS, MAX_TOP = 64, 16, 4, 5, 1000
+MAX_PROMPTS, MAX_CHOICES, MAX_STOPS, MAX_LOGPROBS, MAX_TOP_LOGPROBS, MAX_TOP = 64, 16, 4, 5, 20, 1000
 MAX_STOP_LENGTH = 500
 LARGEST_ID = MAX_INT32 - 1
 """An upper bound that no other field has: the document of a single model replaces it by the size of its vocabulary."""
+Role = Literal["system", "developer", "user", "assistant"]
+ROLES: tuple[Role, ...] = get_args(Role)
 _PROMPTS = "a string, an array of strings, an array of ids, or an array of such arrays"
 Mistake = tuple[list[int], str]
 """A mistake in a value: the path to its place in the value, and a sentence."""
@@ -94,6 +96,27 @@ def _in_stop(value: Any) -> Mistake:
     return [], "must be a string or an array of strings"
 
 
+def _in_role(value: Any) -> Mistake:
+    no_tools = ": these models call no tools" if value in ("tool", "function") else ""
+    return [], f"must be {', '.join(ROLES[:-1])} or {ROLES[-1]}{no_tools}"
+
+
+def _in_content(value: Any) -> Mistake:
+    if not isinstance(value, list) or not value:
+        return [], "is an array without parts" if value == [] else wrong_type("a string or an array of parts", value)
+    wrong = next(number for number, part in enumerate(value) if not _is_text(part))
+    return [wrong], 'must be {"type": "text", "text": "..."}: these models read text alone'
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text" and isinstance(
+        part["text"], str)
+
+
+def _in_empty(_: Any) -> Mistake:
+    return [], "must be null: these models answer in text alone, and call no tools"
+
+
 def _off(value: bool) -> bool:
     if value:
         raise ValueError("must be false: it is not offered")
@@ -117,7 +140,29 @@ Model = Annotated[str, Field(min_length=1, max_length=255, description="the name
 Logprobs = Annotated[Annotated[int, Field(ge=0, le=MAX_LOGPROBS)] | Literal[False] | None,
                      AfterValidator(lambda count: None if count is False else count)]
 Off = Annotated[bool, AfterValidator(_off), WithJsonSchema({"const": False})]
+Empty = Annotated[Annotated[list[Any], Field(max_length=0)] | None, _located(_in_empty)]
 BestOf = Annotated[Annotated[int, Field(ge=1)], WithJsonSchema({"const": 1})]
+
+
+class TextPart(_StrictModel):
+    """A part of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(_StrictModel):
+    """A message of a conversation, as OpenAI's clients send it and as they send back what they were answered."""
+
+    role: Annotated[Role, _located(_in_role)] = Field(description="developer: the same as system")
+    content: Annotated[str | Annotated[list[TextPart], Field(min_length=1)], _located(_in_content)] = Field(
+        description="a text; parts of it are lines")
+    name: str | None = Field(None, description="taken, and of no effect")
+    refusal: Empty = None
+    audio: Empty = None
+    annotations: Empty = None
+    function_call: Empty = None
+    tool_calls: Empty = None
 
 
 class StreamOptions(_StrictModel):
@@ -127,23 +172,17 @@ class StreamOptions(_StrictModel):
 
 
 class TextRequest(_StrictModel):
-    """The fields of a request for completions that OpenAI's API or the protocol shapes. A sampling setting stands here
-    where a request says more with it than `SampleConfig` does: -1 or 0 as another word for its default."""
+    """The fields of a request for texts that OpenAI's API or the protocol shapes. A sampling setting stands here where
+    a request says more with it than `SampleConfig` does: -1 or 0 as another word for its default."""
 
     model: Model
-    prompt: Prompt | None = Field(None, description="none: a text from nothing. <bos> is put before ids that lack it, "
-                                                    "and an <eos> at their end left out")
     max_tokens: Annotated[int, Field(ge=-1)] | None = Field(None, description="of each text, at most; -1: as many as "
                                                                               "the server allows")
     ignore_eos: bool | None = Field(None, description="<eos> never comes")
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="texts for each prompt; text i "
                                                                                      "has the seed + i")
-    best_of: BestOf | None = Field(None, description="1, or anything up to n: the best of more texts than n is not "
-                                                     "offered. Ask for n and choose")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    echo: bool | None = Field(None, description="the prompt comes before the text")
-    logprobs: Logprobs = Field(None, description="how likely each token was, and so many of the likeliest in its place")
     stop: Stop | None = Field(None, description="texts that end the text and are left out of it; an empty one is none")
     seed: Annotated[int, Field(ge=-1, le=MAX_SEED)] | None = Field(None, description="the same gives the same "
                                                                                          "text; -1: another each time")
@@ -179,12 +218,39 @@ def setting_fields(table: type = SampleSettings) -> dict[str, Any]:
 
 SETTINGS_AS_THEY_ARE = tuple(setting_fields())
 """Names of the fields of a request that go to the sampler as they are."""
+
+
+class _CompletionFields(TextRequest):
+    """The fields of a request for completions alone."""
+
+    prompt: Prompt | None = Field(None, description="none: a text from nothing. <bos> is put before ids that lack it, "
+                                                    "and an <eos> at their end left out")
+    best_of: BestOf | None = Field(None, description="1, or anything up to n: the best of more texts than n is not "
+                                                     "offered. Ask for n and choose")
+    echo: bool | None = Field(None, description="the prompt comes before the text")
+    logprobs: Logprobs = Field(None, description="how likely each token was, and so many of the likeliest in its place")
+
+
+class _ChatFields(TextRequest):
+    """The fields of a request for an answer alone."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1)] = Field(
+        description="one of the system or none, then user and assistant in turns, the user last")
+    logprobs: bool | None = Field(None, description="how likely each token was")
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
+        None, description="with logprobs: so many of the likeliest in its place")
+
+
 if TYPE_CHECKING:
-    CompletionRequest = TextRequest
+    CompletionRequest = _CompletionFields
+    ChatRequest = _ChatFields
 else:
     CompletionRequest = create_model(
-        "CompletionRequest", __base__=TextRequest, __module__=__name__, **setting_fields(),
+        "CompletionRequest", __base__=_CompletionFields, __module__=__name__, **setting_fields(),
         __doc__="Texts that go on from prompts. What is not given, or null, is as in the model's own config.")
+    ChatRequest = create_model(
+        "ChatRequest", __base__=_ChatFields, __module__=__name__, **setting_fields(),
+        __doc__="Answers to the last message. What is not given, or null, is as in the model's own config.")
 
 
 class NextRequest(_StrictModel):
@@ -193,12 +259,3 @@ class NextRequest(_StrictModel):
     model: Model
     prompt: Annotated[str | Ids, _located(_in_one)] | None = None
     top: Annotated[int, Field(ge=1, le=MAX_TOP)] = Field(5, description="so many tokens, the likeliest first")
-
-
-class ChatRequest(BaseModel):
-    """A request of OpenAI's chat API. No model here has a chat format yet, so only the name of the model is read."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    model: Model
-    messages: list[Any]

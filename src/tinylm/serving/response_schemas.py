@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Literal, NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
-from tinylm.generation.completion import TokenLogprobs
+from tinylm.generation.completion import Logprob, TokenLogprobs
 from tinylm.generation.detokenizer import Detokenizer
 from tinylm.text.tokenizer import Tokenizer
 
@@ -40,6 +40,45 @@ class Completion(TypedDict):
     model: str
     system_fingerprint: str
     choices: list[Choice]
+    usage: Usage
+    warnings: NotRequired[list[str]]
+
+
+class TokenLogprob(TypedDict):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChatTokenLogprob(TokenLogprob):
+    top_logprobs: list[TokenLogprob]
+
+
+class ChatLogprobs(TypedDict):
+    content: list[ChatTokenLogprob]
+    refusal: None
+
+
+class ChatMessage(TypedDict):
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class ChatChoice(TypedDict):
+    index: int
+    message: ChatMessage
+    logprobs: ChatLogprobs | None
+    finish_reason: Literal["stop", "length"] | None
+
+
+class ChatCompletion(TypedDict):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[ChatChoice]
     usage: Usage
     warnings: NotRequired[list[str]]
 
@@ -89,9 +128,18 @@ def usage(prompt: int, completion: int) -> Usage:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-class LogprobsBuilder:
-    """Builds the log-probabilities of a text that comes in pieces. A token is sent once the text before it has been
-    sent; a token of which a stop text or `<eos>` left nothing is never sent.
+class SentToken(NamedTuple):
+    """A token of a text that is sent: the number of characters before it, its text, and its log-probability and those
+    of the likeliest; None where they are not known."""
+
+    offset: int
+    token: str
+    scored: TokenLogprobs | None
+
+
+class SentTokens:
+    """The tokens of a text that comes in pieces. A token is sent once the text before it has been sent; a token of
+    which a stop text or `<eos>` left nothing is never sent.
 
     Args:
         tokenizer: the model's.
@@ -100,9 +148,9 @@ class LogprobsBuilder:
 
     def __init__(self, tokenizer: Tokenizer, offset: int) -> None:
         self._stream, self._offset, self._n_sent = Detokenizer(tokenizer), offset, offset
-        self._held: list[tuple[int, TokenLogprobs | None, str]] = []
+        self._held: list[SentToken] = []
 
-    def take(self, scored: list[TokenLogprobs], text: str) -> Logprobs:
+    def take(self, scored: list[TokenLogprobs], text: str) -> list[SentToken]:
         """The tokens that can be sent now.
 
         Args:
@@ -112,17 +160,31 @@ class LogprobsBuilder:
         for each in scored:
             self.push(each.id, each.token, each)
         self._n_sent += len(text)
-        ready = [held for held in self._held if held[0] < self._n_sent]
+        ready = [held for held in self._held if held.offset < self._n_sent]
         del self._held[:len(ready)]
-        return {"tokens": [token for _, _, token in ready],
-                "token_logprobs": [None if each is None else each.logprob for _, each, _ in ready],
-                "top_logprobs": [None if each is None else _top(each) for _, each, _ in ready],
-                "text_offset": [offset for offset, _, _ in ready]}
+        return ready
 
     def push(self, id: int, token: str, scored: TokenLogprobs | None) -> None:
         """Adds a token; `scored`: None where its probability is not known."""
-        self._held.append((self._offset, scored, token))
+        self._held.append(SentToken(self._offset, token, scored))
         self._offset += len(self._stream.push(id))
+
+
+def completion_logprobs(sent: list[SentToken]) -> Logprobs:
+    """The log-probabilities of tokens, as responses of completions have them."""
+    return {"tokens": [token for _, token, _ in sent],
+            "token_logprobs": [None if scored is None else scored.logprob for _, _, scored in sent],
+            "top_logprobs": [None if scored is None else _top(scored) for _, _, scored in sent],
+            "text_offset": [offset for offset, _, _ in sent]}
+
+
+def chat_logprobs(sent: list[SentToken], tokenizer: Tokenizer) -> ChatLogprobs:
+    """The log-probabilities of tokens, as responses of chats have them."""
+    def told(scored: Logprob) -> TokenLogprob:
+        return {"token": scored.token, "logprob": scored.logprob, "bytes": [*tokenizer.token_bytes(scored.id)]}
+
+    return {"content": [{**told(scored), "top_logprobs": [*map(told, scored.top)]} for _, _, scored in sent if scored],
+            "refusal": None}
 
 
 def _top(scored: TokenLogprobs) -> dict[str, float]:

@@ -32,7 +32,7 @@ from tinylm.studio.workspace import Workspace
 from tinylm.system.cores import available_cores
 from tinylm.system.memory import total_memory_bytes
 
-BASELINES = ("uniform", "unigram", "ngram", "zstd", "base")
+BASELINES = ("uniform", "unigram", "ngram", "zstd", "base", "entropy")
 """Names of baselines (evaluation/report.py), which the page shows in words."""
 
 

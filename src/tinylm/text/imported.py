@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from tinylm.text.encoders import Ids
 from tinylm.text.foreign_tokenizer import ForeignTokenizer, read_foreign
 from tinylm.text.special_tokens import BOS, EOS, PAD, UNKNOWN, SpecialTokens
 from tinylm.text.tokenizer import Tokenizer
-from tinylm.text.vocabulary import LAST
+from tinylm.text.vocabulary import LAST, checked_text
 
 CONTROL, END = "<control>", "<end>"
 """Names in the file: ids without text, and the id that ends an encoded text."""
@@ -51,7 +53,10 @@ class ImportedTokenizer(Tokenizer):
                                 ensure_ascii=False, separators=(",", ":")) + "\n"
         self._bytes = [foreign.bytes_of(id) if id in foreign.entries else f"<unused {id}>".encode()
                        for id in range(size)]
-        self._library = _library(_unspeakable(foreign, self._hidden | ({specials.unk} - {None})))
+        names = _unspeakable_names(foreign, self._hidden | ({specials.unk} - {None}))
+        self._library = _library(_renamed(foreign, names))
+        self._special_names = {id: names[foreign.entries[id]] for id in self._hidden & foreign.entries.keys()}
+        self._library.add_special_tokens(list(self._special_names.values()))
         self._vocab = {entry: id for id, entry in foreign.entries.items()}
         self._encode = _Library(self._library)
         self.adds_blank = foreign.adds_blank
@@ -91,6 +96,13 @@ class ImportedTokenizer(Tokenizer):
         """The ids of a text with the special tokens that the model is used to, as `transformers` makes them."""
         return [*self.specials.prefix, *self.encode_text(text), *([self.eos_id] if self.specials.add_eos else [])]
 
+    def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]:
+        """The ids of texts and special tokens in a row, as `transformers` makes them of one text with all of them."""
+        texts = [checked_text(part) if isinstance(part, str) else self._special_names[part] for part in parts]
+        starts = list(accumulate(map(len, texts), initial=0))
+        found = self._library.encode("".join(texts), add_special_tokens=False)
+        return found.ids, [max(0, bisect_left(starts, end) - 1) for _, end in found.offsets]
+
 
 class _Library:
     """The encoder of an imported tokenizer: the whole text goes to the library."""
@@ -113,10 +125,14 @@ def _library(data: Mapping[str, Any]) -> tokenizers.Tokenizer:
         raise TinyLMError(f"is not a tokenizer that can be read ({quoted(error)})", where="tokenizer.json") from None
 
 
-def _unspeakable(foreign: ForeignTokenizer, control: frozenset[int | None]) -> dict[str, Any]:
-    """The file with names that nobody can type for control tokens, so that no text becomes one."""
+def _unspeakable_names(foreign: ForeignTokenizer, control: frozenset[int | None]) -> dict[str, str]:
+    """Names that nobody can type for the entries of control tokens."""
     secret = secrets.token_hex(16)
-    names = {entry: f"{secret}-{id}" for id, entry in foreign.entries.items() if id in control}
+    return {entry: f"{secret}-{id};" for id, entry in foreign.entries.items() if id in control}
+
+
+def _renamed(foreign: ForeignTokenizer, names: Mapping[str, str]) -> dict[str, Any]:
+    """The file with other names for some entries, so that no text becomes one of them."""
     model = dict(foreign.data["model"])
     if model["type"] == "Unigram":
         model["vocab"] = [[names.get(entry, entry), score] for entry, score in model["vocab"]]

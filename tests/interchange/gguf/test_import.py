@@ -149,11 +149,12 @@ def test_logits_of_a_foreign_file_are_those_of_llama_cpp(tmp_path: Path) -> None
 
 
 def test_roles_and_control_tokens_are_read(tmp_path: Path) -> None:
-    tokenizer = import_gguf(foreign(tmp_path, **{"tokenizer.chat_template": "{{ messages }}"})).tokenizer
+    model = import_gguf(foreign(tmp_path, **{"tokenizer.chat_template": "{{ messages }}"}))
+    tokenizer = model.tokenizer
     assert isinstance(tokenizer, ForeignTokenizer)
     n_entries = len(json.loads(tokenizer.json)["model"]["vocab"])
     assert (tokenizer.specials.bos, tokenizer.specials.eos, tokenizer.add_bos) == (0, n_entries - 1, False)
-    assert tokenizer.chat_template == "{{ messages }}"
+    assert model.chat_template == "{{ messages }}"
 
 
 def test_a_pretokenizer_is_found_by_its_json() -> None:

@@ -7,8 +7,9 @@ from typing import Final
 
 from tinylm.config.schema import ModelConfig
 from tinylm.interchange.architectures import find_architecture, with_zeros
+from tinylm.interchange.chat import CONTINUATION
 from tinylm.interchange.gguf.blocks import TensorType, block_length
-from tinylm.interchange.gguf.metadata import CONTINUATION, general_keys, model_keys, sampling_keys
+from tinylm.interchange.gguf.metadata import general_keys, model_keys, sampling_keys
 from tinylm.interchange.gguf.modelfile import modelfile
 from tinylm.interchange.gguf.names import to_gguf
 from tinylm.interchange.gguf.tokenizer import tokenizer_keys
@@ -47,15 +48,19 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     keys: dict[str, Value] = {
         **general_keys(model.name, held.architecture, dtype), **sampling_keys(model.config.sample),
         **model_keys(held.config, held.architecture), **tokenizer_keys(model.tokenizer, held.config.vocab_size),
-        "tokenizer.chat_template": CONTINUATION}
+        "tokenizer.chat_template": model.chat_template or CONTINUATION}
     write_file(folder / MODEL, keys, {
-        name: StoredTensor(numbers, _type(name, numbers.shape, dtype)) for name, numbers in tensors.items()})
-    write_atomically(folder / MODELFILE, modelfile(model.config, MODEL))
+        name: StoredTensor(numbers, tensor_type(name, numbers.shape, dtype)) for name, numbers in tensors.items()})
+    write_atomically(folder / MODELFILE, modelfile(model, MODEL))
     return _notes(model, held.config, dtype)
 
 
-def _type(name: str, shape: tuple[int, ...], dtype: Dtype) -> TensorType:
-    """The number format of a tensor, as llama.cpp's own converter and quantiser choose it."""
+def tensor_type(name: str, shape: tuple[int, ...], dtype: Dtype) -> TensorType:
+    """The number format of a tensor, as llama.cpp's own converter and quantiser choose it.
+
+    >>> tensor_type("blk.0.attn_q.weight", (64, 40), "q8_0").name, tensor_type("output_norm.weight", (40,), "f16").name
+    ('F16', 'F32')
+    """
     if len(shape) == 1 or name == "position_embd.weight":
         return TensorType.F32
     kind = _TYPES[dtype]

@@ -32,13 +32,11 @@ class ForeignTokenizer(NamedTuple):
             that spells one stays text.
         specials: the ids by role.
         add_bos: a prompt begins with `specials.bos`.
-        chat_template: the Jinja template of the file, which is carried along and never run; None: it has none.
     """
 
     json: str
     specials: SpecialTokens
     add_bos: bool
-    chat_template: str | None
 
 
 _REMEDY = "Choose another file of the model"
@@ -133,9 +131,9 @@ def _byte_level(entries: _Entries) -> ForeignTokenizer:
 
 def _foreign(entries: _Entries, text: str, *, add_bos: bool) -> ForeignTokenizer:
     """Args: add_bos: what llama.cpp does where the file says nothing."""
-    specials, template = _specials(entries), entries.file.keys.get("tokenizer.chat_template")
+    specials = _specials(entries)
     add_bos = bool(entries.get("add_bos_token", bool, add_bos)) and specials.bos is not None
-    return ForeignTokenizer(text, specials, add_bos, template if isinstance(template, str) else None)
+    return ForeignTokenizer(text, specials, add_bos)
 
 
 def _added(entries: _Entries) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ class GGUFModel(NamedTuple):
         weights: float32, by the names of `TinyLM.named_parameters()`.
         tokenizer: tinylm's own, where the file is an export of tinylm.
         notes: sentences for people.
+        chat_template: the template of the file, which is never run; empty: it has none.
     """
 
     architecture: Architecture
@@ -36,6 +37,7 @@ class GGUFModel(NamedTuple):
     weights: Weights
     tokenizer: Tokenizer | ForeignTokenizer
     notes: list[str]
+    chat_template: str
 
 
 def import_gguf(path: str | Path) -> GGUFModel:
@@ -55,7 +57,7 @@ def import_gguf(path: str | Path) -> GGUFModel:
     _check_tensors(file, config, architecture)
     tokenizer = read_tokenizer(file, config.vocab_size)
     weights = from_gguf({name: file.numbers(name) for name in file.tensors}, config, architecture)
-    return GGUFModel(architecture, config, weights, tokenizer, _notes(file))
+    return GGUFModel(architecture, config, weights, tokenizer, _notes(file), _chat_template(file))
 
 
 def _check_tensors(file: GGUFFile, config: ModelConfig, architecture: Architecture) -> None:
@@ -68,6 +70,11 @@ def _check_tensors(file: GGUFFile, config: ModelConfig, architecture: Architectu
         check_tensors({name: tensor.shape for name, tensor in file.tensors.items()}, config, architecture)
     except TinyLMError as error:
         raise TinyLMError(error.what, where=file.where, remedy=error.remedy) from None
+
+
+def _chat_template(file: GGUFFile) -> str:
+    template = file.keys.get("tokenizer.chat_template", "")
+    return template if isinstance(template, str) else ""
 
 
 def _notes(file: GGUFFile) -> list[str]:
@@ -85,12 +92,22 @@ def read_logits(folder: Path) -> Callable[[Sequence[int]], NDArray[np.float32]]:
     >>> read_logits(Path("book-gguf"))([1, 5]).shape
     (2, 39)
     """
+    model = import_gguf(folder / "model.gguf")
+    return torch_logits(model.config, model.weights)
+
+
+def torch_logits(config: ModelConfig, weights: Weights) -> Callable[[Sequence[int]], NDArray[np.float32]]:
+    """The logits (T, V) of ids, by the torch module, of a model.
+
+    >>> model = import_gguf("book-gguf/model.gguf")
+    >>> torch_logits(model.config, model.weights)([1, 5]).shape
+    (2, 39)
+    """
     import torch
 
     from tinylm.model_folder import make_model
 
-    model = import_gguf(folder / "model.gguf")
-    module = make_model(model.config, model.weights).eval()
+    module = make_model(config, weights).eval()
 
     def logits(ids: Sequence[int]) -> NDArray[np.float32]:
         with torch.no_grad():

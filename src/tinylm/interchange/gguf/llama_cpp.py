@@ -58,11 +58,12 @@ def is_installed() -> bool:
     return find_spec("xllamacpp") is not None
 
 
-def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[int]] = (), n_greedy: int = 0,
-        parse_special: bool = True) -> Answers:
+def ask(path: Path, *, adapter: Path | None = None, texts: Sequence[str] = (),
+        sequences: Sequence[Sequence[int]] = (), n_greedy: int = 0, parse_special: bool = True) -> Answers:
     """Asks llama.cpp about a GGUF file, in a process of its own.
 
     Args:
+        adapter: a GGUF file of additions to the model.
         texts: to be made ids.
         sequences: ids whose logits are wanted.
         n_greedy: likeliest ids that are to follow each sequence, one after the other.
@@ -78,8 +79,8 @@ def ask(path: Path, *, texts: Sequence[str] = (), sequences: Sequence[Sequence[i
     """
     if not is_installed():
         raise missing_extra("export", "a check by llama.cpp")
-    question = {"texts": list(texts), "sequences": [list(map(int, ids)) for ids in sequences], "n_greedy": n_greedy,
-                "parse_special": parse_special}
+    question = {"adapter": str(adapter or ""), "texts": list(texts), "n_greedy": n_greedy,
+                "sequences": [list(map(int, ids)) for ids in sequences], "parse_special": parse_special}
     done = _run(path, json.dumps(question).encode())
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
@@ -146,6 +147,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_context_default_params": (_ContextParams, ()),
     "llama_model_load_from_file": (_POINTER, (ctypes.c_char_p, _ModelParams)),
     "llama_init_from_model": (_POINTER, (_POINTER, _ContextParams)),
+    "llama_adapter_lora_init": (_POINTER, (_POINTER, ctypes.c_char_p)),
+    "llama_set_adapters_lora": (ctypes.c_int32, (_POINTER, _POINTER, ctypes.c_size_t, _POINTER)),
     "llama_model_get_vocab": (_POINTER, (_POINTER,)),
     "llama_vocab_n_tokens": (ctypes.c_int32, (_POINTER,)),
     "llama_get_memory": (_POINTER, (_POINTER,)),
@@ -174,7 +177,7 @@ def _library() -> Any:
 class _LlamaCpp:
     """A model in llama.cpp, with a cache of 32-bit numbers and without flash attention."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, adapter: str = "") -> None:
         self._library = lib = _library()
         self._silent = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, _POINTER)(lambda *_: None)
         lib.llama_log_set(self._silent, None)
@@ -191,8 +194,19 @@ class _LlamaCpp:
         self._context = lib.llama_init_from_model(model, params)
         if not self._context:
             raise SystemExit("llama.cpp makes no context for the model")
+        if adapter:
+            self._add(model, adapter)
         self._vocab = lib.llama_model_get_vocab(model)
         self._n_vocab = lib.llama_vocab_n_tokens(self._vocab)
+
+    def _add(self, model: int, path: str) -> None:
+        """Adds an adapter to the model, in full."""
+        adapter = self._library.llama_adapter_lora_init(model, path.encode())
+        if not adapter:
+            raise SystemExit("llama.cpp does not read the adapter, or not for this model")
+        adapters, scales = (_POINTER * 1)(adapter), (ctypes.c_float * 1)(1.0)
+        if self._library.llama_set_adapters_lora(self._context, adapters, 1, scales):
+            raise SystemExit("llama.cpp does not add the adapter")
 
     def ids(self, text: str, parse_special: bool) -> list[int]:
         data = text.encode()
@@ -243,7 +257,7 @@ def _main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the library prints is no answer
     question = json.load(sys.stdin)
-    model = _LlamaCpp(sys.argv[1])
+    model = _LlamaCpp(sys.argv[1], question["adapter"])
     ids = [model.ids(text, question["parse_special"]) for text in question["texts"]]
     arrays: dict[str, Any] = {"n_ids": np.array([len(each) for each in ids], np.int64),
                               "ids": np.array(list(chain.from_iterable(ids)), np.int32)}

@@ -8,13 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from tinylm.config.schema import ModelConfig, SampleConfig
+from tinylm.interchange.adapter import REVISION
 from tinylm.interchange.gguf.writer import Value
 from tinylm.interchange.names import Architecture
 from tinylm.interchange.source import Dtype
-
-CONTINUATION: Final = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-"""The chat template of a model that was never taught to chat: what was said, to go on from. Without a template
-llama.cpp takes ChatML's, whose marks such a model spells letter by letter."""
 
 _FILE_TYPES: dict[Dtype, int] = {"f32": 0, "f16": 1, "q8_0": 7}
 """llama.cpp's numbers for the format of most matrices (llama_ftype)."""
@@ -35,6 +32,14 @@ SAMPLING: Final = {"temperature": "temp", "top_k": "top_k", "top_p": "top_p", "m
 """Settings of sampling -> keys, which stand behind general.sampling. docs/NAMES.md shows the table."""
 
 
+ADAPTER: Final = "adapter"
+"""The value of general.type of a file that holds additions to a base, and no model."""
+ADAPTER_TYPE: Final = "adapter.type"
+LORA: Final = "lora"
+ALPHA: Final = "adapter.lora.alpha"
+BASE_NAME, BASE_VERSION = "general.base_model.0.name", "general.base_model.0.version"
+
+
 def general_keys(name: str, architecture: Architecture, dtype: Dtype) -> dict[str, Value]:
     """The keys `general.*` but for sampling.
 
@@ -43,6 +48,21 @@ def general_keys(name: str, architecture: Architecture, dtype: Dtype) -> dict[st
     """
     return {"general.architecture": architecture, "general.type": "model", "general.name": name,
             "general.file_type": _FILE_TYPES[dtype], "general.quantization_version": 2}
+
+
+def adapter_keys(name: str, architecture: Architecture, dtype: Dtype, alpha: float, base: str,
+                 fingerprint: str) -> dict[str, Value]:
+    """The keys of an adapter: low-rank additions, whose scale is alpha / rank.
+
+    Args:
+        base: the name of its base.
+        fingerprint: of its base's weights, which stands as the version of the base.
+
+    >>> adapter_keys("creed", "qwen3", "f32", 16.0, "english", "f00d")["general.base_model.0.version"]
+    'sha256:f00d'
+    """
+    return {**general_keys(name, architecture, dtype), "general.type": ADAPTER, ADAPTER_TYPE: LORA, ALPHA: alpha,
+            "general.base_model.count": 1, BASE_NAME: base, BASE_VERSION: f"{REVISION}{fingerprint}"}
 
 
 def sampling_keys(sample: SampleConfig) -> dict[str, Value]:

@@ -7,26 +7,33 @@ from __future__ import annotations
 
 from typing import Final
 
-from tinylm.config.schema import RunConfig
+from tinylm.chat.chat_format import Special
+from tinylm.chat.encode import special_id
+from tinylm.chat.templates import go_template
+from tinylm.interchange.gguf.tokenizer import special_text
+from tinylm.interchange.source import ExportedModel
 
 MAX_NEW_TOKENS: Final = 200
 """Tokens of an answer, at most. Without a limit Ollama goes on for ever, and a model of characters hardly ends by
 itself."""
 
 
-def modelfile(config: RunConfig, model: str) -> str:
+def modelfile(model: ExportedModel, file: str) -> str:
     """The text of a Modelfile.
 
     Args:
-        config: of the run: its context length and sampling settings.
-        model: the name of the GGUF file beside it.
+        file: the name of the GGUF file beside it.
 
-    >>> from tinylm.config.schema import DataConfig, ModelConfig, SampleConfig, TrainConfig
-    >>> run = RunConfig(model=ModelConfig(vocab_size=5), data=DataConfig(), train=TrainConfig(steps=1),
-    ...                 sample=SampleConfig(top_p=0.9))
-    >>> print(modelfile(run, "model.gguf"))
+    >>> from tinylm.config.schema import DataConfig, ModelConfig, RunConfig, SampleConfig, TrainConfig
+    >>> from tinylm.text.tokenizer import Tokenizer
+    >>> run = RunConfig(model=ModelConfig(vocab_size=6), data=DataConfig(chat_format="turns"),
+    ...                 train=TrainConfig(steps=1), sample=SampleConfig(top_p=0.9))
+    >>> print(modelfile(ExportedModel("m", run, Tokenizer.train("char", ["abc"]), {}), "model.gguf"))
     FROM ./model.gguf
-    TEMPLATE "{{ .Prompt }}"
+    TEMPLATE \"\"\"{{ if .System }}{{ .System }}
+    <BLANKLINE>
+    {{ end }}{{ .Prompt }}<|tinylm:eos|>{{ .Response }}<|tinylm:eos|>\"\"\"
+    PARAMETER stop \"\"\"<|tinylm:eos|>\"\"\"
     PARAMETER num_ctx 256
     PARAMETER num_predict 200
     PARAMETER temperature 0.8
@@ -39,9 +46,9 @@ def modelfile(config: RunConfig, model: str) -> str:
     PARAMETER presence_penalty 0.0
     <BLANKLINE>
     """
-    sample = config.sample
+    sample = model.config.sample
     parameters = [
-        ("num_ctx", config.model.context_length), ("num_predict", MAX_NEW_TOKENS),
+        ("num_ctx", model.config.model.context_length), ("num_predict", MAX_NEW_TOKENS),
         ("temperature", 0.0 if sample.is_greedy else sample.temperature),
         ("top_k", sample.top_k), ("top_p", sample.top_p), ("min_p", sample.min_p),
         ("repeat_penalty", sample.repetition_penalty), ("repeat_last_n", -1),
@@ -49,5 +56,18 @@ def modelfile(config: RunConfig, model: str) -> str:
         *([] if sample.seed is None else [("seed", sample.seed)]),
         *(("stop", f'"""{text}"""') for text in sample.stop if '"' not in text),
     ]
-    lines = [f"FROM ./{model}", 'TEMPLATE "{{ .Prompt }}"']
+    lines = [f"FROM ./{file}", *_conversation(model)]
     return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters)]) + "\n"
+
+
+def _conversation(model: ExportedModel) -> list[str]:
+    """The lines on conversations: their template, the system text of those that have none, and the end of an answer."""
+    form = model.chat_format
+    if form is None:
+        return ['TEMPLATE "{{ .Prompt }}"']
+
+    def spelled(special: Special) -> str:
+        return special_text(model.tokenizer, special_id(special, model.tokenizer))
+
+    system = [f'SYSTEM """{form.default_system}"""'] if form.default_system else []
+    return [f'TEMPLATE """{go_template(form, spelled)}"""', *system, f'PARAMETER stop """{spelled(form.end)}"""']

@@ -77,7 +77,7 @@ def to_gguf(ours: Tensors, config: ModelConfig, architecture: Architecture) -> d
     ['token_embd.weight', 'output_norm.weight', 'output.weight']
     """
     def turned(name: str) -> NDArray[Any]:
-        return _neighbours(ours[name], config.d_head) if _is_turned(name, architecture) else ours[name]
+        return rows_to_gguf(name, ours[name], config.d_head, architecture)
 
     return {theirs: np.concatenate([turned(part) for part in parts]) if len(parts) > 1 else turned(parts[0])
             for theirs, parts in tensor_names(config, architecture).items()}
@@ -135,8 +135,26 @@ def from_gguf(theirs: Tensors, config: ModelConfig, architecture: Architecture) 
         array = theirs[name] if name in theirs else np.zeros(shape, np.float32)
         ends = np.cumsum([lengths[part] for part in names[name]])
         for part, rows in zip(names[name], np.split(array, ends[:-1]), strict=True):
-            ours[part] = _halves(rows, config.d_head) if _is_turned(part, architecture) else rows
+            ours[part] = rows_from_gguf(part, rows, config.d_head, architecture)
     return ours
+
+
+def rows_to_gguf(name: str, rows: NDArray[Any], d_head: int, architecture: Architecture) -> NDArray[Any]:
+    """The rows of tinylm's tensor `name`, or of something that is added to it, in the order of the architecture.
+
+    >>> rows_to_gguf("layers.0.attn.q_proj.weight", np.arange(4)[:, None], 4, "llama")[:, 0]
+    array([0, 2, 1, 3])
+    """
+    return _neighbours(rows, d_head) if _is_turned(name, architecture) else rows
+
+
+def rows_from_gguf(name: str, rows: NDArray[Any], d_head: int, architecture: Architecture) -> NDArray[Any]:
+    """The way back from `rows_to_gguf`.
+
+    >>> rows_from_gguf("layers.0.attn.q_proj.weight", np.arange(4)[:, None], 4, "llama")[:, 0]
+    array([0, 2, 1, 3])
+    """
+    return _halves(rows, d_head) if _is_turned(name, architecture) else rows
 
 
 def _is_turned(name: str, architecture: Architecture) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, get_args
 
 import numpy as np
 
 from tinylm.config.schema import ModelConfig
-from tinylm.errors import TinyLMError
-from tinylm.interchange.gguf.metadata import EPSILONS, ROTARY_LENGTH, SETTINGS, VALUE_LENGTH
+from tinylm.errors import TinyLMError, command
+from tinylm.interchange.gguf.metadata import ADAPTER, EPSILONS, ROTARY_LENGTH, SETTINGS, VALUE_LENGTH
 from tinylm.interchange.gguf.reader import GGUFFile
 from tinylm.interchange.names import Architecture
 from tinylm.system.untrusted import quoted
@@ -40,6 +41,10 @@ def architecture_of(file: GGUFFile) -> Architecture:
     >>> architecture_of(read_gguf("book-gguf/model.gguf"))
     'qwen3'
     """
+    if file.keys.get("general.type") == ADAPTER:
+        merge = command("merge", Path(file.where), "OUT", "--base", "MODEL")
+        raise TinyLMError("is an adapter, which needs its base to be a model", where=file.where,
+                          remedy=f"Merge the two: {merge}")
     name = file.keys.get("general.architecture")
     if name not in ARCHITECTURES or name not in get_args(Architecture):
         raise TinyLMError(f"holds a model of the architecture {quoted(name)}", where=f"{file.where}: "

@@ -138,6 +138,16 @@ def _sentencepiece(parts: dict[str, Any], tokens: list[str], normal: list[str],
             "tokenizer.ggml.add_space_prefix": len(found) == 2}
 
 
+def special_text(tokenizer: Tokenizer, id: int) -> str:
+    """The text of a special token in a GGUF file.
+
+    >>> special_text(Tokenizer.train("char", ["abc"]), 2)
+    '<|tinylm:eos|>'
+    """
+    entry = tokenizer.token(id)
+    return entry if tokenizer.kind == "imported" else _control_text(entry)
+
+
 def _control_text(entry: str) -> str:
     return f"<|tinylm:{entry.strip('<>')}|>"
 

@@ -24,6 +24,7 @@ from tinylm.interchange.notes import PAGE as READER
 from tinylm.interchange.notes import export_notes
 from tinylm.interchange.rounding import stored_dtype
 from tinylm.interchange.source import Dtype, ExportedModel
+from tinylm.page.chat_data import chat_data
 from tinylm.page.facts import model_facts
 from tinylm.page.markup import json_element
 from tinylm.page.single_file import make_page
@@ -101,6 +102,7 @@ def page_facts(model: ExportedModel, dtype: Dtype) -> dict[str, Any]:
         "parameters": total_parameters(config.model), "dtype": dtype,
         **model_facts(config.model, sample), "bias": list(_bias(model)),
         "tokenizer": tokenizer_data(model.tokenizer),
+        "chat": chat_data(model.chat_format, model.tokenizer) if model.chat_format else None,
         "tensors": [{"name": name, "shape": shape, "dtype": stored}
                     for name, shape, stored in _stored_tensors(config.model, dtype)],
     }

@@ -26,3 +26,11 @@ Ids are the same, and logits but for rounding. Beyond that:
 
 {notes}
 """
+USE_IN_CHATS = USE.replace("""\
+print(tokenizer.decode(model.generate(**tokenizer("", return_tensors="pt"))[0], skip_special_tokens=True))
+""", """\
+asked = tokenizer.apply_chat_template([{{"role": "user", "content": ""}}], add_generation_prompt=True,
+                                      return_tensors="pt", return_dict=True)
+answer = model.generate(**asked)[0, asked["input_ids"].shape[1]:]
+print(tokenizer.decode(answer, skip_special_tokens=True))
+""").replace("prompt between", "question between")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinylm.errors import TinyLMError
 from tinylm.interchange.architectures import Held, find_architecture, with_zeros
 from tinylm.interchange.card import make_card
-from tinylm.interchange.hugging_face.card import FRONT_MATTER, USE
+from tinylm.interchange.hugging_face.card import FRONT_MATTER, USE, USE_IN_CHATS
 from tinylm.interchange.hugging_face.config import CLASSES, config_json, generation_config_json
 from tinylm.interchange.hugging_face.json_file import write_json
 from tinylm.interchange.hugging_face.tokenizer import write_tokenizer
@@ -57,8 +57,9 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     notes, specials = _notes(model, held, dtype), model.tokenizer.specials
     write_json(folder / CONFIG, config_json(held, specials, dtype))
     write_json(folder / GENERATION_CONFIG, generation_config_json(model.config.sample, specials))
-    write_tokenizer(model.tokenizer, model.config.model.context_length, folder)
-    (folder / CARD).write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=USE).encode())
+    write_tokenizer(model.tokenizer, model.config.model.context_length, folder, model.chat_template)
+    use = USE_IN_CHATS if model.chat_format else USE
+    (folder / CARD).write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=use).encode())
     write_tensors(folder / WEIGHTS, tensors)
     return notes
 

@@ -15,7 +15,6 @@ from tinylm.interchange.foreign_config import ForeignConfig, read_foreign_config
 from tinylm.interchange.hugging_face.roles import read_specials
 from tinylm.interchange.importing import Imported
 from tinylm.interchange.names import MODULE_NAMES, from_hugging_face
-from tinylm.interchange.notes import NO_CHAT_TEMPLATE
 from tinylm.model.tensor_file import open_tensors
 from tinylm.model.tensors import Weights, check_shapes
 from tinylm.system.untrusted import quoted, read_json, read_whole
@@ -26,8 +25,6 @@ MAX_JSON_BYTES = 1 << 24
 _BUFFERS = (".attn.bias", ".attn.masked_bias", ".attn.attention.bias", ".attn.attention.masked_bias",
             ".rotary_emb.inv_freq")
 """Ends of the names of tensors that are no parameters: masks and angles, which follow from the shape."""
-_CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
-"""Files and a folder beside tokenizer_config.json in which transformers writes chat templates."""
 _SAMPLE = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
 
@@ -50,9 +47,21 @@ def import_folder(folder: Path) -> Imported:
     specials = read_specials(tokenizer_text, fields, generation, tokenizer_config)
     tokenizer = Tokenizer.imported(tokenizer_text, specials, foreign.model.vocab_size)
     weights = _read_weights(folder, foreign)
-    has_template = "chat_template" in tokenizer_config or any(map(Path.exists, map(folder.joinpath, _CHAT_TEMPLATES)))
     return Imported(foreign.model, weights, tokenizer, f"a Hugging Face folder of type {foreign.architecture}",
-                    _sample(generation), [*foreign.notes, *([NO_CHAT_TEMPLATE] if has_template else [])])
+                    _sample(generation), list(foreign.notes), _chat_template(folder, tokenizer_config))
+
+
+def _chat_template(folder: Path, tokenizer_config: dict[str, Any]) -> str:
+    """The chat template: of a file beside the settings, where transformers 5 writes it, or of the settings; of several,
+    the one with the name "default". Empty: there is none."""
+    path = folder / "chat_template.jinja"
+    if path.exists():
+        return read_whole(path, MAX_JSON_BYTES).decode("utf-8", "replace")
+    found = _optional(folder / "chat_template.json").get("chat_template", tokenizer_config.get("chat_template"))
+    if isinstance(found, list):
+        found = next((each.get("template") for each in found
+                      if isinstance(each, dict) and each.get("name") == "default"), None)
+    return found if isinstance(found, str) else ""
 
 
 def _optional(path: Path) -> dict[str, Any]:

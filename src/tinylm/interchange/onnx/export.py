@@ -62,7 +62,7 @@ def write(model: ExportedModel, folder: Path, dtype: Dtype) -> list[str]:
     (folder / "onnx" / FILES[dtype]).write_bytes(data)
     write_json(folder / "config.json", transformers_js_config(config, specials, dtype))
     write_json(folder / "generation_config.json", generation_config_json(model.config.sample, specials))
-    write_tokenizer(model.tokenizer, config.context_length, folder)
+    write_tokenizer(model.tokenizer, config.context_length, folder, model.chat_template)
     write_json(folder / TOKENIZER_CONFIG, _tokenizer_config(model))
     (folder / "README.md").write_bytes(make_card(model.card, notes, front_matter=FRONT_MATTER, use=USE).encode())
     return notes
@@ -73,7 +73,8 @@ def _tokenizer_config(model: ExportedModel) -> dict[str, Any]:
     and whose unknown words have no id unless `unk_token` names it."""
     tokenizer = model.tokenizer
     unknown = {} if tokenizer.unk_id is None else {"unk_token": tokenizer.token(tokenizer.unk_id)}
-    return {**tokenizer_config_json(tokenizer, model.config.model.context_length), "add_bos_token": True, **unknown}
+    config = tokenizer_config_json(tokenizer, model.config.model.context_length, model.chat_template)
+    return {**config, "add_bos_token": True, **unknown}
 
 
 def _check_held(config: ModelConfig, dtype: Dtype) -> None:

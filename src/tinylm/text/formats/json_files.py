@@ -43,7 +43,7 @@ def read(file: File, field: str) -> Extracted | tuple[Iterator[tuple[int, Record
         return with_lines(text, several(text)), f"read as JSON records one after another, text in {field!r} (as " \
                                                 "--documents jsonl does)"
     found = chats.of_object(first)
-    return found or _object(text, at, first, field, file.where)
+    return (found and chats.extracted(found)) or _object(text, at, first, field, file.where)
 
 
 def _array(text: str, at: int, where: str) -> Extracted | tuple[Iterator[tuple[int, Record]], str]:
@@ -52,7 +52,7 @@ def _array(text: str, at: int, where: str) -> Extracted | tuple[Iterator[tuple[i
         raise Unreadable(first.what, where=where, remedy=f"Mend it, or: {AS_IT_STANDS}")
     if chats.begins_a_list(first):
         try:
-            found = chats.of_list(json.loads(text[at:]))
+            found = chats.extracted(chats.of_list(json.loads(text[at:])))
         except (ValueError, RecursionError) as error:
             raise Unreadable(f"is not valid JSON ({error})", where=where, remedy="Export it anew") from None
         if found:

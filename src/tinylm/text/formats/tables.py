@@ -150,7 +150,7 @@ def column_of_text(table: Table, field: str, where: str) -> str:
     if len(texts) == 1 or (not texts and len(table.columns) == 1 and not _is_numbers(table, 0)):
         return (texts or list(table.columns))[0]
     if not texts and all(_is_numbers(table, column) for column in range(len(table.columns))):
-        raise Unreadable(f"is a table of numbers: none of its columns holds text (they are: {_listed(table)})",
+        raise Unreadable(f"is a table of numbers: none of its columns holds text (they are: {listed(table)})",
                          where=where, remedy="--documents text learns the file as it stands")
     what = f"is a table with several columns of text ({', '.join(map(quoted, texts))})" if texts else \
         "is a table in which no column is plainly the text"
@@ -176,14 +176,15 @@ def _is_text(table: Table, column: int) -> bool:
         and not _is_numbers(table, column)
 
 
-def _listed(table: Table, most: int = 20) -> str:
+def listed(table: Table, most: int = 20) -> str:
+    """The columns of a table, as an error lists them."""
     return ", ".join(map(quoted, table.columns[:most])) + ", .." * (len(table.columns) > most)
 
 
 def _no_column(what: str, table: Table, where: str, texts: Iterable[str] = ()) -> Unreadable:
     longest = max(range(len(table.columns)), key=lambda column: sum(map(len, _cells(table, column))))
     best = ",".join(texts) or table.columns[longest]
-    return Unreadable(f"{what}; its columns are: {_listed(table)}", where=where, remedy=(
+    return Unreadable(f"{what}; its columns are: {listed(table)}", where=where, remedy=(
         f"Name one, or several with commas: {option(best)}. --documents text learns the file as it stands"))
 
 
@@ -196,6 +197,20 @@ def read(chunks: Iterable[str], field: str, where: str) -> tuple[Iterator[tuple[
     Raises:
         Unreadable: the text is not a table, or its column of text cannot be recognised.
     """
+    table, records = open_table(chunks, where)
+    column = column_of_text(table, field, where)
+    headings = "" if table.has_header else ", numbered for want of a header"
+    note = (f"read as a table: a document for each row, text in the column {quoted(column)!r} of "
+            f"{listed(table, 8)}{headings} (another: --text-field NAME)")
+    return records, column, note
+
+
+def open_table(chunks: Iterable[str], where: str) -> tuple[Table, Iterator[tuple[int, Record]]]:
+    """The form of a table, and its rows as records by column, each with the line in which it begins.
+
+    Raises:
+        Unreadable: the text is not a table.
+    """
     chunks = iter(chunks)
     head, is_whole = "", False
     while len(head) < HEAD and not is_whole:
@@ -206,11 +221,7 @@ def read(chunks: Iterable[str], field: str, where: str) -> tuple[Iterator[tuple[
     if table is None:
         raise Unreadable("is named like a table, but no comma, semicolon, tab or bar makes even rows of it",
                          where=where, remedy="--documents text learns the file as it stands")
-    column = column_of_text(table, field, where)
-    headings = "" if table.has_header else ", numbered for want of a header"
-    note = (f"read as a table: a document for each row, text in the column {quoted(column)!r} of "
-            f"{_listed(table, 8)}{headings} (another: --text-field NAME)")
-    return _records(itertools.chain([head], chunks), table), column, note
+    return table, _records(itertools.chain([head], chunks), table)
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[str]:

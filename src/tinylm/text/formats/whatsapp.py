@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
+from tinylm.text.formats.chats import ChatMessage
 from tinylm.text.formats.extracted import Extracted, File, single
 
 _MARKS = "\u200e\u200f\u202a\u202b\u202c\ufeff"
@@ -37,30 +39,37 @@ def is_whatsapp(head: str) -> bool:
 
 def read(file: File) -> Extracted:
     """The text of a chat: lines "Name: text"; further lines of a message follow as they are."""
-    said = dropped = 0
+    dropped = 0
     kept: list[str] = []
-    for name, text in _messages(file.text()):
-        if not name or _MEDIA.fullmatch(text):
+    for message in messages(file.text().split("\n")):
+        if message.text:
+            kept.append(f"{message.name}: {message.text}\n")
+        else:
             dropped += 1
-            continue
-        said += 1
-        kept.append(f"{name}: {_EDITED.sub('', text).rstrip()}\n")
     left_out = f"times and {dropped:,} notice{'s' * (dropped != 1)} or media" if dropped else "times"
-    return single("".join(kept), f'read as an export of WhatsApp: {said:,} message{"s" * (said != 1)} as lines '
-                                 f'"Name: text", without {left_out}')
+    return single("".join(kept), f'read as an export of WhatsApp: {len(kept):,} message{"s" * (len(kept) != 1)} '
+                                 f'as lines "Name: text", without {left_out}')
 
 
-def _messages(text: str) -> Iterator[tuple[str, str]]:
-    """Yields (name, text) of each message; a notice has no name. Lines before the first message are passed over."""
+def messages(lines: Iterable[str]) -> Iterator[ChatMessage]:
+    """Yields the messages of a chat. Notices have no name, and they and media have no text. Lines before the first
+    message are passed over."""
     held: list[str] = []
-    for line in [*text.split("\n"), None]:
-        stamp = _STAMP.match(line) if line is not None else None
-        if held and (stamp or line is None):
-            whole = "\n".join(held).rstrip("\n")
-            found = _NAME.fullmatch(whole)
-            yield (found["name"].strip("~ \u202f\xa0"), found["text"]) if found else ("", whole)
+    stamp, began = "", 0
+    for number, line in enumerate(chain(lines, [None]), start=1):
+        found = _STAMP.match(line) if line is not None else None
+        if held and (found or line is None):
+            yield _message("\n".join(held).rstrip("\n"), stamp, began)
             held = []
-        if stamp:
-            held = [stamp["rest"]]
+        if found:
+            held, stamp, began = [found["rest"]], line[:found.start("rest")], number  # type: ignore[index]
         elif held and line is not None:
             held.append(line)
+
+
+def _message(whole: str, stamp: str, line: int) -> ChatMessage:
+    found = _NAME.fullmatch(whole)
+    if not found:
+        return ChatMessage("", "", stamp, line)
+    text = "" if _MEDIA.fullmatch(found["text"]) else _EDITED.sub("", found["text"]).rstrip()
+    return ChatMessage(found["name"].strip("~ \u202f\xa0"), text, stamp, line)

@@ -1,4 +1,4 @@
-"""Built-in texts, so that nothing is downloaded: the notebook's sentences, and texts that Python installs."""
+"""Built-in texts, so that nothing is downloaded: sentences of the lesson, and texts that Python installs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from tinylm.text.reading.sources import Documents, Options, Source, file_source,
 HELLO = ("hello , how are you ?", "hello , how is your day ?", "how are you ?", "how is your day ?")
 """The four sentences of the teaching notebook, in its order."""
 
+ANIMALS = ("the cat says meow .", "the dog says woof .", "the cow says moo .")
+"""Sentences whose fourth word follows from the second alone, past a word that is the same in all: whoever only counts
+which word follows which must guess it, and whoever looks back need not."""
 
-def _hello(options: Options) -> list[Source]:
+SENTENCES = (HELLO, ANIMALS)
+"""The built-in texts that are a few sentences, whose lowest loss possible can be computed (evaluation/entropy.py)."""
+
+
+def _sentences(name: str, sentences: tuple[str, ...], options: Options) -> list[Source]:
+    """A document a line, unless another kind of documents was chosen."""
     kind: Documents = "line" if options.documents == "auto" else options.documents  # type: ignore[assignment]
-    return [Source("hello", kind, lambda: iter(["\n".join(HELLO) + "\n"]))]
+    return [Source(name, kind, lambda: iter(["\n".join(sentences) + "\n"]))]
 
 
 def _python_reference(options: Options) -> list[Source]:
@@ -34,5 +42,6 @@ def _python_stdlib(options: Options) -> list[Source]:
 
 
 BUILT_IN: dict[str, Callable[[Options], list[Source]]] = {
-    "hello": _hello, "python-reference": _python_reference, "python-stdlib": _python_stdlib,
+    "hello": partial(_sentences, "hello", HELLO), "animals": partial(_sentences, "animals", ANIMALS),
+    "python-reference": _python_reference, "python-stdlib": _python_stdlib,
 }

@@ -43,14 +43,14 @@ def text_of(record: object, field: str) -> str:
     if isinstance(record, BadRecord):
         raise record
     if isinstance(record, str):
-        return _whole(record, "it")
+        return whole_text(record, "it")
     if not isinstance(record, dict):
         raise _no_object(record, field)
     found = record.get(field)
     if not isinstance(found, str):
         names = [name.strip() for name in field.split(",")] if "," in field and field not in record else [field]
         found = JOINT.join(text for name in names for text in _strings_of(record, name) if text)
-    return _whole(found, f"the field {field!r}")
+    return whole_text(found, f"the field {field!r}")
 
 
 def _strings_of(record: dict[str, Any], name: str) -> list[str]:
@@ -61,11 +61,12 @@ def _strings_of(record: dict[str, Any], name: str) -> list[str]:
     strings = _strings(value)
     if strings is None:
         inner = suggested({name: value})
-        raise BadRecord(f"the field {name!r} is not a string but {_kind(value)}", _ask_for(inner))
+        raise BadRecord(f"the field {name!r} is not a string but {kind_in_words(value)}", _ask_for(inner))
     return strings
 
 
-def _whole(text: str, name: str) -> str:
+def whole_text(text: str, name: str) -> str:
+    """A text that UTF-8 can hold. Raises: BadRecord: a NUL character or half of a surrogate pair; `name` has it."""
     if "\0" in text:
         raise BadRecord(f"{name} has a NUL character, as no text does")
     if _SURROGATE.search(text):  # JSON can hold half a surrogate pair, UTF-8 cannot
@@ -113,7 +114,7 @@ def _strings(value: Any) -> list[str] | None:
 def _no_object(record: object, field: str) -> BadRecord:
     remedy = 'Read the whole file as JSON: --documents json (in Python: documents="json")' \
         if isinstance(record, list) and record and isinstance(record[0], str | dict) else ""
-    return BadRecord(f"has no field {field!r}; it is not a JSON object but {_kind(record)}", remedy)
+    return BadRecord(f"has no field {field!r}; it is not a JSON object but {kind_in_words(record)}", remedy)
 
 
 def _no_field(record: dict[str, Any], path: str) -> BadRecord:
@@ -147,10 +148,12 @@ def _text_at(record: dict[str, Any], path: str) -> str:
 
 # ---- what could be named
 
-_PAIRS = (("instruction", "input", "output"), ("instruction", "output"), ("instruction", "response"),
-          ("prompt", "completion"), ("prompt", "response"), ("prompt", "chosen"), ("question", "answer"),
-          ("input", "output"), ("source", "target"))
-"""Fields that belong together in data sets of tasks; the first is Alpaca's."""
+PAIRS = (("instruction", "input", "output"), ("instruction", "context", "response"), ("instruction", "output"),
+         ("instruction", "response"), ("prompt", "completion"), ("prompt", "response"), ("prompt", "answer"),
+         ("prompt", "chosen"), ("question", "answer"), ("question", "response"), ("query", "response"),
+         ("query", "answer"), ("user", "assistant"), ("input", "output"), ("source", "target"), ("q", "a"))
+"""Fields that belong together in data sets of tasks: a task, in some what it is about, and its answer. The first is
+Alpaca's."""
 _NAMES = ("text", "content", "body", "value", "message", "sentence", "document", "article", "story", "review",
           "comment")
 
@@ -162,7 +165,7 @@ def suggested(record: dict[str, Any]) -> str:
 def _suggestions(record: dict[str, Any]) -> list[str]:
     """Values for `--text-field` that fit a record, the best first: fields of a task, what is said in a chat, a field
     that is named like a text, the longest text."""
-    pairs = [",".join(names) for names in _PAIRS if all(isinstance(record.get(name), str) for name in names)]
+    pairs = [",".join(names) for names in PAIRS if all(isinstance(record.get(name), str) for name in names)]
     paths = [name for name, _ in _fields(record) if _text_at(record, name)]
     in_lists = [name for name in paths if name not in record and isinstance(record.get(name.split(".")[0]), list)]
     spoken = [name for name in in_lists if name.rpartition(".")[2] in ("content", "value", "text")]
@@ -179,12 +182,12 @@ def _fields(value: dict[str, Any], before: str = "", depth: int = 0) -> Iterator
         if isinstance(inner, dict) and inner and depth < 4:
             yield from _fields(inner, f"{path}.", depth + 1)
             continue
-        yield path, _kind(inner)
+        yield path, kind_in_words(inner)
         if isinstance(inner, list) and inner and isinstance(inner[0], dict) and depth < 4:
             yield from _fields(inner[0], f"{path}.", depth + 1)
 
 
-def _kind(value: object) -> str:
+def kind_in_words(value: object) -> str:
     """The kind of a JSON value in words, with the value itself where it is short."""
     if value is None:
         return "null"

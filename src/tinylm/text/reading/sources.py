@@ -36,12 +36,15 @@ class Options:
     Attributes:
         documents: "text": a file is a document; "line": a line is; "jsonl": a line is a JSON object with the text in
             `text_field`; "json", "csv": so is an element of a JSON array, or a row of a table; "auto": by the file's
-            name and content, and lines for `hello`.
+            name and content, and lines for `hello` and `animals`.
         text_field: the field of a record that holds the text, as `fields.text_of` takes it.
         skip_bad: pass over bad records and count them, rather than stop at the first.
         formats: "extract" reads the text of HTML, EPUB, chats, tables and the like; "keep" learns them as they stand.
         encoding: of files that are not UTF-8 and have no byte order mark; "auto": there are none.
         line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
+        chat_format: how the turns of conversations are written; empty: it is a text, without turns.
+        format: the kind of a file of conversations; "auto": by its content.
+        me: whose messages in a chat are the answers.
     """
 
     documents: str = "auto"
@@ -50,6 +53,9 @@ class Options:
     line_ends: str = "normalize"
     skip_bad: bool = False
     formats: str = "extract"
+    chat_format: str = ""
+    format: str = "auto"
+    me: str = ""
 
     @classmethod
     def of(cls, data: DataConfig) -> Options:

@@ -1,1 +1,0 @@
-"""The lesson: the teaching notebook, told step by step on the real model."""
