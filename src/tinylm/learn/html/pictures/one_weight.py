@@ -68,7 +68,7 @@ def measure(model: TinyLM, ids: Sequence[int]) -> OneWeight:
     """
     model = copy.deepcopy(model).eval()
     batch: Batch = np.array([ids[:-1]], np.int64), np.array([ids[1:]], np.int64)
-    TrainingBackend(model).backward(*batch, count_targets([batch]), dropout_seed=0)
+    TrainingBackend(model).backward([batch], count_targets([batch]), dropout_seed=0)
     matrices = {name: each for name, each in model.named_parameters() if name.startswith("layers.") and each.ndim == 2}
     gradients = {name: each.grad for name, each in matrices.items() if each.grad is not None}
     name = max(gradients, key=lambda each: float(gradients[each].abs().max()))
