@@ -1,6 +1,7 @@
-"""The one step of a build that pyproject.toml cannot name: a wheel gets the kernels as machine code, made for the
+"""The two steps of a build that pyproject.toml cannot name. A wheel gets the kernels as machine code, made for the
 processor that builds it. People wait for pip anyway, and then not for the compiler when they train or write for the
-first time. Elsewhere, and where nothing can be compiled, kernels are compiled when they are needed.
+first time. Elsewhere, and where nothing can be compiled, kernels are compiled when they are needed. And a wheel gets the
+pages of the lesson, which lie among the documents.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ class BuildWithMachineCode(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
+            copy_lesson(Path(self.build_lib))
             compile_kernels(Path(self.build_lib))
+
+
+def copy_lesson(root: Path) -> None:
+    """Copies the Markdown of docs/lesson into tinylm/learn/lesson (learn/html/source.py). Args: as `compile_kernels`."""
+    pages = root / "tinylm" / "learn" / "lesson"
+    shutil.rmtree(pages, ignore_errors=True)  # of an earlier build
+    shutil.copytree(Path(__file__).parent / "docs" / "lesson", pages)
 
 
 def compile_kernels(root: Path) -> None:

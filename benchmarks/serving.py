@@ -220,10 +220,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "429"]
 schema allows may be refused for either."""
 
 
-def conformity(url: str, examples: int, *, phases: str = "examples,coverage,fuzzing,stateful",
-               only: str | None = None) -> Run:
-    """schemathesis in a process of its own: the cases that it tried, and those that failed. `only`: one operation."""
-    operation = ["--include-operation-id", only] if only else []
+def conformity(url: str, examples: int, *, phases: str = "examples,coverage,fuzzing,stateful") -> Run:
+    """schemathesis in a process of its own: the cases that it tried, and those that failed."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place, "report.json")
         Path(place, "schemathesis.toml").write_text(MAY_BE_REFUSED)
@@ -231,7 +229,7 @@ def conformity(url: str, examples: int, *, phases: str = "examples,coverage,fuzz
             [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--mode", "all", "--checks", "all",
              "--max-examples", str(examples), "--phases", phases, "--generation-allow-x00", "true",
              "--generation-deterministic", "--no-color", "--continue-on-failure",
-             "--report-json-path", str(report), *operation],
+             "--report-json-path", str(report)],
             cwd=place, capture_output=True, text=True, check=False, errors="replace")
     return {"code": done.returncode, "failures": int(done.returncode != 0), "examples": examples,
             "said": done.stdout[-8000:] + done.stderr[-2000:]}

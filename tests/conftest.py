@@ -47,6 +47,14 @@ def hello_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def animals_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of the animals, as the demo and the lesson train it. Not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "animals"
+    tinylm.train("animals", preset="notebook", epochs=400, out=folder, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some 60 KB of flowing text that every machine has."""
     from pydoc_data.topics import topics

@@ -53,7 +53,8 @@ def test_every_result_is_right() -> None:
             assert answer == f"{first} {operation} {second} = {result}"
             assert result == {"+": first + second, "-": first - second, "x": first * second}[operation]
             counts[operation] += 1
-    assert counts["+"] == 100 * 100
+    asked = {answer for _, answer in [*TRAINING, *HELD_OUT] if re.fullmatch(r"\d+ \+ \d+ = \d+", answer)}
+    assert len(asked) == 100 * 100
     assert counts["-"] > 4000
 
 

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from tinylm.cli import main
+
+if TYPE_CHECKING:
+    from .terminal import Terminal
 
 
 class Said(NamedTuple):
@@ -42,6 +45,22 @@ def tinylm(capfd: pytest.CaptureFixture[str]) -> Command:
         return Said(code, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def chat() -> Iterator[Callable[..., Terminal]]:
+    """Starts `tinylm chat` in a terminal."""
+    from .terminal import Terminal
+
+    opened: list[Terminal] = []
+
+    def start(*arguments: object) -> Terminal:
+        opened.append(Terminal(*arguments))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import tinylm
+from tests import chat_models
 from tests.interchange.shapes import adapter_to, make_model
 from tinylm.config.schema import BaseConfig
 from tinylm.interchange.formats import ADAPTER_FORMATS, FORMATS
@@ -44,10 +45,16 @@ def book(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def chat_run(tmp_path_factory):
+    return chat_models.learned(tmp_path_factory.mktemp("chat") / "learned")
+
+
 @pytest.fixture
-def _place(tmp_path, monkeypatch, hello_run, book):
+def _place(tmp_path, monkeypatch, hello_run, chat_run, book):
     """A folder of its own with models in it, so that an example may load and write."""
     shutil.copytree(hello_run, tmp_path / "runs" / "notebook")
+    shutil.copytree(chat_run, tmp_path / "runs" / "chat")
     shutil.copytree(book, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 

@@ -4,48 +4,27 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterable
-from pathlib import Path
+import re
 from typing import Any
 
 import pytest
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.py"
+from tests.docs.test_readme import masked
+from tests.examples.notebook_outputs import SHIPPED, executed, shown, with_outputs
 
-EXECUTE = """
-import sys
-import jupytext, nbformat
-from jupyter_client import AsyncKernelManager
-from nbclient import NotebookClient
-
-notebook, kernel = jupytext.read(sys.argv[1]), AsyncKernelManager()
-kernel.kernel_spec.argv[:] = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-NotebookClient(notebook, km=kernel, timeout=200).execute()
-print(nbformat.writes(notebook))
-"""
-"""In a process of its own: the sockets that the client leaves open are not ours to close, and end with it."""
+EXPONENT = re.compile(r"(?<=\d)e-\d+")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """All that the cells printed and returned. A cell that errs fails the process."""
-    home = tmp_path_factory.mktemp("notebook")
-    places = dict.fromkeys(("TINYLM_CACHE", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR"), str(home))
-    done = subprocess.run([sys.executable, "-c", EXECUTE, str(NOTEBOOK)], capture_output=True, text=True, check=False,
-                          cwd=home, env={**os.environ, **places, "OMP_NUM_THREADS": "1"}, timeout=250)
-    assert done.returncode == 0, done.stderr
-    return "\n".join(shown(cell.get("outputs", ())) for cell in json.loads(done.stdout)["cells"])
+def cells(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The cells, after all of them ran."""
+    return executed(tmp_path_factory.mktemp("notebook"))
 
 
-def shown(outputs: Iterable[dict[str, Any]]) -> str:
-    """What a cell printed, then what it returned. The kernel sends a print in pieces when it happens to flush in the
-    middle of it, and pieces and result in an order of their own."""
-    printed = [piece for output in outputs if output["output_type"] == "stream" for piece in output["text"]]
-    returned = ["".join(output["data"]["text/plain"]) for output in outputs if "data" in output]
-    return "\n".join(text for text in ("".join(printed).strip(), *returned) if text)
+@pytest.fixture(scope="module")
+def told(cells: list[dict[str, Any]]) -> str:
+    """All that the cells printed and returned."""
+    return "\n".join(shown(cell.get("outputs", ())) for cell in cells)
 
 
 # The slow part is the fixture: one worker is to run it once.
@@ -71,3 +50,16 @@ def test_the_notebook_shows(told: str, fact: str) -> None:
 def test_only_without_the_mask_does_a_later_word_reach_back(told: str) -> None:
     changes = ast.literal_eval(next(line for line in told.splitlines() if line.startswith("{'with the mask'")))
     assert changes["with the mask"] < 1e-6 < 1e-2 < changes["without"]
+
+
+def test_the_notebook_is_shipped_with_these_outputs(cells: list[dict[str, Any]]) -> None:
+    """But for numbers, which are a little different on another machine."""
+    shipped, made = json.loads(SHIPPED.read_text(encoding="utf-8")), with_outputs(cells)
+    again = "run python -m tests.examples.notebook_outputs"
+    assert [cell["source"] for cell in shipped["cells"]] == [cell["source"] for cell in made["cells"]], again
+    assert alike(shipped) == alike(made), again
+
+
+def alike(notebook: dict[str, Any]) -> list[list[str]]:
+    return [[masked(EXPONENT.sub("", line)) for line in shown(cell.get("outputs", ())).splitlines()]
+            for cell in notebook["cells"]]

@@ -1,4 +1,4 @@
-"""Models of the animals, trained once."""
+"""A model of the animals without a mask, trained once."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from pathlib import Path
 import pytest
 
 import tinylm
-from tinylm.learn.demo import ANIMAL_EPOCHS
-
-
-@pytest.fixture(scope="session")
-def animals_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder of the animals, as the demo trains it. Not to be changed: copy it."""
-    folder = tmp_path_factory.mktemp("runs") / "animals"
-    tinylm.train("animals", preset="notebook", epochs=ANIMAL_EPOCHS, out=folder, quiet=True)
-    return folder
 
 
 @pytest.fixture(scope="session")

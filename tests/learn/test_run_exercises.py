@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tinylm
+from tests.learn.texts import zen
 from tinylm.cli import main
 from tinylm.learn.exercise import RunExercise
 from tinylm.learn.exercises import EXERCISES
@@ -67,12 +68,5 @@ def test_overfitting_and_its_remedy(capsys: pytest.CaptureFixture[str], hello_ru
 
 @pytest.fixture
 def _zen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import codecs
-    import contextlib
-    import io
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        import this
-
-    (tmp_path / "zen.txt").write_text(codecs.decode(this.s, "rot13") + "\n", encoding="utf-8")
+    (tmp_path / "zen.txt").write_text(zen(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ TYPESCRIPT, WABT = "typescript@7", "wabt@1"
 DANGERS = re.compile(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|\bFunction\(|DOMParser|srcdoc|"
                      r"setHTML|createContextualFragment|XMLHttpRequest|WebSocket|\bimport\(|localStorage")
 FETCH, SPEAKS_WITH_A_SERVER = re.compile(r"\bfetch\("), "studio/api.js"
-FIRST = ("single_file.js", "explanation_file.js", "studio.js")
+FIRST = ("single_file.js", "explanation_file.js", "studio.js", "lesson.js")
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//.*")
 _TOP = re.compile(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", re.MULTILINE)
 _IMPORTED = re.compile(r"import \{([^}]*)\}")

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from tinylm.http.errors import ApiError
 from tinylm.serving import foreign_fields, openapi
-from tinylm.serving.reading import parse
-from tinylm.serving.request_schemas import CompletionRequest
+from tinylm.serving.reading import TEXT_REQUESTS, parse
+from tinylm.serving.request_schemas import ChatRequest, CompletionRequest
 
 ASKED = {"model": "m", "prompt": "a"}
+CHATTED = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
 PAGE = (Path(__file__).parents[2] / "docs" / "SERVING.md").read_text(encoding="utf-8")
 ANYTHING = [None, True, False, 0, 1, -1, 2.5, "", "x", [], [1], ["a"], {}, {"a": 1}, [[["a"]]]]
 
@@ -25,8 +27,12 @@ def parsed(**fields: Any) -> CompletionRequest:
 
 def outcome(**fields: Any) -> tuple[str, str]:
     """What is asked, as text; or the error and its field."""
+    return outcome_of(CompletionRequest, {**ASKED, **fields})
+
+
+def outcome_of(kind: type[BaseModel], fields: dict[str, Any]) -> tuple[str, str]:
     try:
-        return repr(parsed(**fields)), ""
+        return repr(parse(kind, json.dumps(fields).encode())), ""
     except ApiError as error:
         return str(error), str(error.param)
 
@@ -43,6 +49,35 @@ def test_each_is_documented(name: str) -> None:
     schema = openapi._schemas()["CompletionRequest"]["properties"]
     assert name in schema or any(name in re.findall(r"[\w]+", field.get("description", ""))
                                  for field in schema.values())
+
+
+@pytest.mark.parametrize("name", [*foreign_fields.CHAT_FIXED, *ChatRequest.model_fields])
+def test_fields_of_chats_are_documented(name: str) -> None:
+    assert re.search(rf"`{name}[`.]", PAGE), "docs/SERVING.md does not tell of it"
+    assert name in openapi._schemas()["ChatRequest"]["properties"]
+
+
+@pytest.mark.parametrize("name", TEXT_REQUESTS[ChatRequest])
+def test_what_a_chat_takes_of_other_servers_fields_and_nothing_else(name: str) -> None:
+    fixed = TEXT_REQUESTS[ChatRequest][name]
+    for value in [*ANYTHING, *fixed.values]:
+        body = json.dumps({**CHATTED, name: value}).encode()
+        if value is None or any(json.dumps(value) == json.dumps(each) for each in fixed.values):
+            assert parse(ChatRequest, body) == parse(ChatRequest, json.dumps(CHATTED).encode())
+            continue
+        with pytest.raises(ApiError) as told:
+            parse(ChatRequest, body)
+        assert told.value.param == name
+
+
+@pytest.mark.parametrize("name", ChatRequest.model_fields)
+def test_errors_of_fields_of_chats_are_in_words_of_json(name: str) -> None:
+    wrong = [*ANYTHING, [{"role": 1}], [{"content": {}}], [CHATTED["messages"][0] | {"refusal": "no"}]]
+    for value in wrong:
+        said, param = outcome_of(ChatRequest, {**CHATTED, name: value})
+        if param:
+            assert param.split(".")[0] == name
+            assert not re.search(r"None|True|False|Input|[a-z]_type|dict|\bliteral", said), said
 
 
 @pytest.mark.parametrize("name", CompletionRequest.model_fields)

@@ -64,7 +64,7 @@ def test_there_is_no_field_for_any(server: Server, field: str) -> None:
         assert reply.error["param"] == field
 
 
-@pytest.mark.parametrize("messages", [[{"role": "user", "content": "{{7*7}}"}], [{"role": "{{7*7}}", "content": "a"}],
+@pytest.mark.parametrize("messages", [[{"role": "user", "content": "{{7*7}}"}],
                                       [{"role": "system", "content": "{% include '/etc/passwd' %}"}]])
 def test_a_model_without_a_chat_format_says_so(server: Server, messages: list[dict[str, str]]) -> None:
     reply = server.ask("/v1/chat/completions", {"model": server.model, "messages": messages})

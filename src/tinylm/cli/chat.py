@@ -1,40 +1,29 @@
-"""tinylm chat RUN: a prompt that stays open."""
+"""tinylm chat RUN: a prompt that stays open, for a conversation with a model, or to let it write on."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tinylm.cli.flags import add_model
+from tinylm.cli.open_prompt import Commands, OpenPrompt, print_pieces
 from tinylm.cli.output import print_note
-from tinylm.cli.prompts import read_line
+from tinylm.cli.prompts import typed
 from tinylm.cli.sampling import add_sampling_options, add_weight_dtype, sampling_options, weight_dtype_of
-from tinylm.cli.typed import read_settings, read_typed
-from tinylm.reports.table import columns
+from tinylm.cli.typed import read_typed
 
 if TYPE_CHECKING:
     from tinylm.lm import LanguageModel
 
 EXAMPLE = "tinylm chat runs/book --temperature 0.7"
-GREETING = "This model does not answer: it writes on from all that stands here so far. /help shows what else there is."
-HELP = """\
-  a line          goes on from there; an empty line just goes on
-  /settings       how tokens are chosen
-  /NAME VALUE     changes that, such as /temperature 0.7 or /max_tokens 50
-  /reset          forgets the text so far
-  /help           this
-  /quit           leaves, as Ctrl-D does; Ctrl-C stops a text
-  //...           a line that begins with a slash"""
-PROMPT = "> "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
+    parser.add_argument("--system", metavar="TEXT", help="said to a model that answers, before all questions")
     add_sampling_options(parser)
     add_weight_dtype(parser)
 
@@ -42,73 +31,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
 
-    chat = Chat(tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments)), sampling_options(arguments))
+    lm = tinylm.load(arguments.run, weight_dtype=weight_dtype_of(arguments))
+    prompt = open_prompt(lm, sampling_options(arguments), arguments.system)
     with suppress(ImportError):
-        import readline  # noqa: F401 - lines can be edited, and earlier ones come back; they are kept nowhere else
+        import readline  # lines can be edited, and earlier ones come back; they are kept nowhere else
+
+        if "libedit" not in (readline.__doc__ or ""):
+            readline.parse_and_bind("set enable-bracketed-paste on")  # several pasted lines are one text
     with _exit_on_sigterm():
-        chat.run()
+        prompt.run()
     return 0
 
 
-class Chat:
-    """A text that a person and a model write in turns.
-
-    Args:
-        lm: the model.
-        settings: fields of `SampleConfig`.
+def open_prompt(lm: LanguageModel, settings: dict[str, Any], system: str | None) -> OpenPrompt:
+    """The prompt for a model: a conversation, if it has a chat format.
 
     Raises:
-        TinyLMError: a setting that cannot be.
+        TinyLMError: a setting that cannot be; a system text for a model without a chat format.
     """
+    from tinylm.errors import TinyLMError
+
+    if lm.config.data.chat_format:
+        from tinylm.cli.conversation import Answering
+
+        return Answering(lm, settings, system=typed(system or ""))
+    if system is not None:
+        raise TinyLMError("this model has no chat format: it writes on from a text, and does not answer",
+                          where="--system", remedy="Leave it out, and begin the text as it is to go on")
+    return Chat(lm, settings)
+
+
+class Chat(OpenPrompt):
+    """A text that a person and a model write in turns. Arguments and errors: as `OpenPrompt`."""
+
+    greeting = ("This model does not answer: it writes on from all that stands here so far. /help shows what else "
+                "there is.")
+    help = """\
+  a line          goes on from there; an empty line just goes on
+  /reset          forgets the text so far"""
 
     def __init__(self, lm: LanguageModel, settings: dict[str, Any]) -> None:
-        self.lm, self.settings = lm, read_settings(lm, settings)
+        super().__init__(lm, settings)
         self.reset()
 
     def reset(self) -> None:
         self.ids, self._has_warned = [*self.lm.tokenizer.specials.prefix], False
 
-    def run(self) -> None:
-        """Handles lines until the input ends or a line says /quit. An error is printed, and the prompt stays open."""
-        from tinylm.errors import TinyLMError
+    def commands(self) -> Commands:
+        return {**super().commands(), "reset": lambda _: self._forget()}
 
-        print(GREETING)
-        is_open = True
-        while is_open:
-            try:
-                is_open = self.handle_line(read_line(PROMPT if sys.stdin.isatty() else ""))
-            except TinyLMError as error:
-                print_note(str(error))
-            except KeyboardInterrupt:
-                print()
-            except EOFError:
-                print()
-                return
-
-    def handle_line(self, line: str) -> bool:
-        """Handles one typed line. Returns True if the prompt stays open."""
-        if not line.startswith("/") or line.startswith("//"):
-            self._continue(line[1:] if line.startswith("//") else line)
-            return True
-        name, _, value = line[1:].strip().partition(" ")
-        commands = {"help": lambda: print(HELP), "settings": self._print_settings, "reset": self._forget}
-        if name in commands:
-            commands[name]()
-        elif name not in ("quit", "exit"):
-            self._change_setting(name.replace("-", "_"), value.strip())
-        return name not in ("quit", "exit")
-
-    def _continue(self, line: str) -> None:
-        from tinylm.system.untrusted import replace_control_codes
-
+    def take(self, line: str) -> None:
+        """Lets the model write on from all that was written, and from a line after it."""
         ids = [*self.ids, *self._encoded(line)]
         request, = self.lm.generator.requests(ids, **self.settings)
         try:
-            for piece in self.lm.generator.stream_request(request):
-                print(replace_control_codes(piece), end="", flush=True)
+            print_pieces(self.lm.generator.stream_request(request))
         finally:  # also where Ctrl-C stops it: what was written stays
             self._keep(ids, request.builder.ids, request.builder.text if request.builder.stopped else None)
-        print()
         if self.ids and self.ids[-1] in self.lm.tokenizer.specials.ends:
             self.reset()
             print_note("(end of text: the next line begins another one)")
@@ -135,33 +114,6 @@ class Chat:
     def _forget(self) -> None:
         self.reset()
         print("(all forgotten)")
-
-    def _print_settings(self) -> None:
-        now = self._checked(self.settings)
-        print("\n".join(columns((f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in now.items())))
-
-    def _change_setting(self, name: str, value: str) -> None:
-        from tinylm.config.aliases import standard_names
-        from tinylm.config.overrides import parse_value
-        from tinylm.config.schema import SampleConfig
-        from tinylm.errors import TinyLMError, did_you_mean
-
-        now = self._checked(self.settings)
-        name, = standard_names({name: value}, now)
-        if name not in now:
-            known = ["help", "settings", "reset", "quit", *SampleConfig.model_fields]
-            raise TinyLMError(f"there is no /{name}", remedy=did_you_mean(name, known))
-        if value:
-            changed = {**self.settings, name: parse_value(value)}
-            if name == "temperature":
-                changed["greedy"] = False
-            self.settings = read_settings(self.lm, changed)
-            now = self._checked(self.settings)
-        print(f"  {name}  {json.dumps(now[name], ensure_ascii=False)}")
-
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Sampling settings of the model with changes applied. Raises: TinyLMError: a value that cannot be."""
-        return self.lm.sample_config(**settings).model_dump(mode="json")
 
 
 @contextmanager

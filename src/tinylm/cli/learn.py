@@ -1,4 +1,4 @@
-"""tinylm learn: the pages of the lesson, and its exercises: `learn check 2.3 ANSWER`, `learn hint 2.3`."""
+"""tinylm learn: the lesson, as pages for the browser, and its exercises: `learn check 2.3 ANSWER`, `learn hint 2.3`."""
 
 from __future__ import annotations
 
@@ -7,34 +7,41 @@ from collections.abc import Callable
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from tinylm.cli.output import add_json, print_json
-from tinylm.errors import TinyLMError, command, did_you_mean
+from tinylm.cli.output import add_json, open_browser, print_json, print_page
+from tinylm.errors import TinyLMError, command, nearest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tinylm.learn.exercise import Exercise
 
-EXAMPLE = "tinylm learn check 2.2 0.2133"
+EXAMPLE = 'tinylm learn runs/notebook "hello , how are"'
+OUT = "lesson"
+"""The folder of the pages, where no other is chosen."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", metavar="check|hint", nargs="?", help="check an answer, or give the next hint "
-                        "(default: show the pages and what is solved)")
-    parser.add_argument("exercise", metavar="EXERCISE", nargs="?", help="its number, such as 2.3")
+    parser.add_argument("what", metavar="RUN|check|hint", nargs="?", help="a model folder, of which the pictures are "
+                        "made; or check an answer, or give the next hint (default: the lesson of the built-in texts)")
+    parser.add_argument("exercise", metavar="TEXT|EXERCISE", nargs="?", help="a sentence for the model; or the number "
+                        "of an exercise, such as 2.3")
     parser.add_argument("answer", metavar="ANSWER", nargs="?", help="a number, several with commas between, or the "
                         "folder of a model (default: show the question)")
     parser.add_argument("--solution", action="store_true", help="with hint: give the answer itself")
+    parser.add_argument("--out", metavar="FOLDER", default=OUT, help="the folder of the pages; an earlier lesson there "
+                        f"is replaced (default: {OUT})")
+    parser.add_argument("--no-browser", action="store_true", help="write the pages, and open no browser")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    action = arguments.action or "pages"
-    if action not in _ACTIONS:
-        raise TinyLMError(f"learn does not know {action!r}", remedy=did_you_mean(action, ("check", "hint")))
-    if arguments.solution and action != "hint":
+    action = _ACTIONS.get(arguments.what or "", _pages)
+    if arguments.solution and action is not _hint:
         raise TinyLMError("is given by hint", where="--solution", remedy=command("learn", "hint", "2.3", "--solution"))
-    if action != "pages" and arguments.exercise is None:
-        raise TinyLMError("which exercise?", where="EXERCISE", remedy=f"For example: {command('learn', action, '2.3')}")
-    return _ACTIONS[action](arguments)
+    if action is not _pages and arguments.exercise is None:
+        raise TinyLMError("which exercise?", where="EXERCISE",
+                          remedy=f"For example: {command('learn', arguments.what, '2.3')}")
+    return action(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -74,25 +81,51 @@ def _hint(arguments: argparse.Namespace) -> int:
 
 
 def _pages(arguments: argparse.Namespace) -> int:
+    from tinylm.cli.prompts import typed
+    from tinylm.learn.html.site import write_lesson
+
+    _check_is_model(arguments.what)
+    if not arguments.json:
+        print("Two small models are trained, and the pictures of the pages are drawn; that takes some "
+              "seconds.", flush=True)
+    page = write_lesson(arguments.out, arguments.what, typed(arguments.exercise or ""))
+    _print_progress(page, as_json=arguments.json)
+    if not arguments.no_browser:
+        open_browser(page.as_uri())
+    return 0
+
+
+def _check_is_model(given: str | None) -> None:
+    """Raises TinyLMError for a word that is neither a model folder nor anything else that learn knows."""
+    from tinylm.model_folder import model_path
+
+    try:
+        if given is not None:
+            model_path(given)
+    except TinyLMError:
+        if near := nearest(str(given), _ACTIONS):
+            raise TinyLMError(f"learn does not know {given!r}, and there is no such model",
+                              remedy=f"Did you mean {near}?") from None
+        raise
+
+
+def _print_progress(page: Path, *, as_json: bool) -> None:
+    """Prints where the pages are, and what is solved."""
     from tinylm.learn.exercises import EXERCISES
     from tinylm.learn.pages import PAGES
     from tinylm.learn.progress import Progress, progress_file
-    from tinylm.reports.table import columns
 
     solved = Progress.read().solved
-    if arguments.json:
-        print_json({"pages": [{**page._asdict(), "path": page.path} for page in PAGES], "exercises": list(EXERCISES),
-                    "solved": list(solved), "progress": str(progress_file() or "")})
-        return 0
-    print("The lesson: the whole transformer, page by page, on your own model.\n")
-    for line in columns([(page.path, page.question) for page in PAGES]):
-        print(f"  {line}")
-    print(f"\nExercises solved: {len(set(solved) & set(EXERCISES))} of {len(EXERCISES)}.")
+    if as_json:
+        print_json({"page": str(page), "pages": [{**each._asdict(), "path": each.path} for each in PAGES],
+                    "exercises": list(EXERCISES), "solved": list(solved), "progress": str(progress_file() or "")})
+        return
+    print_page(page, as_json=False)
+    print(f"Exercises solved: {len(set(solved) & set(EXERCISES))} of {len(EXERCISES)}.")
     if todo := [number for number in EXERCISES if number not in solved]:
         print(f"The next one:  {command('learn', 'check', todo[0])}")
     if solved:
         print(f"What is solved stands in {progress_file()}, which may be deleted.")
-    return 0
 
 
-_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {"pages": _pages, "check": _check, "hint": _hint}
+_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {"check": _check, "hint": _hint}

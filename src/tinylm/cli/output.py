@@ -33,6 +33,14 @@ def print_page(path: Path, *, as_json: bool) -> None:
         print(f"{escape_control_codes(path)}  (open it in a browser)")
 
 
+def open_browser(address: str) -> None:
+    """Opens a page in the person's browser, or says that none could be opened."""
+    import webbrowser
+
+    if not webbrowser.open(address):
+        print_note("note: no browser could be opened; open the address by hand")
+
+
 def print_note(text: str) -> None:
     """Prints a remark on standard error: it is no part of the output."""
     from tinylm.system.untrusted import escape_control_codes

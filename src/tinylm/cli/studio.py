@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinylm.cli.output import add_json, print_json, print_note
+from tinylm.cli.output import add_json, open_browser, print_json
 
 EXAMPLE = "tinylm studio runs"
 
@@ -29,17 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
                   "The address holds a key: whoever has it can open the studio. Ctrl-C stops the studio; runs go on.",
                   flush=True)
         if not arguments.no_browser:
-            _open_browser(url)
+            import threading
+
+            # in a thread: a browser in a terminal would keep the server from answering
+            threading.Thread(target=open_browser, args=(url,), daemon=True).start()
 
     return studio(given_path(arguments.folder), arguments.port, ready)
-
-
-def _open_browser(url: str) -> None:
-    import threading
-    import webbrowser
-
-    def show() -> None:
-        if not webbrowser.open(url):
-            print_note("note: no browser could be opened; open the address by hand")
-
-    threading.Thread(target=show, daemon=True).start()  # a browser in a terminal would keep the server from answering

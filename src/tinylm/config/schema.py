@@ -191,6 +191,9 @@ class DataConfig(Section):
         "windows", description="flowing text cut in windows; whole documents packed in a row; one document a row")
     chat_format: str = Field("", description="how the turns of a conversation are written; empty: the model writes on "
                                              "from a text, and does not answer")
+    format: str = Field("auto", description="kind of a chat file, such as messages, pairs or whatsapp; auto: by its "
+                                            "content")
+    me: str = Field("", description="whose messages in an exported chat are the answers that are learned")
 
 
 class TrainConfig(Section):

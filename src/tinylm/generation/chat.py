@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tinylm.chat.chat_format import ChatFormat, chat_format
 from tinylm.chat.conversation import Conversation, Message, read_messages
 from tinylm.chat.prompt import ChatPrompt, chat_prompt
+from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.generation.completion import Completion, GenerationRequest
 from tinylm.generation.generator import NearFormWarning, TextGenerator
@@ -57,6 +58,12 @@ class Chat:
     Args:
         generator: of the model.
         format_name: the model's `data.chat_format`; empty: it has none, and does not answer.
+
+    >>> lm = tinylm.load("runs/chat")
+    >>> lm.chat("what is 1 + 2 ?", greedy=True)
+    '3'
+    >>> list(lm.chat.stream("who are you ?", greedy=True))[:2]
+    ['a', ' model']
     """
 
     def __init__(self, generator: TextGenerator, format_name: str) -> None:
@@ -69,7 +76,7 @@ class Chat:
             messages: a text, which is one message of the user; or a list of messages as OpenAI's API has them, such as
                 {"role": "user", "content": "How are you?"}: one of the system or none, then user and assistant in
                 turns.
-            settings: fields of `SampleConfig`, as `LanguageModel.generate` takes them; but `overflow`.
+            settings: fields of `SampleConfig`, as `LanguageModel.generate` takes them, but `overflow`.
 
         Raises:
             TinyLMError: the model has no chat format; messages out of turn; a last question that is too long by itself;
@@ -90,6 +97,15 @@ class Chat:
 
         Raises:
             TinyLMError: as the call.
+
+        >>> lm = tinylm.load("runs/chat")
+        >>> messages = [{"role": "user", "content": "what is 1 + 1 ?"}]
+        >>> answer = lm.chat.complete(messages, greedy=True)
+        >>> answer.text, answer.stopped_by
+        ('2', 'eos')
+        >>> messages += [{"role": "assistant", "content": answer.text}, {"role": "user", "content": "who are you ?"}]
+        >>> lm.chat(messages, greedy=True)
+        'a model'
         """
         from tinylm.generation.scoring import last
 
@@ -109,18 +125,21 @@ class Chat:
                  **settings: Any) -> AnswerRequests:
         """The prompt of a conversation, and a request for each answer that is wanted, for a batch or
         `TextGenerator.stream_request`. Arguments and errors: as `complete`."""
-        form = self.form
-        if settings.get("overflow") is not None:
-            raise TinyLMError("is not for conversations: their oldest questions are left out, each with its answer",
-                              where="sample.overflow", remedy="Leave it out")
-        generator = self._generator
-        config = generator.sample_config(**settings)
+        form, generator, config = self.form, self._generator, self.sample_config(**settings)
         conversation, replaced, unknown = _read(messages, generator.tokenizer)
         prompt = chat_prompt(conversation, form, generator.tokenizer, max_tokens=config.max_tokens,
                              context_length=generator.model.config.context_length)
         requests = generator.requests_after(prompt.ids, samples=samples, logprobs=logprobs,
                                             **{**settings, "overflow": "error"})
         return AnswerRequests(prompt, requests, replaced, unknown)
+
+    def sample_config(self, **settings: Any) -> SampleConfig:
+        """The model's own sampling settings with some of them changed. An answer ends where the context does
+        (`overflow` "error"). Raises: TinyLMError: as `LanguageModel.sample_config`; `overflow` is given."""
+        if settings.get("overflow") not in (None, "error"):
+            raise TinyLMError("is not for conversations: their oldest questions are left out, each with its answer",
+                              where="sample.overflow", remedy="Leave it out")
+        return self._generator.sample_config(**{**settings, "overflow": "error"})
 
     @property
     def form(self) -> ChatFormat:

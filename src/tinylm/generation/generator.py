@@ -145,7 +145,8 @@ class TextGenerator:
 
     def requests_after(self, ids: list[int], *, samples: int = 1, logprobs: int | None = None,
                        **settings: Any) -> list[GenerationRequest]:
-        """As `requests`, of ids that are taken as they are: those of a conversation may end with `<eos>`."""
+        """Requests that go on from ids as they are, since those of a conversation may end with `<eos>`; else as
+        `requests`."""
         return self._requests([ReadPrompt(ids, self.tokenizer.decode(ids))], samples, logprobs, settings)
 
     def batch(self) -> Batch:

@@ -90,6 +90,7 @@ class Story:
         self.console.print("\nNow try", style="bold")
         for line in columns(NEXT):
             self.console.print(f"    {line}", soft_wrap=True)
+        self.console.print("The same in Python, cell by cell, is examples/notebook.ipynb.", width=self._width(0))
 
     def _width(self, indent: int) -> int:
         return max(20, min(self.console.width, WIDTH) - indent)

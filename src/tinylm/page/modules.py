@@ -12,6 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.MULTILINE)
+_TYPES = re.compile(r"""^\ *\/\*\*\ @(?:type\ |typedef\ \{import\()[^\n]*?\ \*/\n  # a type, or its import
+                        |/\*\*\ @type\ [^\n]*?\ \*/\   # the type of an expression
+                        |import\("[^"]*"\)\.              # the module of a type""", re.MULTILINE | re.VERBOSE)
+"""What a checker of types reads of a module, and nobody else."""
 _EXPORT = re.compile(r"^export (?=(?:async )?function|const|class)", re.MULTILINE)
 
 
@@ -37,10 +41,15 @@ def module_order(first: str) -> list[str]:
 
 
 def join_modules(first: str) -> str:
-    """A module and all that it needs as one script without imports and exports."""
-    parts = (f"// ---- {path}\n\n{_EXPORT.sub('', _IMPORT.sub('', read_module(path))).strip()}\n"
-             for path in module_order(first))
+    """A module and all that it needs as one script without imports, exports and types of expressions."""
+    parts = (f"// ---- {path}\n\n{_script_of(read_module(path)).strip()}\n" for path in module_order(first))
     return "\n".join(['"use strict";\n', *parts])
+
+
+def _script_of(text: str) -> str:
+    for pattern in (_IMPORT, _EXPORT, _TYPES):
+        text = pattern.sub("", text)
+    return text
 
 
 def read_module(path: str) -> str:

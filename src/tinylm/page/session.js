@@ -126,11 +126,11 @@ export class Session {
     this.cursor = ids.length - 1;
   }
 
-  /** Writes anew from the prompt. */
-  async write() {
+  /** Writes anew from the prompt. @param {number} most tokens at most */
+  async write(most = this.settings.values.max_tokens) {
     if (this.reading.ids.length > this.nPrompt) this.restart(this.reading.ids.slice(0, this.nPrompt));
     this.seed = this.settings.seed ?? Math.floor(Math.random() * 2 ** 32);
-    await this.goOn(this.settings.values.max_tokens);
+    await this.goOn(most);
   }
 
   /** Writes on. @param {number} count of tokens at most */

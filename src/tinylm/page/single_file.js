@@ -12,9 +12,8 @@ import { element } from "./views/dom.js";
 import { factsView } from "./views/facts_view.js";
 import { lensView } from "./views/lens_view.js";
 import { nextView } from "./views/next_view.js";
-import { sessionChat } from "./views/session_chat.js";
+import { openingView } from "./views/opening_view.js";
 import { settingsView } from "./views/settings_view.js";
-import { writeView } from "./views/write_view.js";
 
 /** @typedef {import("./session.js").Facts} Facts */
 
@@ -33,7 +32,7 @@ async function main() {
     element(
       "div",
       { class: "columns" },
-      element("div", { class: "write" }, first(session)),
+      element("div", { class: "write" }, openingView([session])),
       element("div", { class: "side" }, nextView(session), settingsView([session])),
       element(
         "div",
@@ -46,12 +45,6 @@ async function main() {
     element("footer", {}, "Made by tinylm. This page is one file: it opens offline and asks nobody for anything."),
   );
   session.changed();
-}
-
-/** What a page begins with: a conversation, or a text to write on. @param {Session} session */
-function first(session) {
-  const { facts, tokenizer, reading } = session;
-  return facts.chat ? sessionChat(session, facts.chat) : writeView([session], tokenizer.decode(reading.ids));
 }
 
 /**

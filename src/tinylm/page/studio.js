@@ -3,11 +3,11 @@
  */
 
 import { get, Refused } from "./studio/api.js";
-import { linkButton, problemLine } from "./studio/controls.js";
+import { linkButton } from "./studio/controls.js";
 import { modelPage } from "./studio/model_page.js";
 import { modelsPage } from "./studio/models_page.js";
 import { newPage } from "./studio/new_page.js";
-import { element } from "./views/dom.js";
+import { element, problemLine } from "./views/dom.js";
 
 /** What the studio knows beside its models (studio/app.py).
  * @typedef {{version: string, folder: string, minutes_default: number, exports:

@@ -17,7 +17,7 @@ from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
 from tinylm.text.split import train_tokenizer
-from tinylm.text.tokenizer import choose_tokenizer
+from tinylm.text.tokenizer_choice import choose_tokenizer
 from tinylm.training.schedule import VALIDATION_SHARE
 
 SAMPLE_TOKENS = 60
@@ -79,7 +79,7 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
     expected, ngram = _expected_bits(setup, tokens, epochs)
     from_nothing = None
     if fit is not None and expected and ngram:
-        from_nothing = from_nothing_bits(_counted_from_nothing(setup.data, ngram), dataset.train.n_bytes)
+        from_nothing = from_nothing_bits(_counted_from_nothing(setup.data, ngram), dataset.train.n_bytes_read)
         expected = fine_tuned_bits(fit.bits_per_byte, ngram)
     return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
                     structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
@@ -114,7 +114,7 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
     if not ngram or not dataset.validation:
         return None, ngram
     rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)  # costs the model as much as the n-grams
-    return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
+    return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes_read) + rest, 2), ngram
 
 
 def _counted_from_nothing(data: RunData, ngram: float) -> float:
@@ -134,7 +134,7 @@ def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
     training = needed_bytes(config.model, config.train, setup.data.validation_tokens, machine.device, config.base.lora)
     if machine.device.type == "cuda":
         return training
-    searched = min(setup.data.dataset.train.n_bytes, MAX_SEARCHED_BYTES)
+    searched = min(setup.data.dataset.train.n_bytes_read, MAX_SEARCHED_BYTES)
     return max(peak_bytes, machine.held_bytes + training + LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * searched)
 
 

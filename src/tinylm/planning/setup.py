@@ -23,6 +23,7 @@ from tinylm.planning.memory_check import check_fits, fitting_sizes
 from tinylm.text.dataset import Part
 from tinylm.text.replay import ReplayRows
 from tinylm.text.rows import IGNORE, Rows
+from tinylm.text.turns import longest_conversation
 from tinylm.training.backend import Compute, choose_compute
 from tinylm.training.schedule import VALIDATIONS, count_validations
 
@@ -51,6 +52,7 @@ class RunSetup:
     def of(cls, config: RunConfig, data: RunData, device: torch.device) -> RunSetup:
         """The setup that follows from a config and its data."""
         model, train = config.model, config.train
+        data = data.fitted(model.context_length)
         rows = _rows(config, data)
         flops = structure.training_flops_per_token(model, model.context_length)
         compute = choose_compute(model, device, precision=train.precision,
@@ -104,12 +106,13 @@ def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: 
     Raises:
         TinyLMError: the run does not fit.
     """
-    text, speed = data.dataset.train, machine.speed
+    text, speed, longest = data.dataset.train, machine.speed, longest_conversation(*data.dataset.parts)
     if fit is None:
-        fill = partial(fill_defaults, overrides, n_bytes=text.n_bytes, n_tokens=text.n_tokens,
-                       vocab_size=data.tokenizer.vocab_size, speed=speed)
+        fill = partial(fill_defaults, overrides, n_bytes=text.n_bytes_read, n_tokens=text.n_tokens,
+                       vocab_size=data.tokenizer.vocab_size, speed=speed, longest=longest)
     else:
-        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=text.n_bytes, n_tokens=text.n_tokens, speed=speed)
+        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=text.n_bytes_read, n_tokens=text.n_tokens, speed=speed,
+                       longest=longest)
     limits = data.validation_tokens, machine.available_bytes, machine.device
     config = _make_config(fill(), overrides, data)
     if fit is None and not has_size(overrides["model"]):

@@ -135,4 +135,4 @@ class TextStream(ABC, Generic[RequestT]):
 
     @abstractmethod
     def _pieces(self, update: Update) -> list[Any]:
-        """What chunks of a stream say of a text that has come on; none where it holds nothing new yet."""
+        """The choices of a stream's chunks for a text that has come on; none where it holds nothing new yet."""

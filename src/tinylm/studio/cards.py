@@ -65,7 +65,7 @@ def _card(folder: Path, history: History) -> dict[str, Any]:
             "size_bytes": weights.stat().st_size if has_weights else 0, "has_weights": has_weights,
             "bits_per_byte": bits, "baselines": finite_baselines(history),
             "date": iso_date(when), "minutes": config.train.minutes,
-            "has_chat": False, "in_browser": has_weights and runs_in_page(folder, config)}
+            "has_chat": bool(config.data.chat_format), "in_browser": has_weights and runs_in_page(folder, config)}
 
 
 def iso_date(seconds: float) -> str:

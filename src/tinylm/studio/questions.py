@@ -14,7 +14,7 @@ from starlette.responses import Response
 from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.memorization import CopiedSpan
-from tinylm.generation.completion import CompletionBuilder
+from tinylm.generation.completion import CompletionBuilder, GenerationRequest
 from tinylm.http.api import Handlers
 from tinylm.http.body import read_body
 from tinylm.http.request_log import RequestContext
@@ -71,15 +71,21 @@ class Questions:
         """Raises: ApiError: a prompt or a setting that cannot be, or too many texts are written already."""
         if unknown := sorted(asked.settings.keys() - SampleConfig.model_fields):
             raise invalid_field(f"settings.{unknown[0]}", "there is no such setting")
-        prompt = encode_prompt(served.lm.tokenizer, asked.prompt if asked.ids is None else asked.ids, "prompt")
         try:
-            requests = served.lm.generator.requests(prompt.ids, logprobs=SHOWN_TOKENS,
-                                                    **{**asked.settings, "seed": asked.seed, "beams": 1})
+            requests = _requests(served.lm, asked, {**asked.settings, "seed": asked.seed, "beams": 1})
         except TinyLMError as error:
             raise invalid_setting(error, param="prompt") from None
         if requests[0].config.max_tokens > self._limits.max_tokens:
             raise invalid_field("max_tokens", f"the studio writes {self._limits.max_tokens:,} tokens at most")
         return served.scheduler.submit(requests, streams=True)
+
+
+def _requests(lm: LanguageModel, asked: WriteRequest, settings: dict[str, Any]) -> list[GenerationRequest]:
+    if asked.messages is not None:
+        messages = [message.model_dump() for message in asked.messages]
+        return lm.chat.requests(messages, logprobs=SHOWN_TOKENS, **settings).requests
+    prompt = encode_prompt(lm.tokenizer, asked.prompt if asked.ids is None else asked.ids, "prompt")
+    return lm.generator.requests(prompt.ids, logprobs=SHOWN_TOKENS, **settings)
 
 
 def explained(lm: LanguageModel, asked: ExplainRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tinylm.config.sample_settings import MAX_INT32, MAX_SEED
 
 MAX_TEXTS, MAX_NAME, MAX_MINUTES = 1000, 200, 7 * 24 * 60.0
-MAX_CHARACTERS, MAX_IDS, MAX_TOP = 100_000, 100_000, 100
+MAX_CHARACTERS, MAX_IDS, MAX_TOP, MAX_MESSAGES = 100_000, 100_000, 100, 1000
 Minutes = Annotated[float, Field(gt=0, le=MAX_MINUTES, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 
@@ -84,8 +84,15 @@ class CopiedRequest(_Request):
     text: Text
 
 
+class SaidMessage(_Request):
+    """A message of a conversation (chat/conversation.py)."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
 class WriteRequest(_Request):
-    """A text that goes on from a prompt, or from ids.
+    """A text that goes on from a prompt, or from ids; or the answer to messages.
 
     Attributes:
         settings: fields of `SampleConfig`.
@@ -94,5 +101,6 @@ class WriteRequest(_Request):
 
     prompt: Text = ""
     ids: Ids | None = None
+    messages: Annotated[list[SaidMessage], Field(min_length=1, max_length=MAX_MESSAGES)] | None = None
     settings: dict[str, Any] = {}
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None

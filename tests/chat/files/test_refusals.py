@@ -32,7 +32,7 @@ BROKEN: dict[str, tuple[str, str, str]] = {
     "no text": ("a.jsonl", json.dumps(GOOD) + '\n{"prompt": "Who?", "completion": null}\n',
                 ", line 2: the field 'completion' is not a text but null"),
     "half of a surrogate pair": ("a.jsonl", json.dumps(GOOD) + '\n{"prompt": "Who?", "completion": "\\ud800"}\n',
-                                 ", line 2: it has half of a surrogate pair"),
+                                 ", line 2: message 2 has half of a surrogate pair"),
     "another kind": ("a.jsonl", f"{json.dumps(GOOD)}\n{_turns('user', 'assistant')}\n",
                      ", line 2: has no question with an answer; it is a record of another kind (messages), and a file"),
     "a missing field": ("a.jsonl", f'{json.dumps(GOOD)}\n{{"prompt": "Who?"}}\n',

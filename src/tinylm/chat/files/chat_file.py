@@ -38,6 +38,7 @@ class ChatFile:
         kind: of the file: one of `KINDS`, the name of a program that exported it, or "sums".
         notes: sentences for people: what was recognised, and what was left out.
         validation: conversations that the file holds out itself; None: it holds out none.
+        in_order: True if the conversations follow each other in time, as those of a messenger do.
     """
 
     conversations: list[Conversation]
@@ -45,6 +46,7 @@ class ChatFile:
     kind: str
     notes: list[str] = field(default_factory=list)
     validation: list[Conversation] | None = None
+    in_order: bool = False
 
 
 class _Reading(NamedTuple):
@@ -86,7 +88,7 @@ def read_chat_file(source: SourceLike, *, kind: str = "auto", me: str | None = N
         raise TinyLMError(f"is of the kind {reading.kind}, which has roles and no names", where=opened.where,
                           remedy="Leave out --me")
     conversations, lines, notes = collected(reading.found, opened.where, skip_bad=skip_bad)
-    return ChatFile(conversations, lines, reading.kind, [reading.note(), *notes])
+    return ChatFile(conversations, lines, reading.kind, [reading.note(), *notes], in_order=reading.has_names)
 
 
 def _built_in() -> ChatFile:
@@ -165,7 +167,7 @@ def _records(found: Iterable[tuple[int, Record]], kind: str, asked: str, where: 
     kind = "pairs" if fields else seen if kind == "json" else kind
     if not kind:
         raise _no_kind(peeked, where)
-    named = fields or next(filter(None, (records.pair_fields(record) for _, record in peeked[-1:]
+    named = fields or next(filter(None, (records.pair_fields(tuple(record)) for _, record in peeked[-1:]
                                          if isinstance(record, dict))), None)
     note = f"read as {kind}, a conversation in each record"
     if kind in ("pairs", "alpaca") and named:

@@ -8,6 +8,7 @@ from tinylm.chat.conversation import Conversation, Message, read_messages
 from tinylm.errors import TinyLMError
 from tinylm.text.formats.extracted import way
 from tinylm.text.reading.fields import BadRecord, whole_text
+from tinylm.text.reading.line_ends import LineEnds
 
 Found = tuple[int, Conversation | BadRecord]
 """The line in which a conversation begins, and the conversation; or the line of what is wrong, and that."""
@@ -16,10 +17,16 @@ SKIP_BAD = "--skip-bad passes over such conversations and counts them (in Python
 
 
 def checked(messages: Sequence[Message]) -> Conversation:
-    """A conversation to train on. Raises: BadRecord: messages out of turn, an empty one, or no answer at the end."""
-    stripped = [message._replace(content=whole_text(message.content.strip(), "it")) for message in messages]
+    """A conversation to train on: line ends are `\\n`, and white space around a text is left off.
+
+    Raises:
+        BadRecord: messages out of turn, an empty one, no answer at the end, or characters that UTF-8 cannot hold.
+    """
+    line_ends = LineEnds()
+    plain = [Message(role, line_ends.normalised(whole_text(content, f"message {number}")).strip())
+             for number, (role, content) in enumerate(messages, start=1)]
     try:
-        conversation = read_messages(stripped)
+        conversation = read_messages(plain)
     except TinyLMError as error:
         raise BadRecord(f"{error.where}: {error.what}", error.remedy) from None
     for number, (role, content) in enumerate(conversation):

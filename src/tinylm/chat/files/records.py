@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tinylm.chat.conversation import Message, Role
@@ -37,10 +38,11 @@ class PairFields(NamedTuple):
         return "alpaca" if self.question.strip().lower() == "instruction" else "pairs"
 
 
-def pair_fields(names: Iterable[object]) -> PairFields | None:
+@lru_cache(maxsize=16)
+def pair_fields(names: tuple[object, ...]) -> PairFields | None:
     """The fields of question and answer among names, in any case; None if there are none.
 
-    >>> pair_fields(["id", "Question", "Answer"])
+    >>> pair_fields(("id", "Question", "Answer"))
     PairFields(question='Question', context=None, answer='Answer')
     """
     named = {name.strip().lower(): name for name in names if isinstance(name, str)}
@@ -58,7 +60,7 @@ def kind_of_record(record: object) -> str:
     if not isinstance(record, Mapping):
         return ""
     held = next((kind for field, kind in LISTS.items() if _is_messages(record.get(field))), "")
-    fields = pair_fields(record)
+    fields = pair_fields(tuple(record))
     return held or (fields.kind if fields else "")
 
 
@@ -134,7 +136,7 @@ def _pair_of(record: Record, fields: PairFields | None) -> list[Message]:
     if not isinstance(record, Mapping):
         raise BadRecord(f"is not an object with a question and an answer, but {kind_in_words(record)}",
                         'For example {"prompt": "How are you?", "completion": "Fine."}')
-    fields = fields or pair_fields(record)
+    fields = fields or pair_fields(tuple(record))
     if fields is None:
         raise _another_kind(record, "has no question with an answer")
     question, answer = (_field(record, name) for name in (fields.question, fields.answer))

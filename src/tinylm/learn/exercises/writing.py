@@ -25,7 +25,7 @@ def likeliest() -> Answer:
 
 
 def kept(temperature: float) -> float:
-    """How many tokens top-p keeps: the fewest whose probabilities reach it together. (The logits are in order.)"""
+    """Counts the tokens that top-p keeps, the fewest whose probabilities reach it together: the logits are in order."""
     return 1.0 + int((probabilities(temperature).cumsum() < TOP_P).sum())
 
 

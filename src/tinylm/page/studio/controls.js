@@ -11,12 +11,7 @@ import { Refused } from "./api.js";
 /** A card of a model (studio/cards.py).
  * @typedef {{id: string, name: string, text?: string, parameters?: number, size_bytes?: number, bits_per_byte?:
  *   number | null, baselines?: Record<string, number>, date?: string, state: string, has_weights?: boolean,
- *   in_browser?: boolean, error?: string}} Card */
-
-/** A place for the sentence on what went wrong. */
-export function problemLine() {
-  return element("p", { class: "problem", role: "alert" });
-}
+ *   in_browser?: boolean, has_chat?: boolean, error?: string}} Card */
 
 /** Does something, and shows the sentence of its refusal.
  * @param {HTMLElement} problem @param {() => Promise<void>} act */

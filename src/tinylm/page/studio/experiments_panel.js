@@ -3,9 +3,9 @@
  * for, and the neighbours of its tokens.
  */
 
-import { element, panel } from "../views/dom.js";
+import { element, panel, problemLine } from "../views/dom.js";
 import { explanationView } from "../views/explanation/explanation_view.js";
-import { actionButton, problemLine } from "./controls.js";
+import { actionButton } from "./controls.js";
 
 /** @param {import("./asked.js").Ask} ask */
 export function experimentsPanel(ask) {

@@ -2,9 +2,9 @@
  * Export: the model in every format that there is, as a download.
  */
 
-import { element, panel } from "../views/dom.js";
+import { element, panel, problemLine } from "../views/dom.js";
 import { route, send } from "./api.js";
-import { actionButton, bytesInWords, problemLine } from "./controls.js";
+import { actionButton, bytesInWords } from "./controls.js";
 
 /** @typedef {import("./controls.js").Card} Card */
 /** @typedef {import("./controls.js").StudioPage} StudioPage */

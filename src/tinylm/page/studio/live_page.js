@@ -2,10 +2,10 @@
  * The training of a model as it goes on: curves, samples, remarks, the time that is left; stop, and go on.
  */
 
-import { element, panel } from "../views/dom.js";
+import { element, fold, panel, problemLine } from "../views/dom.js";
 import { get, route, send } from "./api.js";
 import { lossChart } from "./chart.js";
-import { actionButton, linkButton, problemLine, timeInWords } from "./controls.js";
+import { actionButton, linkButton, timeInWords } from "./controls.js";
 import { RunHistory } from "./run_history.js";
 
 /** @typedef {import("./run_history.js").News} News */
@@ -69,7 +69,7 @@ export async function livePage(id, labels, renewTabs) {
     panel("How well it does", "", chart),
     panel("Remarks", "", remarks),
     panel("What it writes", "A few words at each measurement, the newest first.", samples),
-    element("details", {}, element("summary", {}, "What the training prints"), log),
+    fold("What the training prints", log),
   );
   setTimeout(watch, 0); // by then the page is shown, and the chart knows its width
   return { content, leave: () => clearTimeout(timer) };

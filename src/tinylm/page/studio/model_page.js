@@ -10,7 +10,7 @@ import { insidePage } from "./inside_page.js";
 import { livePage } from "./live_page.js";
 import { numbersPage } from "./numbers_page.js";
 import { serverInsidePage } from "./server_inside_page.js";
-import { serverWritePage } from "./server_write_page.js";
+import { serverChatPage, serverWritePage } from "./server_write_page.js";
 import { writePage } from "./write_page.js";
 
 /** @typedef {import("./controls.js").Card} Card */
@@ -32,7 +32,10 @@ const TABS = {
   write: {
     label: "Write",
     isThere: hasWeights,
-    open: ({ card, cards }) => (card.in_browser ? writePage(card, cards) : serverWritePage(card)),
+    open: ({ card, cards }) => {
+      if (card.in_browser) return writePage(card, cards);
+      return card.has_chat ? serverChatPage(card) : serverWritePage(card);
+    },
   },
   inside: {
     label: "Inside",

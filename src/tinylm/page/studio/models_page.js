@@ -2,18 +2,9 @@
  * Models: a card for each, and the bin.
  */
 
-import { element } from "../views/dom.js";
+import { element, problemLine } from "../views/dom.js";
 import { get, remove, route, send } from "./api.js";
-import {
-  actionButton,
-  attempting,
-  bitsBars,
-  bytesInWords,
-  dateInWords,
-  linkButton,
-  pageHeading,
-  problemLine,
-} from "./controls.js";
+import { actionButton, attempting, bitsBars, bytesInWords, dateInWords, linkButton, pageHeading } from "./controls.js";
 
 /** @typedef {import("./controls.js").Card} Card */
 /** @typedef {import("./controls.js").StudioPage} StudioPage */

@@ -2,9 +2,9 @@
  * A new model: its text, its time, its name; what was read, and what the training would be.
  */
 
-import { element, panel } from "../views/dom.js";
+import { element, panel, problemLine } from "../views/dom.js";
 import { get, send } from "./api.js";
-import { actionButton, attempting, pageHeading, problemLine, timeInWords } from "./controls.js";
+import { actionButton, attempting, pageHeading, timeInWords } from "./controls.js";
 import { textsView } from "./texts_view.js";
 
 /** @typedef {import("./controls.js").StudioPage} StudioPage */

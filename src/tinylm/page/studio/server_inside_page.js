@@ -2,10 +2,10 @@
  * Inside a model that is too large for the browser: the studio computes what `tinylm explain` shows of a sentence.
  */
 
-import { element, panel } from "../views/dom.js";
+import { element, panel, problemLine } from "../views/dom.js";
 import { explanationView } from "../views/explanation/explanation_view.js";
 import { explainText } from "./asked.js";
-import { actionButton, problemLine } from "./controls.js";
+import { actionButton } from "./controls.js";
 import { experimentsPanel } from "./experiments_panel.js";
 
 /** @param {import("./controls.js").Card} card @returns {Promise<import("./controls.js").StudioPage>} */

@@ -2,13 +2,15 @@
  * Writing with a model that is too large for the browser: the studio computes, and the text comes line by line.
  */
 
-import { element, panel, percent, visibleText, words } from "../views/dom.js";
+import { chatView } from "../views/chat_view.js";
+import { element, panel, percent, plainButton, problemLine, textBox, visibleText, words } from "../views/dom.js";
 import { markToken, surpriseLegend, tokenItem, tokenList } from "../views/token_list.js";
-import { request, route } from "./api.js";
+import { Refused, request, route } from "./api.js";
 import { explainText } from "./asked.js";
-import { actionButton, problemLine } from "./controls.js";
+import { actionButton } from "./controls.js";
 
 /** @typedef {import("./controls.js").Card} Card */
+/** @typedef {import("../text/conversation.js").Message} Message */
 /** @typedef {{id: number, token: string, probability: number}} Guess */
 /** A piece of the text: its ids, and what else could have stood there.
  * @typedef {{ids: number[], text: string, probabilities: (number | null)[], next: Guess[][]}} Piece */
@@ -18,7 +20,7 @@ const SETTINGS = ["temperature", "top_k", "top_p", "max_tokens"];
 /** @param {Card} card @returns {Promise<import("./controls.js").StudioPage>} */
 export async function serverWritePage({ id }) {
   const problem = problemLine();
-  const prompt = element("textarea", { id: "prompt", rows: 2, spellcheck: false, dir: "auto" });
+  const prompt = textBox("prompt", 2);
   const settings = SETTINGS.map((name) =>
     element("input", { type: "number", id: name, step: "any", placeholder: "its own" }),
   );
@@ -42,10 +44,8 @@ export async function serverWritePage({ id }) {
     asked.abort();
     asked = new AbortController();
     const values = settings.filter(({ value }) => value !== "").map((each) => [each.id, Number(each.value)]);
-    const body = JSON.stringify({ ids: pieces.flatMap(({ ids }) => ids), settings: Object.fromEntries(values) });
-    const headers = { "Content-Type": "application/json" };
-    const options = { method: "POST", headers, body, signal: asked.signal };
-    await readLines(await request(route("models", id, "write"), options), asked.signal, add);
+    const body = { ids: pieces.flatMap(({ ids }) => ids), settings: Object.fromEntries(values) };
+    await readPieces(id, body, asked.signal, add);
   };
   const restart = async () => {
     const { tokens = [] } = await explainText(id, { text: prompt.value, show: "tokens" });
@@ -64,7 +64,7 @@ export async function serverWritePage({ id }) {
       add({ ids: [guess.id], text: `${visibleText(guess.token)} `, probabilities: [guess.probability], next: [] });
       await writeOn();
     });
-  const stop = element("button", { type: "button", on: { click: () => asked.abort() } }, "Stop");
+  const stop = plainButton("Stop", () => asked.abort());
   const content = panel(
     "Write",
     "This model is too large for the browser: the studio computes it.",
@@ -86,9 +86,27 @@ export async function serverWritePage({ id }) {
   return { content, leave: () => asked.abort() };
 }
 
-/** Hands on the lines of an answer as they come; ends in silence when it was called off.
- * @param {Response} response @param {AbortSignal} signal @param {(piece: Piece) => void} add */
-async function readLines(response, signal, add) {
+/** A conversation with such a model. @param {Card} card @returns {Promise<import("./controls.js").StudioPage>} */
+export async function serverChatPage({ id, name }) {
+  let asked = new AbortController();
+  const stop = () => asked.abort();
+  const ask = async (/** @type {Message[]} */ messages, /** @type {(text: string) => void} */ show) => {
+    asked = new AbortController();
+    let text = "";
+    await readPieces(id, { messages }, asked.signal, (piece) => show((text += piece.text)));
+    return asked.signal.aborted ? "stopped" : "";
+  };
+  const isRefusal = (/** @type {unknown} */ error) => error instanceof Refused;
+  return { content: chatView(name, { defaultSystem: "", ask, stop, isRefusal }), leave: stop };
+}
+
+/** Hands on the pieces of a text as they come; ends in silence when it was called off.
+ * @param {string} id of the model @param {object} body @param {AbortSignal} signal
+ * @param {(piece: Piece) => void} add */
+async function readPieces(id, body, signal, add) {
+  const headers = { "Content-Type": "application/json" };
+  const options = { method: "POST", headers, body: JSON.stringify(body), signal };
+  const response = await request(route("models", id, "write"), options);
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   const decoder = new TextDecoder();
   let rest = "";

@@ -2,9 +2,9 @@
  * Texts for a new model: dropped, chosen or pasted, and what was read of each.
  */
 
-import { element } from "../views/dom.js";
+import { element, fold, problemLine, textBox } from "../views/dom.js";
 import { remove, route, upload } from "./api.js";
-import { actionButton, attempting, bytesInWords, counted, problemLine } from "./controls.js";
+import { actionButton, attempting, bytesInWords, counted } from "./controls.js";
 
 /** What was read of a text (studio/texts.py).
  * @typedef {{text: string, name: string, characters: number, bytes: number, documents: number, odd_bytes: number,
@@ -79,7 +79,7 @@ function dropZone(take) {
 
 /** @param {TakeTexts} take */
 function pasteBox(take) {
-  const box = element("textarea", { rows: 5, id: "pasted", spellcheck: false, dir: "auto" });
+  const box = textBox("pasted", 5);
   const use = element("button", { type: "button", disabled: true }, "Use this text");
   box.addEventListener("input", () => {
     use.disabled = !box.value.trim();
@@ -89,10 +89,8 @@ function pasteBox(take) {
     await take([{ name: "pasted.txt", content: new Blob([box.value], { type: "text/plain" }) }]);
     box.value = "";
   });
-  return element(
-    "details",
-    {},
-    element("summary", {}, "or paste one"),
+  return fold(
+    "or paste one",
     element("label", { htmlFor: box.id }, "The text"),
     box,
     element("div", { class: "buttons" }, use),
@@ -112,7 +110,7 @@ function textItem(text, box, problem, forget) {
     element("div", { class: "row" }, element("label", { class: "check" }, box, element("b", {}, text.name)), removal),
     element("p", { class: "soft" }, whatWasRead(text)),
     ...cautionsOn(text).map((sentence) => element("p", { class: "care" }, sentence)),
-    element("details", {}, element("summary", {}, "how it begins"), element("pre", { dir: "auto" }, text.first)),
+    fold("how it begins", element("pre", { dir: "auto" }, text.first)),
   );
 }
 

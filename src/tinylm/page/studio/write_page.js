@@ -2,11 +2,11 @@
  * Writing with a model, or with two side by side; what stands in the training text word for word is underlined.
  */
 
-import { element } from "../views/dom.js";
+import { element, problemLine } from "../views/dom.js";
 import { nextView } from "../views/next_view.js";
+import { openingView } from "../views/opening_view.js";
 import { settingsView } from "../views/settings_view.js";
-import { writeView } from "../views/write_view.js";
-import { attempting, problemLine } from "./controls.js";
+import { attempting } from "./controls.js";
 import { copiesView } from "./copies_view.js";
 import { openModel } from "./model_store.js";
 
@@ -28,9 +28,8 @@ export async function writePage(card, cards) {
     const sessions = opened.map(({ session }) => session);
     for (const each of sessions) each.settings = opened[0].settings;
     const [{ tokenizer, reading, nPrompt }] = sessions;
-    const prompt = tokenizer.decode(reading.ids.slice(0, nPrompt));
-    if (beside) await sessions[1].setPrompt(prompt);
-    place.replaceChildren(columns(shown, sessions, prompt));
+    if (beside) await sessions[1].setPrompt(tokenizer.decode(reading.ids.slice(0, nPrompt)));
+    place.replaceChildren(columns(shown, sessions));
     for (const each of sessions) each.changed();
   };
   other.addEventListener("change", () => attempting(problem, show));
@@ -44,10 +43,10 @@ export async function writePage(card, cards) {
   return { content: element("div", {}, choice, problem, place) };
 }
 
-/** @param {Card[]} cards @param {Session[]} sessions @param {string} prompt */
-function columns(cards, sessions, prompt) {
+/** @param {Card[]} cards @param {Session[]} sessions */
+function columns(cards, sessions) {
   const copies = cards.map(({ id, name }, i) => copiesView(id, cards.length > 1 ? name : "", sessions[i]));
-  const write = element("div", { class: "write" }, writeView(sessions, prompt));
+  const write = element("div", { class: "write" }, openingView(sessions));
   write.querySelectorAll("[role=listbox]").forEach((box, i) => copies[i].underline(/** @type {HTMLElement} */ (box)));
   return element(
     "div",

@@ -2,7 +2,7 @@
  * A conversation with a model: what was said, and a box for the next question.
  */
 
-import { element, panel, uniqueId } from "./dom.js";
+import { element, fold, panel, plainButton, problemLine, statusLine, textBox, uniqueId } from "./dom.js";
 
 /** @typedef {import("../text/conversation.js").Message} Message */
 /** Who answers: by the model in the page, or by a server. `ask` shows the answer as it grows, and gives words on it.
@@ -14,10 +14,10 @@ export function chatView(name, { defaultSystem, ask, stop, isRefusal }) {
   /** @type {Message[]} */
   let said = [];
   const log = element("div", { class: "chat", role: "log", "aria-label": "The conversation", tabIndex: 0 });
-  const problem = element("p", { class: "problem", role: "alert" });
-  const status = element("span", { class: "soft", role: "status" });
-  const system = textBox("system", 2, defaultSystem);
-  const box = textBox("question", 2, "");
+  const problem = problemLine();
+  const status = statusLine();
+  const system = textBox(uniqueId("system"), 2, { placeholder: defaultSystem });
+  const box = textBox(uniqueId("question"), 2);
   const show = (/** @type {Message} */ { role, content }) => {
     const text = element("p", { dir: "auto" }, content);
     log.append(element("div", { class: `said ${role}` }, element("b", {}, role === "user" ? "You" : name), text));
@@ -68,11 +68,9 @@ export function chatView(name, { defaultSystem, ask, stop, isRefusal }) {
     event.preventDefault();
     send();
   });
-  const button = (/** @type {string} */ label, /** @type {() => unknown} */ click, style = "") =>
-    element("button", { type: "button", class: style, on: { click } }, label);
-  const sending = button("Send", send, "main");
-  const stopping = button("Stop", stop);
-  const others = [button("Answer anew", retry), button("Start over", () => showAll([]))];
+  const sending = plainButton("Send", send, "main");
+  const stopping = plainButton("Stop", stop);
+  const others = [plainButton("Answer anew", retry), plainButton("Start over", () => showAll([]))];
   const setBusy = (/** @type {boolean} */ isBusy) => {
     sending.disabled = isBusy;
     stopping.disabled = !isBusy;
@@ -82,22 +80,11 @@ export function chatView(name, { defaultSystem, ask, stop, isRefusal }) {
   return panel(
     "Conversation",
     "",
-    element(
-      "details",
-      {},
-      element("summary", {}, "System text"),
-      element("label", { htmlFor: system.id }, "What the model is told before the first question"),
-      system,
-    ),
+    fold("System text", element("label", { htmlFor: system.id }, "What the model is told at first"), system),
     log,
     element("label", { htmlFor: box.id }, "Your question"),
     box,
     problem,
     element("div", { class: "buttons" }, sending, stopping, ...others, status),
   );
-}
-
-/** @param {string} name @param {number} rows @param {string} placeholder */
-function textBox(name, rows, placeholder) {
-  return element("textarea", { id: uniqueId(name), rows, placeholder, spellcheck: false, dir: "auto" });
 }

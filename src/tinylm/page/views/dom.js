@@ -51,6 +51,31 @@ export function panel(title, about, ...children) {
   );
 }
 
+/** A part that is folded away. @param {string} title @param {...Child} children */
+export function fold(title, ...children) {
+  return element("details", {}, element("summary", {}, title), ...children);
+}
+
+/** A button. @param {string} label @param {() => unknown} click @param {string} [style] */
+export function plainButton(label, click, style = "") {
+  return element("button", { type: "button", class: style, on: { click } }, label);
+}
+
+/** A box for a text. @param {string} id @param {number} rows @param {Record<string, unknown>} [properties] */
+export function textBox(id, rows, properties = {}) {
+  return element("textarea", { id, rows, spellcheck: false, dir: "auto", ...properties });
+}
+
+/** A place for the sentence on what went wrong. */
+export function problemLine() {
+  return element("p", { class: "problem", role: "alert" });
+}
+
+/** A place for words on what goes on. */
+export function statusLine() {
+  return element("span", { class: "soft", role: "status" });
+}
+
 let uniqueIds = 0;
 
 /** An id that no other element of the page has. @param {string} name */

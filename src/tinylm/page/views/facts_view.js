@@ -2,7 +2,7 @@
  * The model in words: its card, its sizes, and the names of its activations. All of it comes from Python.
  */
 
-import { element } from "./dom.js";
+import { element, fold } from "./dom.js";
 
 /** @typedef {import("../session.js").Facts} Facts */
 
@@ -20,11 +20,6 @@ export function factsView(facts) {
       table(facts.taps.map(({ name, shape, about }) => [name, shape, about])),
     ),
   );
-}
-
-/** @param {string} title @param {...(Node | string)} children */
-function fold(title, ...children) {
-  return element("details", {}, element("summary", {}, title), ...children);
 }
 
 /** @param {string[][]} rows */

@@ -2,7 +2,7 @@
  * Settings of sampling: a slider and a number for each. Words, defaults and ranges come from Python.
  */
 
-import { element, panel, words } from "./dom.js";
+import { element, fold, panel, words } from "./dom.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../session.js").Setting} Setting */
@@ -24,7 +24,7 @@ export function settingsView(sessions) {
     "",
     element("label", { class: "check", htmlFor: "greedy" }, greedy, "greedy: always the likeliest token"),
     ...rows.slice(0, FIRST),
-    element("details", {}, element("summary", {}, "More settings"), ...rows.slice(FIRST), seedRow(settings)),
+    fold("More settings", ...rows.slice(FIRST), seedRow(settings)),
   );
 }
 

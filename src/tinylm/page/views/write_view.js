@@ -3,14 +3,16 @@
  */
 
 import { UnknownText } from "../text/tokenizer.js";
-import { element, panel } from "./dom.js";
+import { element, panel, plainButton, problemLine, statusLine, textBox } from "./dom.js";
 import { surpriseLegend } from "./token_list.js";
 import { tokensView } from "./tokens_view.js";
 
 /** @typedef {import("../session.js").Session} Session */
 
 const TYPING_PAUSE = 250; // milliseconds without a key after which a prompt is read
-const ABOUT_TOKENS = "Click a token, or press Enter on it, to see what else could stand there and go on from that.";
+/** What a click on a token does. */
+export const ABOUT_TOKENS =
+  "Click a token, or press Enter on it, to see what else could stand there and go on from that.";
 
 /** @param {Session[]} sessions models that write from the same prompt @param {string} prompt that stands there first */
 export function writeView(sessions, prompt) {
@@ -56,8 +58,8 @@ export function sentenceView(session, prompt) {
 /** The box of a prompt, which models read as it is typed.
  * @param {Session[]} sessions @param {string} prompt @param {string} label */
 function promptBox(sessions, prompt, label) {
-  const problem = element("p", { class: "problem", role: "alert" });
-  const box = element("textarea", { id: "prompt", rows: 2, value: prompt, spellcheck: false, dir: "auto" });
+  const problem = problemLine();
+  const box = textBox("prompt", 2, { value: prompt });
   box.setAttribute("aria-label", label);
   let before = box.value;
   let timer = 0;
@@ -85,17 +87,13 @@ function promptBox(sessions, prompt, label) {
   });
   /** @param {string} name @param {(session: Session) => Promise<void>} action @param {string} [style] */
   const button = (name, action, style = "") =>
-    element("button", { type: "button", class: style, on: { click: () => attempt(action) } }, name);
+    plainButton(name, () => attempt(action), style);
   return { box, problem, button };
 }
 
 /** @param {Session[]} sessions */
 function stopButton(sessions) {
-  const stop = element(
-    "button",
-    { type: "button", on: { click: () => sessions.forEach((session) => session.stop()) } },
-    "Stop",
-  );
+  const stop = plainButton("Stop", () => sessions.forEach((session) => session.stop()));
   for (const session of sessions) {
     session.listen(() => {
       stop.disabled = !sessions.some(({ isBusy }) => isBusy);
@@ -106,7 +104,7 @@ function stopButton(sessions) {
 
 /** @param {Session} session */
 function statusOf(session) {
-  const status = element("span", { class: "soft", role: "status" });
+  const status = statusLine();
   session.listen(() => {
     status.textContent = session.status;
   });

@@ -1,0 +1,1 @@
+"""Pictures by page: functions of a model's numbers that give SVG."""
