@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 def prepare(folder: Path, megabytes: int) -> Path:
     """The text, and beside it the tokenizer that tinylm makes for it, unless both are there."""
     from tinylm.text.split import share_to_hold_out, split_corpus, train_tokenizer
-    from tinylm.text.tokenizer import choose_tokenizer
+    from tinylm.text.tokenizer_choice import choose_tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{megabytes}.txt"

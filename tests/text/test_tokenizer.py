@@ -24,7 +24,8 @@ from tinylm.text import corpus as corpus_module
 from tinylm.text.corpus import CorpusStats, open_corpus
 from tinylm.text.reading.built_in import HELLO
 from tinylm.text.special_tokens import SPELLED_OUT
-from tinylm.text.tokenizer import Tokenizer, choose_tokenizer
+from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer_choice import choose_tokenizer
 
 KINDS = ("word", "char", "bpe")
 SPELLINGS = sorted(SPELLED_OUT)

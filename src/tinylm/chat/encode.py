@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from tinylm.chat.chat_format import ChatFormat, Special
 from tinylm.chat.conversation import Conversation
-from tinylm.errors import TinyLMError
-from tinylm.text.special_tokens import BOS, EOS
+from tinylm.text.special_tokens import special_token_id
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -44,10 +43,4 @@ def encode_conversation(conversation: Conversation, form: ChatFormat, tokenizer:
 
 def special_id(special: Special, tokenizer: Tokenizer) -> int:
     """The id of a special token of a format. Raises: TinyLMError: the vocabulary lacks it."""
-    specials = tokenizer.specials
-    roles = {BOS: specials.start, EOS: specials.eos}
-    found = roles.get(special.entry, tokenizer.entry_id(special.entry))
-    if found is None or found not in specials.hidden:
-        raise TinyLMError(f"the vocabulary has no special token {special.entry}", where="data.chat_format",
-                          remedy="Import the model again, or choose the format that it was trained with")
-    return found
+    return special_token_id(special.entry, tokenizer)

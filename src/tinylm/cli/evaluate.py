@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import tinylm
+    from tinylm.reports import sentences
     from tinylm.reports.sentences import (
         cautions,
         comparison,
@@ -38,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.to_dict())
         return 0
-    print(f"On the {escape_control_codes(report.split)} text ({report.tokens:,} tokens, {report.bytes:,} bytes):")
+    text = "answers" if report.answers else "text"
+    print(f"On the {escape_control_codes(report.split)} {text} ({report.tokens:,} tokens, {report.bytes:,} bytes):")
     print("".join(f"  {caution}\n" for caution in cautions(report)), end="")
     print(f"  loss {rounded(report.loss, 4)} nats a token, perplexity {report.perplexity:.2f}, "
           f"{rounded(report.bits_per_byte, 3)} bits a byte")
@@ -49,9 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"The model is {verdict(report)}.")
     print("".join(f"{sentence}.\n" for sentence in describe_base(report)), end="")
     print("".join(f"{sentence}\n" for sentence in describe_entropy(report)), end="")
+    if report.answers:
+        print(f"{sentences.describe_answers(report.answers).capitalize()}.")
+        print("".join(f"  {escape_control_codes(line)}\n" for line in sentences.wrong_answers(report.answers)), end="")
     if report.copying is None:
         print("What it copies is not known: the text that it was trained on is not there any more.")
     else:
-        print("Of a few texts that it wrote:")
+        print("Of its answers:" if report.answers else "Of a few texts that it wrote:")
         print("\n".join(f"  {escape_control_codes(line)}" for line in describe_overlap(report.copying)))
     return 0

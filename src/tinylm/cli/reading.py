@@ -1,4 +1,4 @@
-"""Options that say how a text is read: shared by train, plan and evaluate."""
+"""Options that say how a text, or a file of conversations, is read: shared by train, plan and evaluate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tinylm.cli.flags import checked_flags
 
-READING_OPTIONS = ("documents", "text_field", "skip_bad", "encoding")
+READING_OPTIONS = ("documents", "text_field", "skip_bad", "encoding", "format", "me")
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,8 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
                         help="pass over bad records and count them, rather than stop at the first")
     parser.add_argument("--encoding", metavar="NAME",
                         help="of files without a byte order mark, e.g. windows-1252 or gb18030 (default: UTF-8)")
+    parser.add_argument("--format", metavar="KIND", help="kind of a chat file, such as pairs (default: by its content)")
+    parser.add_argument("--me", metavar="NAME", help="whose messages in an exported chat are the answers")
 
 
 def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -41,6 +41,9 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     parser.add_argument("--tokenizer", metavar="auto|word|char|bpe", help="(default: auto)")
     parser.add_argument("--vocab-size", metavar="N", help="most entries of the vocabulary")
     add_reading_options(parser)
+    parser.add_argument("--chat", action="store_true", help="SOURCE holds conversations, or questions with answers: "
+                        "train a model that answers (built in: sums)")
+    parser.add_argument("--text", metavar="BOOK", help="a text to read beside the conversations, to learn its language")
     parser.add_argument("--validation", metavar="SHARE|FILE",
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()
@@ -65,7 +68,7 @@ def config_overrides(arguments: argparse.Namespace) -> dict[str, dict[str, objec
     for name, home in FLAG_SECTIONS.items():
         flags |= checked_flags(home, given_flags(arguments, [name]))
     return merge_overrides(preset_name=arguments.preset, size_name=arguments.size, layers=tuple(layers),
-                           base=arguments.base, **flags)
+                           base=arguments.base, chat=arguments.chat, **flags)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tinylm.config.aliases import ALIASES, standard_names
 from tinylm.config.base import base_layer, check_base
+from tinylm.config.chat import chat_layer, check_chat
 from tinylm.config.presets import PartialConfig, preset, size
 from tinylm.config.schema import FOLLOWS_FROM_TEXT, SECTIONS, known_section
 from tinylm.config.section import checked_value
@@ -30,8 +31,8 @@ HORIZONS = ("steps", "epochs", "minutes")
 FLAG_SECTIONS = {
     "tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
     "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
-    "target_loss": "train", "seed": "train", "device": "train", "replay": "base",
-    "lora": "base"}
+    "format": "data", "me": "data", "text": "data", "target_loss": "train", "seed": "train", "device": "train",
+    "replay": "base", "lora": "base"}
 """The section of each setting that has a flag of its own."""
 MAX_TOML_BYTES = 1 << 20
 """Bytes of a TOML file of settings, at most."""
@@ -39,7 +40,7 @@ MAX_TOML_BYTES = 1 << 20
 
 def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None,
                     layers: tuple[PartialConfig | str | Path, ...] = (), base: str | Path | None = None,
-                    **flags: Any) -> dict[str, dict[str, Any]]:
+                    chat: bool = False, **flags: Any) -> dict[str, dict[str, Any]]:
     """Merges the overrides of a run: a preset, over it a size, then the layers in order, then single flags.
 
     Args:
@@ -47,6 +48,7 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
         size_name: the name of a size; default: none.
         layers: values by section, or paths of TOML files with such values.
         base: the model folder that the run begins from, or "none"; default: what the layers say.
+        chat: train on the answers of conversations; default: what the layers say.
         flags: settings with a flag of their own (`FLAG_SECTIONS`), by standard or old name; None: not given.
 
     Returns:
@@ -60,16 +62,9 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
     >>> merge_overrides(size_name="0.1M", layers=({"train": {"steps": "1_000"}},), seed=3)["train"]
     {'steps': 1000, 'seed': 3}
     """
-    given: dict[str, dict[str, Any]] = {}
-    for name, value in standard_names(flags, FLAG_SECTIONS).items():
-        if name not in FLAG_SECTIONS:
-            owner = section_of(name)
-            raise TypeError(f"train() has no argument {name!r}" + (
-                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
-        if value is not None:
-            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
+    given = _by_section(flags)
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
-    for layer in (*layers, given, base_layer(base)):
+    for layer in (*layers, given, base_layer(base), chat_layer(chat)):
         layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else check_overrides(layer)
         if any(layer.get("train", {}).get(name) is not None for name in HORIZONS):
             for name in HORIZONS:  # a later horizon replaces an earlier one
@@ -80,7 +75,20 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
         raise TinyLMError(f"{' and '.join(several)} both say how long the run is", where="train",
                           remedy="Leave out all but one")
     check_base(merged, preset_name, size_name)
+    check_chat(merged)
     return merged
+
+
+def _by_section(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in standard_names(flags, FLAG_SECTIONS).items():
+        if name not in FLAG_SECTIONS:
+            owner = section_of(name)
+            raise TypeError(f"train() has no argument {name!r}" + (
+                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
+        if value is not None:
+            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
+    return given
 
 
 def merge(*layers: PartialConfig) -> dict[str, dict[str, Any]]:

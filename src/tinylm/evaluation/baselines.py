@@ -21,6 +21,7 @@ import zstandard
 from numpy.typing import NDArray
 
 Ids = Sequence[int] | NDArray[np.integer]
+Mask = NDArray[np.bool_]
 _Ints = NDArray[np.int64]
 _Numbers = NDArray[np.int32]
 _Array = NDArray[np.integer]
@@ -54,7 +55,8 @@ def unigram(train_ids: Ids, validation_ids: Ids, vocab_size: int) -> float:
     return float(losses[_array(validation_ids)].sum())
 
 
-def ngram(train_ids: Ids, validation_ids: Ids, vocab_size: int, order: int | None = None) -> float:
+def ngram(train_ids: Ids, validation_ids: Ids, vocab_size: int, order: int | None = None,
+          is_target: Mask | None = None) -> float:
     """Loss in nats of an interpolated n-gram, which predicts each token from the `order - 1` before it.
 
     The share of what followed a context is mixed with the prediction from the context one shorter, down to the uniform
@@ -63,18 +65,25 @@ def ngram(train_ids: Ids, validation_ids: Ids, vocab_size: int, order: int | Non
 
     Args:
         order: n; None chooses it with `best_order`.
+        is_target: the validation ids whose losses count; None: all. The others are context for them.
     """
     order = best_order(train_ids, vocab_size) if order is None else order
-    losses = _losses_by_order(_array(train_ids), _array(validation_ids), vocab_size)
+    losses = _losses_by_order(_array(train_ids), _array(validation_ids), vocab_size, is_target)
     return next(islice(losses, order - 1, None))
 
 
-def best_order(train_ids: Ids, vocab_size: int) -> int:
-    """The n at which an n-gram of the first nine tenths of `train_ids` best predicts their last tenth."""
+def best_order(train_ids: Ids, vocab_size: int, is_target: Mask | None = None) -> int:
+    """The n at which an n-gram of the first nine tenths of `train_ids` best predicts their last tenth.
+
+    Args:
+        is_target: the ids whose losses count, as in `ngram`.
+    """
     ids = _array(train_ids)
     cut = len(ids) - len(ids) // 10
+    counted = None if is_target is None else is_target[cut:len(ids)]
+    losses = _losses_by_order(ids[:cut], ids[cut:], vocab_size, counted)
     best, least = 1, math.inf
-    for order, loss in enumerate(islice(_losses_by_order(ids[:cut], ids[cut:], vocab_size), MAX_ORDER), start=1):
+    for order, loss in enumerate(islice(losses, MAX_ORDER), start=1):
         if loss < least:
             best, least = order, loss
         elif order - best == MAX_ORDERS_WITHOUT_GAIN:  # longer contexts only become rarer
@@ -96,7 +105,7 @@ def compressor(train: bytes, validation: bytes) -> float:
     return 8 * len(packed) / max(1, len(validation))
 
 
-def _losses_by_order(train: _Array, validation: _Array, vocab_size: int) -> Iterator[float]:
+def _losses_by_order(train: _Array, validation: _Array, vocab_size: int, is_target: Mask | None) -> Iterator[float]:
     """Yields the nats of the 1-gram, the 2-gram, ...: each order is one more refinement of the same probabilities.
 
     n-grams of one length are numbered by their rank among those of the training text, so two have the same number
@@ -107,7 +116,7 @@ def _losses_by_order(train: _Array, validation: _Array, vocab_size: int) -> Iter
     contexts = _Contexts(np.zeros(len(train), np.int32), np.zeros(len(validation), np.int32), 1)
     for n in count(1):
         contexts = _refine(probs[n - 1:], contexts, train[n - 1:], validation[n - 1:], vocab_size)
-        yield float(-np.log(probs).sum())
+        yield float(-np.log(probs if is_target is None else probs[is_target]).sum())
 
 
 class _Contexts(NamedTuple):

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinylm import model_folder
+from tinylm.chat.corpus import conversations_of, open_source
 from tinylm.errors import TinyLMError, command
+from tinylm.evaluation.answers import MAX_QUESTIONS, AnsweringModel, ask, count_answers, questions_of
 from tinylm.evaluation.base import Base
 from tinylm.evaluation.memorization import CopiedSpan, CopyIndex, Overlap, combine
 from tinylm.evaluation.training_text import open_training_text
 from tinylm.system.paths import IN_MEMORY
-from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.corpus import Corpus
 from tinylm.text.dataset import Part, build_dataset
 from tinylm.text.reading.sources import Options, SourceLike, Texts
-from tinylm.text.split import Split, split_corpus
+from tinylm.text.split import Slice, Split, split_corpus
+from tinylm.text.turns import whole_turns
 
 if TYPE_CHECKING:  # torch takes a second to import, and what a text copies is found without
-    from tinylm.config.schema import RunConfig
     from tinylm.evaluation.report import Baselines, EncodedText, Report
     from tinylm.model.transformer import TinyLM
     from tinylm.text.left_out import LeftOut
     from tinylm.text.rows import Batch
-    from tinylm.text.tokenizer import Tokenizer
 
 COPYING_SAMPLES, COPYING_TOKENS = 3, 200
 """Texts that `copying` lets the model write, and the tokens of each."""
@@ -34,11 +36,9 @@ _OWN_TEXT = ("this is the text that the model was trained on, so the figures say
              "well it reads anything else")
 
 
-class EvaluatedModel(Protocol):
+class EvaluatedModel(AnsweringModel, Protocol):
     """A `LanguageModel`, as far as its evaluation needs it."""
 
-    config: RunConfig
-    tokenizer: Tokenizer
     folder: Path | None
 
     @property
@@ -76,11 +76,29 @@ class Evaluator:
                                        baselines_of_run(split, dataset, self.lm.tokenizer,
                                                         self.lm.config.data.packing))
         else:
-            corpus = open_corpus(source, Options.of(self.lm.config.data), **read_as)
+            corpus = open_source(source, Options.of(self.lm.config.data), **read_as)
             split = split_corpus(corpus, 0.0)
             report = self._report_on_other_text(split, corpus.name)
         own = [_OWN_TEXT] if source is not None and self._is_training_text(split) else []
-        return replace(report, copying=self.copying(), notes=(*own, *report.notes, *split.notes()))
+        report = replace(report, notes=(*own, *report.notes, *split.notes()))
+        return self.with_writing(report, split.validation or split.train)
+
+    def with_writing(self, report: Report, text: Slice, index: CopyIndex | None = None,
+                     most: int = MAX_QUESTIONS) -> Report:
+        """The report with what the model writes: of a chat model, its answers to the questions of `text`; and what is
+        copied.
+
+        Args:
+            index: the index of the training text, where there is one already.
+            most: questions that are asked, at most.
+        """
+        conversations = conversations_of(text)
+        if not conversations:
+            return replace(report, copying=self.copying(index))
+        questions = questions_of(conversations, most)
+        answers = ask(self.lm, questions)
+        return replace(report, answers=count_answers(questions, answers),
+                       copying=self.copying(index, [answer.text for answer in answers if answer.text]))
 
     def own_batches(self, n_tokens: int) -> tuple[str, list[Batch]]:
         """Batches of about so many tokens of the text that the model is evaluated by, evenly from the whole of it.
@@ -124,6 +142,7 @@ class Evaluator:
         from tinylm.training.evaluate import evaluate
 
         config, model = self.lm.config, self.lm.model
+        part = whole_turns(part, config.model.context_length)
         batches = evaluation_batches(part, config.data.packing, config.model.context_length)
         nats, tokens = evaluate(model, batches)
         if not math.isfinite(nats):
@@ -172,10 +191,10 @@ class Evaluator:
             self._copy_index = CopyIndex(self._training_split().train)
         return self._copy_index
 
-    def copying(self, index: CopyIndex | None = None) -> Overlap | None:
-        """See `LanguageModel.copying`."""
+    def copying(self, index: CopyIndex | None = None, written: Sequence[str] = ()) -> Overlap | None:
+        """See `LanguageModel.copying`. Args: written: texts of the model; by default some are generated."""
         self._copy_index = index or self._copy_index
-        written = self.lm.generate(samples=COPYING_SAMPLES, max_tokens=COPYING_TOKENS, seed=0)
+        written = written or self.lm.generate(samples=COPYING_SAMPLES, max_tokens=COPYING_TOKENS, seed=0)
         try:
             return combine([self.copied(text) for text in written])
         except TinyLMError:
@@ -205,7 +224,7 @@ class Evaluator:
     def _was_trained_on(self, texts: Texts) -> bool:
         """True if these are the texts in memory that the model was trained on, which are then kept."""
         data = self.lm.config.data
-        corpus = open_corpus(texts, Options.of(data))
+        corpus = open_source(texts, Options.of(data))
         if data.source != IN_MEMORY or corpus.stats().fingerprint != data.fingerprint:
             return False
         self.training_corpus = corpus

@@ -142,7 +142,7 @@ def _beginning(text: Slice) -> str:
     """First million characters or so of a text."""
     pieces: list[str] = []
     size = 0
-    for piece in text.pieces():
+    for piece in text.targets():
         pieces.append(piece.text)
         size += len(piece.text)
         if size > 1 << 20:

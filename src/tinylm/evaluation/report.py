@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from tinylm.evaluation import baselines
+from tinylm.evaluation.answers import Answers
 from tinylm.evaluation.entropy import entropy
 from tinylm.evaluation.memorization import Overlap
 from tinylm.text.dataset import Dataset, Part
@@ -84,6 +85,8 @@ class Report:
             where the training text is not there.
         notes: sentences on how the text was read.
         left_out: the part of the text that its tokens leave out.
+        answers: how a chat model answered the questions of conversations; None for a model of texts. `tokens` and
+            `bytes` are then of the answers alone.
 
     >>> report = Report("validation", loss=0.5, perplexity=1.65, bits_per_byte=0.72, tokens=100, bytes=100,
     ...                 baselines={"uniform": 8.0, "unigram": 4.5})
@@ -104,6 +107,7 @@ class Report:
     copying: Overlap | None = None
     notes: tuple[str, ...] = ()
     left_out: LeftOut = NOTHING
+    answers: Answers | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
@@ -169,24 +173,32 @@ def measure_baselines(train: EncodedText, evaluated: EncodedText, vocab_size: in
     left_out = left_out or NOTHING
     if evaluated is train:
         return _count(train, evaluated, vocab_size, 0, left_out)
+    if evaluated.ids.is_target is not None:  # a compressor cannot be asked for the answers alone
+        return _count(train, evaluated, vocab_size, _best_order(train.ids, vocab_size), left_out)
     # Read before counting begins: beside it, reading took 250 MB more.
     read = _last_characters(train.text), _first_characters(evaluated.text)
     with ThreadPoolExecutor(1) as beside:  # the compressor leaves Python to others while it works
         compressed = beside.submit(baselines.compressor, *read)
-        order = baselines.best_order(train.ids.ids[:MAX_ORDER_TOKENS], vocab_size)
-        counted = _count(train, evaluated, vocab_size, order, left_out)
+        counted = _count(train, evaluated, vocab_size, _best_order(train.ids, vocab_size), left_out)
         return replace(counted, bits_per_byte={**counted.bits_per_byte, "zstd": compressed.result()})
 
 
 def _count(train: EncodedText, evaluated: EncodedText, vocab_size: int, order: int, left_out: LeftOut) -> Baselines:
     """The baselines that count, up to n-grams of that order; 0: none of these."""
-    known, ids = train.ids.ids[:MAX_COUNTED_TOKENS], evaluated.ids.ids[:MAX_COUNTED_TOKENS]
-    nats = {"uniform": baselines.uniform(vocab_size, len(ids)), "unigram": baselines.unigram(known, ids, vocab_size)}
+    known, ids = train.ids.head(MAX_COUNTED_TOKENS), evaluated.ids.head(MAX_COUNTED_TOKENS)
+    n_targets = ids.n_targets
+    nats = {"uniform": baselines.uniform(vocab_size, n_targets),
+            "unigram": baselines.unigram(known.targets, ids.targets, vocab_size)}
     if order:
-        nats["ngram"] = baselines.ngram(known, ids, vocab_size, order)
-    n_bytes = round(evaluated.ids.n_bytes * len(ids) / max(1, evaluated.ids.n_tokens))
+        nats["ngram"] = baselines.ngram(known.ids, ids.ids, vocab_size, order, ids.is_target)
+    n_bytes = round(evaluated.ids.n_bytes * n_targets / max(1, evaluated.ids.n_targets))
     rest = left_out.bits / max(1, evaluated.ids.n_bytes)
     return Baselines({name: bits_per_byte(total, n_bytes) + rest for name, total in nats.items()}, order, left_out)
+
+
+def _best_order(known: Part, vocab_size: int) -> int:
+    head = known.head(MAX_ORDER_TOKENS)
+    return baselines.best_order(head.ids, vocab_size, head.is_target)
 
 
 def _first_characters(text: Slice) -> bytes:

@@ -77,11 +77,12 @@ class BlockBuilder:
         self._source, self._ended = ("", False), True
 
     def of(self, text: Slice) -> Iterator[tuple[Block, str]]:
-        for piece in text.pieces():
+        for piece in text.targets():
             if self._source != (piece.file, piece.in_one_line):
                 yield from self._cut(to_the_end=True)
                 self._source = piece.file, piece.in_one_line
             self._add(piece)
+            self._ended |= text.corpus.has_turns  # an answer ends with its piece
             if self._size > BLOCK_CHARACTERS:
                 yield from self._cut()
         yield from self._cut(to_the_end=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from tinylm import model_folder
@@ -69,10 +70,12 @@ def measure_fit(base: Base, part: Part, packing: Packing, device: torch.device, 
 
 
 def _counted_nats(part: Part, vocab_size: int) -> float:
-    ids = part.ids[:COUNTED_TOKENS]
+    head = part.head(COUNTED_TOKENS)
+    ids, is_target = head.ids, head.is_target
     cut = len(ids) - max(1, len(ids) // 10)
-    return baselines.ngram(ids[:cut], ids[cut:], vocab_size) / (len(ids) - cut)
+    counted = np.ones(len(ids) - cut, bool) if is_target is None else is_target[cut:]
+    return baselines.ngram(ids[:cut], ids[cut:], vocab_size, is_target=counted) / max(1, int(counted.sum()))
 
 
 def _bits(nats_per_token: float, part: Part) -> float:
-    return bits_per_byte(nats_per_token * part.n_tokens, part.n_bytes)
+    return bits_per_byte(nats_per_token * part.n_targets, part.n_bytes)

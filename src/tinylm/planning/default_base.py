@@ -17,7 +17,7 @@ from tinylm.config.base import leaves_base_open
 from tinylm.config.presets import PartialConfig
 from tinylm.evaluation.base import Base
 from tinylm.planning.base_fit import BaseFit, measure_fit
-from tinylm.planning.data import OpenedText
+from tinylm.planning.data import OpenedText, answers_are_numbers
 from tinylm.planning.fine_tuning import choose_context, fine_tuned_bits
 from tinylm.planning.forecast import from_nothing_bits
 from tinylm.text.dataset import build_dataset
@@ -39,11 +39,13 @@ class Trial:
 
     Attributes:
         from_nothing, fine_tuned: bits a byte to expect of a run from nothing, and of one from the base.
+        is_chat: the text is conversations.
     """
 
     fit: BaseFit
     from_nothing: float
     fine_tuned: float
+    is_chat: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -52,13 +54,20 @@ class Trial:
 
     @property
     def helps(self) -> bool:
-        """True if the run is to begin from the base."""
+        """True if the run is to begin from the base. Of conversations the language of the answers decides: how they
+        follow from questions, the forecasts know nothing of."""
+        if self.is_chat:
+            return self.fit.bits_per_byte <= MAX_BITS
         return self.is_known and self.fine_tuned <= (1 - GAIN) * self.from_nothing
 
 
 def is_tried(chosen: PartialConfig, text: OpenedText) -> bool:
-    """True if the base is to be tried on a text: nobody chose what the run begins from, and the length suits."""
-    return leaves_base_open(chosen) and MIN_BYTES <= text.split.train.corpus.stats().bytes <= MAX_BYTES
+    """True if the base is to be tried on a text: nobody chose what the run begins from, the length suits, no text
+    is read beside it, and it does not ask for digits, which the base does not read one by one."""
+    length = text.split.train.corpus.stats().bytes
+    if text.split.beside:
+        return False
+    return leaves_base_open(chosen) and MIN_BYTES <= length <= MAX_BYTES and not answers_are_numbers(text.split)
 
 
 def try_default_base(chosen: PartialConfig, text: OpenedText, device: torch.device) -> Trial:
@@ -67,5 +76,6 @@ def try_default_base(chosen: PartialConfig, text: OpenedText, device: torch.devi
     part = build_dataset(text.split, base.tokenizer, least=1).train
     fit = measure_fit(base, part, text.chosen["packing"], device, context_length=choose_context(chosen,
                       base.config.model), precision=train.get("precision", "auto"), seed=train.get("seed", 0))
-    nothing = from_nothing_bits(fit.counted_bits_per_byte, part.n_bytes)
-    return Trial(fit, nothing, fine_tuned_bits(fit.bits_per_byte, fit.counted_bits_per_byte))
+    nothing = from_nothing_bits(fit.counted_bits_per_byte, part.n_bytes_read)
+    return Trial(fit, nothing, fine_tuned_bits(fit.bits_per_byte, fit.counted_bits_per_byte),
+                 part.is_target is not None)

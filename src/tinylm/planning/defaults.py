@@ -10,6 +10,7 @@
 |                 | where there is more than a weight for each byte   | and the learning rate should be down by then  |
 | context_length  | 128 tokens; 256 from 2M weights on                | attention costs its square, and a small model |
 |                 |                                                   | makes little of what lies further back        |
+|                 | the longest conversation, and 1,024 at most       | what is cut off has no question, or no answer |
 | batch_size      | about 4,096 tokens; half or a quarter of that     | small batches waste cores, and a run of few   |
 |                 | where the run would have fewer than 300 steps, or | steps gets nowhere                            |
 |                 | an epoch fewer than 10                            |                                               |
@@ -38,6 +39,8 @@ WEIGHTS_PER_BYTE = 10.0
 MIN_USEFUL_EPOCHS = 4.0
 MIN_SHARE_OF_USEFUL_EPOCHS = 0.8
 """A size is chosen only if the run reads the text this share of the useful epochs, at least."""
+MAX_CHAT_CONTEXT = 1024
+"""Tokens of a row, at most, where nobody chose: a longer conversation is cut between two turns."""
 BATCH_TOKENS, MIN_BATCH_TOKENS = 4096, 1024
 MIN_STEPS, MIN_STEPS_PER_EPOCH = 300, 8
 REGULARISATION = ((100, 6.0, 0.2), (50, 3.0, 0.1), (8, 1.0, 0.1), (1, 1.0, 0.0), (0, 0.5, 0.0))
@@ -109,12 +112,13 @@ def choose_batch(tokens: float, n_tokens: int) -> int:
 
 
 def fill_defaults(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_size: int, speed: float,
-                  fitting: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+                  longest: int = 0, fitting: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """The model and train sections that the rules give where `chosen` says nothing.
 
     Args:
         n_bytes, n_tokens: of the training text.
         speed: of the machine, from `speed.measure_speed`.
+        longest: tokens of the longest conversation; 0: the text has none.
         fitting: the sizes that the memory holds; empty: all.
     """
     given, train = chosen.get("model", {}), dict(chosen.get("train", {}))
@@ -128,7 +132,7 @@ def fill_defaults(chosen: PartialConfig, *, n_bytes: int, n_tokens: int, vocab_s
         model |= size(choose_size(n_bytes, n_tokens, vocab_size, seconds, speed, fitting))["model"]
     shape = {"n_layers": 4, "d_model": 128, **model, **given}
     weights = 12 * shape["n_layers"] * shape["d_model"] ** 2
-    model["context_length"] = 128 if weights < 1_500_000 else 256
+    model["context_length"] = max(128 if weights < 1_500_000 else 256, min(longest, MAX_CHAT_CONTEXT))
     context_length = given.get("context_length", model["context_length"])
     in_time = seconds * tokens_per_second(shape["n_layers"], shape["d_model"], vocab_size, speed)
     if train.get("minutes") and not has_size(given) and weights > n_bytes:

@@ -50,13 +50,14 @@ NGRAM_SHARE = 0.87
 """What fine-tuned models reach where the base is far from the text, in terms of n-grams of the text."""
 
 
-def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tokens: int,
-                     speed: float) -> dict[str, dict[str, Any]]:
+def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tokens: int, speed: float,
+                     longest: int = 0) -> dict[str, dict[str, Any]]:
     """The sections model, train, sample and base that the rules give where `chosen` says nothing.
 
     Args:
         n_bytes, n_tokens: of the training text.
         speed: of the machine, from `throughput.measure_speed`.
+        longest: tokens of the longest conversation; 0: the text has none.
     """
     train, rank = dict(chosen.get("train", {})), chosen["base"].get("lora", 0)
     if rank:
@@ -75,7 +76,7 @@ def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tok
     batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
     epochs = tokens / max(1, n_tokens)
     weight_decay, dropout = next((decay, dropout) for border, decay, dropout in REGULARISATION if epochs >= border)
-    context_length = choose_context(chosen, shape)
+    context_length = choose_context(chosen, shape, longest)
     model = {**shape.model_dump(), "dropout": dropout, **chosen.get("model", {}), "context_length": context_length}
     steps = train.get("steps") or tokens / batch_tokens
     filled = {"batch_size": max(1, round(batch_tokens / context_length)), **_learning_rates(train, fit, rank),
@@ -106,9 +107,10 @@ def epochs_that_pay(n_bytes: int) -> float:
     return max(MIN_EPOCHS, EPOCHS_OF_20_KB * math.sqrt(20_000 / max(1, n_bytes)))
 
 
-def choose_context(chosen: PartialConfig, shape: ModelConfig) -> int:
-    """Tokens of a row: what a person chose; else the base's context, and 512 at most where that changes no weight."""
-    most = shape.context_length if shape.positions == "learned" else MAX_CONTEXT
+def choose_context(chosen: PartialConfig, shape: ModelConfig, longest: int = 0) -> int:
+    """Tokens of a row: what a person chose; else the base's context, and 512 at most where that changes no weight, or
+    the longest conversation."""
+    most = shape.context_length if shape.positions == "learned" else max(MAX_CONTEXT, longest)
     return int(chosen.get("model", {}).get("context_length") or min(most, shape.context_length))
 
 

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 
 from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
-from tinylm.evaluation.report import baselines_of_run
 from tinylm.inspection import structure
 from tinylm.planning.base_fit import BaseFit
-from tinylm.planning.data import RunData
+from tinylm.planning.data import RunData, tokenizer_for
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.fine_tuning import fine_tuned_bits
 from tinylm.planning.machine import Machine
 from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
-from tinylm.text.dataset import build_dataset
 from tinylm.text.split import train_tokenizer
-from tinylm.text.tokenizer import choose_tokenizer
 from tinylm.training.schedule import VALIDATION_SHARE
 
 SAMPLE_TOKENS = 60
@@ -81,7 +78,7 @@ def make_forecast(setup: RunSetup, machine: Machine, times: StepTimes, *, elapse
     expected, ngram = _expected_bits(setup, tokens, epochs)
     from_nothing = None
     if fit is not None and expected and ngram:
-        from_nothing = from_nothing_bits(_counted_from_nothing(setup.data, ngram), dataset.train.n_bytes)
+        from_nothing = from_nothing_bits(_counted_from_nothing(setup.data, ngram), dataset.train.n_bytes_read)
         expected = fine_tuned_bits(fit.bits_per_byte, ngram)
     return Forecast(round(seconds, 1), n_steps, tokens, round(epochs, 2),
                     structure.total_parameters(setup.config.model), _peak_memory(setup, machine, peak_bytes), expected,
@@ -116,7 +113,7 @@ def _expected_bits(setup: RunSetup, tokens: int, epochs: float) -> tuple[float |
     if not ngram or not dataset.validation:
         return None, ngram
     rest = baselines.left_out.bits / max(1, dataset.validation.n_bytes)  # costs the model as much as the n-grams
-    return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes) + rest, 2), ngram
+    return round(expected_bits(ngram - rest, tokens, epochs, dataset.train.n_bytes_read) + rest, 2), ngram
 
 
 def _counted_from_nothing(data: RunData, ngram: float) -> float:
@@ -125,10 +122,10 @@ def _counted_from_nothing(data: RunData, ngram: float) -> float:
     A short text is read letter by letter then, and n-grams of letters reach less: words of the language are tokens of
     the base. A vocabulary of BPE takes long to make and changes little (LOG.md, "Forecasts from nothing").
     """
-    if choose_tokenizer(data.corpus.stats()).kind != "char":
+    if tokenizer_for(data.split).kind != "char":
         return ngram
     letters = train_tokenizer(data.split, "char")
-    return baselines_of_run(data.split, build_dataset(data.split, letters), letters).bits_per_byte["ngram"]
+    return RunData.of(data.config, letters, data.split).baselines.bits_per_byte["ngram"]
 
 
 def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
@@ -136,7 +133,7 @@ def _peak_memory(setup: RunSetup, machine: Machine, peak_bytes: int) -> int:
     training = needed_bytes(config.model, config.train, setup.data.validation_tokens, machine.device, config.base.lora)
     if machine.device.type == "cuda":
         return training
-    searched = min(setup.data.dataset.train.n_bytes, MAX_SEARCHED_BYTES)
+    searched = min(setup.data.dataset.train.n_bytes_read, MAX_SEARCHED_BYTES)
     return max(peak_bytes, machine.held_bytes + training + LIBRARY_BYTES + COPY_INDEX_BYTES_PER_BYTE * searched)
 
 

@@ -10,17 +10,20 @@ from pathlib import Path
 
 from tinylm.config.schema import RunConfig, TrainConfig
 from tinylm.errors import command
+from tinylm.evaluation.answers import Answers
 from tinylm.evaluation.memorization import Overlap
 from tinylm.evaluation.report import Report
 from tinylm.inspection import structure
 from tinylm.reports.sentences import (
     cautions,
     comparison,
+    describe_answers,
     describe_base,
     describe_entropy,
     describe_overlap,
     rounded,
     verdict,
+    wrong_answers,
 )
 from tinylm.system.untrusted import escape_control_codes, replace_control_codes
 from tinylm.text.opening import without_cut_word
@@ -44,7 +47,7 @@ A small language model made by tinylm {version}.
 
 ## How well it does
 After {steps:,} steps and {tokens_seen:,} tokens ({stopped}); these are the weights of step {best_step:,}.
-On the {split} text of {tokens:,} tokens the loss is {loss} nats a token (perplexity {perplexity:.2f}), which is
+On the {split} {text} of {tokens:,} tokens the loss is {loss} nats a token (perplexity {perplexity:.2f}), which is
 {bits_per_byte} bits a byte. Less is better:
 
 | | nats a token | bits a byte |
@@ -53,9 +56,9 @@ On the {split} text of {tokens:,} tokens the loss is {loss} nats a token (perple
 
 The model is {verdict}.{cautions}
 
-{remarks}{copying}{samples}## What it is not
+{answers}{remarks}{copying}{samples}## What it is not
 It knows nothing but the patterns of {known}. It states falsehoods as easily as truths, and may repeat passages of the
-text word for word: think of that before you publish it or the text is private.
+text word for word: think of that before you publish it or the text is private.{form}
 
 ## How to use it
 
@@ -98,12 +101,27 @@ def make_card(config: RunConfig, report: Report, finished: Finished, *, name: st
         verdict=". ".join((verdict(report), *describe_base(report))),
         cautions="".join([*(f" {sentence}" for sentence in describe_entropy(report)),
                           *(f" Note: {caution}." for caution in cautions(report))]),
+        text="answers" if report.answers else "text", form=_FORM.format(structure.total_parameters(model))
+        if report.answers else "", answers=_section("How it answers", _answers(report.answers)),
         remarks=_section("What was noticed", [f"- {_escaped(remark)}" for remark in remarks]),
         copying=_section("What it copies", _copying(copied or report.copying)),
         samples=_section("What it writes", _sample_blocks(
             [without_cut_word(text, config.data) for text in (*samples, sample) if text])),
-        use="\n".join(_example_commands(Path(folder), prompt)),
+        use="\n".join(_example_commands(Path(folder), prompt, bool(config.data.chat_format))),
     )
+
+
+_FORM = """
+From its conversations it has learned the form of answers, and of facts few: {:,} numbers are no encyclopedia. Asked
+what it has not read, it answers all the same."""
+
+
+def _answers(answers: Answers | None) -> list[str]:
+    if answers is None:
+        return []
+    wrong = [f"- {_escaped(line)}" for line in wrong_answers(answers)]
+    others = ["Other answers, for example:", "", *wrong] if wrong else []
+    return [f"{describe_answers(answers).capitalize()}.", *others]
 
 
 def _base(config: RunConfig) -> Iterator[str]:
@@ -120,8 +138,8 @@ def _base(config: RunConfig) -> Iterator[str]:
         yield f"- Replayed against forgetting: {base.replay:.0%} of the rows were of the text of that base"
 
 
-def _example_commands(folder: Path, prompt: str) -> Iterator[str]:
-    yield f"    {command('generate', folder, text=prompt)}"
+def _example_commands(folder: Path, prompt: str, is_chat: bool) -> Iterator[str]:
+    yield f"    {command('chat', folder) if is_chat else command('generate', folder, text=prompt)}"
     yield f"    {command('evaluate', folder)}"
 
 

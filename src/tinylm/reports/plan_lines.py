@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinylm.chat.chat_format import chat_format
+from tinylm.chat.corpus import ChatCorpus, conversations_of
+from tinylm.chat.files import counted, shown
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import TrainConfig
 from tinylm.inspection import structure
-from tinylm.planning.data import RunData
+from tinylm.planning.data import RunData, tokenizer_for
 from tinylm.planning.default_base import Trial
 from tinylm.planning.forecast import Forecast
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import duration
 from tinylm.text.corpus import Corpus
 from tinylm.text.left_out import NOTHING, left_out_by_words, measure, share_unknown, white_space
-from tinylm.text.tokenizer import choose_tokenizer
+from tinylm.text.turns import TooLong
 
 
 def plan_lines(setup: RunSetup, forecast: Forecast, overrides: PartialConfig, trial: Trial | None = None) -> list[str]:
@@ -72,7 +75,9 @@ def plan_sentences(setup: RunSetup, forecast: Forecast) -> list[str]:
 def describe_documents(corpus: Corpus) -> str:
     """The length of a text, such as `2,800 characters in 1 document`."""
     stats = corpus.stats()
-    return f"{stats.characters:,} characters in {stats.documents:,} document{'s' * (stats.documents != 1)}"
+    documents = counted(corpus.conversations) if isinstance(corpus, ChatCorpus) else (
+        f"{stats.documents:,} document{'s' * (stats.documents != 1)}")
+    return f"{stats.characters:,} characters in {documents}"
 
 
 def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) -> list[str]:
@@ -81,20 +86,31 @@ def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) 
     lost = _lost_white_space(data)
     notes = [*_unused_settings(data, overrides),
              *([f"words alone are kept, and {lost} are lost; --tokenizer bpe or char keeps them"] if lost else []),
-             *_unknown_to_base(setup), *([data.dataset.note] if data.dataset.note else [])]
-    return [f"text       {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
+             *_describe_too_long(data.too_long, setup.config.model.context_length), *_unknown_to_base(setup),
+             *([data.dataset.note] if data.dataset.note else [])]
+    is_chat, train = data.corpus.has_turns, data.dataset.train
+    learned = f", of which the answers, {train.n_targets:,}, are learned" if is_chat else ""
+    label = "chat" if is_chat else "text"
+    return [f"{label:<10} {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
+            *_describe_beside(setup),
             *(f"base       {sentence}" for sentence in base),
             f"tokenizer  {_reason_for_tokenizer(setup, overrides)}: {data.tokenizer.vocab_size:,} entries, "
-            f"{data.dataset.train.n_tokens:,} tokens to train on{held_out}",
+            f"{train.n_tokens:,} tokens to train on{held_out}{learned}",
+            *([f"first      {_first_conversation(setup)}"] if is_chat else []),
             *(f"note       {sentence}" for sentence in notes)]
+
+
+def _first_conversation(setup: RunSetup) -> str:
+    """The first conversation as it is trained on, its special tokens visible; what is learned stands in brackets."""
+    return shown(conversations_of(setup.data.split.train)[0], chat_format(setup.config.data.chat_format))
 
 
 def _reason_for_tokenizer(setup: RunSetup, overrides: Mapping[str, Any]) -> str:
     chosen = overrides.get("tokenizer", "auto")
     if setup.config.base.folder:
         return f"{setup.data.tokenizer.kind}, the base's"
-    return choose_tokenizer(setup.data.corpus.stats()).reason if chosen == "auto" else f"{chosen}, as asked for"
+    return tokenizer_for(setup.data.split).reason if chosen == "auto" else f"{chosen}, as asked for"
 
 
 def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> list[str]:
@@ -102,6 +118,10 @@ def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> 
     base = setup.config.base.folder
     if not trial:
         return [f"{base}{_describe_replay(setup)}"] if base else []
+    if trial.is_chat:
+        reads = f"the language of the answers, which it reads with {trial.fit.bits_per_byte:.2f} bits a byte"
+        return [f"begins from {base}, which knows {reads}; --from none switches it off" if base else
+                f"begins from nothing: {trial.fit.base.folder} does not know {reads}"]
     if base:
         expected = forecast.bits_per_byte or trial.fine_tuned
         nothing = forecast.from_nothing_bits_per_byte or trial.from_nothing
@@ -115,8 +135,17 @@ def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> 
             f"{fit.bits_per_byte:.2f} bits a byte; counting n-grams with {fit.counted_bits_per_byte:.2f}"]
 
 
+def _describe_beside(setup: RunSetup) -> list[str]:
+    beside, replay = setup.data.split.beside, setup.data.replay
+    if not beside or not replay:
+        return []
+    own = setup.data.dataset.train.n_tokens
+    return [f"text       {beside.corpus.name}: {describe_documents(beside.corpus)}, {replay.n_tokens:,} tokens, read "
+            f"beside the {own:,} of the conversations"]
+
+
 def _describe_replay(setup: RunSetup) -> str:
-    replay = setup.data.replay
+    replay = setup.data.replay if setup.config.base.replay else None
     return f"; {setup.config.base.replay:.0%} of the rows are of its own {replay.n_tokens:,} tokens" if replay else ""
 
 
@@ -171,3 +200,19 @@ def _describe_forecast(forecast: Forecast) -> str:
         beside = [f"the base as it is: {forecast.base_bits_per_byte:.2f}",
                   f"from nothing: {forecast.from_nothing_bits_per_byte:.2f}", *beside]
     return f"{takes}; an expectation, no more: {forecast.bits_per_byte:.2f} bits a byte ({', '.join(beside)})"
+
+
+def _describe_too_long(found: TooLong, context_length: int) -> list[str]:
+    """Sentences on conversations that do not fit into a row; none where all fit."""
+    lines = []
+    if found.conversations:
+        lines.append(f"{_count(found.conversations, 'conversation is', 'conversations are')} longer than the context "
+                     f"of {context_length:,} tokens, and cut between two turns")
+    if found.exchanges:
+        lines.append(f"{_count(found.exchanges, 'question does', 'questions do')} not fit with the answer into the "
+                     f"context of {context_length:,} tokens, and {'is' if found.exchanges == 1 else 'are'} left out")
+    return lines
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

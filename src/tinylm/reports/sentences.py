@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from tinylm.evaluation.answers import Answers
 from tinylm.evaluation.memorization import Overlap
 from tinylm.evaluation.report import Report
 from tinylm.text.left_out import LeftOut, share_unknown, white_space
@@ -148,3 +149,20 @@ def describe_overlap(copied: Overlap) -> list[str]:
 def _short(text: str, most: int = 80) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[:most - 1] + "…"
+
+
+def describe_answers(answers: Answers) -> str:
+    """Sentence on the answers of a model to questions.
+
+    >>> describe_answers(Answers(questions=200, exact=150, ended=199))
+    'of 200 questions, 150 are answered exactly as the file has it (75.0%); 199 answers come to an end (99.5%)'
+    """
+    n = max(1, answers.questions)
+    return (f"of {answers.questions:,} questions, {answers.exact:,} are answered exactly as the file has it "
+            f"({answers.exact / n:.1%}); {answers.ended:,} answers come to an end ({answers.ended / n:.1%})")
+
+
+def wrong_answers(answers: Answers, most: int = 5) -> list[str]:
+    """Lines on some of the other answers."""
+    return [f"{_short(each.question)} → {_short(each.answer) or '(nothing)'}; the file has: {_short(each.expected)}"
+            for each in answers.wrong[:most]]

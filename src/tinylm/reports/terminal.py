@@ -20,11 +20,13 @@ from tinylm.reports.sentences import (
     baseline_label,
     bits_comparison,
     cautions,
+    describe_answers,
     describe_entropy,
     describe_overlap,
     rounded,
     verdict,
     without_entropy,
+    wrong_answers,
 )
 from tinylm.system.untrusted import LINE_END, escape_control_codes, replace_control_codes
 from tinylm.text.opening import without_cut_word
@@ -102,7 +104,8 @@ class Display:
     def _sampled(self, event: Sampled) -> None:
         copied = f"  ({event.longest_copied} {event.copied_unit} copied)" if event.copied_share > 0 else ""
         width = (self.console.width - 8 if self.console.is_terminal else 160) - len(copied)
-        text = event.prompt + event.text if event.prompt else without_cut_word(event.text, self.data)
+        text = without_cut_word(event.text, self.data) if not event.prompt else (
+            event.prompt + (" → " if self.data.chat_format else "") + event.text)
         line = on_one_line(text, width)
         self.console.print(Text.assemble("      ", (line, "dim"), (copied, "yellow")), soft_wrap=True)
 
@@ -150,7 +153,7 @@ def print_result(console: Console, folder: Path, parameters: int, seconds: float
         print_lines(console, ["", "To go on with the training:"])
         print_commands(console, [command("train", "--resume", "--out", folder)])
     print_lines(console, ["", "Now try:"])
-    print_commands(console, next_commands(folder, prompt))
+    print_commands(console, next_commands(folder, prompt, is_chat=bool(report and report.answers)))
 
 
 def closing_lines(folder: Path, parameters: int, seconds: float, finished: Finished,
@@ -172,13 +175,20 @@ def _quality_lines(report: Report) -> list[str]:
             f"{rounded(report.bits_per_byte, 3)} bits a byte.",
             *(f"Note: {caution}." for caution in cautions(report)),
             f"That is {verdict(report)}.", *describe_entropy(report), f"In bits a byte, less is better: {beside}.",
-            *([f"Of a few texts that it wrote, {describe_overlap(report.copying)[0]}."] if report.copying else [])]
+            *([f"{describe_answers(report.answers).capitalize()}.", *(
+                f"  {line}" for line in wrong_answers(report.answers, 3))] if report.answers else []),
+            *([f"Of {'its answers' if report.answers else 'a few texts that it wrote'}, "
+               f"{describe_overlap(report.copying)[0]}."] if report.copying else [])]
 
 
-def next_commands(folder: Path, prompt: str) -> Iterator[str]:
+def next_commands(folder: Path, prompt: str, *, is_chat: bool = False) -> Iterator[str]:
     """Commands that a person can type next, each as it stands."""
-    for name in ("generate", "predict"):
-        yield command(name, folder, text=prompt)
+    if is_chat:
+        yield command("chat", folder)
+        yield command("evaluate", folder)
+    else:
+        for name in ("generate", "predict"):
+            yield command(name, folder, text=prompt)
     yield command("inspect", folder)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from tinylm.config.chat import keep_chat_format
 from tinylm.config.overrides import merge_overrides
 from tinylm.config.presets import PartialConfig
 from tinylm.config.schema import ModelConfig
@@ -72,6 +73,7 @@ def plan_run(source: SourceLike, overrides: PartialConfig, *, started: float | N
     """
     started = time.perf_counter() if started is None else started
     base = read_base(overrides["base"])
+    overrides = keep_chat_format(overrides, base.config.data.chat_format if base else "")
     train, precision = overrides["train"], overrides["train"].get("precision", "auto")
     device = choose_device(train.get("device", "auto"), log=log)
     if must_compile(_kind(base, overrides), device):
@@ -127,7 +129,7 @@ def _probe_seconds(minutes: float | None) -> float:
 
 def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
          base: str | Path | None = None, preset: str = "tinylm", size: str | None = None,
-         config: PartialConfig | str | Path | None = None, **flags: Any) -> dict[str, Any]:
+         config: PartialConfig | str | Path | None = None, chat: bool = False, **flags: Any) -> dict[str, Any]:
     """Plans what `train` would do with the same arguments; trains and writes nothing.
 
     Args:
@@ -137,6 +139,7 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
         preset: as in `train`.
         size: as in `train`.
         config: as in `train`.
+        chat: as in `train`.
         flags: as in `train`.
 
     Returns:
@@ -158,4 +161,4 @@ def plan(source: str | Path | None = None, *, texts: str | Iterable[str] | None 
         raise TypeError("plan() needs a source or texts")
     layers = () if config is None else (config,)
     return plan_run(given, merge_overrides(
-        preset_name=preset, size_name=size, layers=layers, base=base, **flags)).to_dict()
+        preset_name=preset, size_name=size, layers=layers, base=base, chat=chat, **flags)).to_dict()

@@ -33,12 +33,11 @@ from tinylm.text.reading.sources import SourceLike, Texts, chosen_source
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
           out: str | Path | None = None, base: str | Path | None = None, preset: str = "tinylm",
           size: str | None = None, config: PartialConfig | str | Path | None = None, force: bool = False,
-          resume: bool = False, quiet: bool = False, **flags: Any) -> LanguageModel:
+          chat: bool = False, resume: bool = False, quiet: bool = False, **flags: Any) -> LanguageModel:
     """Trains a model on a text and writes its folder. Progress is printed in a terminal or a notebook.
 
     Args:
-        source: a file or folder of text; or a built-in text: "hello", "animals",
-            "python-reference", "python-stdlib".
+        source: a file or folder of text; or a built-in text: "hello", "animals", "python-reference", "python-stdlib".
         texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
         base: a model folder to go on from (fine-tuning); "none": the weights are drawn from the seed. By default a run
@@ -47,11 +46,12 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         size: a name from `SIZES` in config/presets.py, such as "0.8M"; by default the one that suits text and time.
         config: settings by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
+        chat: the source holds conversations, or is the built-in chat "sums", and the model learns to answer.
         resume: go on with the run in `out` where it stopped. Of its settings only `steps`, `epochs`, `minutes`,
             `max_epochs` and `target_loss` may be given anew.
         quiet: print nothing.
-        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, replay, lora,
-            seed, device, and one of minutes (by default 5, of the whole call), steps, epochs.
+        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, format, me,
+            replay, lora, seed, device, and one of minutes (by default 5, of the whole call), steps, epochs.
 
     Returns:
         The model with the weights of the lowest validation loss; of the last step, where nothing is held out.
@@ -67,7 +67,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     'hello'
     """
     layers = () if config is None else (config,)
-    overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, **flags)
+    overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, chat=chat, **flags)
     console = tolerant_console(quiet=quiet)
     given = chosen_source(source, texts)
     if resume:

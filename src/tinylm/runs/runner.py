@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +16,9 @@ from torch import Tensor
 
 import tinylm
 from tinylm import model_folder
+from tinylm.chat.corpus import conversations_of
 from tinylm.errors import TinyLMError
+from tinylm.evaluation.answers import ask, questions_of
 from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
@@ -41,6 +44,7 @@ from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import Part
 from tinylm.text.opening import opening
 from tinylm.text.rows import Batch
+from tinylm.text.split import Slice
 from tinylm.text.units import bits_per_byte
 from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
@@ -55,6 +59,8 @@ FINISHING_SECONDS = 0.7
 """Kept free at the end of a run of minutes for writing the folder and leaving."""
 LAST_TOKENS = SAMPLE_TOKENS + COPYING_SAMPLES * COPYING_TOKENS
 """Tokens that a run writes after its last step."""
+SAMPLED_QUESTIONS, JUDGED_QUESTIONS = 4, 100
+"""Questions that a chat model is asked after each validation, and at the end of its run."""
 
 
 @dataclass
@@ -106,6 +112,7 @@ class Runner:
         self.baselines = data.baselines
         """Of the evaluated text. Those of a fine-tuned model have the base from the first event on."""
         self.copies = CopyIndex(data.split.train)
+        self.questions = questions_of(conversations_of(self._evaluated_text()), JUDGED_QUESTIONS)
         self.is_new = True
 
     def _horizon(self, started: float, first: int = 0) -> StepHorizon | TimeHorizon:
@@ -179,7 +186,8 @@ class Runner:
     def _reserve_finishing(self) -> None:
         """Keeps time for the end of a run of minutes, by the quickest sample so far: one that other programs held up
         must not take the time of the steps."""
-        writing = LAST_TOKENS / SAMPLE_TOKENS * min(self.sample_seconds, default=0.0)
+        samples = JUDGED_QUESTIONS / SAMPLED_QUESTIONS if self.questions else LAST_TOKENS / SAMPLE_TOKENS
+        writing = samples * min(self.sample_seconds, default=0.0)
         self.horizon.reserve_finishing(FINISHING_SECONDS + 2 * self.recorder.save_seconds + writing)
 
     def _first_events(self) -> Iterator[Event]:
@@ -208,11 +216,21 @@ class Runner:
             unknown = unknown_share(held_out.ids, self.lm.tokenizer.unk_id)
         return Began(
             parameters=structure.total_parameters(config.model), vocab_size=config.model.vocab_size,
-            context_length=config.model.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes,
-            validation_tokens=held_out.n_tokens if held_out else 0,
+            context_length=config.model.context_length, train_tokens=train.n_tokens, train_bytes=train.n_bytes_read,
+            validation_tokens=held_out.n_targets if held_out else 0,
             validation_bytes=held_out.n_bytes if held_out else 0, baselines=baselines.bits_per_byte,
             repeated=repeated, unknown=unknown, ngram_order=baselines.ngram_order,
-            padding_counted=config.train.loss_on_padding, left_out_bits=baselines.left_out.bits)
+            padding_counted=config.train.loss_on_padding, left_out_bits=baselines.left_out.bits, **self._questions())
+
+    def _questions(self) -> dict[str, Any]:
+        """The facts of the conversations to train on; none of a text."""
+        answers = Counter(message.content for conversation in conversations_of(self.setup.data.split.train)
+                          for message in conversation if message.role == "assistant")
+        if not answers:
+            return {}
+        left_out = self.setup.data.too_long.exchanges
+        return {"questions": answers.total() - left_out, "questions_left_out": left_out,
+                "commonest_answer": max(answers.values()) / answers.total()}
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, Validated) and event.best:
@@ -236,17 +254,27 @@ class Runner:
         if isinstance(event, Validated):
             began = time.perf_counter()
             with without_dropout(self.lm.model):
-                text = self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=event.step)
+                prompt, text = self._sample(event.step)
             self.sample_seconds.append(time.perf_counter() - began)
             self.horizon.count_sampling(min(self.sample_seconds))
             self._reserve_finishing()
             copied = self.copies.measure(text)
-            yield Sampled(event.step, "", text, copied.longest, copied.unit, copied.share)
+            yield Sampled(event.step, prompt, text, copied.longest, copied.unit, copied.share)
+
+    def _sample(self, step: int) -> tuple[str, str]:
+        """A text of the model as it is; of a chat model, a question held out and the answer. A different question is
+        shown after each validation, and each time as many are asked, since all are asked together at the end."""
+        if not self.questions:
+            return "", self.lm.generate("", max_tokens=SAMPLE_TOKENS, seed=step)
+        first = len(self.samples)
+        asked = [self.questions[(first + number) % len(self.questions)] for number in range(SAMPLED_QUESTIONS)]
+        return asked[0].text, ask(self.lm, asked)[0].text
 
     def _display(self) -> Display:
         part, left_out = self.setup.data.dataset.validation, self.setup.data.baselines.left_out
+        n_targets = part.n_targets if part else 0
         return Display(self.console, self.horizon, (lambda loss: bits_per_byte(
-            loss * part.n_tokens, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None,
+            loss * n_targets, part.n_bytes) + left_out.bits / max(1, part.n_bytes)) if part else None,
                        self.setup.config.data)
 
     # ---- evaluating and writing
@@ -255,6 +283,10 @@ class Runner:
         """The text held out; or the one that was trained on, where there is none."""
         dataset = self.setup.data.dataset
         return dataset.validation or dataset.train
+
+    def _evaluated_text(self) -> Slice:
+        split = self.setup.data.split
+        return split.validation or split.train
 
     def _evaluation_batches(self) -> Iterator[Batch]:
         config = self.setup.config
@@ -281,7 +313,7 @@ class Runner:
             return None
         split = "validation" if self.setup.data.dataset.validation else "train"
         report = make_report(*self.best, self._evaluated_part().n_bytes, split=split, baselines=self.baselines)
-        return replace(report, copying=self.lm.copying(self.copies))
+        return self.lm.evaluator.with_writing(report, self._evaluated_text(), self.copies, JUDGED_QUESTIONS)
 
     def _write(self, finished: Finished) -> RunResult:
         report = self._report(finished)

@@ -48,6 +48,9 @@ class Piece(NamedTuple):
         line: the number, from 1, of the line of that file in which the piece begins.
         in_one_line: True if the whole piece is from that line, such as a jsonl record: line ends in the text are then
             not line ends of the file.
+        special: the entry of a special token that stands here instead of a text, such as `<eos>` between the turns of a
+            conversation; empty: none does.
+        is_target: False for what a model reads and does not learn to write: what a user says in a conversation.
     """
 
     text: str
@@ -55,6 +58,8 @@ class Piece(NamedTuple):
     file: str = ""
     line: int = 1
     in_one_line: bool = False
+    special: str = ""
+    is_target: bool = True
 
 
 class CorpusStats(NamedTuple):
@@ -70,7 +75,15 @@ class CorpusStats(NamedTuple):
 
 
 class Corpus:
-    """A text made of documents, which can be read from its start any number of times. Made by `open_corpus`."""
+    """A text made of documents, which can be read from its start any number of times. Made by `open_corpus`.
+
+    Attributes:
+        has_turns: True if its documents are conversations, whose pieces say what is a target.
+        held_out: the documents at its end that it holds out itself.
+    """
+
+    has_turns = False
+    held_out = 0
 
     def __init__(self, name: str, sources: list[Source], opened_as: Options, notes: Iterable[str] = ()) -> None:
         kinds = {source.documents for source in sources}
@@ -286,6 +299,8 @@ class Fingerprint:
         """Adds the next piece. Returns its length in UTF-8."""
         encoded = piece.text.encode()
         self._digest.update(encoded)
+        if piece.special:  # two more bytes that UTF-8 never uses
+            self._digest.update((b"\xfd" if piece.is_target else b"\xfe") + piece.special.encode())
         if piece.ends_document:
             self._digest.update(b"\xff")  # a byte that UTF-8 never uses: ["ab"] and ["a", "b"] differ
         return len(encoded)

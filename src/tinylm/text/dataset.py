@@ -19,7 +19,7 @@ import threading
 import weakref
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ from tinylm.system.files import patiently, remove_stale, sha256
 from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
-from tinylm.text.special_tokens import SpecialTokens
+from tinylm.text.special_tokens import SpecialTokens, special_token_id
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import UnknownText
 
@@ -63,10 +63,32 @@ class Part(NamedTuple):
     """Length of the text in UTF-8."""
     specials: SpecialTokens = SpecialTokens()
     """The special tokens of the vocabulary that made the ids; by default those of tinylm's own vocabularies."""
+    is_target: NDArray[np.bool_] | None = None
+    """(n_tokens,): of conversations, whether an id is to be predicted: one of an answer, or of the token that ends it.
+    `n_bytes` is then the length of the answers alone. None: every id is."""
 
     @property
     def n_tokens(self) -> int:
         return len(self.ids)
+
+    @property
+    def n_targets(self) -> int:
+        """Tokens that are to be predicted."""
+        return self.n_tokens if self.is_target is None else int(np.count_nonzero(self.is_target))
+
+    @property
+    def n_bytes_read(self) -> int:
+        """Length of all that is read, about, targets or not."""
+        return self.n_bytes if self.is_target is None else round(self.n_bytes * self.n_tokens / max(1, self.n_targets))
+
+    @property
+    def targets(self) -> NDArray[Any]:
+        """The ids that are to be predicted."""
+        return self.ids if self.is_target is None else self.ids[self.is_target]
+
+    def head(self, most: int) -> Part:
+        """The first `most` tokens, for counting: `offsets` and `n_bytes` stay those of the whole."""
+        return self._replace(ids=self.ids[:most], is_target=None if self.is_target is None else self.is_target[:most])
 
     @property
     def n_documents(self) -> int:
@@ -84,6 +106,11 @@ class Dataset:
     note: str = ""
     """The reason why they are not kept for the next time; empty if they are."""
 
+    @property
+    def parts(self) -> tuple[Part, Part | None]:
+        """The training part and the validation part."""
+        return self.train, self.validation
+
 
 class Encoding(Protocol):
     """A tokenizer as far as a dataset needs it: a `Tokenizer`, or a `LossyTokenizer` for a text with unknown parts."""
@@ -97,6 +124,10 @@ class Encoding(Protocol):
     def fingerprint(self) -> str: ...
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]: ...
+
+    def entry_id(self, entry: str) -> int | None: ...
+
+    def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]: ...
 
 
 def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
@@ -223,27 +254,38 @@ def _write_parts(folder: Path, split: Split, tokenizer: Encoding) -> dict[str, A
 
 
 def _write_part(path: Path, part: Slice, tokenizer: Encoding, fingerprint: Fingerprint) -> dict[str, Any]:
-    """Streams a text's ids to `path`.ids and .offsets; returns their entry of meta.json."""
+    """Streams a text's ids to `path`.ids and .offsets, and of conversations to `path`.targets which of them are
+    targets; returns their entry of meta.json."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
-    offsets, n_tokens, n_bytes = array("q", [0]), 0, 0
+    offsets, n_tokens, n_bytes, is_target = array("q", [0]), 0, 0, bytearray()
     with open(f"{path}.ids", "wb") as file:
         for piece, ids in _encoded(part, tokenizer, dtype):
-            n_bytes += fingerprint.add(piece)
+            n_bytes += fingerprint.add(piece) * piece.is_target
+            if piece.special and n_tokens == offsets[-1] and ids.tolist() == [tokenizer.specials.start]:
+                continue  # every row begins with it
+            if piece.ends_document and not piece.special:
+                ids = np.append(ids, np.array([tokenizer.specials.eos], dtype))
             file.write(ids.tobytes())
             n_tokens += len(ids)
+            if part.corpus.has_turns:
+                is_target += bytes([piece.is_target]) * len(ids)
             if piece.ends_document:
-                file.write(np.array([tokenizer.specials.eos], dtype).tobytes())
-                n_tokens += 1
                 offsets.append(n_tokens)
     if offsets[-1] != n_tokens:  # the text was cut within a document
         offsets.append(n_tokens)
     np.array(offsets, np.int64).tofile(f"{path}.offsets")
+    if part.corpus.has_turns:
+        Path(f"{path}.targets").write_bytes(is_target)
+    suffixes = ["ids", "offsets", *(["targets"] if part.corpus.has_turns else [])]
     return {"dtype": dtype.name, "n_bytes": n_bytes,
-            "sha256": {suffix: sha256(Path(f"{path}.{suffix}")) for suffix in ("ids", "offsets")}}
+            "sha256": {suffix: sha256(Path(f"{path}.{suffix}")) for suffix in suffixes}}
 
 
 def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
     """Yields pieces and their ids in order, while threads encode the pieces ahead."""
+    if part.corpus.has_turns:
+        yield from _encoded_turns(part, tokenizer, dtype)
+        return
     n_bytes, own = part.corpus.stats().bytes, threading.local()
 
     def encode(pieces: list[Piece]) -> list[NDArray[Any] | TinyLMError]:
@@ -267,6 +309,24 @@ def _encoded(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator
                     raise TinyLMError(ids.what, where=where, remedy=remedy)
                 yield piece, ids
                 position += len(piece.text)
+
+
+def _encoded_turns(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> Iterator[tuple[Piece, NDArray[Any]]]:
+    """Yields the pieces of conversations and their ids, each conversation encoded as a whole, as a prompt is."""
+    conversation: list[Piece] = []
+    for piece in part.pieces():
+        conversation.append(piece)
+        if piece.ends_document:
+            try:
+                ids, numbers = tokenizer.encode_parts([special_token_id(each.special, tokenizer) if each.special else
+                                                       each.text for each in conversation])
+            except UnknownText as error:
+                raise TinyLMError(error.what, where=f"{part.corpus.name}, line {piece.line}",
+                                  remedy=error.of_training) from None
+            of_piece = np.array(numbers)
+            for number, each in enumerate(conversation):
+                yield each, np.array(ids, dtype)[of_piece == number]
+            conversation = []
 
 
 def _together(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
@@ -308,7 +368,8 @@ def _open_part(folder: Path, name: str, about: dict[str, Any], specials: Special
         if sha256(folder / f"{name}.{suffix}") != digest:
             raise ValueError(f"{name}.{suffix} is damaged")
     ids = _map(folder / f"{name}.ids", about["dtype"])
-    return Part(ids, _map(folder / f"{name}.offsets", "int64"), int(about["n_bytes"]), specials)
+    is_target = _map(folder / f"{name}.targets", "bool") if "targets" in about["sha256"] else None
+    return Part(ids, _map(folder / f"{name}.offsets", "int64"), int(about["n_bytes"]), specials, is_target)
 
 
 def _map(path: Path, dtype: str) -> NDArray[Any]:

@@ -18,7 +18,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -74,6 +74,18 @@ class LossyTokenizer:
         self.vocab_size, self.specials = tokenizer.vocab_size, tokenizer.specials
         self.fingerprint = f"{tokenizer.fingerprint}, what is known of {form or 'the text'}"
 
+    def entry_id(self, entry: str) -> int | None:
+        """The id of an entry of the vocabulary; None: there is none."""
+        return self._tokenizer.entry_id(entry)
+
+    def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]:
+        """The ids of texts and special tokens in a row, as `Tokenizer.encode_parts` gives them."""
+        if self._tokenizer.knows_all:
+            return self._tokenizer.encode_parts(parts)
+        known = [[part] if isinstance(part, int) else self._tokenizer.encode_known(_in_form(part, self._form)).tolist()
+                 for part in parts]
+        return [id for ids in known for id in ids], [number for number, ids in enumerate(known) for _ in ids]
+
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]:
         """Makes the encoder of a text of so many bytes, as `Tokenizer.encoder` does."""
         if self._tokenizer.knows_all:
@@ -127,7 +139,7 @@ def _in_form(text: str, form: Form) -> str:
 def _unknown(text: Slice, tokenizer: Tokenizer, form: Form) -> tuple[Counter[str], int]:
     """Counts of the characters or words that the tokenizer does not know, and the number of all units."""
     counts: Counter[str] = Counter()
-    for piece in text.pieces():
+    for piece in text.targets():
         read = _in_form(piece.text, form)
         counts.update(read.split() if tokenizer.kind == "word" else read)
     return Counter({unit: times for unit, times in counts.items() if not tokenizer.knows([unit])}), counts.total()
@@ -138,7 +150,7 @@ def _gaps(text: Slice) -> tuple[Counter[str], int]:
     white space may be: before, between and after the words of each document."""
     gaps: Counter[str] = Counter()
     places, begins = 0, text.unit == "documents" or text.start == 0
-    for piece in text.pieces():
+    for piece in text.targets():
         words, found = piece.text.split(), _GAP.findall(piece.text)
         at_its_ends = [found[0]] if found and begins and piece.text[0].isspace() else []
         at_its_ends += [found[-1]] if found and piece.ends_document and piece.text[-1].isspace() else []

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from tinylm.system.memory import release_pages
 from tinylm.text.dataset import Part
+from tinylm.text.turns import whole_turns
 
 Packing = Literal["windows", "packed", "padded"]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Inputs and targets, (B, T) each."""
 
 IGNORE = -100
-"""The target of padding, which torch's cross-entropy leaves out."""
+"""The target of padding, and of what is read and not learned, which torch's cross-entropy leaves out."""
 
 RELEASE_AFTER_ROWS = 64
 """Rows after which pages of the text are released. Each row brings some 64 KB into memory: the system reads so much at
@@ -37,7 +38,8 @@ class Rows:
 
     Packings: "windows": the text as one stream in spans of `context_length`, which begin elsewhere in each epoch;
     "packed": whole documents, as many to a row as fit; "padded": one document a row, and the batch as wide as its
-    longest. A document that is longer than `context_length` is cut in spans.
+    longest. A document that is longer than `context_length` is cut in spans; a conversation, where a turn ends
+    (`whole_turns`). The targets of a conversation are what the assistant says; all others are `IGNORE`.
 
     Args:
         part: ids, documents, and the special tokens of their vocabulary.
@@ -54,7 +56,9 @@ class Rows:
 
     def __init__(self, part: Part, *, packing: Packing, context_length: int, seed: int = 0,
                  target_padding: int = IGNORE) -> None:
-        self._ids, self._packing, self._width, self._seed = part.ids, packing, context_length, seed
+        part = whole_turns(part, context_length)
+        self._ids, self._is_target = part.ids, part.is_target
+        self._packing, self._width, self._seed = packing, context_length, seed
         self._rows_read = 0
         self._start_id, self._pad_id, self._target_padding = part.specials.start, part.specials.pad, target_padding
         self._epoch = functools.lru_cache(maxsize=2)(self._shuffled)
@@ -132,6 +136,8 @@ class Rows:
         if self._packing == "packed":
             inputs[self._starts_span(positions)] = self._start_id
         padding = columns >= lengths[:, None]
+        if self._is_target is not None:
+            targets[~self._is_target[positions]] = IGNORE
         inputs[padding], targets[padding] = self._pad_id, self._target_padding
         return inputs, targets
 

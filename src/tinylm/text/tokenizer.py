@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
@@ -36,9 +36,6 @@ from tinylm.text.vocabulary import (
     word_vocab,
 )
 
-if TYPE_CHECKING:  # imports for reading texts, which a model that only writes does not need
-    from tinylm.text.corpus import CorpusStats
-
 MAX_FILE_BYTES = 1 << 28
 """Bytes of a tokenizer.json, at most: some millions of words."""
 
@@ -46,31 +43,6 @@ LONG_TEXT = 1 << 24
 """Bytes of a text from which on compiled code saves more time than it takes to be loaded, or compiled at first use."""
 
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")
-
-
-class TokenizerChoice(NamedTuple):
-    """The choice of `auto`, with the reason as a sentence for people."""
-
-    kind: Kind
-    vocab_size: int | None
-    reason: str
-
-
-def choose_tokenizer(stats: CorpusStats) -> TokenizerChoice:
-    """Chooses a tokenizer for a text: characters for a small text, else BPE with a vocabulary that grows with the text.
-
-    A BPE token must occur often enough to be learned, in some 300 bytes of text for each entry; more entries than that
-    made a model of an English novel better at equal time (LOG.md, "How many entries").
-    """
-    size = f"{stats.characters:,} characters"
-    if stats.bytes < 300_000 and len(stats.alphabet) <= 512:
-        return TokenizerChoice("char", None, f"characters, because a text of {size} is too small to learn words from")
-    vocab_size = next((entries for most, entries in _BPE_SIZES if stats.bytes < most), 16384)
-    return TokenizerChoice("bpe", vocab_size, f"BPE with {vocab_size:,} entries, which suits a text of {size}")
-
-
-_BPE_SIZES = ((3_000_000, 2048), (15_000_000, 4096), (100_000_000, 8192))
-"""(bytes, entries): the entries for a text of fewer bytes."""
 
 
 class UnknownText(TinyLMError):

@@ -26,6 +26,10 @@ class Began:
         padding_counted: the loss of a step includes padding, which is easy, so it cannot be compared with the
             validation loss.
         left_out_bits: the cost of what the tokens of the evaluated text leave out (text/left_out.py).
+        questions: of conversations, the questions with an answer to train on; 0: the text has no turns. The tokens and
+            bytes to validate on are then of the answers alone.
+        commonest_answer: the share of the answer that is given most often.
+        questions_left_out: those that do not fit with their answers into the context.
     """
 
     kind: ClassVar[str] = "begin"
@@ -42,6 +46,9 @@ class Began:
     ngram_order: int = 0
     padding_counted: bool = False
     left_out_bits: float = 0.0
+    questions: int = 0
+    commonest_answer: float = 0.0
+    questions_left_out: int = 0
 
     @property
     def is_fine_tuning(self) -> bool:

@@ -11,7 +11,7 @@ from tinylm.evaluation.report import encoded_texts, measure_baselines
 from tinylm.text.corpus import open_corpus
 from tinylm.text.dataset import Dataset, build_dataset
 from tinylm.text.split import Split, share_to_hold_out, split_corpus, train_tokenizer
-from tinylm.text.tokenizer import choose_tokenizer
+from tinylm.text.tokenizer_choice import choose_tokenizer
 
 Made = tuple[Split, Dataset]
 

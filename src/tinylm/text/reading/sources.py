@@ -42,6 +42,9 @@ class Options:
         formats: "extract" reads the text of HTML, EPUB, chats, tables and the like; "keep" learns them as they stand.
         encoding: of files that are not UTF-8 and have no byte order mark; "auto": there are none.
         line_ends: "normalize" reads CRLF and CR as \\n; "keep" leaves them.
+        chat_format: how the turns of conversations are written; empty: it is a text, without turns.
+        format: the kind of a file of conversations; "auto": by its content.
+        me: whose messages in a chat are the answers.
     """
 
     documents: str = "auto"
@@ -50,6 +53,9 @@ class Options:
     line_ends: str = "normalize"
     skip_bad: bool = False
     formats: str = "extract"
+    chat_format: str = ""
+    format: str = "auto"
+    me: str = ""
 
     @classmethod
     def of(cls, data: DataConfig) -> Options:

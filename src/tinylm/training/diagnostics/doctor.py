@@ -41,6 +41,9 @@ MAX_REPEATED, MAX_UNKNOWN = 0.2, 0.05
 """Shares of the validation text that may be repeated from the training text, or unknown, without a finding."""
 MIN_TOKENS_PER_ENTRY, LARGE_VOCABULARY = 10.0, 512
 """Tokens of text for each entry of a large vocabulary; with fewer, most entries are hardly ever met."""
+MIN_QUESTIONS, MAX_COMMONEST, MAX_LEFT_OUT = 100, 0.5, 0.02
+"""Of conversations: questions from which on a model learns to answer; the share of one answer among all, and of
+questions that do not fit into the context, without a finding."""
 MAX_BITS_PER_BYTE = 10.0
 """Bits that it takes to name a token, for each byte of text in it. Bytes themselves take 8."""
 
@@ -179,6 +182,15 @@ def _is_gap(validation: Validation, share: float) -> bool:
     return validation.gap >= share and validation.loss - validation.training_loss >= MIN_GAP_NATS
 
 
+def _conversations(began: Began) -> Iterator[Finding]:
+    if began.questions < MIN_QUESTIONS:
+        yield messages.few_questions(began)
+    elif began.commonest_answer >= MAX_COMMONEST:
+        yield messages.same_answers(began)
+    if began.questions_left_out > MAX_LEFT_OUT * (began.questions + began.questions_left_out):
+        yield messages.questions_too_long(began)
+
+
 def _text(began: Began) -> Iterator[Finding]:
     """Yields findings on a text and its tokenizer, before the first step."""
     if began.repeated >= MAX_REPEATED:
@@ -188,6 +200,9 @@ def _text(began: Began) -> Iterator[Finding]:
     few_tokens = began.train_tokens < MIN_TOKENS_PER_ENTRY * began.vocab_size
     if began.vocab_size > LARGE_VOCABULARY and few_tokens and not began.is_fine_tuning:  # a base has met them before
         yield messages.rarely_met(began)
+    if began.questions:
+        yield from _conversations(began)
+        return
     for split, n_bytes, n_tokens in (("training", began.train_bytes, began.train_tokens),
                                      ("validation", began.validation_bytes, began.validation_tokens)):
         if n_tokens and math.log2(max(1, began.vocab_size)) * n_tokens > MAX_BITS_PER_BYTE * n_bytes:

@@ -15,7 +15,7 @@ class Finding:
     Attributes:
         step: the step after which it was found; 0 before the first.
         topic: "overfitting", "underfitting", "unlike", "loss", "spike", "gradient", "not finite", "stopped", "repeated"
-            or "tokenizer".
+            "tokenizer" or "questions".
         text: what is wrong and how it shows, a sentence without its full stop.
         remedy: what would help, likewise.
     """
@@ -70,6 +70,31 @@ def wasteful(began: Began, split: str, bytes_per_token: float) -> Finding:
         f"{began.vocab_size:,} entries: it suits other text",
         "A base whose tokenizer suits it, or none: --from none" if began.is_fine_tuning else
         "Another tokenizer: --tokenizer auto chooses by the text")
+
+
+# ---- conversations
+
+def few_questions(began: Began) -> Finding:
+    return Finding(
+        0, "questions",
+        f"{began.questions:,} questions are few to learn from: the model will know their answers by heart at best, and "
+        "not what a question is",
+        "Some hundred questions, each asked in several ways; and a base that has read more: --from english")
+
+
+def same_answers(began: Began) -> Finding:
+    return Finding(
+        0, "questions",
+        f"{began.commonest_answer:.0%} of the answers are one and the same, so to give it always is nearly right",
+        "Take out most of the questions that have this answer")
+
+
+def questions_too_long(began: Began) -> Finding:
+    return Finding(
+        0, "questions",
+        f"{began.questions_left_out:,} questions do not fit with their answers into the context of "
+        f"{began.context_length:,} tokens, and are left out",
+        "Shorten them, or take a longer context: --set model.context_length=N")
 
 
 # ---- the curves
