@@ -35,7 +35,7 @@ class Subject:
 
     @cached_property
     def explanation(self) -> Explanation:
-        """The activations of the model on the sentence."""
+        """The explanation of the model on the sentence."""
         return self.lm.explain(self.text)
 
     @cached_property
