@@ -27,6 +27,10 @@ from tinylm.text.turns import longest_conversation
 from tinylm.training.backend import Compute, choose_compute
 from tinylm.training.schedule import VALIDATIONS, count_validations
 
+MAX_BESIDE = 0.9
+"""The largest share of the rows that a text takes which is read beside conversations. Below it each of both is read as
+often."""
+
 
 @dataclass(frozen=True)
 class RunSetup:
@@ -88,7 +92,9 @@ def _rows(config: RunConfig, data: RunData) -> Rows | ReplayRows:
     own = of(data.dataset.train)
     if data.replay is None:
         return own
-    return ReplayRows(own, of(data.replay), config.base.replay, (data.tokenizer.pad_id, padding))
+    beside = data.replay.n_tokens / (data.replay.n_tokens + data.dataset.train.n_tokens)
+    share = config.base.replay or min(MAX_BESIDE, beside)
+    return ReplayRows(own, of(data.replay), share, (data.tokenizer.pad_id, padding))
 
 
 def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) -> int:
@@ -106,12 +112,16 @@ def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: 
     Raises:
         TinyLMError: the run does not fit.
     """
-    text, speed, longest = data.dataset.train, machine.speed, longest_conversation(*data.dataset.parts)
+    text = data.dataset.train
+    others = data.replay if data.split.beside else None
+    n_bytes, n_tokens = (text.n_bytes_read + (others.n_bytes if others else 0),
+                         text.n_tokens + (others.n_tokens if others else 0))
+    speed, longest = machine.speed, longest_conversation(*data.dataset.parts)
     if fit is None:
-        fill = partial(fill_defaults, overrides, n_bytes=text.n_bytes_read, n_tokens=text.n_tokens,
+        fill = partial(fill_defaults, overrides, n_bytes=n_bytes, n_tokens=n_tokens,
                        vocab_size=data.tokenizer.vocab_size, speed=speed, longest=longest)
     else:
-        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=text.n_bytes_read, n_tokens=text.n_tokens, speed=speed,
+        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=n_bytes, n_tokens=n_tokens, speed=speed,
                        longest=longest)
     limits = data.validation_tokens, machine.available_bytes, machine.device
     config = _make_config(fill(), overrides, data)
