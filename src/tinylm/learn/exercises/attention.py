@@ -119,7 +119,7 @@ ATTENTION: tuple[Exercise, ...] = (
          _scaled(1 / 8, "Divide by the root of d_head, not by d_head itself."),
          _scaled(math.sqrt(8), "Divide by the root of d_head; you multiplied."),
          _scaled(1 / math.sqrt(24), "d_head is the width of one head, q.shape[-1], not that of all heads."),
-         _scaled(1 / math.sqrt(8), "The softmax runs over the keys, the last axis: a query's shares sum to 1.", axis=-2),
+         _scaled(1 / math.sqrt(8), "The softmax runs over the keys, the last axis: each row sums to 1.", axis=-2),
          WrongFunction(lambda q, k, v: (q @ k.transpose(-2, -1) / math.sqrt(8)) @ v,
                        "The scores have to become shares: apply softmax over the keys before you sum the values."),
          WrongFunction(lambda q, k, v: (k @ k.transpose(-2, -1) / math.sqrt(8)).softmax(-1) @ v,  # noqa: ARG005
