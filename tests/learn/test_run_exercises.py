@@ -52,6 +52,8 @@ def test_a_model_that_needs_its_heads(peek_run: Path, animals_run: Path, hello_r
 @pytest.mark.usefixtures("_zen")
 def test_overfitting_and_its_remedy(capsys: pytest.CaptureFixture[str], hello_run: Path, animals_run: Path,
                                      book_run: Path) -> None:
+    unrecorded = tinylm.load(hello_run)
+    unrecorded.folder = None  # such as a model that was imported has no records of a training
     for number in ("8.1", "8.2"):
         exercise = EXERCISES[number]
         assert isinstance(exercise, RunExercise)
@@ -60,6 +62,7 @@ def test_overfitting_and_its_remedy(capsys: pytest.CaptureFixture[str], hello_ru
                 assert main(shlex.split(command)[1:]) == 0, command
         assert "\nRight." in capsys.readouterr().out, number
         assert "Nothing was held out" in tinylm.learn.check(number, hello_run).message
+        assert "Nothing was held out" in tinylm.learn.check(number, unrecorded).message
     assert "has not risen" in tinylm.learn.check("8.1", "runs/mended").message
     assert "still rises" in tinylm.learn.check("8.2", "runs/by-heart").message
     assert "Counting is still better" in tinylm.learn.check("12.3", book_run).message

@@ -121,7 +121,7 @@ class ValueExercise(Exercise):
         kinds = [*map(type, right), *(str for _ in parts)]
         try:
             return tuple(str(part) if kind is str else float(part) for part, kind in zip(parts, kinds, strict=False))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TinyLMError("is not made of numbers", where=f"{given!r}",
                               remedy=f"For example: {self.command()}") from None
 

@@ -53,12 +53,9 @@ def tensors() -> tuple[Tensor, ...]:
     return tuple(torch.randn(2, 3, n, 8, generator=generator) for n in (4, 5, 5))
 
 
-def _with(scale: float, axis: int = -1) -> WrongFunction:
-    return WrongFunction(lambda q, k, v: (q @ k.transpose(-2, -1) * scale).softmax(axis) @ v, "")
-
-
-def _hinted(wrong: WrongFunction, hint: str) -> WrongFunction:
-    return WrongFunction(wrong.function, hint)
+def _scaled(scale: float, hint: str, axis: int = -1) -> WrongFunction:
+    """Attention whose scores are scaled so, with the softmax over this axis."""
+    return WrongFunction(lambda q, k, v: (q @ k.transpose(-2, -1) * scale).softmax(axis) @ v, hint)
 
 
 def rotated(*pairs: tuple[int, int]) -> Answer:
@@ -118,12 +115,11 @@ ATTENTION: tuple[Exercise, ...] = (
          "`k.transpose(-2, -1)` turns the keys so that `q @` gives one score for each query and key; K is "
          "q.shape[-1]."),
         "attention", attention, tensors,
-        (_hinted(_with(1.0), "Divide the scores by the root of d_head, which is q.shape[-1]."),
-         _hinted(_with(1 / 8), "Divide by the root of d_head, not by d_head itself."),
-         _hinted(_with(math.sqrt(8)), "Divide by the root of d_head; you multiplied."),
-         _hinted(_with(1 / math.sqrt(24)), "d_head is the width of one head, q.shape[-1], not that of all heads."),
-         _hinted(_with(1 / math.sqrt(8), axis=-2), "The softmax runs over the keys, the last axis: each query's shares "
-                                                   "sum to 1."),
+        (_scaled(1.0, "Divide the scores by the root of d_head, which is q.shape[-1]."),
+         _scaled(1 / 8, "Divide by the root of d_head, not by d_head itself."),
+         _scaled(math.sqrt(8), "Divide by the root of d_head; you multiplied."),
+         _scaled(1 / math.sqrt(24), "d_head is the width of one head, q.shape[-1], not that of all heads."),
+         _scaled(1 / math.sqrt(8), "The softmax runs over the keys, the last axis: each row sums to 1.", axis=-2),
          WrongFunction(lambda q, k, v: (q @ k.transpose(-2, -1) / math.sqrt(8)) @ v,
                        "The scores have to become shares: apply softmax over the keys before you sum the values."),
          WrongFunction(lambda q, k, v: (k @ k.transpose(-2, -1) / math.sqrt(8)).softmax(-1) @ v,  # noqa: ARG005

@@ -58,13 +58,14 @@ def layer_weights() -> Answer:
 
 
 def history_of(found: Found) -> History:
-    """The records of the training of a model."""
+    """The records of the training of a model; empty for one that was not trained here."""
     from pathlib import Path
 
     from tinylm.model_folder import METRICS
     from tinylm.reports.history import History, read_events
 
-    return History.of(read_events(Path(found.lm.folder or "") / METRICS))
+    path = Path(found.lm.folder or "") / METRICS
+    return History.of(read_events(path) if path.is_file() else ())
 
 
 def rise(found: Found) -> float:
