@@ -44,6 +44,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, source_is_needed: bool
     add_reading_options(parser)
     parser.add_argument("--chat", action="store_true", help="SOURCE holds conversations, or questions with answers: "
                         "train a model that answers (built in: sums)")
+    parser.add_argument("--text", metavar="BOOK", help="a text to read beside the conversations, to learn its language")
     parser.add_argument("--validation", metavar="SHARE|FILE",
                         help="what is held out to validate on (default: the last 0.1, at most 2 million characters)")
     length = parser.add_mutually_exclusive_group()

@@ -194,6 +194,8 @@ class DataConfig(Section):
     format: str = Field("auto", description="kind of a chat file, such as messages, pairs or whatsapp; auto: by its "
                                             "content")
     me: str = Field("", description="whose messages in an exported chat are the answers that are learned")
+    text: str = Field("", description="a text that is read beside conversations, to learn its language")
+    text_fingerprint: str = Field("", description="sha256 of its documents, likewise")
 
 
 class TrainConfig(Section):
@@ -364,6 +366,7 @@ def known_section(name: str) -> str:
 
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
                      "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE",
+                     "data.text_fingerprint": "Name that text with --text",
                      "data.validation_fingerprint": "Name the text to validate on with --validation",
                      "base.fingerprint": "Name the base with --from"}
 """Settings that nobody chooses, and the remedy for a person who tries."""

@@ -49,7 +49,7 @@ class ThreadPool:
 
 
 def cut(count: int, parts: int) -> list[slice]:
-    """So many things cut into nearly equal parts, some of them empty where there are fewer things than parts.
+    """Slices of nearly equal length of so many things; some are empty where there are fewer things than parts.
 
     >>> cut(5, 2)
     [slice(0, 2, None), slice(2, 5, None)]

@@ -9,7 +9,7 @@ from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import MAX_SEARCHED_BYTES
 from tinylm.inspection import structure
 from tinylm.planning.base_fit import BaseFit
-from tinylm.planning.data import RunData
+from tinylm.planning.data import RunData, tokenizer_for
 from tinylm.planning.defaults import useful_epochs
 from tinylm.planning.fine_tuning import fine_tuned_bits
 from tinylm.planning.machine import Machine
@@ -17,7 +17,6 @@ from tinylm.planning.memory_check import needed_bytes
 from tinylm.planning.setup import RunSetup
 from tinylm.planning.throughput import StepTimes
 from tinylm.text.split import train_tokenizer
-from tinylm.text.tokenizer_choice import choose_tokenizer
 from tinylm.training.schedule import VALIDATION_SHARE
 
 SAMPLE_TOKENS = 60
@@ -123,7 +122,7 @@ def _counted_from_nothing(data: RunData, ngram: float) -> float:
     A short text is read letter by letter then, and n-grams of letters reach less: words of the language are tokens of
     the base. A vocabulary of BPE takes long to make and changes little (LOG.md, "Forecasts from nothing").
     """
-    if choose_tokenizer(data.corpus.stats()).kind != "char":
+    if tokenizer_for(data.split).kind != "char":
         return ngram
     letters = train_tokenizer(data.split, "char")
     return RunData.of(data.config, letters, data.split).baselines.bits_per_byte["ngram"]

@@ -28,6 +28,10 @@ from tinylm.training.backend import Compute, choose_compute
 from tinylm.training.schedule import VALIDATIONS, count_validations
 from tinylm.training.world import World
 
+MAX_BESIDE = 0.9
+"""The largest share of the rows that a text takes which is read beside conversations. Below it each of both is read as
+often."""
+
 
 @dataclass(frozen=True)
 class RunSetup:
@@ -96,7 +100,10 @@ def rows_of(config: RunConfig, text: Part, replay: Part | None) -> Rows | Replay
                     seed=config.train.seed, target_padding=padding)
 
     own = of(text)
-    return own if replay is None else ReplayRows(own, of(replay), config.base.replay, (pad, padding))
+    if replay is None:
+        return own
+    share = config.base.replay or min(MAX_BESIDE, replay.n_tokens / (replay.n_tokens + text.n_tokens))
+    return ReplayRows(own, of(replay), share, (pad, padding))
 
 
 def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) -> int:
@@ -114,12 +121,16 @@ def fill_config(overrides: PartialConfig, data: RunData, machine: Machine, fit: 
     Raises:
         TinyLMError: the run does not fit.
     """
-    text, speed, longest = data.dataset.train, machine.speed, longest_conversation(*data.dataset.parts)
+    text = data.dataset.train
+    others = data.replay if data.split.beside else None
+    n_bytes, n_tokens = (text.n_bytes_read + (others.n_bytes if others else 0),
+                         text.n_tokens + (others.n_tokens if others else 0))
+    speed, longest = machine.speed, longest_conversation(*data.dataset.parts)
     if fit is None:
-        fill = partial(fill_defaults, overrides, n_bytes=text.n_bytes_read, n_tokens=text.n_tokens,
+        fill = partial(fill_defaults, overrides, n_bytes=n_bytes, n_tokens=n_tokens,
                        vocab_size=data.tokenizer.vocab_size, speed=speed, longest=longest)
     else:
-        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=text.n_bytes_read, n_tokens=text.n_tokens, speed=speed,
+        fill = partial(fill_fine_tuning, overrides, fit, n_bytes=n_bytes, n_tokens=n_tokens, speed=speed,
                        longest=longest)
     limits = data.validation_tokens, machine.available_bytes, machine.device
     config = _make_config(fill(), overrides, data)

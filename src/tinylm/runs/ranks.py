@@ -49,7 +49,8 @@ def settings_for_ranks(overrides: PartialConfig, world: World) -> dict[str, Any]
     """The choices of a new run that torchrun starts.
 
     Raises:
-        TinyLMError: several ranks, and another device than the CPU; or several processes that are not connected.
+        TinyLMError: several ranks, and another device than the CPU, or a text beside conversations; or several processes
+            that are not connected.
     """
     _check_connected(world)
     train = dict(overrides["train"])
@@ -57,6 +58,9 @@ def settings_for_ranks(overrides: PartialConfig, world: World) -> dict[str, Any]
         train.setdefault("shards", SHARDS)
     if world.size > 1:
         train["device"] = _check_device(train.get("device", "auto"))
+        if overrides["data"].get("text"):
+            raise TinyLMError("a text is read beside conversations by one process alone, so far", where="--text",
+                              remedy="Leave out torchrun; or train on the text first, and go on from that with --from")
     return {**overrides, "train": train}
 
 

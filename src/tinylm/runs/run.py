@@ -39,8 +39,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     """Trains a model on a text and writes its folder. Progress is printed in a terminal or a notebook.
 
     Args:
-        source: a file or folder of text; or a built-in text: "hello", "animals",
-            "python-reference", "python-stdlib".
+        source: a file or folder of text; or a built-in text: "hello", "animals", "python-reference", "python-stdlib".
         texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
         base: a model folder to go on from (fine-tuning); "none": the weights are drawn from the seed. By default a run
@@ -49,8 +48,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         size: a name from `SIZES` in config/presets.py, such as "0.8M"; by default the one that suits text and time.
         config: settings by section, e.g. {"train": {"learning_rate": 1e-3}}; or the path of a TOML file with such.
         force: replace a model that is in `out`; it is kept as `out`.old.
-        chat: the source holds conversations, or questions with answers, and the model learns to answer; or it is the
-            built-in chat "sums".
+        chat: the source holds conversations, or is the built-in chat "sums", and the model learns to answer.
         resume: go on with the run in `out` where it stopped. Of its settings only `steps`, `epochs`, `minutes`,
             `max_epochs` and `target_loss` may be given anew.
         quiet: print nothing.

@@ -34,7 +34,7 @@ from tinylm.system.files import patiently, remove_stale, sha256
 from tinylm.system.memory import trim_heap
 from tinylm.text.corpus import Corpus, Fingerprint, Piece
 from tinylm.text.encoders import Ids
-from tinylm.text.special_tokens import SpecialTokens
+from tinylm.text.special_tokens import SpecialTokens, special_token_id
 from tinylm.text.split import Slice, Split
 from tinylm.text.tokenizer import UnknownText
 
@@ -125,7 +125,7 @@ class Encoding(Protocol):
 
     def encoder(self, n_bytes: int) -> Callable[[str], Ids]: ...
 
-    def special_id(self, entry: str) -> int: ...
+    def entry_id(self, entry: str) -> int | None: ...
 
     def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]: ...
 
@@ -318,8 +318,8 @@ def _encoded_turns(part: Slice, tokenizer: Encoding, dtype: np.dtype[Any]) -> It
         conversation.append(piece)
         if piece.ends_document:
             try:
-                ids, numbers = tokenizer.encode_parts([tokenizer.special_id(each.special) if each.special else each.text
-                                                       for each in conversation])
+                ids, numbers = tokenizer.encode_parts([special_token_id(each.special, tokenizer) if each.special else
+                                                       each.text for each in conversation])
             except UnknownText as error:
                 raise TinyLMError(error.what, where=f"{part.corpus.name}, line {piece.line}",
                                   remedy=error.of_training) from None

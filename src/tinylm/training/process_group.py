@@ -38,7 +38,7 @@ LOOPBACKS = ("lo", "lo0")
 
 
 class Lost(TinyLMError):
-    """Another process of the run has ended, or answers no more."""
+    """The error where another process of the run has ended, or answers no more."""
 
 
 class ProcessGroup(World):

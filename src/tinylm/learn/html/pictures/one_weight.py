@@ -123,7 +123,7 @@ def loss_at(found: OneWeight, offset: float) -> float:
 
 
 def _move(optimizer: Adam | Muon, weight: torch.nn.Parameter, row: int, column: int) -> float:
-    """How far an optimiser's first step moves a weight; it is then put back."""
+    """The distance that an optimiser's first step moves a weight; the weight is then put back."""
     before = weight.detach().clone()
     optimizer.step()
     moved = (weight[row, column] - before[row, column]).item()
