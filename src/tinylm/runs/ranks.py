@@ -49,13 +49,15 @@ def settings_for_ranks(overrides: PartialConfig, world: World) -> dict[str, Any]
     """The choices of a new run that torchrun starts.
 
     Raises:
-        TinyLMError: several ranks, and another device than the CPU, or a text beside conversations.
+        TinyLMError: several ranks, and another device than the CPU, or a text beside conversations; or several processes
+            that are not connected.
     """
+    _check_connected(world)
     train = dict(overrides["train"])
     if is_launched():
         train.setdefault("shards", SHARDS)
     if world.size > 1:
-        train["device"] = check_device(train.get("device", "auto"))
+        train["device"] = _check_device(train.get("device", "auto"))
         if overrides["data"].get("text"):
             raise TinyLMError("a text is read beside conversations by one process alone, so far", where="--text",
                               remedy="Leave out torchrun; or train on the text first, and go on from that with --from")
@@ -66,24 +68,25 @@ def settings_to_resume(overrides: PartialConfig, folder: Path, world: World) -> 
     """The choices for a run that several ranks go on with. One that had a shard a core gets those of all ranks.
 
     Raises:
-        TinyLMError: the run has another device than the CPU.
+        TinyLMError: as `settings_for_ranks`.
     """
+    _check_connected(world)
     if world.size == 1:
         return overrides
     before = model_folder.read_config(folder).train
-    check_device(before.device)
+    _check_device(before.device)
     shards = {} if before.shards else {"shards": SHARDS}
     return {**overrides, "train": {**shards, **overrides.get("train", {})}}
 
 
-def check_alone() -> None:
+def _check_connected(world: World) -> None:
     """Raises: TinyLMError: this is one of several processes, which train one model by the command alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if world.size == 1 < int(os.environ.get("WORLD_SIZE", "1")):
         raise TinyLMError("several processes train one model by the command, and not from Python", where="torchrun",
                           remedy="Try: torchrun --nproc-per-node 2 -m tinylm train SOURCE")
 
 
-def check_device(device: str) -> str:
+def _check_device(device: str) -> str:
     """The device of a run on several ranks. Raises: TinyLMError: it is not the CPU."""
     if device not in ("auto", "cpu"):
         raise TinyLMError(f"several processes train on CPUs only, so far, and not on {device}", where="--device",

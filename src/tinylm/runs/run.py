@@ -20,7 +20,7 @@ from tinylm.lm import LanguageModel
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import print_commands, print_lines
 from tinylm.runs.prepare import plan_run
-from tinylm.runs.ranks import check_alone, settings_for_ranks, settings_to_resume
+from tinylm.runs.ranks import settings_for_ranks, settings_to_resume
 from tinylm.runs.resume import load_setup
 from tinylm.runs.runner import Runner, RunResult
 from tinylm.runs.stopping import clear_request
@@ -68,7 +68,6 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder[-5:]
     'hello'
     """
-    check_alone()
     layers = () if config is None else (config,)
     overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, chat=chat, **flags)
     console = tolerant_console(quiet=quiet)
