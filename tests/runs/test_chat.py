@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,42 @@ def test_an_evaluation_of_a_model_of_texts_takes_no_chat_options(tmp_path):
     lm = tinylm.train("hello", preset="notebook", steps=2, out=tmp_path / "run", quiet=True)
     with pytest.raises(TinyLMError, match="for conversations"):
         lm.evaluate("hello", format="pairs")
+
+
+def test_a_text_is_read_beside_the_conversations(pairs, book, tmp_path, stop_at):
+    stop_at("step", 5)
+    lm = small(pairs, tmp_path / "run", text=book)
+    assert lm.config.data.text == str(book)
+    notes = tinylm.plan(pairs, chat=True, config=SMALL, steps=3, text=book)["notes"]
+    assert any("read beside" in line for line in notes)
+    tinylm.train(resume=True, out=tmp_path / "run", quiet=True)
+    small(pairs, tmp_path / "again", text=book)
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_a_text_beside_that_has_changed_ends_the_resumption(pairs, tmp_path, stop_at):
+    book = tmp_path / "book.txt"
+    book.write_text("a cat and a dog .\n" * 40, encoding="utf-8")
+    stop_at("step", 5)
+    small(pairs, tmp_path / "run", text=book)
+    book.write_text("another book, and a cow .\n" * 40, encoding="utf-8")
+    with pytest.raises(TinyLMError, match="has changed"):
+        tinylm.train(resume=True, out=tmp_path / "run", quiet=True)
+
+
+def test_the_killed_command_goes_on_to_the_same_bytes(pairs, tmp_path):
+    words = [sys.executable, "-m", "tinylm", "train", str(pairs), "--chat", "--steps", "60", "--size", "0.1M",
+             "--set", "train.evaluate_every=20", "--json"]
+    subprocess.run([*words, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    killed = subprocess.Popen([*words, "--out", str(tmp_path / "killed")], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "killed").is_dir() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    subprocess.run([sys.executable, "-m", "tinylm", "train", "--resume", "--out", str(tmp_path / "killed"), "--json"],
+                   check=True, capture_output=True)
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tinylm.chat.chat_format import ChatFormat, Special
 from tinylm.chat.conversation import Conversation
+from tinylm.text.special_tokens import special_token_id
 from tinylm.text.tokenizer import Tokenizer
 
 
@@ -42,4 +43,4 @@ def encode_conversation(conversation: Conversation, form: ChatFormat, tokenizer:
 
 def special_id(special: Special, tokenizer: Tokenizer) -> int:
     """The id of a special token of a format. Raises: TinyLMError: the vocabulary lacks it."""
-    return tokenizer.special_id(special.entry)
+    return special_token_id(special.entry, tokenizer)

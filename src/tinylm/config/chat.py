@@ -9,7 +9,7 @@ from tinylm.errors import TinyLMError
 
 OWN_FORMAT = "turns"
 """The chat format of models that tinylm makes; an imported model keeps its own."""
-OF_CHATS = ("format", "me")
+OF_CHATS = ("format", "me", "text")
 """Settings of `data` that are about conversations alone."""
 OF_TEXTS = ("documents", "formats")
 """Settings of `data` that are about texts alone."""
@@ -39,6 +39,8 @@ def check_chat(chosen: PartialConfig) -> None:
     """Raises: TinyLMError: a choice is about texts, and the run is of conversations; or the other way round."""
     data = chosen["data"]
     check_reading(data, is_chat=bool(data.get("chat_format")), remedy="Add --chat, or leave it out")
+    if data.get("text") and chosen["base"].get("replay"):
+        raise TinyLMError("both --text and --replay mix in a text", where="--text", remedy="Leave out one of them")
 
 
 def check_reading(names: Iterable[str], *, is_chat: bool, remedy: str = "Leave it out") -> None:

@@ -31,8 +31,8 @@ HORIZONS = ("steps", "epochs", "minutes")
 FLAG_SECTIONS = {
     "tokenizer": "data", "vocab_size": "data", "documents": "data", "validation": "data", "text_field": "data",
     "skip_bad": "data", "encoding": "data", "minutes": "train", "steps": "train", "epochs": "train",
-    "format": "data", "me": "data", "target_loss": "train", "seed": "train", "device": "train", "replay": "base",
-    "lora": "base"}
+    "format": "data", "me": "data", "text": "data", "target_loss": "train", "seed": "train", "device": "train",
+    "replay": "base", "lora": "base"}
 """The section of each setting that has a flag of its own."""
 MAX_TOML_BYTES = 1 << 20
 """Bytes of a TOML file of settings, at most."""
@@ -62,14 +62,7 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
     >>> merge_overrides(size_name="0.1M", layers=({"train": {"steps": "1_000"}},), seed=3)["train"]
     {'steps': 1000, 'seed': 3}
     """
-    given: dict[str, dict[str, Any]] = {}
-    for name, value in standard_names(flags, FLAG_SECTIONS).items():
-        if name not in FLAG_SECTIONS:
-            owner = section_of(name)
-            raise TypeError(f"train() has no argument {name!r}" + (
-                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
-        if value is not None:
-            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
+    given = _by_section(flags)
     merged = merge(preset(preset_name), size(size_name) if size_name else {})
     for layer in (*layers, given, base_layer(base), chat_layer(chat)):
         layer = read_toml(layer) if isinstance(layer, str | os.PathLike) else check_overrides(layer)
@@ -84,6 +77,18 @@ def merge_overrides(*, preset_name: str = "tinylm", size_name: str | None = None
     check_base(merged, preset_name, size_name)
     check_chat(merged)
     return merged
+
+
+def _by_section(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in standard_names(flags, FLAG_SECTIONS).items():
+        if name not in FLAG_SECTIONS:
+            owner = section_of(name)
+            raise TypeError(f"train() has no argument {name!r}" + (
+                f'; it is a setting: config={{"{owner}": {{"{name}": ...}}}}' if owner else ""))
+        if value is not None:
+            given.setdefault(FLAG_SECTIONS[name], {})[name] = value
+    return given
 
 
 def merge(*layers: PartialConfig) -> dict[str, dict[str, Any]]:

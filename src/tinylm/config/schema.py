@@ -194,6 +194,8 @@ class DataConfig(Section):
     format: str = Field("auto", description="kind of a chat file, such as messages, pairs or whatsapp; auto: by its "
                                             "content")
     me: str = Field("", description="whose messages in an exported chat are the answers that are learned")
+    text: str = Field("", description="a text that is read beside conversations, to learn its language")
+    text_fingerprint: str = Field("", description="sha256 of its documents, likewise")
 
 
 class TrainConfig(Section):
@@ -216,6 +218,9 @@ class TrainConfig(Section):
     batch_size: int = Field(32, ge=1, le=MAX_INT32, description="sequences in a batch")
     gradient_accumulation: int = Field(
         1, ge=1, le=MAX_INT32, description="batches whose gradients are added up in one step")
+    shards: int | None = Field(
+        None, ge=1, le=1024, description="parts of a batch whose gradients are summed in one order, so that neither "
+                                         "threads nor processes change a digit; none: one a core; under torchrun: 8")
     optimizer: Literal["adam", "adamw", "muon"] = Field(
         "muon", description="muon: for the matrices inside the layers, with adamw for all else")
     learning_rate: float = Field(default_factory=lambda values: 0.01 if values.get("optimizer") == "muon" else 0.005,
@@ -361,6 +366,7 @@ def known_section(name: str) -> str:
 
 FOLLOWS_FROM_TEXT = {"model.vocab_size": "For the size of the vocabulary there is --vocab-size",
                      "data.source": "Name the text as SOURCE", "data.fingerprint": "Name the text as SOURCE",
+                     "data.text_fingerprint": "Name that text with --text",
                      "data.validation_fingerprint": "Name the text to validate on with --validation",
                      "base.fingerprint": "Name the base with --from"}
 """Settings that nobody chooses, and the remedy for a person who tries."""

@@ -14,10 +14,10 @@ from tinylm.chat.files import BUILT_IN as BUILT_IN_CHAT
 from tinylm.config.schema import DataConfig
 from tinylm.errors import TinyLMError, sentences
 from tinylm.system.paths import IN_MEMORY, given_path
-from tinylm.text.corpus import Corpus
+from tinylm.text.corpus import Corpus, open_corpus
 from tinylm.text.reading.built_in import BUILT_IN
 from tinylm.text.reading.sources import Options, SourceLike, Texts
-from tinylm.text.split import Split, split_corpus
+from tinylm.text.split import Slice, Split, split_corpus, whole
 
 Opened = TypeVar("Opened")
 Elsewhere = Callable[..., str]
@@ -76,6 +76,20 @@ def open_training_text(data: DataConfig, elsewhere: Elsewhere, *, is_new_locatio
     if before and validation_fingerprint(split, data.validation) != before:
         raise _other_text(data.validation, remedy, is_new_location)
     return corpus, split
+
+
+def open_beside(data: DataConfig, elsewhere: Elsewhere) -> Slice | None:
+    """The text that a run reads beside its conversations; None without one. Raises: as `open_training_text`."""
+    if not data.text:
+        return None
+
+    def read() -> Slice:
+        return whole(open_corpus(data.text))
+
+    found = _opened(read, data.text, elsewhere("--text", "FILE"), _names(is_chat=False))
+    if data.text_fingerprint and found.corpus.stats().fingerprint != data.text_fingerprint:
+        raise _other_text(data.text, elsewhere("--text", "FILE"), is_new_location=False)
+    return found
 
 
 def _opened(read: Callable[[], Opened], location: str, remedy: str, names: tuple[str, ...]) -> Opened:

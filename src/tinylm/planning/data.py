@@ -11,7 +11,12 @@ from tinylm.chat.corpus import open_source
 from tinylm.config.schema import DataConfig
 from tinylm.errors import TinyLMError
 from tinylm.evaluation.report import Baselines, baselines_of_run
-from tinylm.evaluation.training_text import absolute_source, absolute_validation, validation_fingerprint
+from tinylm.evaluation.training_text import (
+    absolute_source,
+    absolute_validation,
+    open_beside,
+    validation_fingerprint,
+)
 from tinylm.text.corpus import Corpus
 from tinylm.text.dataset import Dataset, Part, build_dataset
 from tinylm.text.left_out import NOTHING, measure, share_unknown
@@ -35,7 +40,7 @@ class RunData:
         config: how the text was read, split and tokenized; what nobody chose is filled in.
         split: the text as characters, `dataset` as ids.
         baselines: the bits a byte that counting and compressing reach on the text that the run is validated on.
-        replay: the ids of the base's own text, where a share of it is mixed in.
+        replay: the ids of a text that is mixed in: of the base's own, or of one read beside conversations.
         too_long: counts of conversations that do not fit into a row.
     """
 
@@ -51,6 +56,8 @@ class RunData:
     def of(cls, config: DataConfig, tokenizer: Tokenizer, split: Split, replay: Part | None = None) -> RunData:
         """Encodes a split text, or finds its ids in the cache, and measures the baselines."""
         dataset = build_dataset(split, tokenizer)
+        if split.beside:
+            replay = build_dataset(Split(split.beside, None, ""), tokenizer).train
         return cls(config, tokenizer, split, dataset, baselines_of_run(split, dataset, tokenizer, config.packing),
                    replay)
 
@@ -60,15 +67,13 @@ class RunData:
         Raises:
             TinyLMError: no question of the training text fits with its answer.
         """
-        train, validation = self.dataset.parts
-        dataset = replace(self.dataset, train=whole_turns(train, context_length),
-                          validation=whole_turns(validation, context_length) if validation else None)
+        dataset = fitted(self.dataset, context_length)
         if all(new is old for new, old in zip(dataset.parts, self.dataset.parts, strict=True)):
             return self
         if not dataset.train.n_tokens:
             raise TinyLMError(f"no question fits with its answer into a row of {context_length:,} tokens",
                               where=self.corpus.name, remedy="Raise it: --set model.context_length=N")
-        return replace(self, dataset=dataset, too_long=too_long(train, context_length))
+        return replace(self, dataset=dataset, too_long=too_long(self.dataset.train, context_length))
 
     @property
     def corpus(self) -> Corpus:
@@ -79,6 +84,13 @@ class RunData:
     def validation_tokens(self) -> int:
         """Tokens that are held out; 0 if none are."""
         return self.dataset.validation.n_tokens if self.dataset.validation else 0
+
+
+def fitted(dataset: Dataset, context_length: int) -> Dataset:
+    """The ids with conversations in stretches of whole turns that fit into rows of so many tokens."""
+    train, validation = dataset.parts
+    return replace(dataset, train=whole_turns(train, context_length),
+                   validation=whole_turns(validation, context_length) if validation else None)
 
 
 @dataclass(frozen=True)
@@ -133,7 +145,10 @@ def open_text(source: SourceLike, overrides: Mapping[str, Any]) -> OpenedText:
     values |= {"source": absolute_source(source, is_chat=is_chat), "fingerprint": corpus.stats().fingerprint,
                "validation": absolute_validation(values["validation"], is_chat=is_chat),
                "validation_fingerprint": validation_fingerprint(split, values["validation"])}
-    return OpenedText(split, values)
+    beside = open_beside(DataConfig(**values), lambda *_: "Name a text with --text")
+    if beside:
+        values |= {"text": absolute_source(values["text"]), "text_fingerprint": beside.corpus.stats().fingerprint}
+    return OpenedText(replace(split, beside=beside), values)
 
 
 def tokenizer_for(split: Split) -> TokenizerChoice:
@@ -141,7 +156,7 @@ def tokenizer_for(split: Split) -> TokenizerChoice:
     by digit alone."""
     if answers_are_numbers(split):
         return TokenizerChoice("char", None, "characters, because the answers are numbers, to be worked out by digits")
-    return choose_tokenizer(split.train.corpus.stats())
+    return choose_tokenizer((split.beside or split.train).corpus.stats())
 
 
 def answers_are_numbers(split: Split) -> bool:

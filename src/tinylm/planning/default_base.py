@@ -39,11 +39,13 @@ class Trial:
 
     Attributes:
         from_nothing, fine_tuned: bits a byte to expect of a run from nothing, and of one from the base.
+        is_chat: the text is conversations.
     """
 
     fit: BaseFit
     from_nothing: float
     fine_tuned: float
+    is_chat: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -52,14 +54,19 @@ class Trial:
 
     @property
     def helps(self) -> bool:
-        """True if the run is to begin from the base."""
+        """True if the run is to begin from the base. Of conversations the language of the answers decides: how they
+        follow from questions, the forecasts know nothing of."""
+        if self.is_chat:
+            return self.fit.bits_per_byte <= MAX_BITS
         return self.is_known and self.fine_tuned <= (1 - GAIN) * self.from_nothing
 
 
 def is_tried(chosen: PartialConfig, text: OpenedText) -> bool:
-    """True if the base is to be tried on a text: nobody chose what the run begins from, the length suits, and it does
-    not ask for digits, which the base does not read one by one."""
+    """True if the base is to be tried on a text: nobody chose what the run begins from, the length suits, no text
+    is read beside it, and it does not ask for digits, which the base does not read one by one."""
     length = text.split.train.corpus.stats().bytes
+    if text.split.beside:
+        return False
     return leaves_base_open(chosen) and MIN_BYTES <= length <= MAX_BYTES and not answers_are_numbers(text.split)
 
 
@@ -70,4 +77,5 @@ def try_default_base(chosen: PartialConfig, text: OpenedText, device: torch.devi
     fit = measure_fit(base, part, text.chosen["packing"], device, context_length=choose_context(chosen,
                       base.config.model), precision=train.get("precision", "auto"), seed=train.get("seed", 0))
     nothing = from_nothing_bits(fit.counted_bits_per_byte, part.n_bytes_read)
-    return Trial(fit, nothing, fine_tuned_bits(fit.bits_per_byte, fit.counted_bits_per_byte))
+    return Trial(fit, nothing, fine_tuned_bits(fit.bits_per_byte, fit.counted_bits_per_byte),
+                 part.is_target is not None)

@@ -93,6 +93,7 @@ def _data_lines(setup: RunSetup, overrides: Mapping[str, Any], base: list[str]) 
     label = "chat" if is_chat else "text"
     return [f"{label:<10} {data.corpus.name}: {describe_documents(data.corpus)}; {data.split.description}",
             *(f"note       {sentence}" for sentence in data.split.notes()),
+            *_describe_beside(setup),
             *(f"base       {sentence}" for sentence in base),
             f"tokenizer  {_reason_for_tokenizer(setup, overrides)}: {data.tokenizer.vocab_size:,} entries, "
             f"{train.n_tokens:,} tokens to train on{held_out}{learned}",
@@ -117,6 +118,10 @@ def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> 
     base = setup.config.base.folder
     if not trial:
         return [f"{base}{_describe_replay(setup)}"] if base else []
+    if trial.is_chat:
+        reads = f"the language of the answers, which it reads with {trial.fit.bits_per_byte:.2f} bits a byte"
+        return [f"begins from {base}, which knows {reads}; --from none switches it off" if base else
+                f"begins from nothing: {trial.fit.base.folder} does not know {reads}"]
     if base:
         expected = forecast.bits_per_byte or trial.fine_tuned
         nothing = forecast.from_nothing_bits_per_byte or trial.from_nothing
@@ -130,8 +135,17 @@ def _describe_base(setup: RunSetup, forecast: Forecast, trial: Trial | None) -> 
             f"{fit.bits_per_byte:.2f} bits a byte; counting n-grams with {fit.counted_bits_per_byte:.2f}"]
 
 
+def _describe_beside(setup: RunSetup) -> list[str]:
+    beside, replay = setup.data.split.beside, setup.data.replay
+    if not beside or not replay:
+        return []
+    own = setup.data.dataset.train.n_tokens
+    return [f"text       {beside.corpus.name}: {describe_documents(beside.corpus)}, {replay.n_tokens:,} tokens, read "
+            f"beside the {own:,} of the conversations"]
+
+
 def _describe_replay(setup: RunSetup) -> str:
-    replay = setup.data.replay
+    replay = setup.data.replay if setup.config.base.replay else None
     return f"; {setup.config.base.replay:.0%} of the rows are of its own {replay.n_tokens:,} tokens" if replay else ""
 
 

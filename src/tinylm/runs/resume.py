@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tinylm.evaluation.base import Base
 from tinylm.evaluation.training_text import (
     absolute_source,
     absolute_validation,
+    open_beside,
     open_training_text,
     validation_fingerprint,
 )
@@ -25,8 +27,8 @@ from tinylm.planning.setup import RunSetup
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.reading.sources import SourceLike, Texts
 
-MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
-"""Settings of `train` that a run may be given anew: where it ends."""
+MAY_CHANGE = {"target_loss", "max_epochs", "shards", *HORIZONS}
+"""Settings of `train` that a run may be given anew: where it ends, and in which order it adds."""
 
 
 def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = None) -> tuple[RunSetup, list[str]]:
@@ -60,6 +62,7 @@ def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = N
 
     _, split = open_training_text(data, elsewhere, is_new_location=source is not None or bool(moves),
                                        texts=source if isinstance(source, Texts) else None)
+    split = replace(split, beside=open_beside(data, elsewhere))
     if isinstance(source, Texts) or str(source) == "-":  # no path to find it by
         data = data.model_copy(update={"source": before.data.source})
     data = data.model_copy(update={"validation_fingerprint": validation_fingerprint(split, data.validation)})

@@ -74,9 +74,9 @@ class LossyTokenizer:
         self.vocab_size, self.specials = tokenizer.vocab_size, tokenizer.specials
         self.fingerprint = f"{tokenizer.fingerprint}, what is known of {form or 'the text'}"
 
-    def special_id(self, entry: str) -> int:
-        """The id of a special token, as `Tokenizer.special_id` gives it."""
-        return self._tokenizer.special_id(entry)
+    def entry_id(self, entry: str) -> int | None:
+        """The id of an entry of the vocabulary; None: there is none."""
+        return self._tokenizer.entry_id(entry)
 
     def encode_parts(self, parts: Sequence[str | int]) -> tuple[list[int], list[int]]:
         """The ids of texts and special tokens in a row, as `Tokenizer.encode_parts` gives them."""

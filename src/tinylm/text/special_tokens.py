@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+from tinylm.errors import TinyLMError
 
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
 SPELLED_OUT = frozenset((PAD, BOS, EOS, UNKNOWN))
@@ -79,3 +81,25 @@ def special_tokens(vocab: Mapping[str, int], control: Iterable[str] = (), *, has
         raise ValueError(f"its vocabulary has no {missing[0]}")
     return SpecialTokens(vocab[PAD], vocab.get(BOS), vocab[EOS], vocab.get(UNKNOWN) if has_unknown else None,
                          frozenset(vocab[entry] for entry in control))
+
+
+class Vocabulary(Protocol):
+    """A tokenizer, as far as its special tokens go."""
+
+    specials: SpecialTokens
+
+    def entry_id(self, entry: str) -> int | None: ...
+
+
+def special_token_id(entry: str, tokenizer: Vocabulary) -> int:
+    """The id of a special token: `<bos>` and `<eos>` by role, whatever the vocabulary calls them; others by entry.
+
+    Raises:
+        TinyLMError: the vocabulary lacks it.
+    """
+    specials = tokenizer.specials
+    found = {BOS: specials.start, EOS: specials.eos}.get(entry, tokenizer.entry_id(entry))
+    if found is None or found not in specials.hidden:
+        raise TinyLMError(f"the vocabulary has no special token {entry}", where="data.chat_format",
+                          remedy="Import the model again, or choose the format that it was trained with")
+    return found

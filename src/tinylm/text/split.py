@@ -57,16 +57,18 @@ class Slice:
 
 @dataclass(frozen=True)
 class Split:
-    """The text to train on and the text held out. `description` tells a person what was held out."""
+    """The text to train on and the text held out. `description` tells a person what was held out; `beside` is a text
+    that is read beside conversations, for its language."""
 
     train: Slice
     validation: Slice | None
     description: str
+    beside: Slice | None = None
 
     @property
     def alphabet(self) -> str:
-        """The distinct characters of both texts, sorted."""
-        slices = [self.train, *([self.validation] if self.validation else [])]
+        """The distinct characters of all texts, sorted."""
+        slices = filter(None, (self.train, self.validation, self.beside))
         return "".join(sorted(set().union(*(part.corpus.stats().alphabet for part in slices))))
 
     def notes(self) -> list[str]:
@@ -95,9 +97,9 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     _check_size(corpus)
     if isinstance(validation, str):
         other = corpus.open_like(validation)
-        return Split(_whole(corpus), _whole(other), f"validation is {other.name}")
+        return Split(whole(corpus), whole(other), f"validation is {other.name}")
     if validation == 0 or (corpus.has_turns and stats.documents == 1):
-        return Split(_whole(corpus), None, "nothing is held out for validation")
+        return Split(whole(corpus), None, "nothing is held out for validation")
     if stats.documents >= MANY_DOCUMENTS or (corpus.documents != "text" and stats.documents >= 2):
         held_out = min(stats.documents - 1, max(1, round(stats.documents * validation)))
         return _cut_at(corpus, "documents", stats.documents - held_out, stats.documents)
@@ -113,7 +115,8 @@ def share_to_hold_out(corpus: Corpus) -> float:
     return min(0.1, (MAX_HELD_OUT - 0.5) / corpus.stats().characters)  # the half makes up for rounding
 
 
-def _whole(corpus: Corpus) -> Slice:
+def whole(corpus: Corpus) -> Slice:
+    """The slice of a corpus that holds all documents."""
     return Slice(corpus, "documents", 0, corpus.stats().documents)
 
 
@@ -144,10 +147,12 @@ def train_tokenizer(split: Split, kind: str, *, vocab_size: int | None = None,
     """
     if kind == "char":
         return Tokenizer.train(kind, [split.alphabet], vocab_size=vocab_size)
-    texts: Iterator[str] = (piece.text for piece in split.train.pieces() if not piece.special)
+    read = [split.train, *([split.beside] if split.beside else [])]
+    texts: Iterator[str] = (piece.text for part in read for piece in part.pieces() if not piece.special)
     if kind == "bpe":
         # Counting words takes a second for two megabytes, and more text hardly changes which pairs are frequent.
-        texts = islice(texts, None, None, -(-split.train.corpus.stats().characters // MAX_BPE_TEXT))
+        n_characters = sum(part.corpus.stats().characters for part in read)
+        texts = islice(texts, None, None, -(-n_characters // MAX_BPE_TEXT))
     tokenizer = Tokenizer.train(kind, texts, vocab_size=vocab_size, unknown_token=unknown_token)
     trim_heap()
     return tokenizer

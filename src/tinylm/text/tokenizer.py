@@ -20,7 +20,7 @@ from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 from tinylm.system.untrusted import quoted, read_whole
 from tinylm.text.encoders import Ids, make_encoder
 from tinylm.text.near import Near, NearCharacters, NearLineEnds, NearWords, Reading
-from tinylm.text.special_tokens import BOS, EOS, SPELLED_OUT, SpecialTokens, special_tokens
+from tinylm.text.special_tokens import SPELLED_OUT, SpecialTokens, special_tokens
 from tinylm.text.unknown_text import joined, listed, near_to, replacements
 from tinylm.text.vocabulary import (
     DEFAULT_BPE_VOCAB,
@@ -290,18 +290,6 @@ class Tokenizer:
     def entry_id(self, entry: str) -> int | None:
         """The id of an entry of the vocabulary, as tokenizer.json spells it; None: there is none."""
         return self._vocab.get(entry)
-
-    def special_id(self, entry: str) -> int:
-        """The id of a special token: `<bos>` and `<eos>` by role, whatever the vocabulary calls them; others by entry.
-
-        Raises:
-            TinyLMError: the vocabulary lacks it.
-        """
-        found = {BOS: self.specials.start, EOS: self.specials.eos}.get(entry, self.entry_id(entry))
-        if found is None or found not in self.specials.hidden:
-            raise TinyLMError(f"the vocabulary has no special token {entry}", where="data.chat_format",
-                              remedy="Import the model again, or choose the format that it was trained with")
-        return found
 
     def encode_known(self, text: str) -> Ids:
         """The ids of the known parts of a text. An unknown character has no id, an unknown word `<unk>` or none."""

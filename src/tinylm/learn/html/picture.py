@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from tinylm.learn.html.svg import tag
 from tinylm.page.markup import escape_html
 
-
 _SHOWN, _HIDDEN = "", 'hidden=""'
 
 
