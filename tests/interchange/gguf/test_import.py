@@ -166,7 +166,8 @@ def test_a_pretokenizer_is_found_by_its_json() -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "words"), [
-    ("general.architecture", "gemma", ""), ("general.type", "adapter", "a part of a model"),
+    ("general.architecture", "gemma", ""), ("general.type", "mmproj", "a part of a model"),
+    ("general.type", "adapter", "is an adapter, which needs its base"),
     ("split.count", 2, "a part of a model"), ("llama.rope.scaling.type", "yarn", ""),
     ("llama.rope.scaling.factor", 8.0, ""), ("llama.attention.sliding_window", 32, ""), ("llama.expert_count", 8, ""),
     ("llama.final_logit_softcapping", 30.0, ""), ("llama.rope.dimension_count", 8, ""),
