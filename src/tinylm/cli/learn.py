@@ -97,11 +97,11 @@ def _pages(arguments: argparse.Namespace) -> int:
 
 def _check_is_model(given: str | None) -> None:
     """Raises TinyLMError for a word that is neither a model folder nor anything else that learn knows."""
-    from tinylm.model_folder import model_path
+    from tinylm.model_folder import model_path, read_config
 
     try:
         if given is not None:
-            model_path(given)
+            read_config(model_path(given))
     except TinyLMError:
         if nearest(str(given), _ACTIONS):
             raise TinyLMError(f"learn does not know {given!r}, and there is no such model",
