@@ -27,7 +27,10 @@ from .terminal import PROMPT, Terminal
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return chat_models.learned(tmp_path_factory.mktemp("chat") / "learned")
+    """A model that answers. The engine is compiled by now: that is said, once on a machine, and not in these tests."""
+    folder = chat_models.learned(tmp_path_factory.mktemp("chat") / "learned")
+    package.load(folder).chat("fine", max_tokens=2)
+    return folder
 
 
 @pytest.fixture(scope="module")

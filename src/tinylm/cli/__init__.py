@@ -26,7 +26,7 @@ COMMANDS = {
     "train": "make a model from a text",
     "plan": "what train would do, with its time and memory",
     "generate": "let a model write on from a prompt",
-    "chat": "a prompt that stays open: write, let write, change the settings",
+    "chat": "a conversation with a model that answers; any other writes on",
     "studio": "a local page on which models are made, watched, questioned and exported",
     "serve": "models behind an HTTP API, as OpenAI's clients ask for them",
     "predict": "the probabilities of the next token",

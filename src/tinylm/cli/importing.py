@@ -33,5 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{escape_control_codes(out)} holds a model of {parameters:,} parameters, from {model.source}.")
     for note in model.notes:
         print_note(f"note: {note}")
-    print(f"\nNow try:\n  {escape_control_codes(command('generate', out, text='Once upon a time'))}")
+    next_command = command("chat", out) if model.chat_format else command("generate", out, text="Once upon a time")
+    print(f"\nNow try:\n  {escape_control_codes(next_command)}")
     return 0
