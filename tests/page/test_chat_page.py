@@ -14,7 +14,7 @@ from tests.interchange.html.test_browser import LAYOUT, PAYLOADS
 from tests.page.browser import chromium, opened, settle
 from tests.page.test_studio_journey import UNNAMED, visiting
 from tests.studio.studio import studio_of
-from tinylm.studio import cards
+from tinylm.model_folder import write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 SEND_AND_STOP = """() => {
@@ -101,11 +101,13 @@ def test_an_answer_can_be_stopped(browser: Any, tmp_path: Path) -> None:
     with opened(browser, tmp_path / "page.html") as page:
         page.get_by_text("More settings").click()
         page.locator("[aria-label=max-tokens]").fill("500")
-        page.get_by_label("Your question").fill("hello")
-        page.evaluate(SEND_AND_STOP)
-        settle(page)
-        assert page.inner_text(".buttons [role=status]") == "stopped"
-        assert len(said(page)) == 2
+        statuses = []
+        while "stopped" not in statuses:  # an answer may end by itself before
+            page.get_by_label("Your question").fill("hello")
+            page.evaluate(SEND_AND_STOP)
+            settle(page)
+            statuses.append(page.inner_text(".buttons [role=status]"))
+            assert len(said(page)) == 2 * len(statuses) < 40
 
 
 def test_what_is_said_is_never_markup(browser: Any, tmp_path: Path) -> None:
@@ -146,14 +148,18 @@ def test_the_studio_opens_a_conversation(learned: Path, browser: Any) -> None:
         assert page.evaluate(UNNAMED) == []
 
 
-def test_the_studio_answers_for_a_model_that_is_too_large_for_the_browser(
-        learned: Path, browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    lm = tinylm.load(learned)
-    monkeypatch.setattr(cards, "runs_in_page", lambda *_: False)
-    with studio_of(learned.parent) as studio, visiting(browser, studio, refusals=True) as page:
+def test_the_studio_answers_for_a_model_that_is_too_large_for_the_browser(browser: Any, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    lm = tinylm.train("hello", preset="notebook", steps=30, out=large, quiet=True,
+                      config={"model": {"d_mlp": 220_000}})
+    data = lm.config.data.model_copy(update={"chat_format": "turns"})
+    write_config(large, lm.config.model_copy(update={"data": data}))
+    with studio_of(tmp_path) as studio, visiting(browser, studio, refusals=True) as page:
+        card = studio.models()["large"]
+        assert (card["in_browser"], card["has_chat"]) == (False, True)
         page.get_by_role("link", name="Open").click()
         answer = ask(page, "how are you ?")
         assert len(answer) == 2
         assert set(answer[1].split()) <= set(lm.tokenizer.tokens(range(lm.tokenizer.vocab_size)))
-        assert ask(page, "how " * 40) == answer
-        assert "this model sees 32 at once" in page.inner_text("[role=alert]")
+        assert ask(page, "how " * 400) == answer
+        assert "at once" in page.inner_text("[role=alert]")

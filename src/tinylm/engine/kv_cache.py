@@ -39,7 +39,7 @@ class SequenceCache:
 
     @property
     def n_bytes(self) -> int:
-        """Its memory in bytes."""
+        """The memory of the cache in bytes."""
         return int(self.keys.nbytes + self.values.nbytes)
 
     def copy(self, length: int | None = None) -> SequenceCache:

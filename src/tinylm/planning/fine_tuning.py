@@ -11,6 +11,8 @@
 |                 |                                                   | best weights come early, and are kept         |
 | weight_decay,   | by epochs: see `REGULARISATION`                   | against learning by heart, as from nothing    |
 | dropout         |                                                   |                                               |
+| conversations   | half of the learning rates from nothing, neither  | the form of answers is new, their language is |
+|                 | weight decay nor dropout                          | not (LOG.md, "Answers from 300 pairs")        |
 | batch, warm-up  | as from nothing                                   |                                               |
 | optimizer       | as from nothing; of low-rank additions AdamW      | better than Muon on both texts of 20 KB       |
 
@@ -40,6 +42,8 @@ from tinylm.planning.defaults import (
 MAX_CONTEXT = 512
 RATE_SHARE = 0.1
 """Learning rates at a distance of 1 (`BaseFit`), in terms of the defaults from nothing; they grow with its square."""
+CHAT_RATE_SHARE = 0.5
+"""The same for conversations, whose form is new to a base whatever their language is."""
 LORA_RATE = 0.01
 """Learning rate of low-rank additions, before it is scaled so."""
 EPOCHS_OF_20_KB, MIN_EPOCHS = 10.0, 3.0
@@ -75,12 +79,14 @@ def fill_fine_tuning(chosen: PartialConfig, fit: BaseFit, *, n_bytes: int, n_tok
     tokens = tokens_to_read(train, n_tokens, in_time)
     batch_tokens = BATCH_TOKENS if train.get("steps") else choose_batch(tokens, n_tokens)
     epochs = tokens / max(1, n_tokens)
-    weight_decay, dropout = next((decay, dropout) for border, decay, dropout in REGULARISATION if epochs >= border)
+    weight_decay, dropout = (0.0, 0.0) if longest else next(
+        (decay, dropout) for border, decay, dropout in REGULARISATION if epochs >= border)
     context_length = choose_context(chosen, shape, longest)
     model = {**shape.model_dump(), "dropout": dropout, **chosen.get("model", {}), "context_length": context_length}
     steps = train.get("steps") or tokens / batch_tokens
-    filled = {"batch_size": max(1, round(batch_tokens / context_length)), **_learning_rates(train, fit, rank),
-              "warmup_steps": min(MAX_WARMUP_STEPS, int(steps / 10)), **train}
+    rates = _learning_rates(train, fit, rank, is_chat=longest > 0)
+    filled = {"batch_size": max(1, round(batch_tokens / context_length)), **rates, "warmup_steps": min(
+        MAX_WARMUP_STEPS, int(steps / 10)), **train}
     if train.get("optimizer") != "adam":  # whose decay is part of the gradient, and another thing
         filled.setdefault("weight_decay", weight_decay)
     return {"model": model, "train": filled,
@@ -114,9 +120,9 @@ def choose_context(chosen: PartialConfig, shape: ModelConfig, longest: int = 0) 
     return int(chosen.get("model", {}).get("context_length") or min(most, shape.context_length))
 
 
-def _learning_rates(train: Mapping[str, Any], fit: BaseFit, rank: int) -> dict[str, float]:
+def _learning_rates(train: Mapping[str, Any], fit: BaseFit, rank: int, *, is_chat: bool) -> dict[str, float]:
     usual = TrainConfig(steps=1, optimizer=train.get("optimizer", "muon"))
-    share = min(1.0, RATE_SHARE * max(1.0, fit.distance) ** 2)
+    share = CHAT_RATE_SHARE if is_chat else min(1.0, RATE_SHARE * max(1.0, fit.distance) ** 2)
     rates = {"learning_rate": LORA_RATE if rank else usual.learning_rate,
              "muon_learning_rate": usual.muon_learning_rate}
     return {name: float(f"{share * rate:.2g}") for name, rate in rates.items()}
