@@ -56,7 +56,7 @@ def scale_of_losses(subject: Subject) -> Picture:
 def losses(subject: Subject) -> list[tuple[str, float]]:
     """The losses in nats a token on the model's text: of guessing, of counting tokens, of counting pairs, of the model.
 
-    >>> [name for name, _ in losses(subject)]
+    >>> [name for name, _ in losses(Subject("hello", lm, "how"))]
     ['any of 12 alike', 'tokens counted', 'pairs counted', 'hello']
     """
     from tinylm.inspection.heads import loss_of
