@@ -49,8 +49,8 @@ def settings_for_ranks(overrides: PartialConfig, world: World) -> dict[str, Any]
     """The choices of a new run that torchrun starts.
 
     Raises:
-        TinyLMError: several ranks, and another device than the CPU, or a text beside conversations; or several processes
-            that are not connected.
+        TinyLMError: several ranks, and another device than the CPU, or a text beside conversations; or several
+            processes that are not connected.
     """
     _check_connected(world)
     train = dict(overrides["train"])

@@ -40,7 +40,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
 
     Args:
         source: a file or folder of text; or a built-in text: "hello", "animals", "python-reference", "python-stdlib".
-        texts: strings instead of a source, each of them a document; a run that is resumed needs them again.
+        texts: strings instead of a source, each a document; a run that is resumed needs them again.
         out: the model folder; by default runs/ and the name of the text.
         base: a model folder to go on from (fine-tuning); "none": the weights are drawn from the seed. By default a run
             of minutes begins from "english" where that helps, unless a tokenizer, preset, size or shape is chosen.
@@ -52,8 +52,8 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
         resume: go on with the run in `out` where it stopped. Of its settings only `steps`, `epochs`, `minutes`,
             `max_epochs` and `target_loss` may be given anew.
         quiet: print nothing.
-        flags: as on the command line: tokenizer, documents, text_field, skip_bad, encoding, validation, format, me,
-            replay, lora, seed, device, and one of minutes (by default 5, of the whole call), steps, epochs.
+        flags: as on the command line, such as tokenizer, validation, lora, seed, device; and one of minutes (by default
+            5, of the whole call), steps, epochs.
 
     Returns:
         The model with the weights of the lowest validation loss; of the last step, where nothing is held out.
