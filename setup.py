@@ -1,7 +1,7 @@
 """The two steps of a build that pyproject.toml cannot name. A wheel gets the kernels as machine code, made for the
 processor that builds it. People wait for pip anyway, and then not for the compiler when they train or write for the
-first time. Elsewhere, and where nothing can be compiled, kernels are compiled when they are needed. And a wheel gets the
-pages of the lesson, which lie among the documents.
+first time. Elsewhere, and where nothing can be compiled, kernels are compiled when they are needed. And a wheel gets
+the pages of the lesson, which lie among the documents.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BuildWithMachineCode(build_py):
 
 
 def copy_lesson(root: Path) -> None:
-    """Copies the Markdown of docs/lesson into tinylm/learn/lesson (learn/html/source.py). Args: as `compile_kernels`."""
+    """Copies docs/lesson into tinylm/learn/lesson (learn/html/source.py). Args: as `compile_kernels`."""
     pages = root / "tinylm" / "learn" / "lesson"
     shutil.rmtree(pages, ignore_errors=True)  # of an earlier build
     shutil.copytree(Path(__file__).parent / "docs" / "lesson", pages)

@@ -49,7 +49,7 @@ def one_thread(sums: list[Tensor]) -> float:
 def simulated(sums: list[Tensor]) -> Run:
     """The slowest worker's seconds, of either part."""
     from tinylm.jit.thread_pool import ThreadPool
-    from tinylm.training.cpu.gradients import add_up
+    from tinylm.training.shards import add_up, pairwise
 
     class OneByOne(ThreadPool):
         """Workers that take turns, each timed alone."""
@@ -65,7 +65,7 @@ def simulated(sums: list[Tensor]) -> Run:
     pool = OneByOne(len(sums))
     pool.map(lambda worker: sums[worker].zero_())
     zeroing = pool.slowest
-    add_up(sums, pool)
+    add_up(sums, pairwise([(i, i + 1) for i in range(len(sums))], len(sums))[0], pool)
     return {"value": zeroing + pool.slowest, "zeroing": zeroing, "adding": pool.slowest}
 
 

@@ -20,17 +20,36 @@ def _own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def test_it_names_every_page_and_what_is_next(tinylm: Command) -> None:
-    said = tinylm("learn")
-    assert all(f"{page.path} " in said.out and page.question in said.out for page in PAGES)
+def test_it_opens_the_pages_and_says_what_is_next(tinylm: Command, hello_run: Path, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
     assert all((ROOT / page.path).is_file() for page in PAGES)
-    assert "solved: 0 of 39." in said.out
-    assert "tinylm learn check 0.1" in said.out
     tinylm("learn", "check", "0.3", "0.0336")
-    said = tinylm("learn")
+    lesson = tmp_path / "lesson"
+    said = tinylm("learn", hello_run, "how is", "--out", lesson)
+    assert opened == [(lesson / "index.html").as_uri()]
+    assert f"{lesson / 'index.html'}  (open it in a browser)" in said.out
     assert "solved: 1 of 39." in said.out
+    assert "tinylm learn check 0.1" in said.out
     assert "lesson.json, which may be deleted" in said.out
-    assert tinylm("learn", "--json").json["solved"] == ["0.3"]
+    written = {path.name: path.read_text(encoding="utf-8") for path in lesson.iterdir()}
+    assert set(written) == {"index.html", "glossary.html", *(f"{page.number:02}-{page.name}.html" for page in PAGES)}
+    assert "your model hello, with the sentence “how is”" in written["index.html"]
+    assert all(page.question in written["index.html"] for page in PAGES)
+    assert not any("not of your model" in page for page in written.values())
+
+
+def test_what_is_no_lesson_is_not_replaced(tinylm: Command, hello_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "index.html").write_text("my page", encoding="utf-8")
+    said = tinylm("learn", hello_run, "how", "--out", tmp_path / "mine", "--no-browser")
+    assert said.code == 2
+    assert "no earlier lesson" in said.err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["index.html"]
+    said = tinylm("learn", hello_run, "strange words", "--out", tmp_path / "new", "--no-browser")
+    assert said.code == 2
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("number", EXERCISES)

@@ -113,9 +113,12 @@ The examples are two small texts that tinylm brings along. `hello` has four sent
     tinylm train hello --preset notebook --out runs/notebook
     tinylm train animals --preset notebook --epochs 400 --out runs/animals
 
+`tinylm learn` makes of these pages a folder that opens in a browser, with pictures to try;
+`tinylm learn runs/YOUR-TEXT "a sentence"` draws the pictures from your own model.
+
 Answers are checked by `tinylm learn check 2.3 ANSWER`, or in Python by `tinylm.learn.check`, and computed at that
-moment. `tinylm learn hint 2.3` gives one hint at a time, and `--solution` the answer. `tinylm learn` alone shows what
-is solved; that is kept in a small file on your machine, which may be deleted, and goes nowhere.
+moment. `tinylm learn hint 2.3` gives one hint at a time, and `--solution` the answer. What you have solved is kept in a
+small file on your machine, which `tinylm learn` names. It may be deleted, and goes nowhere.
 """
 
 

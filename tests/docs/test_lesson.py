@@ -12,6 +12,7 @@ import pytest
 
 import tinylm
 from tests.docs.lesson_pages import DEFINITION, FOLDER, ROOT, SOURCE, made, written
+from tests.docs.test_names import table
 from tests.docs.test_readme import masked, shows
 from tests.learn.texts import zen
 from tinylm.cli import main
@@ -68,6 +69,21 @@ def test_each_question_has_its_place(number: str, anchor: str) -> None:
     text = next(text for page, text in TEXTS.items() if f"{page.number:02}" == number)
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_the_table_of_shapes_says_what_the_presets_are() -> None:
+    words = {"positions": lambda shape: shape.positions, "norm": lambda shape: shape.norm,
+             "its place": lambda shape: {"post": "after", "pre": "before"}[shape.norm_position],
+             "MLP": lambda shape: shape.mlp, "biases": lambda shape: "yes" if shape.bias else "no",
+             "norm of q and k": lambda shape: "yes" if shape.qk_norm else "no",
+             "output head": lambda shape: "the embedding" if shape.tied_embeddings else "its own"}
+    rows = {row[0]: row[1:] for row in table(TEXTS[PAGES[11]], "Piece by piece")}
+    shapes = [tinylm.ModelConfig.preset(name, vocab_size=12) for name in ("notebook", "gpt2", "llama", "qwen3")]
+    for piece, word in words.items():
+        for cell, shape in zip(rows[piece], shapes, strict=False):
+            assert cell.lower().startswith(word(shape)), f"{piece}: {cell}"
+    tied = [tinylm.ModelConfig.preset(name, vocab_size=12).tied_embeddings for name in ("qwen3", "tinylm")]
+    assert tied == [True, False]
 
 
 def test_each_term_is_defined_once() -> None:

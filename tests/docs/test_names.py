@@ -21,7 +21,7 @@ from tinylm.model.transformer import TinyLM
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tinylm"
 PAGES = ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/NAMES.md", "docs/SERVING.md",
-         "docs/INTERCHANGE.md", "docs/EXPLAIN.md", "docs/CHAT.md"]
+         "docs/INTERCHANGE.md", "docs/EXPLAIN.md", "docs/CHAT.md", "docs/SCALING.md"]
 PATH = re.compile(r"(?<![\w./-])((?:\w[\w.-]*/)*\w+\.py|(?:src|tests|docs|benchmarks|examples)/[\w./-]*\w)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 AXES = {"B": 2, "T": 5, "S": 5, "D": 24, "H": 4, "G": 2, "K": 6, "F": 40, "V": 11}

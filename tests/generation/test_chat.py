@@ -11,6 +11,7 @@ from tests import chat_models
 from tests.chat_models import LEARNED, turns
 from tinylm.chat.chat_format import TURNS
 from tinylm.chat.encode import encode_conversation
+from tinylm.cli.conversation import Answering
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,10 @@ def test_what_is_said_is_read_as_the_tokenizer_knows_it(tmp_path: Path) -> None:
         lm.chat(turns("a", "b", "☃"))
     with pytest.warns(tinylm.NearFormWarning, match="’"):
         lm.chat("a’b", max_tokens=1)
+    with pytest.raises(tinylm.TinyLMError, match=r"messages\[0\]: what parts .*Leave the system text out"):
+        lm.chat(turns("a", system="b"))
+    with pytest.raises(tinylm.TinyLMError, match="what parts a system text"):
+        Answering(lm, {}, system="b")
 
 
 def test_a_model_without_a_format_says_what_to_do(hello_run: Path) -> None:

@@ -150,9 +150,14 @@ def test_conversations_are_those_of_llama_cpp(gguf_file: Path, lm: tinylm.Langua
 # ---- the commands
 
 
-def test_chat_goes_on_to_paris(folder: Path) -> None:
-    said = run("chat", folder, "--greedy", "--max-tokens", 5, given=f"{PROMPT}\n/quit\n")
-    assert " Paris." in said
+QUESTIONS = ("What is the capital of France?", "And what language do they speak there?")
+ANSWERS = ("The capital of France is Paris.", "French")
+
+
+def test_chat_is_a_conversation(folder: Path) -> None:
+    said = run("chat", folder, "--greedy", "--max-tokens", 40, given="\n".join(QUESTIONS)).splitlines()
+    assert said[1] == ANSWERS[0]
+    assert ANSWERS[1] in said[2]
 
 
 def test_a_text_with_weights_of_8_bits(folder: Path) -> None:
@@ -185,6 +190,13 @@ def test_serve_answers_the_client_of_openai(folder: Path, lm: tinylm.LanguageMod
         text = client.completions.create(**asked).choices[0].text
         assert text == lm.tokenizer.decode(greedy_ids)
         assert "".join(part.choices[0].text for part in client.completions.create(**asked, stream=True)) == text
+        messages: list[Any] = [{"role": "user", "content": QUESTIONS[0]}]
+        asked = {"model": model.id, "temperature": 0, "max_tokens": 40}
+        answer = client.chat.completions.create(**asked, messages=messages).choices[0]
+        assert (answer.message.content, answer.finish_reason) == (ANSWERS[0], "stop")
+        messages += [answer.message, {"role": "user", "content": QUESTIONS[1]}]
+        chunks = client.chat.completions.create(**asked, messages=messages, stream=True)
+        assert ANSWERS[1] in "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
 
 # ---- out

@@ -18,7 +18,7 @@ import pytest
 import tinylm
 
 ROOT = Path(__file__).parents[2]
-MACHINE_CODE = "tinylm/jit/machine_code/"
+MACHINE_CODE, LESSON = "tinylm/jit/machine_code/", "tinylm/learn/lesson/"
 MADE = ("PKG-INFO", "setup.cfg", "src/tinylm.egg-info/")
 """What setuptools adds to a source distribution."""
 
@@ -67,7 +67,11 @@ def test_the_wheel_holds_the_package_alone(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as wheel:
         inside = {name for name in wheel.namelist() if ".dist-info/" not in name and not name.startswith(MACHINE_CODE)}
         metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("METADATA"))).decode()
-    assert inside == {name.removeprefix("src/") for name in distribution.clone if name.startswith("src/")}
+    package = {name.removeprefix("src/") for name in distribution.clone if name.startswith("src/")}
+    pages = {name for name in distribution.clone if name.startswith("docs/lesson/")}
+    lesson = {LESSON + name.removeprefix("docs/lesson/") for name in pages}
+    assert len(lesson) > 13
+    assert inside == package | lesson
     assert f"\nVersion: {tinylm.__version__}\n" in metadata
     assert not re.search(r"^Requires-Dist: (starlette|uvicorn|plotly|pytest)[^;]*$", metadata, re.MULTILINE)
 

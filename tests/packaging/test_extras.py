@@ -32,6 +32,9 @@ LOADED = {"xllamacpp"}
 COMES_WITH = {"llvmlite": "numba", "pydantic-core": "pydantic"}
 """A package that another one brings in the only version that fits."""
 
+IMPORTED_AS = {"markdown-it": "markdown-it-py"}
+"""Packages by the names of their modules, where these differ."""
+
 
 def required(extra: str = "") -> dict[str, Requirement]:
     """The packages that tinylm or an extra of it names, by name; an extra's extras of tinylm are looked into."""
@@ -52,7 +55,8 @@ def imported() -> Iterator[tuple[str, str]]:
             names = ([each.name for each in node.names] if isinstance(node, ast.Import) else
                      [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
             for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"tinylm", ""}:
-                yield canonicalize_name(name), path.relative_to(PACKAGE).as_posix()
+                package = canonicalize_name(name)
+                yield IMPORTED_AS.get(package, package), path.relative_to(PACKAGE).as_posix()
 
 
 def test_what_an_extra_brings_is_imported_by_its_part_alone() -> None:

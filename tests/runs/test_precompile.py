@@ -58,7 +58,7 @@ def test_kernels_are_compiled_for_the_types_they_are_called_with(signatures, cal
     compute = Compute(cpu, choose_precision(precision, cpu), ThreadPool(), fast=True)
     model = TinyLM(ModelConfig(vocab_size=40, context_length=8, d_model=16, n_layers=1, n_heads=2, **changed))
     ids, backend = np.ones((2, 8), np.int64), TrainingBackend(model, compute)
-    backend.backward(ids, ids, 16, 0)
+    backend.backward([(ids, ids)], 16, 0)
     backend.loss(ids, ids)
     for optimizer in make_optimizers(model, TrainConfig(steps=1), compute):
         optimizer.step()

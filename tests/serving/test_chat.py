@@ -144,8 +144,12 @@ def test_logprobs(client: Any, knows_all: tinylm.LanguageModel, top: int | None)
     assert pieces == [each.token for each in told]
 
 
-def test_models_say_whether_they_chat(client: Any) -> None:
-    assert {model.id for model in client.models.list()} == {"learned", "random"}
+def test_models_say_whether_they_chat(client: Any, hello_run: Path) -> None:
+    models = client.models.list()
+    assert {model.id for model in models} == {"learned", "random"}
+    assert all(model.capabilities == ["completion", "chat"] for model in models)
+    with Server(hello_run) as server:
+        assert server.ask("/v1/models").json["data"][0]["capabilities"] == ["completion"]
 
 
 # ---- streams, and many at once

@@ -75,7 +75,7 @@ def test_gradients_are_of_the_answers_alone(fast: bool) -> None:
     compute = choose_compute(config, torch.device("cpu"), precision="float32", flops=1.0)
     backend = TrainingBackend(model, replace(compute, fast=fast))
     inputs, targets = Rows(part, packing="packed", context_length=16).batch(0, 1)
-    backend.backward(inputs, targets, n_targets=7, dropout_seed=0)
+    backend.backward([(inputs, targets)], n_targets=7, dropout_seed=0)
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
     model.zero_grad()

@@ -46,8 +46,8 @@ def batch(seed=0):
 @pytest.mark.parametrize("compute", [FAST, BF16], ids=["float32", "bfloat16"])
 def test_gradients_on_the_cpu_path_are_autograds(frozen, compute):
     ours, theirs = model_with(frozen), model_with(frozen)
-    TrainingBackend(ours, compute).backward(*batch(), n_targets=72, dropout_seed=0)
-    TrainingBackend(theirs, REFERENCE).backward(*batch(), n_targets=72, dropout_seed=0)
+    TrainingBackend(ours, compute).backward([batch()], n_targets=72, dropout_seed=0)
+    TrainingBackend(theirs, REFERENCE).backward([batch()], n_targets=72, dropout_seed=0)
     off = 1e-4 if compute is FAST else 0.05
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert (a.grad is None) == (b.grad is None) == name.startswith(frozen), name

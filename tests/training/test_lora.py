@@ -60,7 +60,7 @@ def by_autograd(lora: LoRA, base: dict[str, np.ndarray], inputs: np.ndarray,
 def test_gradients_are_those_of_autograd(values, compute):
     lora, base = loud(**values)
     expected = by_autograd(lora, base, *batch())
-    LoRABackend(lora, compute).backward(*batch(), n_targets=72, dropout_seed=0)
+    LoRABackend(lora, compute).backward([batch()], n_targets=72, dropout_seed=0)
     off = 0.08 if compute is BF16 else 1e-4
     assert expected.keys() == dict(lora.named_parameters()).keys()
     for name, parameter in lora.named_parameters():
@@ -72,8 +72,7 @@ def test_gradients_of_several_batches_add_up_and_the_model_keeps_none(compute):
     one, two, both = loud()[0], loud()[0], loud()[0]
     for lora, seeds in ((one, [1]), (two, [2]), (both, [1, 2])):
         backend = LoRABackend(lora, compute)
-        for seed in seeds:
-            backend.backward(*batch(seed), n_targets=72, dropout_seed=0)
+        backend.backward([batch(seed) for seed in seeds], n_targets=72, dropout_seed=0)
         assert all(parameter.grad is None for parameter in lora.model.parameters())
     for (name, a), b, c in zip(one.named_parameters(), two.parameters(), both.parameters(), strict=True):
         assert torch.allclose(a.grad + b.grad, c.grad, atol=1e-6), name

@@ -151,9 +151,9 @@ def test_float16_takes_a_smaller_scale_where_the_gradient_overflows():
     backend = half(ours)
     backward = backend.backward
 
-    def counted(inputs, targets, n_targets, dropout_seed):
+    def counted(batches, n_targets, dropout_seed):
         tried.append(n_targets)
-        return backward(inputs, targets, n_targets, dropout_seed)
+        return backward(batches, n_targets, dropout_seed)
 
     backend.backward = counted
     result = train_step(ours, sgd(ours), [batch(4)], grad_clip=1.0, backend=backend)

@@ -48,7 +48,7 @@ class Answering(OpenPrompt):
     def __init__(self, lm: LanguageModel, settings: dict[str, Any], system: str = "") -> None:
         super().__init__(lm, settings)
         self.said: Conversation = []
-        self._system, self._n_retries, self._n_dropped = read_typed(lm.tokenizer, system), 0, 0
+        self._system, self._n_retries, self._n_dropped = self._checked_system(system), 0, 0
 
     def commands(self) -> Commands:
         return {**super().commands(), "retry": lambda _: self._retry(), "undo": lambda _: self._undo(),
@@ -144,8 +144,15 @@ class Answering(OpenPrompt):
         from tinylm.system.untrusted import replace_control_codes
 
         if text:
-            self._system = "" if text in ('""', "''") else read_typed(self.lm.tokenizer, text)
+            self._system = self._checked_system("" if text in ('""', "''") else text)
         print(f"  system  {replace_control_codes(self._system) or '(none)'}")
+
+    def _checked_system(self, text: str) -> str:
+        """A system text as the tokenizer reads it. Raises: TinyLMError: the model cannot be told it."""
+        system = read_typed(self.lm.tokenizer, text)
+        if system:
+            self.lm.chat.requests([Message("system", system), Message("user", "")], max_tokens=1)
+        return system
 
     def _save(self, name: str) -> None:
         """Writes the conversation as a line of messages. An earlier file is replaced where the person says so."""

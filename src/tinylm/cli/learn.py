@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tinylm.cli.output import add_json, open_browser, print_json, print_page
-from tinylm.errors import TinyLMError, command, nearest
+from tinylm.errors import TinyLMError, command, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,15 +97,15 @@ def _pages(arguments: argparse.Namespace) -> int:
 
 def _check_is_model(given: str | None) -> None:
     """Raises TinyLMError for a word that is neither a model folder nor anything else that learn knows."""
-    from tinylm.model_folder import model_path
+    from tinylm.model_folder import model_path, read_config
 
     try:
         if given is not None:
-            model_path(given)
+            read_config(model_path(given))
     except TinyLMError:
-        if near := nearest(str(given), _ACTIONS):
+        if nearest(str(given), _ACTIONS):
             raise TinyLMError(f"learn does not know {given!r}, and there is no such model",
-                              remedy=f"Did you mean {near}?") from None
+                              remedy=did_you_mean(str(given), _ACTIONS)) from None
         raise
 
 

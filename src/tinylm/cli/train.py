@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from tinylm.cli.flags import checked_flags, given_flags
 from tinylm.cli.output import add_json, print_json
@@ -75,21 +76,27 @@ def run(arguments: argparse.Namespace) -> int:
     from tinylm.cli import STARTED
 
     overrides = config_overrides(arguments)
-    if arguments.preset in COMPILED_PRESETS and arguments.device in (None, "auto", "cpu") and not arguments.resume:
+    compiles = arguments.preset in COMPILED_PRESETS and arguments.device in (None, "auto", "cpu")
+    if compiles and not arguments.resume and os.environ.get("RANK", "0") == "0":
         from tinylm.runs import precompile  # while torch is imported
 
         precompile.start(str(overrides["train"].get("precision", "auto")))
+    from tinylm.runs.ranks import follow
     from tinylm.runs.run import resume_run, train_run
+    from tinylm.training.world import joined
 
     console = tolerant_console(stderr=arguments.json, on_failure=redirect_to_null)
-    if arguments.resume:
-        result = resume_run(arguments.source, overrides, out=arguments.out, console=console,
-                             started=STARTED)
-    elif arguments.source is None:
-        raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
-    else:
-        result = train_run(arguments.source, overrides, out=arguments.out, force=arguments.force,
-                            console=console, started=STARTED)
+    with joined() as world:
+        if world.rank:
+            return 130 if follow(world) else 0
+        if arguments.resume:
+            result = resume_run(arguments.source, overrides, out=arguments.out, console=console, started=STARTED,
+                                world=world)
+        elif arguments.source is None:
+            raise TinyLMError("which text?", where="SOURCE", remedy="For example: tinylm train book.txt")
+        else:
+            result = train_run(arguments.source, overrides, out=arguments.out, force=arguments.force, console=console,
+                               started=STARTED, world=world)
     if arguments.json:
         print_json(result.to_dict())
     return 130 if result.finished.reason == "interrupted" else 0

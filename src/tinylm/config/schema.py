@@ -218,6 +218,9 @@ class TrainConfig(Section):
     batch_size: int = Field(32, ge=1, le=MAX_INT32, description="sequences in a batch")
     gradient_accumulation: int = Field(
         1, ge=1, le=MAX_INT32, description="batches whose gradients are added up in one step")
+    shards: int | None = Field(
+        None, ge=1, le=1024, description="parts of a batch whose gradients are summed in one order, so that neither "
+                                         "threads nor processes change a digit; none: one a core; under torchrun: 8")
     optimizer: Literal["adam", "adamw", "muon"] = Field(
         "muon", description="muon: for the matrices inside the layers, with adamw for all else")
     learning_rate: float = Field(default_factory=lambda values: 0.01 if values.get("optimizer") == "muon" else 0.005,

@@ -37,13 +37,19 @@ class SequenceCache:
         self.keys = aligned_zeros((heads, capacity // LANES, width, LANES), np.float32)
         self.values = aligned_zeros((heads, round_up(width, LANES) // LANES, capacity, LANES), np.float32)
 
-    def copy(self) -> SequenceCache:
-        """A second cache of the same sequence, which can go on in another way."""
-        twin, panels = SequenceCache(self._config), round_up(self.length, LANES) // LANES
-        twin.reserve(self.length)
-        twin.length = self.length
+    @property
+    def n_bytes(self) -> int:
+        """The memory of the cache in bytes."""
+        return int(self.keys.nbytes + self.values.nbytes)
+
+    def copy(self, length: int | None = None) -> SequenceCache:
+        """A second cache of the same sequence, or of its first `length` positions, which can go on in another way."""
+        length = self.length if length is None else length
+        twin, panels = SequenceCache(self._config), round_up(length, LANES) // LANES
+        twin.reserve(length)
+        twin.length = length
         twin.keys[:, :panels] = self.keys[:, :panels]
-        twin.values[:, :, :self.length] = self.values[:, :, :self.length]
+        twin.values[:, :, :length] = self.values[:, :, :length]
         return twin
 
     def reserve(self, length: int) -> None:

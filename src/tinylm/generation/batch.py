@@ -24,6 +24,7 @@ from tinylm.engine.engine import GeneratedIds
 from tinylm.errors import TinyLMError
 from tinylm.generation.backend import Backend, Chunk
 from tinylm.generation.context import ContextWindow, max_new_tokens
+from tinylm.generation.prefix_caches import PrefixCaches
 from tinylm.sampling.filters import Logits
 from tinylm.sampling.sampler import Sampler
 
@@ -76,13 +77,17 @@ class Batch:
         vocab_size: ids are below it.
         eos_id: the id that ends a sequence.
         further_eos: other ids that end one, too.
+        prefixes: keeps the caches of sequences that have ended, for others that begin in the same way; None: none are
+            kept.
 
     Attributes:
         running: the sequences that go on.
     """
 
-    def __init__(self, backend: Backend, vocab_size: int, eos_id: int, further_eos: Iterable[int] = ()) -> None:
+    def __init__(self, backend: Backend, vocab_size: int, eos_id: int, further_eos: Iterable[int] = (),
+                 prefixes: PrefixCaches | None = None) -> None:
         self.backend, self._vocab_size, self._eos_id = backend, vocab_size, eos_id
+        self._prefixes = prefixes
         self._ends = frozenset((eos_id, *further_eos))
         self.running: list[TokenSequence] = []
 
@@ -105,6 +110,7 @@ class Batch:
         sampler = Sampler(config, ids, bias, seed, forced, ends=self._ends)
         sequence = TokenSequence(ids, self.backend.limit, self.backend.new_cache(), sampler, max_new)
         if max_new:
+            self._begin_from_kept(sequence)
             self.running.append(sequence)
         else:
             sequence.stopped_by = "length"
@@ -112,7 +118,20 @@ class Batch:
 
     def remove(self, sequence: TokenSequence) -> None:
         """Takes a sequence out before its end; one that has ended already is out already."""
+        self._keep([other for other in self.running if other is sequence])
         self.running = [other for other in self.running if other is not sequence]
+
+    def _begin_from_kept(self, sequence: TokenSequence) -> None:
+        """Leaves out what an earlier sequence has read already."""
+        found = self._prefixes and self._prefixes.find(sequence.visible)
+        if found:
+            sequence.cache, sequence.unread = found, len(sequence.visible) - found.length
+
+    def _keep(self, ended: Iterable[TokenSequence]) -> None:
+        """Keeps the caches of sequences that need them no more."""
+        for sequence in ended:
+            if self._prefixes and sequence.error is None:
+                self._prefixes.keep(sequence.visible, sequence.cache)
 
     def step(self) -> list[TokenSequence]:
         """Calls the model once. Returns the sequences with a new id or an error; none while only prompts are read."""
@@ -132,6 +151,7 @@ class Batch:
         unread = [sequence for sequence, run in zip(sequences, runs, strict=True) if run is None]
         new = [self._accept(sequence, *run) for sequence, run in zip(sequences, runs, strict=True) if run]
         new += self._forward(unread)
+        self._keep(sequence for sequence in self.running if sequence.stopped_by)
         self.running = [sequence for sequence in self.running if sequence.stopped_by is None]
         return new
 

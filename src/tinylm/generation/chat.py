@@ -14,7 +14,7 @@ from tinylm.config.schema import SampleConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.generation.completion import Completion, GenerationRequest
 from tinylm.generation.generator import NearFormWarning, TextGenerator
-from tinylm.text.tokenizer import Tokenizer
+from tinylm.text.tokenizer import Tokenizer, UnknownText
 
 Messages = str | Sequence[Mapping[str, Any] | Message]
 """Messages of a conversation; or a text, which is one message of the user."""
@@ -127,8 +127,12 @@ class Chat:
         `TextGenerator.stream_request`. Arguments and errors: as `complete`."""
         form, generator, config = self.form, self._generator, self.sample_config(**settings)
         conversation, replaced, unknown = _read(messages, generator.tokenizer)
-        prompt = chat_prompt(conversation, form, generator.tokenizer, max_tokens=config.max_tokens,
-                             context_length=generator.model.config.context_length)
+        try:
+            prompt = chat_prompt(conversation, form, generator.tokenizer, max_tokens=config.max_tokens,
+                                 context_length=generator.model.config.context_length)
+        except UnknownText as error:  # all messages are known, so it stands between two of them
+            raise TinyLMError(f"what parts a system text from the first question is {error.what}",
+                              where="messages[0]", remedy="Leave the system text out") from None
         requests = generator.requests_after(prompt.ids, samples=samples, logprobs=logprobs,
                                             **{**settings, "overflow": "error"})
         return AnswerRequests(prompt, requests, replaced, unknown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from tinylm.config.overrides import check_overrides
@@ -28,6 +29,7 @@ from tinylm.text.tokenizer import Tokenizer, Typed
 if TYPE_CHECKING:  # the compiler and the engine are not needed to load a model
     from tinylm.generation.batch import Batch
     from tinylm.generation.beam import Hypothesis
+    from tinylm.generation.prefix_caches import PrefixCaches
     from tinylm.sampling.filters import Logits
 
 Prompt = str | list[int]
@@ -151,10 +153,20 @@ class TextGenerator:
 
     def batch(self) -> Batch:
         """An empty batch on the backend that serves: `add` takes ids, `step` gives new ones."""
+        from tinylm.generation.backend import EngineBackend
         from tinylm.generation.batch import Batch
 
-        return Batch(self.model.backend(), self.tokenizer.vocab_size, self.tokenizer.eos_id,
-                     self.tokenizer.specials.further_eos)
+        backend = self.model.backend()
+        prefixes = self._prefixes if isinstance(backend, EngineBackend) else None
+        return Batch(backend, self.tokenizer.vocab_size, self.tokenizer.eos_id,
+                     self.tokenizer.specials.further_eos, prefixes)
+
+    @cached_property
+    def _prefixes(self) -> PrefixCaches:
+        """The caches of the last texts, for those that begin in the same way."""
+        from tinylm.generation.prefix_caches import PrefixCaches
+
+        return PrefixCaches()
 
     def max_parallel(self, most: int) -> int:
         """The number of texts that are generated together: at most `most`, and no more than the memory should hold."""

@@ -113,7 +113,7 @@ def _training_times(dtype: str) -> Times:
 
         def step() -> None:
             with compute.running():
-                backend.backward(ids, ids, ids.size, dropout_seed=0)
+                backend.backward([(ids, ids)], ids.size, dropout_seed=0)
 
         return step
 

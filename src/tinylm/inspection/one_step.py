@@ -105,7 +105,7 @@ def training_step(model: TinyLM, ids: Sequence[int], config: TrainConfig, weight
 
 def _gradients(model: TinyLM, batch: Batch) -> dict[str, Tensor]:
     """The gradient of the mean loss, by parameter. The model is left without."""
-    TrainingBackend(model).backward(*batch, count_targets([batch]), dropout_seed=0)
+    TrainingBackend(model).backward([batch], count_targets([batch]), dropout_seed=0)
     gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
     model.zero_grad(set_to_none=True)
     return gradients

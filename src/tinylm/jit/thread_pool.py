@@ -45,5 +45,14 @@ class ThreadPool:
 
     def slices(self, count: int, cores: int | None = None) -> list[slice]:
         """`count` things cut into `cores` nearly equal parts; None: one for each thread."""
-        borders = np.linspace(0, count, (cores or self.cores) + 1).astype(int).tolist()
-        return [slice(first, last) for first, last in pairwise(borders)]
+        return cut(count, cores or self.cores)
+
+
+def cut(count: int, parts: int) -> list[slice]:
+    """Slices of nearly equal length of so many things; some are empty where there are fewer things than parts.
+
+    >>> cut(5, 2)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    borders = np.linspace(0, count, parts + 1).astype(int).tolist()
+    return [slice(first, last) for first, last in pairwise(borders)]

@@ -67,15 +67,13 @@ class RunData:
         Raises:
             TinyLMError: no question of the training text fits with its answer.
         """
-        train, validation = self.dataset.parts
-        dataset = replace(self.dataset, train=whole_turns(train, context_length),
-                          validation=whole_turns(validation, context_length) if validation else None)
+        dataset = fitted(self.dataset, context_length)
         if all(new is old for new, old in zip(dataset.parts, self.dataset.parts, strict=True)):
             return self
         if not dataset.train.n_tokens:
             raise TinyLMError(f"no question fits with its answer into a row of {context_length:,} tokens",
                               where=self.corpus.name, remedy="Raise it: --set model.context_length=N")
-        return replace(self, dataset=dataset, too_long=too_long(train, context_length))
+        return replace(self, dataset=dataset, too_long=too_long(self.dataset.train, context_length))
 
     @property
     def corpus(self) -> Corpus:
@@ -86,6 +84,13 @@ class RunData:
     def validation_tokens(self) -> int:
         """Tokens that are held out; 0 if none are."""
         return self.dataset.validation.n_tokens if self.dataset.validation else 0
+
+
+def fitted(dataset: Dataset, context_length: int) -> Dataset:
+    """The ids with conversations in stretches of whole turns that fit into rows of so many tokens."""
+    train, validation = dataset.parts
+    return replace(dataset, train=whole_turns(train, context_length),
+                   validation=whole_turns(validation, context_length) if validation else None)
 
 
 @dataclass(frozen=True)

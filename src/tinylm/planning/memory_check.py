@@ -37,7 +37,7 @@ def needed_bytes(model: ModelConfig, train: TrainConfig, validation_tokens: int,
     Args:
         rank: of low-rank additions that alone are trained; 0: all weights are.
     """
-    compute = choose_compute(model, device, flops=math.inf, precision=train.precision)
+    compute = choose_compute(model, device, flops=math.inf, precision=train.precision, shards=train.shards)
     ids = ID_BYTES * train.batch_size * train.gradient_accumulation * model.context_length
     validation_batch_tokens = min(validation_tokens, max(EVALUATION_BATCH_TOKENS, model.context_length))
     return ids + training_peak(model, train, validation_batch_tokens=validation_batch_tokens, compute=compute,

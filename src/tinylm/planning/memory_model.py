@@ -117,7 +117,7 @@ def training_peak(config: ModelConfig, train: TrainConfig, *, validation_batch_t
         update = MUON_COPIES * trained.largest_group if train.optimizer == "muon" else 0
         evaluated_rows = -(-validation_batch_tokens // config.context_length)
         return BYTES * (lasting + update) + working_bytes(config, train.batch_size, evaluated_rows, compute.dtype,
-                                                          compute.workers.cores)
+                                                          compute.workers.cores, compute.shards)
     # The update finds the memory of the backward pass free, but in pieces: gradients came to lie between them.
     step = FRAGMENTATION * _backward(config, train, weights, compute) + _update(train, weights.total, trained)
     logits_and_a_layer = 2 * config.vocab_size + 4 * config.d_model + 3 * config.d_mlp

@@ -26,6 +26,7 @@ from tinylm.text.rows import IGNORE, Rows
 from tinylm.text.turns import longest_conversation
 from tinylm.training.backend import Compute, choose_compute
 from tinylm.training.schedule import VALIDATIONS, count_validations
+from tinylm.training.world import World
 
 MAX_BESIDE = 0.9
 """The largest share of the rows that a text takes which is read beside conversations. Below it each of both is read as
@@ -55,14 +56,14 @@ class RunSetup:
     @classmethod
     def of(cls, config: RunConfig, data: RunData, device: torch.device) -> RunSetup:
         """The setup that follows from a config and its data."""
-        model, train = config.model, config.train
-        data = data.fitted(model.context_length)
-        rows = _rows(config, data)
-        flops = structure.training_flops_per_token(model, model.context_length)
-        compute = choose_compute(model, device, precision=train.precision,
-                                 flops=flops * model.context_length * train.batch_size)
+        train, data = config.train, data.fitted(config.model.context_length)
+        rows, compute = rows_of(config, data.dataset.train, data.replay), compute_of(config, device)
         n_steps = count_steps(train, rows.rows_per_epoch)
         return cls(config, data, rows, compute, n_steps, _count_validations(config, data, n_steps))
+
+    def in_world(self, world: World) -> RunSetup:
+        """The same run, computed by the ranks of a world."""
+        return replace(self, compute=replace(self.compute, world=world))
 
     def begun_from(self, weights: Weights) -> RunSetup:
         """The same run, begun from these parameters instead of a draw.
@@ -81,20 +82,28 @@ class RunSetup:
         return replace(self, weights=weights)
 
 
-def _rows(config: RunConfig, data: RunData) -> Rows | ReplayRows:
+def compute_of(config: RunConfig, device: torch.device) -> Compute:
+    """The path, cores and precision of a run."""
+    model, train = config.model, config.train
+    flops = structure.training_flops_per_token(model, model.context_length)
+    return choose_compute(model, device, precision=train.precision, shards=train.shards,
+                          flops=flops * model.context_length * train.batch_size)
+
+
+def rows_of(config: RunConfig, text: Part, replay: Part | None) -> Rows | ReplayRows:
     """The rows that a run trains on: of its text, and where it replays, of its base's text among them."""
-    padding = data.tokenizer.pad_id if config.train.loss_on_padding else IGNORE
+    pad = text.specials.pad
+    padding = pad if config.train.loss_on_padding else IGNORE
 
     def of(part: Part) -> Rows:
         return Rows(part, packing=config.data.packing, context_length=config.model.context_length,
                     seed=config.train.seed, target_padding=padding)
 
-    own = of(data.dataset.train)
-    if data.replay is None:
+    own = of(text)
+    if replay is None:
         return own
-    beside = data.replay.n_tokens / (data.replay.n_tokens + data.dataset.train.n_tokens)
-    share = config.base.replay or min(MAX_BESIDE, beside)
-    return ReplayRows(own, of(data.replay), share, (data.tokenizer.pad_id, padding))
+    share = config.base.replay or min(MAX_BESIDE, replay.n_tokens / (replay.n_tokens + text.n_tokens))
+    return ReplayRows(own, of(replay), share, (pad, padding))
 
 
 def _count_validations(config: RunConfig, data: RunData, n_steps: int | None) -> int:

@@ -27,8 +27,8 @@ from tinylm.planning.setup import RunSetup
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.reading.sources import SourceLike, Texts
 
-MAY_CHANGE = {"target_loss", "max_epochs", *HORIZONS}
-"""Settings of `train` that a run may be given anew: where it ends."""
+MAY_CHANGE = {"target_loss", "max_epochs", "shards", *HORIZONS}
+"""Settings of `train` that a run may be given anew: where it ends, and in which order it adds."""
 
 
 def load_setup(folder: Path, given: PartialConfig, source: SourceLike | None = None) -> tuple[RunSetup, list[str]]:

@@ -20,6 +20,7 @@ from tinylm.lm import LanguageModel
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.terminal import print_commands, print_lines
 from tinylm.runs.prepare import plan_run
+from tinylm.runs.ranks import check_alone, settings_for_ranks, settings_to_resume
 from tinylm.runs.resume import load_setup
 from tinylm.runs.runner import Runner, RunResult
 from tinylm.runs.stopping import clear_request
@@ -28,6 +29,7 @@ from tinylm.system.paths import given_path
 from tinylm.system.standard_streams import tolerant_console
 from tinylm.text.reading.packed import PACKED
 from tinylm.text.reading.sources import SourceLike, Texts, chosen_source
+from tinylm.training.world import ALONE, World
 
 
 def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None = None,
@@ -66,6 +68,7 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
     >>> tinylm.train("hello", base="runs/hello", epochs=2, out="runs/more", quiet=True).config.base.folder[-5:]
     'hello'
     """
+    check_alone()
     layers = () if config is None else (config,)
     overrides = merge_overrides(preset_name=preset, size_name=size, layers=layers, base=base, chat=chat, **flags)
     console = tolerant_console(quiet=quiet)
@@ -78,19 +81,20 @@ def train(source: str | Path | None = None, *, texts: str | Iterable[str] | None
 
 
 def train_run(source: SourceLike, overrides: PartialConfig, *, out: str | Path | None = None, force: bool = False,
-              console: Console, started: float | None = None) -> RunResult:
+              console: Console, started: float | None = None, world: World = ALONE) -> RunResult:
     """`train` for the command line.
 
     Args:
         started: a reading of time.perf_counter, from which a run of minutes counts.
+        world: the ranks that train together, of which this is the first.
     """
     started = time.perf_counter() if started is None else started
     folder = run_folder(source, out)
     check_is_not_base(folder, overrides["base"].get("folder", ""))
     model_folder.check_free(folder, force=force)
-    plan = plan_run(source, overrides, log=lambda line: print_lines(console, [line]))
+    plan = plan_run(source, settings_for_ranks(overrides, world), log=lambda line: print_lines(console, [line]))
     print_lines(console, plan.notes)
-    return start_run(plan.setup, folder, force=force, console=console, started=started)
+    return start_run(plan.setup.in_world(world), folder, force=force, console=console, started=started)
 
 
 def start_run(setup: RunSetup, folder: Path, *, force: bool = False, console: Console,
@@ -107,10 +111,11 @@ def start_run(setup: RunSetup, folder: Path, *, force: bool = False, console: Co
 
 
 def resume_run(source: SourceLike | None, overrides: PartialConfig, *, out: str | Path | None = None, console: Console,
-               started: float | None = None) -> RunResult:
+               started: float | None = None, world: World = ALONE) -> RunResult:
     """`train --resume` for the command line.
 
     Args:
+        world: as of `train_run`.
         source: the text, or the run's folder where `out` is not given. None: the text is where it was.
     """
     started = time.perf_counter() if started is None else started
@@ -121,7 +126,8 @@ def resume_run(source: SourceLike | None, overrides: PartialConfig, *, out: str 
     folder = run_folder(source or "", out)
     with model_folder.locked(folder):
         clear_request(folder)
-        setup, changes = load_setup(folder, overrides, source)
+        setup, changes = load_setup(folder, settings_to_resume(overrides, folder, world), source)
+        setup = setup.in_world(world)
         with _with_resume_command(folder, console):
             runner = Runner(setup, folder, console, started)
             print_lines(console, [*runner.resume(), *changes])

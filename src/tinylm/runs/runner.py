@@ -22,7 +22,7 @@ from tinylm.evaluation.answers import ask, questions_of
 from tinylm.evaluation.evaluator import COPYING_SAMPLES, COPYING_TOKENS
 from tinylm.evaluation.memorization import CopyIndex
 from tinylm.evaluation.overlap import repeated_share, stretch_tokens, unknown_share
-from tinylm.evaluation.report import Baselines, Report, evaluation_batches, make_report
+from tinylm.evaluation.report import Baselines, Report, make_report
 from tinylm.inspection import structure
 from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
@@ -35,6 +35,8 @@ from tinylm.reports.history import read_events
 from tinylm.reports.model_card import make_card, repeat_folder
 from tinylm.reports.plan_lines import describe_documents
 from tinylm.reports.terminal import Display, duration, print_result
+from tinylm.runs.assembly import assemble
+from tinylm.runs.ranks import EVALUATE, TRAIN, VALIDATE_START, lead
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
 from tinylm.runs.stopping import stop_requested
@@ -43,16 +45,13 @@ from tinylm.system.files import write_atomically
 from tinylm.system.paths import IN_MEMORY
 from tinylm.text.dataset import Part
 from tinylm.text.opening import opening
-from tinylm.text.rows import Batch
 from tinylm.text.split import Slice
 from tinylm.text.units import bits_per_byte
 from tinylm.training.controller import ScheduleController
 from tinylm.training.diagnostics.doctor import Doctor, Finding
-from tinylm.training.evaluate import Interrupted, Validator
+from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Began, Event, Finished, Sampled, Validated
-from tinylm.training.loop import QUICK_SECONDS, Training
-from tinylm.training.lora import trained_module
-from tinylm.training.optimizer import make_optimizers
+from tinylm.training.loop import QUICK_SECONDS
 from tinylm.training.schedule import StepHorizon, TimeHorizon
 
 FINISHING_SECONDS = 0.7
@@ -90,19 +89,17 @@ class Runner:
 
     def __init__(self, setup: RunSetup, folder: Path, console: Console, started: float) -> None:
         self.setup, self.folder, self.console = setup, folder, console
-        config, data, compute = setup.config, setup.data, setup.compute
+        config, data, compute, self.world = setup.config, setup.data, setup.compute, setup.compute.world
         model = _first_model(setup)
         self.lm = LanguageModel(config, data.tokenizer, model)
         self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
         self.recorder = Recorder(folder, started, self._publish_weights)
         self.horizon = self._horizon(started)
-        trained, self.backend = trained_module(model, setup.weights, config.base.lora, config.train.seed, compute)
-        self.validator = Validator(model, self._evaluation_batches, self.backend)
         self.controller = ScheduleController(config.train, self.horizon, setup.n_validations,
                                              should_save=self.recorder.is_due)
-        self.training = Training(trained, make_optimizers(trained, config.train, compute), setup.rows, config.train,
-                                 self.controller, self.validator if data.dataset.validation else None, self.backend,
-                                 self.recorder.load_last_good, self._save)
+        self.backend, self.validator, self.training = assemble(
+            config, data.dataset, setup.rows, compute, model, setup.weights, self.controller,
+            load_last_good=lambda: self.world.share_state(self.recorder.load_last_good()), save=self._save)
         self.doctor, self.findings = Doctor(), list[Finding]()
         self.samples: list[Sampled] = []
         self.sample_seconds: list[float] = []
@@ -157,6 +154,8 @@ class Runner:
             stack.enter_context(self.setup.compute.running())
             self.controller.should_stop = stack.enter_context(stop_requested(self.folder, self.console))
             stack.enter_context(self.recorder)
+            lead(self.setup, self.folder, self.world)
+            self.world.share_state(self.training.state())
             self.display = self._display()
             with self.display.shown():
                 for event in self._events():
@@ -167,12 +166,15 @@ class Runner:
                 raise _never_finite(finished)
             self.backend.write_weights()
             self.lm.model.eval()
-            return self._write(finished)
+            result = self._write(finished)
+            self.world.share("")  # no more orders
+            return result
 
     def _events(self) -> Iterator[Event]:
         """Yields the events of the training, and saves on the way. What comes after the last save can be done again."""
         if self.is_new:
             yield from self._first_events()
+        self.world.share(TRAIN)
         yield from self.training.steps()
         self._save()
         yield from self.training.end()
@@ -197,6 +199,7 @@ class Runner:
             yield self._began(self.baselines)
             return
         if self.training.validate:
+            self.world.share(VALIDATE_START)
             validated = list(self.training.validate_start())
             evaluated = bool(validated)
         else:
@@ -288,12 +291,9 @@ class Runner:
         split = self.setup.data.split
         return split.validation or split.train
 
-    def _evaluation_batches(self) -> Iterator[Batch]:
-        config = self.setup.config
-        return evaluation_batches(self._evaluated_part(), config.data.packing, config.model.context_length)
-
     def _evaluate_now(self, should_stop: Callable[[], bool]) -> bool:
         """Evaluates the weights as they are. False if `should_stop()` became true before the end."""
+        self.world.share(EVALUATE)
         with suppress(Interrupted):
             self.validator(should_stop)
             return True

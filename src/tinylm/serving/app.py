@@ -68,16 +68,18 @@ class Api(JsonApi):
     # ---- the models
 
     async def models(self, _: Request) -> Response:
-        return Json({"object": "list", "data": [self._model(id) for id in self._registry.ids()]})
+        ids = self._registry.ids()
+        return Json({"object": "list", "data": await asyncio.to_thread(lambda: [*map(self._model, ids)])})
 
     async def model(self, request: Request) -> Response:
         id = request.path_params["model"]
         if id not in self._registry.ids():
             raise self._registry.unknown(id)
-        return Json(self._model(id))
+        return Json(await asyncio.to_thread(self._model, id))
 
     def _model(self, id: str) -> Model:
-        return {"id": id, "object": "model", "created": self._registry.created(id), "owned_by": "tinylm"}
+        return {"id": id, "object": "model", "created": self._registry.created(id), "owned_by": "tinylm",
+                "capabilities": ["completion", "chat"] if self._registry.answers(id) else ["completion"]}
 
     # ---- completions
 

@@ -20,7 +20,7 @@ FOREIGN_PATHS = {
     "/api/v1/generate": ("KoboldAI", _COMPLETIONS), "/api/v1/model": ("KoboldAI", _MODELS),
     "/api/extra/generate/stream": ("KoboldAI", _COMPLETIONS), "/generate": ("TGI", _COMPLETIONS),
     "/generate_stream": ("TGI", _COMPLETIONS), "/v1/chat": ("others", _CHAT), "/v1/messages": ("Anthropic", _CHAT),
-    "/v1/complete": ("Anthropic", _COMPLETIONS), "/v1/responses": ("OpenAI", _COMPLETIONS),
+    "/v1/complete": ("Anthropic", _COMPLETIONS), "/v1/responses": ("OpenAI", _CHAT),
     "/v1/edits": ("OpenAI", _COMPLETIONS), "/tokenize": ("vLLM and llama.cpp", "/v1/next"),
 }
 """Paths of other servers: the name of the server, and the nearest path here."""

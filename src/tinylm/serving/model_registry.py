@@ -120,6 +120,15 @@ class ModelRegistry:
         except OSError:
             return 0
 
+    def answers(self, id: str) -> bool:
+        """True if a model has a chat format; False while its folder cannot be read."""
+        entry = self._entries.get(id)
+        try:
+            config = entry.served.lm.config if entry and entry.served else model_folder.read_config(self._folder(id))
+        except TinyLMError:
+            return False
+        return bool(config.data.chat_format)
+
     async def get(self, id: str) -> ServedModel:
         """The model as its folder is now. The caller releases it.
 

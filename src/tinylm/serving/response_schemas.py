@@ -88,6 +88,7 @@ class Model(TypedDict):
     object: Literal["model"]
     created: int
     owned_by: str
+    capabilities: list[Literal["completion", "chat"]]
 
 
 class Models(TypedDict):

@@ -146,7 +146,7 @@ def build_dataset(split: Split, tokenizer: Encoding, *, least: int = 2,
     """
     cache = cache_folder(cache_dir)
     folder = cache / "ids" / _key(split, tokenizer) if cache else None
-    dataset = (folder and _open_folder(folder, tokenizer.specials)) or _encode_into(folder, split, tokenizer)
+    dataset = (folder and open_ids(folder, tokenizer.specials)) or _encode_into(folder, split, tokenizer)
     if dataset.train.n_tokens < least:
         raise TinyLMError(f"there is too little text: {dataset.train.n_tokens} tokens to train on, and 2 are needed",
                           where=split.train.corpus.name, remedy="Give a longer text, or --validation 0")
@@ -191,7 +191,7 @@ def _encode_into(folder: Path | None, split: Split, tokenizer: Encoding) -> Data
     finally:
         if target != temporary:
             shutil.rmtree(temporary, ignore_errors=True)
-    dataset = _open_folder(target, tokenizer.specials)
+    dataset = open_ids(target, tokenizer.specials)
     assert dataset is not None, target
     if target == temporary:
         where = f"{folder.parent} cannot be written" if folder else "there is no home"
@@ -227,7 +227,7 @@ def _move(temporary: Path, folder: Path | None, specials: SpecialTokens) -> Path
         return temporary
     damaged = folder.with_name(f"{TEMPORARY}{secrets.token_hex(4)}")
     with FileLock(folder.parent.with_suffix(".lock")):
-        if not _open_folder(folder, specials):
+        if not open_ids(folder, specials):
             try:
                 with suppress(FileNotFoundError):
                     patiently(folder.rename, damaged)
@@ -353,7 +353,7 @@ def _begun_ahead(pool: Executor, work: Callable[[Thing], Result], things: Iterab
     yield from begun
 
 
-def _open_folder(folder: Path, specials: SpecialTokens) -> Dataset | None:
+def open_ids(folder: Path, specials: SpecialTokens) -> Dataset | None:
     """The dataset in a folder of the cache; None if there is none, or if a byte of it has changed."""
     try:
         meta = json.loads((folder / "meta.json").read_bytes())

@@ -116,7 +116,7 @@ def share_to_hold_out(corpus: Corpus) -> float:
 
 
 def whole(corpus: Corpus) -> Slice:
-    """All documents of a corpus."""
+    """The slice of a corpus that holds all documents."""
     return Slice(corpus, "documents", 0, corpus.stats().documents)
 
 

@@ -8,6 +8,7 @@ takes the reference.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,8 +24,11 @@ from tinylm.model.device import device_name
 from tinylm.model.dropout import seeded_dropout
 from tinylm.model.threads import set_flush_denormals, threads_for, torch_threads
 from tinylm.model.transformer import TinyLM
+from tinylm.text.rows import Batch
 from tinylm.training.loss import total_loss
 from tinylm.training.precision import choose_precision
+from tinylm.training.shards import Shards, add_batches
+from tinylm.training.world import ALONE, World
 
 if TYPE_CHECKING:
     from tinylm.training.cpu.gradients import CpuLoss
@@ -48,17 +52,22 @@ class Compute:
         dtype: of matrix products: float32, bfloat16, or float16, which older GPUs multiply.
         workers: the cores to compute on.
         fast: true for the fast path on a CPU.
+        shards: of a step, whose gradients are summed in their order, so that neither threads nor processes change a
+            digit; None: as many as suit this machine.
+        world: the processes that compute a step together.
     """
 
     device: torch.device
     dtype: torch.dtype
     workers: ThreadPool
     fast: bool
+    shards: int | None = None
+    world: World = ALONE
 
     def running(self) -> AbstractContextManager[None]:
         """Gives torch as many threads within the block as suit: on the fast path the workers share the cores, and torch
-        has one thread for each of them."""
-        return torch_threads(1 if self.fast else self.workers.cores)
+        has one thread for each of them; so it has on the reference path, where a step is cut into shards."""
+        return torch_threads(1 if self.fast or self.shards else self.workers.cores)
 
     def __str__(self) -> str:
         """A description for people, such as `CPU, 2 threads, products of 16-bit floats (bfloat16)`."""
@@ -68,18 +77,20 @@ class Compute:
         return f"{device_name(self.device)}{threads}, {bits}"
 
 
-def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, precision: str = "auto") -> Compute:
+def choose_compute(config: ModelConfig, device: torch.device, *, flops: float, precision: str = "auto",
+                   shards: int | None = None) -> Compute:
     """Chooses path, cores and precision for a model.
 
     Args:
         flops: of one training step; a small step is quicker on one core.
         precision: "auto", "float32" or "bfloat16". Under "auto" the reference path stays in 32 bits on a CPU.
+        shards: of a step.
     """
     fast = device.type == "cpu" and has_fast_path(config) and _is_right(choose_precision(precision, device), config.mlp)
     if precision == "auto" and device.type == "cpu" and not fast:
         precision = "float32"
     pool = ThreadPool(threads_for(flops), set_flush_denormals)
-    return Compute(device, choose_precision(precision, device), pool, fast)
+    return Compute(device, choose_precision(precision, device), pool, fast, shards)
 
 
 def _is_right(dtype: torch.dtype, mlp: str) -> bool:
@@ -114,7 +125,7 @@ class TrainingBackend:
     >>> model = TinyLM(ModelConfig(vocab_size=4, d_model=8, n_layers=1, n_heads=1))
     >>> ids = np.array([[1, 2, 3]])
     >>> backend = TrainingBackend(model)
-    >>> [round(loss.item(), 3) for loss in (backend.backward(ids, ids, n_targets=3, dropout_seed=0),
+    >>> [round(loss.item(), 3) for loss in (backend.backward([(ids, ids)], n_targets=3, dropout_seed=0),
     ...                                     backend.loss(ids, ids))]
     [4.159, 4.159]
     >>> model.out_head.weight.grad.shape
@@ -127,30 +138,60 @@ class TrainingBackend:
         if compute.fast and isinstance(model, TinyLM):
             from tinylm.training.cpu.gradients import CpuGradients
 
-            self._fast = CpuGradients(model, compute.dtype, compute.workers)
+            self._fast = CpuGradients(model, compute.dtype, compute.workers, compute.shards, compute.world)
+
+    @property
+    def world(self) -> World:
+        """The processes that compute together."""
+        return self._compute.world
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of matrix products."""
         return self._compute.dtype
 
-    def backward(self, inputs: Ids, targets: Ids, n_targets: float, dropout_seed: int) -> Tensor:
-        """Adds the gradients of the summed loss over `n_targets` to the `.grad` of the parameters.
+    def backward(self, batches: Sequence[Batch], n_targets: float, dropout_seed: int) -> Tensor:
+        """Computes the gradients of the summed loss over `n_targets`, as the `.grad` of the parameters.
 
         Args:
-            inputs, targets: (B, T) each.
+            batches: inputs and targets, (B, T) each.
             n_targets: what the summed loss is divided by before it is differentiated.
-            dropout_seed: dropout is a pure function of it.
+            dropout_seed: dropout is a pure function of it; batch i has that of `dropout_seed` + i.
 
         Returns:
             the summed loss in nats, ().
         """
         if self._fast and not _has_hooks(self._model):
-            return self._fast(inputs, targets, n_targets, dropout_seed)
+            return self._fast(batches, n_targets, dropout_seed)
+        if self._compute.shards:
+            return self._backward_in_shards(batches, n_targets, dropout_seed)
+        nats = [self._autograd(batch, n_targets, dropout_seed + i) for i, batch in enumerate(batches)]
+        return torch.stack(nats).sum()
+
+    def _autograd(self, batch: Batch, n_targets: float, dropout_seed: int) -> Tensor:
+        """Adds the gradients of some rows to those that are there. Returns their summed loss in nats, ()."""
         with seeded_dropout(dropout_seed, self._model), self._autocast():
-            loss = total_loss(self._model(self.to_device(inputs)), self.to_device(targets))
+            loss = total_loss(self._model(self.to_device(batch[0])), self.to_device(batch[1]))
         (loss / n_targets).backward()
         return loss.detach()
+
+    def _backward_in_shards(self, batches: Sequence[Batch], n_targets: float, dropout_seed: int) -> Tensor:
+        trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        shards = Shards(max(1, min(self._compute.shards or 1, len(batches[0][0]))), self._compute.world)
+        sums, nats = list[Tensor](), list[list[float]]()
+        for shard in shards.own:
+            nats.append([0.0] * len(batches))
+            for i, (inputs, targets) in enumerate(batches):
+                rows = shards.rows(len(inputs))[shard]
+                if rows.start < rows.stop:
+                    seed = int(np.random.SeedSequence([dropout_seed + i, shard]).generate_state(1)[0])
+                    nats[-1][i] = self._autograd((inputs[rows], targets[rows]), n_targets, seed).item()
+            sums.append(_take_gradients(trained))
+        length, device = sum(parameter.numel() for parameter in trained), trained[0].device
+        total = shards.sum_up(sums, lambda _: torch.empty(length, device=device), self._compute.workers)
+        for parameter, gradient in zip(trained, total.split([parameter.numel() for parameter in trained]), strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        return add_batches(shards.gather(nats, len(batches)))
 
     @torch.no_grad()
     def loss(self, inputs: Ids, targets: Ids) -> Tensor:
@@ -175,11 +216,19 @@ class TrainingBackend:
             return None
         from tinylm.training.cpu.gradients import CpuLoss
 
-        return CpuLoss(self._model, self._compute.workers)
+        return CpuLoss(self._model, self._compute.workers, self._compute.shards)
 
     def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype
         return torch.autocast(self._compute.device.type, dtype, enabled=dtype != torch.float32)
+
+
+def _take_gradients(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """The gradients of parameters in one piece, which are taken from them; 0 where there is none."""
+    flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
+    for parameter in parameters:
+        parameter.grad = None
+    return flat
 
 
 def _has_hooks(model: nn.Module) -> bool:

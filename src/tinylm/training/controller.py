@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple, Protocol, get_args
 
 from tinylm.config.schema import TrainConfig
 from tinylm.training.early_stopping import overfits
 from tinylm.training.events import StopReason
 from tinylm.training.schedule import VALIDATIONS, Horizon, learning_rate_factor
+from tinylm.training.world import World
+
+_REASONS: tuple[StopReason, ...] = get_args(StopReason)
 
 
 @dataclass
@@ -144,3 +147,41 @@ class ScheduleController:
         if overfits(state.losses):
             return "overfitting"
         return "interrupted" if self.should_stop() else None
+
+
+@dataclass
+class SharedController:
+    """The controller of a rank: rank 0 decides for all, and a rank that was asked to stop stops all.
+
+    Args:
+        own: the controller of rank 0; None on the others.
+        should_stop: true once this process was asked to stop.
+    """
+
+    world: World
+    own: Controller | None = None
+    should_stop: Callable[[], bool] = lambda: False
+
+    def begin(self, state: TrainingState) -> None:
+        if self.own:
+            self.own.begin(state)
+
+    def decide(self, state: TrainingState) -> Decision:
+        own = self.own.decide(state) if self.own else Decision()
+        answers = self.world.gather([own.validate, _REASONS.index(own.stop) if own.stop else -1, own.save,
+                                     own.learning_rate_factor, own.is_last, self.stop_requested()])
+        validate, reason, save, factor, is_last, _ = answers[0]
+        stop = _REASONS[int(reason)] if reason >= 0 else None
+        if stop is None and any(asked for *_, asked in answers):
+            stop = "interrupted"
+        return Decision(bool(validate), stop, bool(save), factor, bool(is_last))
+
+    def validated(self, state: TrainingState) -> None:
+        """Plans the next validation, and makes the state that of rank 0, whose clock counts."""
+        if self.own:
+            self.own.validated(state)
+        for name, value in self.world.share(asdict(state)).items():
+            setattr(state, name, value)
+
+    def stop_requested(self) -> bool:
+        return self.should_stop() or (self.own is not None and self.own.stop_requested())

@@ -46,13 +46,14 @@ class Validator:
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Iterable[Batch], *, backend: TrainingBackend | None = None,
              should_stop: Callable[[], bool] = lambda: False) -> tuple[float, int]:
-    """Measures the summed loss of every target of `batches`, without dropout.
+    """Measures the summed loss of every target of `batches`, without dropout. Where the backend's world has several
+    ranks, they share the batches, and each gets the whole result.
 
     Args:
         model: (B, T) ids -> (B, T, V) logits.
         batches: inputs and targets, (B, T) int64 each; targets that are `IGNORE` do not count.
         backend: computes the losses of `model`; None: the reference, on the model's device.
-        should_stop: asked before each batch.
+        should_stop: asked before each batch; one rank gives up for all.
 
     Returns:
         the sum of the losses in nats, and the number of tokens.
@@ -61,14 +62,20 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, backend: TrainingBac
         Interrupted: `should_stop()` became true.
     """
     backend = backend or TrainingBackend(model)
-    losses, tokens = list[Tensor](), 0
+    losses, n_batches, tokens, world, stopped = list[Tensor](), 0, 0, backend.world, False
     with without_dropout(model):
         for inputs, targets in batches:
-            if should_stop():
-                raise Interrupted
-            losses.append(backend.loss(inputs, targets))
+            if stopped := should_stop():
+                break
+            if n_batches % world.size == world.rank:
+                losses.append(backend.loss(inputs, targets))
+            n_batches += 1
             tokens += int((targets != IGNORE).sum())
+    if any(asked for [asked] in world.gather([stopped])):
+        raise Interrupted
+    numbers = torch.stack(losses).tolist() if losses else []  # one read, so that a GPU need not wait at each batch
+    by_rank = world.gather(numbers + [0.0] * (-(-n_batches // world.size) - len(numbers)))
     nats = 0.0
-    for loss in torch.stack(losses).tolist() if losses else ():  # one read, so that a GPU need not wait at each batch
-        nats += loss
+    for i in range(n_batches):
+        nats += by_rank[i % world.size][i // world.size]
     return nats, tokens

@@ -3,11 +3,14 @@ the dense matrices, of which the chain rule makes those of the additions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from tinylm.model.lora import LoRA
 from tinylm.model.tensors import Weights
 from tinylm.model.transformer import TinyLM
+from tinylm.text.rows import Batch
 from tinylm.training.backend import Compute, Ids, TrainingBackend
 
 
@@ -37,7 +40,7 @@ class LoRABackend(TrainingBackend):
     >>> model, ids = TinyLM(ModelConfig(vocab_size=4, d_model=8, n_layers=1, n_heads=1)), np.array([[1, 2, 3]])
     >>> base = {name: array.copy() for name, array in weights_of(model).items()}
     >>> lora = LoRA(model, base, rank=2, seed=0)
-    >>> _ = LoRABackend(lora, REFERENCE).backward(ids, ids, n_targets=3, dropout_seed=0)
+    >>> _ = LoRABackend(lora, REFERENCE).backward([(ids, ids)], n_targets=3, dropout_seed=0)
     >>> model.layers[0].mlp.down_proj.weight.grad, lora.layers[0].mlp.down_proj.b.grad.shape
     (None, torch.Size([8, 2]))
     """
@@ -46,10 +49,10 @@ class LoRABackend(TrainingBackend):
         super().__init__(lora.model, compute)
         self._lora = lora
 
-    def backward(self, inputs: Ids, targets: Ids, n_targets: float, dropout_seed: int) -> Tensor:
+    def backward(self, batches: Sequence[Batch], n_targets: float, dropout_seed: int) -> Tensor:
         """Computes what `TrainingBackend.backward` does, for the `.grad` of the additions."""
         self.write_weights()
-        loss = super().backward(inputs, targets, n_targets, dropout_seed)
+        loss = super().backward(batches, n_targets, dropout_seed)
         self._lora.take_gradients()
         return loss
 

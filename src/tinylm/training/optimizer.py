@@ -9,7 +9,7 @@ into things that are not used here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -184,7 +184,8 @@ class Muon(_Stateful):
     """Muon: momentum whose update is made orthogonal, so that no direction of a matrix learns faster than another
     (Jordan et al. 2024, kellerjordan.github.io/posts/muon). For 2-D parameters only.
 
-    Each core takes some of the matrices, and those of one shape together, in batched products.
+    Each rank takes some of the matrices, each of its cores some of these, and those of one shape go together, in
+    batched products. The momentum of all matrices is on all ranks: it costs little beside making an update orthogonal.
 
     Args:
         params: the matrices.
@@ -209,33 +210,65 @@ class Muon(_Stateful):
 
     def step(self) -> None:
         """Makes one update; parameters without a gradient stay as they are."""
-        workers, cores = self._compute.workers, self._compute.workers.cores if self._compute.fast else 1
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             for parameter in parameters:
                 if not self.state[parameter]:
                     self.state[parameter]["momentum"] = torch.zeros_like(parameter)
-            shares = partition_by_cost(parameters, cores)
-            workers.map(lambda core: self._step_share(shares[core], group), cores)  # noqa: B023
+            world, by_rank = self._compute.world, partition_by_cost(parameters, self._compute.world.size)
+            if world.size == 1:
+                self._on_cores(by_rank[0], lambda share: self._apply(self._updates(share, group), group))  # noqa: B023
+            else:
+                self._step_shared(by_rank, group)
 
     @torch.no_grad()
-    def _step_share(self, parameters: list[Tensor], group: Group) -> None:
+    def _step_shared(self, by_rank: list[list[Tensor]], group: Group) -> None:
+        """Makes one update: each rank has the updates of its own matrices, and gets those of the others."""
+        world, momenta = self._compute.world, self.state
+        flat = [torch.empty(sum(map(torch.numel, share)), dtype=self._dtype) for share in by_rank]
+        updates = {parameter: part.view_as(parameter) for share, whole in zip(by_rank, flat, strict=True)
+                   for parameter, part in zip(share, whole.split([p.numel() for p in share]), strict=True)}
+
+        def own(share: list[Tensor]) -> None:
+            for parameters, made in self._updates(share, group):
+                torch._foreach_copy_([updates[parameter] for parameter in parameters], list(made.unbind()))
+
+        self._on_cores(by_rank[world.rank], own)
+        for rank, share in enumerate(by_rank):
+            if rank != world.rank and share:
+                torch._foreach_lerp_([momenta[p]["momentum"] for p in share],
+                                     [p.grad for p in share if p.grad is not None], 1 - group["momentum"])
+        world.fill(enumerate(flat))
+        everything = [parameter for share in by_rank for parameter in share]
+        self._on_cores(everything, lambda share: self._apply(
+            [([parameter], updates[parameter].unsqueeze(0)) for parameter in share], group))
+
+    def _on_cores(self, parameters: list[Tensor], work: Callable[[list[Tensor]], None]) -> None:
+        """Calls `work` with a share of the matrices on each core."""
+        workers = self._compute.workers
+        shares = partition_by_cost(parameters, workers.cores if self._compute.fast else 1)
+        workers.map(lambda core: work(shares[core]), len(shares))
+
+    @torch.no_grad()
+    def _updates(self, parameters: list[Tensor], group: Group) -> Iterator[tuple[list[Tensor], Tensor]]:
+        """Yields matrices of one shape, and their updates (N, rows, columns), of length 1."""
         same_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
         for parameter in parameters:
             same_shape[parameter.shape].append(parameter)
         for together in same_shape.values():
-            self._step_together(together, group)
+            gradients = [p.grad for p in together if p.grad is not None]
+            momenta = [self.state[p]["momentum"] for p in together]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
+            yield together, newton_schulz(torch.stack(ahead).to(self._dtype), polynomial=self._polynomial)
 
-    def _step_together(self, parameters: list[Tensor], group: Group) -> None:
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        momenta = [self.state[p]["momentum"] for p in parameters]
-        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov: look one step further
-        updates = newton_schulz(torch.stack(ahead).to(self._dtype), polynomial=self._polynomial).to(parameters[0].dtype)
-        rows, columns = parameters[0].shape
-        length = group["lr"] * max(1.0, rows / columns) ** 0.5
-        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(parameters, list(updates.unbind()), alpha=-length)
+    @torch.no_grad()
+    def _apply(self, updates: Iterable[tuple[list[Tensor], Tensor]], group: Group) -> None:
+        for parameters, made in updates:
+            rows, columns = parameters[0].shape
+            length = group["lr"] * max(1.0, rows / columns) ** 0.5
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(parameters, list(made.to(parameters[0].dtype).unbind()), alpha=-length)
 
 
 def partition_by_cost(matrices: Iterable[Tensor], cores: int) -> list[list[Tensor]]:

@@ -90,13 +90,13 @@ def _gradients(model: nn.Module, batches: Sequence[Batch], dropout_seed: int, ba
         has none.
     """
     n_targets = max(1, count_targets(batches))
-    nats = [backend.backward(*batch, n_targets / loss_scale, dropout_seed + i) for i, batch in enumerate(batches)]
+    nats = backend.backward(batches, n_targets / loss_scale, dropout_seed)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if loss_scale != 1:
         torch._foreach_mul_([p.grad for p in trained if p.grad is not None], 1 / loss_scale)
     gradients = [torch.zeros((), device=p.device) if p.grad is None else p.grad for p in trained]
     norms = torch.stack(torch._foreach_norm(gradients))
-    return torch.stack(nats).sum() / n_targets, torch.linalg.vector_norm(norms), norms
+    return nats / n_targets, torch.linalg.vector_norm(norms), norms
 
 
 @contextmanager

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chat.files.conftest import Read, Refused, texts
+from tinylm.chat.files import read_chat_file
 from tinylm.chat.files.stamps import seconds
+from tinylm.errors import TinyLMError
 
 BEGIN = datetime(2020, 12, 31, 10, 0)
 SAID = (  # minutes since the beginning, who, what
@@ -66,6 +70,20 @@ def test_telegram(read: Read, stamp: str) -> None:
     assert found.kind == "telegram"
     both = read("all.json", json.dumps({"chats": {"list": [_telegram(stamp), _telegram(stamp)]}}), me="Ben B.")
     assert texts(both) == EXPECTED * 2
+
+
+def test_an_archive_with_pictures_beside_the_chat(tmp_path: Path) -> None:
+    path = tmp_path / "WhatsApp Chat.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("IMG-1.jpg", b"\xff\xd8\xff")
+        archive.writestr("_chat.txt", _whatsapp(STAMPS["iPhone"]).replace("\n", "\r\n"))
+    assert texts(read_chat_file(path, me="Ben B.")) == EXPECTED
+    with pytest.raises(TinyLMError, match=r"WhatsApp Chat\.zip, _chat\.txt: nothing says whose messages"):
+        read_chat_file(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.txt", "one more")
+    with pytest.raises(TinyLMError, match=r"its texts are: '_chat\.txt', 'notes\.txt'\. Unpack it"):
+        read_chat_file(path, me="Ben B.")
 
 
 def test_other_programs(read: Read) -> None:

@@ -62,7 +62,7 @@ def fast(dtype=torch.float32, cores=2) -> Compute:
 def gradients_of(model: TinyLM, compute: Compute, *batches, n_targets=100, seed=0) -> tuple[float, dict[str, Tensor]]:
     model.zero_grad()
     path = TrainingBackend(model, compute)
-    nats = sum(path.backward(*each, n_targets, seed).item() for each in batches)
+    nats = path.backward(batches, n_targets, seed).item()
     return nats, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
 
@@ -149,7 +149,7 @@ def test_batches_of_other_shapes_may_follow():
     path = TrainingBackend(model, fast())
     for rows, length in ((2, 5), (7, 24), (1, 3), (2, 5)):
         model.zero_grad()
-        path.backward(*batch(model, rows, length), 10, 0)
+        path.backward([batch(model, rows, length)], 10, 0)
         ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
         theirs = gradients_of(model, backend.REFERENCE, batch(model, rows, length), n_targets=10)[1]
         scale = max(gradient.norm() for gradient in theirs.values())
@@ -174,7 +174,7 @@ def test_room_grows_to_the_largest_batch_and_no_further():
 def test_memory_is_counted_to_the_byte(dtype):
     model = make(dropout=0.1)
     path = TrainingBackend(model, fast(dtype, cores=1))
-    path.backward(*batch(model, 3, 24), 10, 0)
+    path.backward([batch(model, 3, 24)], 10, 0)
     made = path._fast._networks[0]._pool.n_bytes
     assert made == activation_bytes(model.config, 3, 24, dtype, backward=True)
 
@@ -192,26 +192,12 @@ def test_the_same_bytes_every_time(dtype):
 def test_there_are_no_more_buffers_than_cores_with_rows(rows):
     model = make()
     path = TrainingBackend(model, fast(cores=16))
-    nats = path.backward(*batch(model, rows), 100, 0).item()
+    nats = path.backward([batch(model, rows)], 100, 0).item()
     ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     assert len(path._fast._sums) == min(rows, 16)
     expected, theirs = gradients_of(model, backend.REFERENCE, batch(model, rows))
     assert nats == pytest.approx(expected, rel=1e-6)
     assert distance(ours, theirs) < 1e-5
-
-
-def test_buffers_are_added_in_their_order_however_many_cores_add(monkeypatch):
-    generator = torch.Generator().manual_seed(0)
-    sums = [torch.randn(1000, generator=generator) for _ in range(7)]
-    expected = sums[0].clone()
-    for other in sums[1:]:
-        expected += other
-    monkeypatch.setattr(gradients, "BLOCK_NUMBERS", 48)
-    monkeypatch.setattr(gradients, "MIN_NUMBERS_PER_CORE", 200)
-    for cores in (1, 2, 3, 16):
-        ours = [each.clone() for each in sums]
-        gradients.add_up(ours, ThreadPool(cores))
-        assert torch.equal(ours[0], expected)
 
 
 def test_a_large_model_has_as_many_buffers_as_memory_holds(monkeypatch):
@@ -220,7 +206,7 @@ def test_a_large_model_has_as_many_buffers_as_memory_holds(monkeypatch):
     count = sum(parameter.numel() for parameter in model.parameters())
     monkeypatch.setattr(gradients, "total_memory_bytes", lambda: round(3.5 * 4 * count / gradients.MAX_MEMORY_SHARE))
     path = TrainingBackend(model, fast(cores=8))
-    path.backward(*batch(model, rows=8), 100, 0)
+    path.backward([batch(model, rows=8)], 100, 0)
     assert len(path._fast._sums) == 3
     capped = gradients.working_bytes(model.config, 8, 8, torch.float32, 8)
     monkeypatch.undo()
@@ -235,11 +221,11 @@ def test_memory_does_not_grow_with_cores_that_have_no_row():
 def test_weights_that_change_are_followed():
     model = make()
     path = TrainingBackend(model, fast())
-    path.backward(*batch(model), 100, 0)
+    path.backward([batch(model)], 100, 0)
     for parameter in model.parameters():
         parameter.data *= 1.1
     model.zero_grad()
-    path.backward(*batch(model), 100, 0)
+    path.backward([batch(model)], 100, 0)
     ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     assert distance(ours, gradients_of(model, backend.REFERENCE, batch(model))[1]) < 1e-5
 
@@ -368,12 +354,12 @@ def test_where_somebody_listens_the_reference_serves():
     model = make()
     path = TrainingBackend(model, fast())
     handle = model.embed.weight.register_hook(lambda gradient: gradient * 0)
-    path.backward(*batch(model), 100, 0)
+    path.backward([batch(model)], 100, 0)
     assert not model.embed.weight.grad.any()
     handle.remove()
     model.zero_grad()
     with capture(model) as heard:
-        path.backward(*batch(model), 100, 0)
+        path.backward([batch(model)], 100, 0)
     assert "layers.1.attn.pattern" in heard
 
 
@@ -401,5 +387,5 @@ def test_what_is_asked_for_is_taken():
     seen = []
     model = TinyLM(notebook)
     model.out_head.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    TrainingBackend(model, compute).backward(np.ones((1, 4), np.int64), np.ones((1, 4), np.int64), 4, 0)
+    TrainingBackend(model, compute).backward([(np.ones((1, 4), np.int64), np.ones((1, 4), np.int64))], 4, 0)
     assert seen == [torch.bfloat16]

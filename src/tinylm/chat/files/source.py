@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tinylm.errors import TinyLMError
 from tinylm.system.paths import given_path
+from tinylm.system.untrusted import quoted
 from tinylm.text.corpus import Corpus, open_corpus
+from tinylm.text.formats.archive import Archive
 from tinylm.text.formats.extracted import LARGEST, way
 from tinylm.text.formats.recognise import HEAD
-from tinylm.text.reading.sources import SourceLike
+from tinylm.text.reading.decoding import decoded
+from tinylm.text.reading.packed import unpacked, without_packing
+from tinylm.text.reading.sources import SourceLike, Texts
+
+_SUFFIXES = (".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv")
+"""Of the text in an archive that may be a chat."""
+_UNPACK = "Unpack it, and give the file in which the conversations are"
 
 
 class ChatSource:
@@ -61,7 +70,8 @@ def open_source(source: SourceLike, encoding: str = "auto") -> ChatSource:
     """Opens a file of conversations.
 
     Args:
-        source: a path, packed or not; `-` for standard input; or a text in memory.
+        source: a path, packed or not, or to a zip archive with one text in it; `-` for standard input; or a text in
+            memory.
         encoding: of a file that is not UTF-8 and has no byte order mark.
 
     Raises:
@@ -69,9 +79,29 @@ def open_source(source: SourceLike, encoding: str = "auto") -> ChatSource:
     """
     if isinstance(source, str | Path) and str(source) != "-" and given_path(source).is_dir():
         raise TinyLMError("is a folder, and a chat is one file", where=str(source), remedy="Give one of its files")
-    corpus = open_corpus(source, documents="text", formats="keep", encoding=encoding)
     path = given_path(source) if isinstance(source, str | Path) else Path()
-    from tinylm.text.reading.packed import without_packing
-
+    if path.is_file() and zipfile.is_zipfile(path):
+        return _zipped(path, encoding)
+    corpus = open_corpus(source, documents="text", formats="keep", encoding=encoding)
     where = str(path) if path.is_file() else corpus.name
     return ChatSource(corpus, where, without_packing(path).suffix.lower())
+
+
+def _zipped(path: Path, encoding: str) -> ChatSource:
+    """The one text in a zip archive, as phones export chats, with pictures and the like beside it.
+
+    Raises:
+        TinyLMError: the archive is broken or too large, or has no such text, or several.
+    """
+    if path.stat().st_size > LARGEST:
+        raise TinyLMError(f"has over {LARGEST >> 20} megabytes, too many for an archive that is read whole",
+                          where=str(path), remedy=_UNPACK)
+    archive = Archive(b"".join(unpacked(path, str(path))), str(path))
+    names = [name for name in archive.names if PurePath(name).suffix.lower() in _SUFFIXES]
+    if len(names) != 1:
+        listed = ", ".join(repr(quoted(name)) for name in names[:10]) or "none"
+        raise TinyLMError(f"is a zip archive, and a chat is one text in it; its texts are: {listed}", where=str(path),
+                          remedy=_UNPACK)
+    data, where = archive.read(names[0]), f"{path}, {quoted(names[0])}"
+    text = "".join(decoded(lambda: iter(filter(None, [data])), where, encoding))
+    return ChatSource(open_corpus(Texts.of(text)), where, PurePath(names[0]).suffix.lower())

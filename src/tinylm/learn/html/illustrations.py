@@ -1,4 +1,4 @@
-"""Which pictures stand on which page, and which views of the live model."""
+"""The pictures and views of the live model that stand on each page."""
 
 from __future__ import annotations
 

@@ -89,6 +89,8 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable("table")
     for kind in ("html_block", "html_inline"):
         parser.add_render_rule(kind, _plain)
+    for kind in ("fence", "code_block"):
+        parser.add_render_rule(kind, _code)
     parser.add_render_rule("table_open", lambda *_: _TABLE)
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     return parser
@@ -97,6 +99,11 @@ def _parser() -> MarkdownIt:
 def _plain(_self: Any, tokens: Sequence[Token], index: int, *_: Any) -> str:
     """HTML in Markdown: comments are for the tools, and anything else is text."""
     return "" if _COMMENT.fullmatch(tokens[index].content) else escape_html(tokens[index].content)
+
+
+def _code(_self: Any, tokens: Sequence[Token], index: int, *_: Any) -> str:
+    """Code, which keys can scroll where it is too wide."""
+    return f'<pre tabindex="0"><code>{escape_html(tokens[index].content)}</code></pre>\n'
 
 
 def _prepare(tokens: list[Token]) -> list[str]:

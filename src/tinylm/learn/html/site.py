@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 INDEX = "index.html"
 BUILT_IN = {"hello": ("hello , how are", 200), "animals": ("the cat says", 400)}
 """The lesson's own texts: a sentence, and the epochs of a run."""
+WATCHED = "hello"
+"""The text of whose run there are snapshots."""
 
 
 def write_lesson(out: str | Path, run: str | Path | None = None, text: str = "") -> Path:
@@ -96,4 +98,5 @@ def _built_in(name: str, folder: Path) -> Example:
     text, epochs = BUILT_IN[name]
     tinylm.train(name, preset="notebook", out=folder / name, quiet=True, epochs=epochs)
     example = _example(folder / name, text)
-    return replace(example, subject=replace(example.subject, snapshots=take_snapshots(name, text, epochs=epochs)))
+    snapshots = take_snapshots(name, text, epochs=epochs) if name == WATCHED else ()
+    return replace(example, subject=replace(example.subject, snapshots=snapshots))

@@ -35,7 +35,7 @@ class Subject:
 
     @cached_property
     def explanation(self) -> Explanation:
-        """What the model computes on the sentence."""
+        """The explanation of the model on the sentence."""
         return self.lm.explain(self.text)
 
     @cached_property
@@ -54,7 +54,7 @@ class Subject:
 
     @cached_property
     def pairs(self) -> Counter[tuple[int, int]]:
-        """How often a token (its id) is followed by another in that text. Raises: as `own_text`."""
+        """The counts of each token (its id) followed by another in that text. Raises: as `own_text`."""
         return Counter(pair for inputs, targets in self.own_text[1]
                        for pair in zip(inputs.ravel().tolist(), targets.ravel().tolist(), strict=True)
                        if pair[1] != IGNORE)

@@ -50,7 +50,7 @@ function bar(session, { own, probs, cut }, id, { actual, longest, baseline }) {
   const token = visibleText(session.tokenizer.token(id));
   const by = cut.get(id);
   const after = by ? `cut: ${words(by)}` : percent(probs[id]);
-  const was = baseline ? `, ${percent(baseline[id])} with all parts on` : "";
+  const was = baseline ? `; ${percent(baseline[id])} with all parts on` : "";
   const style = {
     "--own": own[id] / longest,
     "--after": probs[id] / longest,
@@ -64,10 +64,11 @@ function bar(session, { own, probs, cut }, id, { actual, longest, baseline }) {
       {
         type: "button",
         class: id === actual ? "actual" : "",
-        "aria-label": `${token}: ${percent(own[id])}, then ${after}${was}. Take it`,
+        title: `Take it${was}`,
         on: { click: () => session.branch(session.cursor + 1, id) },
       },
       element("span", { class: "name" }, token),
+      " ",
       element(
         "span",
         { class: baseline ? "bar was" : "bar", style },
@@ -75,6 +76,7 @@ function bar(session, { own, probs, cut }, id, { actual, longest, baseline }) {
         element("i", { class: "after" }),
       ),
       element("span", { class: "number" }, percent(own[id])),
+      " ",
       element("span", { class: by ? "number cut" : "number" }, after),
     ),
   );

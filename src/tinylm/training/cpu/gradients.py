@@ -1,9 +1,11 @@
-"""Gradients of a batch on all cores: each core takes some of the rows and sums up their gradients in a buffer of its
-own. Then each core adds up a slice of all buffers, in the same order every time."""
+"""Gradients of a step on all cores: each core takes some of the shards, and sums up the gradients of a shard's rows in
+a buffer. Then each core adds up a slice of all buffers, in the same order every time (training/shards.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,13 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tinylm.config.schema import ModelConfig
-from tinylm.jit.thread_pool import ThreadPool
+from tinylm.jit.thread_pool import ThreadPool, cut
 from tinylm.model.layout import fused_matrices, fused_shapes
 from tinylm.model.transformer import TinyLM
 from tinylm.system.memory import total_memory_bytes
+from tinylm.text.rows import Batch
 from tinylm.training.cpu.buffers import NO_BUFFER, Buffer, as_buffer
 from tinylm.training.cpu.matrices import LowPrecisionMatrix, Matrix, PackedMatrix
 from tinylm.training.cpu.network import Dropout, LayerTensors, M, Network, Tensors, activation_bytes
+from tinylm.training.shards import Shards, add_batches
+from tinylm.training.world import ALONE, World
+
+Result = TypeVar("Result")
 
 MAX_TOKENS = 2048
 """Tokens of a micro-batch on one core: enough to keep matrix products efficient, and few enough for their activations
@@ -27,32 +34,30 @@ MAX_LOGITS = 1 << 22
 megabytes."""
 MAX_MEMORY_SHARE = 0.25
 """Of the machine's memory, the most that gradients of single cores may take: a large model has fewer workers there."""
-BLOCK_NUMBERS = 1 << 18
-"""Numbers of a sum of gradients that one core adds up at once: they stay in its cache while one buffer after another is
-added to them."""
-MIN_NUMBERS_PER_CORE = 1 << 20
-"""Additions for each core: for fewer it takes longer to wake another one."""
 
 
-def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int) -> int:
+def working_bytes(config: ModelConfig, rows: int, validation_rows: int, dtype: torch.dtype, cores: int,
+                  shards: int | None = None) -> int:
     """Bytes of `CpuGradients` and `CpuLoss` together, gradients included.
 
     Args:
         rows, validation_rows: of a batch, and of what is validated in one call.
         dtype: of matrices and activations.
+        shards: of a step, all of them computed here; None: one a core.
     """
     length = config.context_length
     per_layer = sum(outputs * inputs for outputs, inputs in fused_shapes(config).values())
     matrices = config.n_layers * per_layer + config.vocab_size * config.d_model
     everything = matrices + (0 if config.tied_embeddings else config.vocab_size * config.d_model)
     products = per_layer + config.vocab_size * config.d_model if dtype != torch.float32 else 0
-    workers, validation_workers = count_workers(rows, cores, everything), max(1, min(validation_rows, cores))
+    sums, validation_workers = min(rows, shards or count_workers(rows, cores, everything)), min(validation_rows, cores)
+    workers, validation_workers = min(sums, cores), max(1, validation_workers)
     rows, validation_rows = (min(micro_batch_rows(config, length), -(-each // some))
-                             for each, some in ((rows, workers), (validation_rows, validation_workers)))
+                             for each, some in ((rows, sums), (validation_rows, validation_workers)))
     activations = activation_bytes(config, rows, length, dtype, backward=True)
     validation = activation_bytes(config, validation_rows, length, torch.float32, backward=False)
-    return (workers * (activations + 4 * everything + dtype.itemsize * products) + validation_workers * validation
-            + matrices * (4 + (1 if dtype != torch.float32 else 2) * dtype.itemsize))
+    return (workers * (activations + dtype.itemsize * products) + 4 * sums * everything
+            + validation_workers * validation + matrices * (4 + (1 if dtype != torch.float32 else 2) * dtype.itemsize))
 
 
 def count_workers(rows: int, cores: int, parameters: int, memory: int | None = None) -> int:
@@ -86,45 +91,56 @@ class CpuGradients:
     Args:
         model: on the CPU, of a shape that this package knows (`can_be_fast` of training/backend.py).
         dtype: of matrices and activations: float32 or bfloat16.
+        shards: of a step; None: one for each core that computes.
+        world: the ranks that compute the shards.
     """
 
-    def __init__(self, model: TinyLM, dtype: torch.dtype, pool: ThreadPool) -> None:
-        self._model, self._dtype, self._pool = model, dtype, pool
+    def __init__(self, model: TinyLM, dtype: torch.dtype, pool: ThreadPool, shards: int | None = None,
+                 world: World = ALONE) -> None:
+        self._model, self._dtype, self._pool, self._world = model, dtype, pool, world
         self._weights = _Weights(model, dtype, backward=True)
-        self._most = count_workers(pool.cores, pool.cores, sum(parameter.numel() for parameter in model.parameters()))
+        self._most = shards or count_workers(pool.cores, pool.cores, sum(p.numel() for p in model.parameters()))
         self._sums: list[_Gradients] = []
         self._networks: list[Network] = []
 
     @torch.no_grad()
-    def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64], n_targets: float,
-                 dropout_seed: int) -> Tensor:
-        """Adds the gradients of the summed loss over `n_targets` to those that are there, if any: (B, T) each.
+    def __call__(self, batches: Sequence[Batch], n_targets: float, dropout_seed: int) -> Tensor:
+        """Computes the gradients of the summed loss over `n_targets`. Batch i has the dropout of `dropout_seed` + i.
 
         Returns:
             the summed loss in nats, ().
         """
         self._weights.refresh()
-        workers, dropout = self._workers(len(inputs)), self._dropout(dropout_seed)
-        added = self._sums[0].is_assigned_to(self._model)
+        shards = Shards(max(1, min(self._most, len(batches[0][0]))), self._world)
+        own, dropouts = list(shards.own), [self._dropout(dropout_seed + i) for i in range(len(batches))]
+        shares = self._pool.slices(len(own), max(1, min(len(own), self._pool.cores)))
+        self._allocate(len(own), len(shares))
 
-        def begin(core: int) -> None:
-            if core > 0 or not added:
-                self._sums[core].flat.zero_()
+        def one(core: int, i: int) -> list[float]:
+            network, sums = self._networks[core], self._sums[i]
+            network.gradients = sums.tensors
+            sums.flat.zero_()
+            return [_sum_over_rows(network.config, batch, shards.rows(len(batch[0]))[own[i]], partial(
+                network.backpropagate, factor=1 / n_targets, dropout=dropout))
+                for batch, dropout in zip(batches, dropouts, strict=True)]
 
-        nats = _sum_over_cores(self._model.config, self._pool, inputs, targets, lambda core, ids, wanted, first: (
-            self._networks[core].backpropagate(ids, wanted, 1 / n_targets, dropout, first)), workers, begin)
-        add_up([sums.flat for sums in self._sums[:workers]], self._pool)
-        self._sums[0].assign_to(self._model)
-        return torch.tensor(nats, dtype=torch.float64)
+        nats = _map_shares(self._pool, shares, one)
+        total = shards.sum_up([sums.flat for sums in self._sums[:len(own)]],
+                              lambda n: self._buffer(len(own) + n).flat, self._pool)
+        next(sums for sums in self._sums if sums.flat is total).assign_to(self._model)
+        return add_batches(shards.gather(nats, len(batches)))
 
-    def _workers(self, rows: int) -> int:
-        """Makes the buffers that a batch of so many rows needs. Returns the number of cores that compute it."""
-        workers = max(1, min(rows, self._most))
-        while len(self._sums) < workers:
+    def _allocate(self, shards: int, cores: int) -> None:
+        """Makes the buffers that so many shards need, and the networks of the cores that compute them."""
+        for i in range(max(1, shards)):
+            self._buffer(i)
+        while len(self._networks) < cores:
+            self._networks.append(Network(self._model, self._weights.tensors, self._dtype, self._sums[0].tensors))
+
+    def _buffer(self, index: int) -> _Gradients:
+        while len(self._sums) <= index:
             self._sums.append(_Gradients(self._model))
-            self._networks.append(Network(self._model, self._weights.tensors, self._dtype,
-                                          self._sums[-1].tensors))
-        return workers
+        return self._sums[index]
 
     def _dropout(self, seed: int) -> Dropout | None:
         config = self._model.config
@@ -137,8 +153,8 @@ class CpuGradients:
 class CpuLoss:
     """Computes the loss of a model for validation, in 32 bits and without dropout. See `CpuGradients`."""
 
-    def __init__(self, model: TinyLM, pool: ThreadPool) -> None:
-        self._config, self._pool = model.config, pool
+    def __init__(self, model: TinyLM, pool: ThreadPool, shards: int | None = None) -> None:
+        self._config, self._pool, self._most = model.config, pool, shards or pool.cores
         self._weights = _Weights(model, torch.float32, backward=False)
         self._networks = [Network(model, self._weights.tensors, torch.float32) for _ in range(pool.cores)]
 
@@ -146,50 +162,29 @@ class CpuLoss:
     def __call__(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
         """The summed loss in nats of (B, T) inputs and targets."""
         self._weights.refresh()
-        return _sum_over_cores(self._config, self._pool, inputs, targets, lambda core, ids, wanted, _: (
-            self._networks[core].loss(ids, wanted)), max(1, min(len(inputs), self._pool.cores)))
+        parts = cut(len(inputs), max(1, min(self._most, len(inputs))))
+        shares = self._pool.slices(len(parts), min(len(parts), self._pool.cores))
+
+        def one(core: int, i: int) -> float:
+            return _sum_over_rows(self._config, (inputs, targets), parts[i], self._networks[core].loss)
+
+        return sum(_map_shares(self._pool, shares, one))
 
 
-def _sum_over_cores(config: ModelConfig, pool: ThreadPool, ids: NDArray[np.int64], targets: NDArray[np.int64],
-                    work: Callable[[int, NDArray[np.int64], NDArray[np.int64], int], float], cores: int,
-                    begin: Callable[[int], None] = lambda _: None) -> float:
-    """Sums `work(core, ids, targets, first row)` over all rows, each of so many cores a few rows at a time, after
-    `begin(core)`."""
-    at_once, shares = micro_batch_rows(config, ids.shape[1]), pool.slices(len(ids), cores)
-
-    def share(core: int) -> float:
-        begin(core)
-        nats = 0.0
-        for first in range(shares[core].start, shares[core].stop, at_once):
-            part = slice(first, min(first + at_once, shares[core].stop))
-            nats += work(core, ids[part], targets[part], first)
-        return nats
-
-    return sum(pool.map(share, cores))
+def _map_shares(pool: ThreadPool, shares: Sequence[slice], one: Callable[[int, int], Result]) -> list[Result]:
+    """The results of `one(core, i)` in the order of i, each core computing its share of them."""
+    found = pool.map(lambda core: [one(core, i) for i in range(shares[core].start, shares[core].stop)], len(shares))
+    return [each for some in found for each in some]
 
 
-def add_up(sums: Sequence[Tensor], pool: ThreadPool) -> None:
-    """Adds all other sums to the first: every core a slice of them, each number in the order of the sums.
-
-    Args:
-        sums: 1-D, of one length.
-
-    >>> sums = [torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), torch.tensor([100.0, 200.0])]
-    >>> add_up(sums, ThreadPool(2))
-    >>> sums[0]
-    tensor([111., 222.])
-    """
-    total, *others = sums
-    cores = min(pool.cores, 1 + len(total) * len(others) // MIN_NUMBERS_PER_CORE)
-    shares = pool.slices(len(total), cores)
-
-    def add(core: int) -> None:
-        for first in range(shares[core].start, shares[core].stop, BLOCK_NUMBERS):
-            block = slice(first, min(first + BLOCK_NUMBERS, shares[core].stop))
-            for other in others:
-                total[block].add_(other[block])
-
-    pool.map(add, cores)
+def _sum_over_rows(config: ModelConfig, batch: Batch, rows: slice, work: Callable[..., float]) -> float:
+    """Sums `work(ids, targets, first_row=...)` over some rows of a batch, a few of them at a time."""
+    (ids, targets), nats = batch, 0.0
+    at_once = micro_batch_rows(config, ids.shape[1])
+    for first in range(rows.start, rows.stop, at_once):
+        part = slice(first, min(first + at_once, rows.stop))
+        nats += work(ids[part], targets[part], first_row=first)
+    return nats
 
 
 # ---- a model's parameters as the network wants them
@@ -270,14 +265,6 @@ class _Gradients:
         self.tensors = _build_tensors(model.config, matrix, lambda name, *halves: matrix([name], *halves))
         assert self._by_name.keys() >= self._trained, "every trained parameter has a gradient"
         self.flat = self.flat[:used]
-
-    def is_assigned_to(self, model: TinyLM) -> bool:
-        """True if these are the gradients of the model, and others are to be added to them."""
-        name, parameter = next((name, each) for name, each in model.named_parameters() if name in self._trained)
-        held = parameter.grad
-        assert held is None or held.data_ptr() == self._by_name[name].data_ptr(), (
-            "gradients of another path cannot be added to")
-        return held is not None
 
     def assign_to(self, model: TinyLM) -> None:
         """Makes these gradients the `.grad` of the model's parameters."""

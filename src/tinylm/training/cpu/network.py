@@ -194,9 +194,9 @@ class Network:
         self._backward(run, ids)
         return nats
 
-    def loss(self, ids: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
+    def loss(self, ids: NDArray[np.int64], targets: NDArray[np.int64], first_row: int = 0) -> float:
         """The summed loss in nats of some rows, ids and targets (B, T), without dropout."""
-        return self._forward(_Pass(*self._shape(*ids.shape), dropout=None, first_row=0), ids, targets, 0.0)
+        return self._forward(_Pass(*self._shape(*ids.shape), dropout=None, first_row=first_row), ids, targets, 0.0)
 
     def _shape(self, rows: int, length: int) -> tuple[_Buffers, Buffer, Buffer]:
         """The buffers for rows of a length, and cos and sin of its positions."""

@@ -75,7 +75,7 @@ def _gradients(model: TinyLM, batch: Batch, dtype: torch.dtype) -> Iterator[Comp
     expected = {name: parameter.grad.numpy() for name, parameter in model.named_parameters()
                 if parameter.grad is not None}
     model.zero_grad(set_to_none=True)
-    CpuGradients(model, dtype, ThreadPool(2))(*batch, n_targets, dropout_seed=0)
+    CpuGradients(model, dtype, ThreadPool(2))([batch], n_targets, dropout_seed=0)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         yield f"the gradient of {name}", parameter.grad.numpy(), expected[name]

@@ -68,7 +68,7 @@ def measure(model: TinyLM, ids: Sequence[int]) -> OneWeight:
     """
     model = copy.deepcopy(model).eval()
     batch: Batch = np.array([ids[:-1]], np.int64), np.array([ids[1:]], np.int64)
-    TrainingBackend(model).backward(*batch, count_targets([batch]), dropout_seed=0)
+    TrainingBackend(model).backward([batch], count_targets([batch]), dropout_seed=0)
     matrices = {name: each for name, each in model.named_parameters() if name.startswith("layers.") and each.ndim == 2}
     gradients = {name: each.grad for name, each in matrices.items() if each.grad is not None}
     name = max(gradients, key=lambda each: float(gradients[each].abs().max()))
@@ -123,7 +123,7 @@ def loss_at(found: OneWeight, offset: float) -> float:
 
 
 def _move(optimizer: Adam | Muon, weight: torch.nn.Parameter, row: int, column: int) -> float:
-    """How far an optimiser's first step moves a weight; it is then put back."""
+    """The distance that an optimiser's first step moves a weight; the weight is then put back."""
     before = weight.detach().clone()
     optimizer.step()
     moved = (weight[row, column] - before[row, column]).item()

@@ -56,7 +56,7 @@ def softmax_at(logits: NDArray[np.float64], temperature: float) -> NDArray[np.fl
 
 
 def n_kept(probs: NDArray[np.float64], p: float) -> int:
-    """How many ids top-p keeps: the likeliest, until together they have p.
+    """The number of ids that top-p keeps: the likeliest, until together they have p.
 
     >>> [n_kept(softmax_at(np.array([2.0, 1.0, 0.0]), each), 0.8) for each in (0.5, 1, 2)]
     [1, 2, 2]
@@ -74,7 +74,7 @@ def _bars_at(logits: NDArray[np.float64], order: list[int], names: list[str], te
 
 
 def cache(subject: Subject) -> Picture:
-    """What is computed for each new token, without the cache and with it."""
+    """The positions computed for each new token, without the cache and with it."""
     prompt = min(len(subject.tokens), 12)
     frames = Frame("without", _computed(prompt, False)), Frame("with", _computed(prompt, True))
     without, with_cache = (n_computed(prompt, NEW_TOKENS, each) for each in (False, True))
