@@ -9,6 +9,7 @@ from tinylm.config.schema import RunConfig
 from tinylm.evaluation.report import evaluation_batches
 from tinylm.model.tensors import Weights
 from tinylm.model.transformer import TinyLM
+from tinylm.model_folder import make_model
 from tinylm.text.dataset import Dataset
 from tinylm.training.backend import Compute, TrainingBackend
 from tinylm.training.checkpoint import State
@@ -29,6 +30,12 @@ class Parts(NamedTuple):
     backend: TrainingBackend
     validator: Validator
     training: Training
+
+
+def first_model(config: RunConfig, weights: Weights | None, compute: Compute) -> TinyLM:
+    """The model that a run begins with: of given weights, or drawn from the seed."""
+    model = TinyLM(config.model, config.train.seed) if weights is None else make_model(config.model, weights)
+    return model.to(compute.device)
 
 
 def assemble(config: RunConfig, dataset: Dataset, rows: BatchSource, compute: Compute, model: TinyLM,

@@ -21,10 +21,9 @@ from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError, command
 from tinylm.evaluation.base import Base
 from tinylm.model.threads import flush_denormals
-from tinylm.model.transformer import TinyLM
 from tinylm.planning.data import fitted
 from tinylm.planning.setup import RunSetup, compute_of, rows_of
-from tinylm.runs.assembly import Parts, assemble
+from tinylm.runs.assembly import Parts, assemble, first_model
 from tinylm.runs.stopping import stop_requested
 from tinylm.system.standard_streams import tolerant_console
 from tinylm.text.dataset import Dataset, open_ids
@@ -137,8 +136,9 @@ def _assemble(plan: dict[str, Any], world: World, should_stop: Callable[[], bool
     rows = rows_of(config, dataset.train, base.replay_text() if base and config.base.replay else None)
     compute = replace(compute_of(config, torch.device("cpu")), dtype=getattr(torch, plan["dtype"]),
                       fast=plan["fast"], world=world)
-    model = TinyLM(config.model, config.train.seed)
-    parts = assemble(config, dataset, rows, compute, model, base.weights if base else None, should_stop=should_stop,
+    weights = base.weights if base and config.base.lora else None
+    model = first_model(config, weights, compute)
+    parts = assemble(config, dataset, rows, compute, model, weights, should_stop=should_stop,
                      load_last_good=world.share_state)
     return parts, compute
 

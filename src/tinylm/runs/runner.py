@@ -28,14 +28,13 @@ from tinylm.lm import LanguageModel
 from tinylm.model.dropout import without_dropout
 from tinylm.model.tensors import weights_of
 from tinylm.model.threads import flush_denormals
-from tinylm.model.transformer import TinyLM
 from tinylm.planning.forecast import SAMPLE_TOKENS
 from tinylm.planning.setup import RunSetup
 from tinylm.reports.history import read_events
 from tinylm.reports.model_card import make_card, repeat_folder
 from tinylm.reports.plan_lines import describe_documents
 from tinylm.reports.terminal import Display, duration, print_result
-from tinylm.runs.assembly import assemble
+from tinylm.runs.assembly import assemble, first_model
 from tinylm.runs.ranks import EVALUATE, TRAIN, VALIDATE_START, lead
 from tinylm.runs.recorder import Recorder
 from tinylm.runs.resume import already_finished
@@ -90,7 +89,7 @@ class Runner:
     def __init__(self, setup: RunSetup, folder: Path, console: Console, started: float) -> None:
         self.setup, self.folder, self.console = setup, folder, console
         config, data, compute, self.world = setup.config, setup.data, setup.compute, setup.compute.world
-        model = _first_model(setup)
+        model = first_model(config, setup.weights, compute)
         self.lm = LanguageModel(config, data.tokenizer, model)
         self.lm.evaluator.training_corpus = data.corpus if config.data.source in ("-", IN_MEMORY) else None
         self.recorder = Recorder(folder, started, self._publish_weights)
@@ -351,14 +350,6 @@ class Runner:
                          version=tinylm.__version__, documents=describe_documents(corpus), samples=written,
                          remarks=[finding.sentence for finding in self.findings],
                          command=config.command(repeat_folder(self.folder)), prompt=self._prompt("utf-8"))
-
-
-def _first_model(setup: RunSetup) -> TinyLM:
-    """The model that a run begins with: of given weights, or drawn from the seed."""
-    config = setup.config
-    model = TinyLM(config.model, config.train.seed) if setup.weights is None else model_folder.make_model(
-        config.model, setup.weights)
-    return model.to(setup.compute.device)
 
 
 def _never_finite(finished: Finished) -> TinyLMError:
