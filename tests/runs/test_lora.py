@@ -16,7 +16,7 @@ from tinylm.errors import TinyLMError
 from tinylm.evaluation.base import Base
 from tinylm.interchange.peft import read_adapter
 from tinylm.planning.memory_model import training_peak
-from tinylm.runs import runner
+from tinylm.runs import assembly
 from tinylm.training.checkpoint import Checkpoints
 
 ADAPTER = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
@@ -134,14 +134,14 @@ def test_a_run_that_goes_on_has_the_rank_that_it_had(tuned, tmp_path, flags, mes
 
 
 def test_numbers_that_are_not_finite_are_rolled_back(notes, book_run, tmp_path, monkeypatch):  # noqa: F811
-    make, calls = runner.make_optimizers, iter(range(100))
+    make, calls = assembly.make_optimizers, iter(range(100))
 
     def make_and_poison(lora, *more):
         lora.model.layers[1].mlp.up_proj.weight.register_hook(
             lambda gradient: gradient * np.nan if next(calls) == 3 else gradient)
         return make(lora, *more)
 
-    monkeypatch.setattr(runner, "make_optimizers", make_and_poison)
+    monkeypatch.setattr(assembly, "make_optimizers", make_and_poison)
     fine_tune(notes, book_run, tmp_path / "run", lora=4)
     back, = events(tmp_path / "run", "rollback")
     assert (back["step"], back["where"]) == (4, "the gradient of layers.1.mlp.up_proj.b")

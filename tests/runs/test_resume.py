@@ -16,7 +16,7 @@ import torch
 import tinylm
 from tinylm import model_folder
 from tinylm.errors import TinyLMError
-from tinylm.runs import run, runner
+from tinylm.runs import assembly, run
 from tinylm.runs.recorder import Recorder
 
 SMALL = {"model": {"context_length": 16, "d_model": 16, "n_layers": 2, "n_heads": 2, "dropout": 0.1},
@@ -157,7 +157,7 @@ def test_while_it_trains_the_best_weights_so_far_can_be_asked(book, tmp_path, mo
 def poison(monkeypatch):
     """From some step on, a gradient of the second layer is not a number: `times` times."""
     def give(step, times):
-        make = runner.make_optimizers
+        make = assembly.make_optimizers
 
         def make_and_poison(model, *more):
             calls = iter(range(10_000))
@@ -165,7 +165,7 @@ def poison(monkeypatch):
                 lambda gradient: gradient * float("nan") if step <= next(calls) < step + times else gradient)
             return make(model, *more)
 
-        monkeypatch.setattr(runner, "make_optimizers", make_and_poison)
+        monkeypatch.setattr(assembly, "make_optimizers", make_and_poison)
     return give
 
 

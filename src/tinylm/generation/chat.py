@@ -92,7 +92,8 @@ class Chat:
         """The answer with its ids, its seed, the reason why it ended, and what the model no longer saw.
 
         Args:
-            messages, settings: as the call.
+            messages: as the call.
+            settings: as the call.
             logprobs: notes the log-probability of each token, and so many of the likeliest alternatives.
 
         Raises:
