@@ -87,6 +87,13 @@ def test_an_answer_of_another_form_is_a_sentence(number: str, answer: object, sa
         tinylm.learn.check(number, answer)
 
 
+def test_numbers_of_a_tensor_and_of_an_array_are_an_answer() -> None:
+    found = torch.tensor([0.867, 0.665, 0.506])
+    assert tinylm.learn.check("9.1", found)
+    assert tinylm.learn.check("9.1", found.numpy())
+    assert tinylm.learn.check("2.1", torch.tensor(12.0).log())
+
+
 def test_some_right_parts_are_named() -> None:
     assert "Of 3 parts these are right: 1, 3." in str(tinylm.learn.check("9.1", "0.867, 0.5, 0.506"))
 

@@ -5,7 +5,6 @@ A known mistake is computed in the same way, and has a hint of its own.
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -22,9 +21,10 @@ Answer = tuple[float | str, ...]
 """Numbers and words, in the order that is asked for."""
 
 RELATIVE, OF_LARGEST = 5e-3, 6e-4
-"""A number is right if it is off by no more than this share of itself, or of the largest in the answer: three digits "
-  "are
-enough. A whole number of 2 or more must be exact."""
+"""A number is right if it is off by no more than this share of itself, or of the largest in the answer: three digits
+are enough. A whole number of 2 or more must be exact."""
+Part = str | tuple[float, float]
+"""A part of an answer: a word, or the least and the largest number that count as right."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class ValueExercise(Exercise):
 
     def _values(self, given: object, right: Answer) -> Answer:
         """The parts of an answer, each of the kind that is asked for."""
+        given = given.tolist() if hasattr(given, "tolist") else given  # an array or a tensor
         text = re.split(r"[,;\s]+", given.strip(" ()[],;")) if isinstance(given, str) else given
         parts: list[Any] = list(text) if isinstance(text, list | tuple) else [text]
         kinds = [*map(type, right), *(str for _ in parts)]
@@ -180,22 +181,35 @@ def shown(answer: Answer) -> str:
                      for value in answer)
 
 
+def ranges(answer: Answer) -> list[Part]:
+    """The parts of a right answer: the ranges in which numbers count as right, and words as they are.
+
+    >>> ranges((0.5, 21.0, "ho"))
+    [(0.4874, 0.5126), (21.0, 21.0), 'ho']
+    """
+    largest = max((abs(value) for value in answer if not isinstance(value, str)), default=0.0)
+    return [value if isinstance(value, str) else _range(value, largest) for value in answer]
+
+
+def _range(value: float, largest: float) -> tuple[float, float]:
+    exact = float(value).is_integer() and abs(value) >= 2
+    off = 0.0 if exact else max(RELATIVE * abs(value), OF_LARGEST * largest)
+    return value - off, value + off
+
+
 def _same(given: Answer, right: Answer) -> bool:
     return len(given) == len(right) and all(_agree(given, right))
 
 
 def _agree(given: Answer, right: Answer) -> list[bool]:
     """Compares part by part: True for each that is right."""
-    largest = max([abs(value) for value in right if not isinstance(value, str)], default=0.0)
+    return [_is_within(*pair) for pair in zip(given, ranges(right), strict=True)]
 
-    def agree(mine: float | str, one: float | str) -> bool:
-        if isinstance(one, str) or isinstance(mine, str):
-            return str(mine) == str(one)
-        if float(one).is_integer() and abs(one) >= 2:
-            return mine == one
-        return math.isfinite(mine) and abs(mine - one) <= max(RELATIVE * abs(one), OF_LARGEST * largest)
 
-    return [agree(*pair) for pair in zip(given, right, strict=True)]
+def _is_within(mine: float | str, part: Part) -> bool:
+    if isinstance(part, str) or isinstance(mine, str):
+        return mine == part
+    return part[0] <= mine <= part[1]
 
 
 def _places(hits: list[bool]) -> str:

@@ -60,10 +60,13 @@ def n_bytes(sentences: tuple[str, ...] = HELLO) -> int:
 
 def merges(words: Iterable[str], count: int) -> list[Merge]:
     """The first merges of BPE (Sennrich et al. 2016, arXiv 1508.07909): again and again the most frequent pair of
-    neighbours becomes one piece; of equally frequent pairs the first in the alphabet.
+    neighbours becomes one piece; of equally frequent pairs the first in the alphabet. Fewer, once every word is one
+    piece.
 
     >>> merges(["low", "low", "lower"], 2)
     [('l', 'o'), ('lo', 'w')]
+    >>> merges(["ab", "a"], 12)
+    [('a', 'b')]
     """
     pieces = Counter(tuple(word) for word in words)
     found: list[Merge] = []
@@ -72,6 +75,8 @@ def merges(words: Iterable[str], count: int) -> list[Merge]:
         for word, times in pieces.items():
             for pair in pairwise(word):
                 pairs[pair] += times
+        if not pairs:  # every word is one piece
+            break
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         found.append(best)
         pieces = Counter({apply_merges(word, [best]): times for word, times in pieces.items()})

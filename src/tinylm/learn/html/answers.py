@@ -7,10 +7,7 @@ import base64
 import json
 from typing import Any
 
-from tinylm.learn.exercise import OF_LARGEST, RELATIVE, Answer, ValueExercise
-
-Part = str | tuple[float, float]
-"""A part of an answer: a word, or the least and the largest number that count."""
+from tinylm.learn.exercise import ValueExercise, ranges
 
 
 def answers_element(page: int) -> str:
@@ -35,21 +32,3 @@ def stored_answers(page: int) -> list[dict[str, Any]]:
              "mistakes": [{"answer": ranges(mistake.answer()), "hint": mistake.hint} for mistake in each.mistakes]}
             for number, each in EXERCISES.items()
             if number.partition(".")[0] == str(page) and isinstance(each, ValueExercise)]
-
-
-def ranges(answer: Answer) -> list[Part]:
-    """The ranges in which the numbers of an answer count as right (learn/exercise.py); words as they are.
-
-    >>> ranges((0.5, 21.0, "ho"))
-    [(0.4874, 0.5126), (21.0, 21.0), 'ho']
-    """
-    largest = max((abs(value) for value in answer if not isinstance(value, str)), default=0.0)
-    found: list[Part] = []
-    for value in answer:
-        if isinstance(value, str):
-            found.append(value)
-            continue
-        exact = value.is_integer() and abs(value) >= 2
-        off = 0.0 if exact else max(RELATIVE * abs(value), OF_LARGEST * largest)
-        found.append((value - off, value + off))
-    return found

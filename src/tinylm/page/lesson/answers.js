@@ -54,12 +54,13 @@ export function judge(exercise, typed) {
     .replace(/^[\s()[\],;]+|[\s()[\],;]+$/g, "")
     .split(/[,;\s]+/)
     .filter(Boolean);
-  if (given.length !== exercise.answer.length) {
+  if (given.length !== exercise.answer.length && !exercise.form.endsWith("...")) {
     return `An answer has ${exercise.answer.length} parts here: ${exercise.form}`;
   }
-  const agrees = (/** @type {Answer} */ right) => right.every((each, i) => isRight(given[i], each));
+  const agrees = (/** @type {Answer} */ right) =>
+    right.length === given.length && right.every((each, i) => isRight(given[i], each));
   if (agrees(exercise.answer)) return "Right.";
-  const known = exercise.mistakes.find(({ answer }) => answer.length === given.length && agrees(answer));
+  const known = exercise.mistakes.find(({ answer }) => agrees(answer));
   return known ? `Not yet. ${known.hint}` : "Not yet.";
 }
 
