@@ -47,6 +47,14 @@ def test_what_is_no_lesson_is_not_replaced(tinylm: Command, hello_run: Path, tmp
     assert said.code == 2
     assert "no earlier lesson" in said.err
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["index.html"]
+    lesson = tmp_path / "lesson"
+    lesson.mkdir()
+    (lesson / "index.html").write_text('<meta name="generator" content="tinylm learn">', encoding="utf-8")
+    (lesson / "runs").mkdir()
+    said = tinylm("learn", hello_run, "how", "--out", lesson, "--no-browser")
+    assert said.code == 2
+    assert str(lesson / "runs") in said.err
+    assert (lesson / "runs").is_dir()
     said = tinylm("learn", hello_run, "strange words", "--out", tmp_path / "new", "--no-browser")
     assert said.code == 2
     assert not (tmp_path / "new").exists()
@@ -87,6 +95,8 @@ def test_hints_come_one_at_a_time(tinylm: Command) -> None:
     (["chek"], "Did you mean 'check'?"), (["check"], "tinylm learn check 2.3"), (["hint"], "tinylm learn hint 2.3"),
     (["check", "2.4", "1"], "there is no exercise"), (["check", "2.1", "much"], "tinylm learn check 2.1 LOSS"),
     (["check", "2.1", "1", "--solution"], "tinylm learn hint 2.3 --solution"), (["check", "0.1", "nowhere"], "nowhere"),
+    (["hello", "how", "is"], "'is': is one word too many"),
+    (["hint", "2.3", "1"], "one word too many"),
     (["check", "attention", "1"], "tinylm.learn.check('attention', my_function)"),
 ])
 def test_a_mistake_is_a_sentence(tinylm: Command, words: list[str], said: str) -> None:

@@ -41,6 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
     if action is not _pages and arguments.exercise is None:
         raise TinyLMError("which exercise?", where="EXERCISE",
                           remedy=f"For example: {command('learn', arguments.what, '2.3')}")
+    if arguments.answer is not None and action is not _check:
+        raise TinyLMError("is one word too many", where=repr(arguments.answer),
+                          remedy=f"A sentence stands in quotes: {EXAMPLE}")
     return action(arguments)
 
 

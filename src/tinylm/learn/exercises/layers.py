@@ -59,13 +59,11 @@ def layer_weights() -> Answer:
 
 def history_of(found: Found) -> History:
     """The records of the training of a model; empty for one that was not trained here."""
-    from pathlib import Path
-
     from tinylm.model_folder import METRICS
     from tinylm.reports.history import History, read_events
 
-    path = Path(found.lm.folder or "") / METRICS
-    return History.of(read_events(path) if path.is_file() else ())
+    path = found.lm.folder and found.lm.folder / METRICS
+    return History.of(read_events(path) if path and path.is_file() else ())
 
 
 def rise(found: Found) -> float:

@@ -59,15 +59,23 @@ def write_lesson(out: str | Path, run: str | Path | None = None, text: str = "")
 
 
 def _check_free(folder: Path) -> None:
-    """Raises TinyLMError where something is that is no earlier lesson."""
+    """Raises TinyLMError where something is that is no page of an earlier lesson: a model that was trained beside the
+    pages must not go with them."""
     if folder.is_dir():
-        index = folder / INDEX
-        beginning = index.read_text(encoding="utf-8", errors="replace")[:BEGINNING] if index.is_file() else ""
-        if GENERATOR in beginning or not any(folder.iterdir()):
-            return
-    elif not os.path.lexists(folder):
-        return
-    raise TinyLMError("there is something that is no earlier lesson", where=str(folder), remedy="Choose another --out")
+        found = next((path for path in sorted(folder.iterdir()) if not _is_page(path)), None)
+    else:
+        found = folder if os.path.lexists(folder) else None
+    if found:
+        raise TinyLMError("there is something that is no earlier lesson", where=str(found),
+                          remedy="Choose another --out")
+
+
+def _is_page(path: Path) -> bool:
+    """True for a page of a lesson."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return GENERATOR.encode() in file.read(BEGINNING)
 
 
 def _pages(run: str | Path | None, text: str) -> Iterator[tuple[str, str]]:
