@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tinylm.config.schema import RunConfig
 from tinylm.errors import TinyLMError
+from tinylm.model_folder import write_config
+from tinylm.runs.ranks import settings_to_resume
 from tinylm.runs.run import train
 from tinylm.training.checkpoint import Checkpoints
+from tinylm.training.world import World, joined
 
 LAUNCHER = ("-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0")
 SMALL = ("--from", "none", "--size", "0.1M", "--tokenizer", "char", "--set", "model.context_length=32",
@@ -110,6 +114,48 @@ def test_a_python_program_on_several_ranks_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(TinyLMError, match="torchrun --nproc-per-node 2 -m tinylm train SOURCE"):
         train("hello", quiet=True)
+
+
+def test_an_error_of_rank_0_is_told_once_and_ends_the_others(tmp_path):
+    done = run(2, tmp_path / "missing.txt", *SMALL, "--steps", 6, "--out", tmp_path / "out")
+    assert done.returncode != 0
+    assert done.stderr.count("tinylm: ") == 1
+    assert "missing.txt: there is no such file" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_ranks_that_cannot_be_connected_are_told_of_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "nowhere")
+    done = run(2, "hello", *SMALL, "--steps", 6, "--out", tmp_path / "out")
+    assert done.returncode != 0
+    assert "could not be connected" in done.stderr
+    assert str(Path("tinylm", "training")) not in done.stderr
+
+
+@pytest.mark.parametrize(("variables", "said"), [
+    ({"WORLD_SIZE": "two"}, "WORLD_SIZE"), ({"WORLD_SIZE": "2"}, "RANK"), ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK"),
+    ({"WORLD_SIZE": "2", "RANK": "1", "MASTER_PORT": "29500"}, "MASTER_ADDR"),
+])
+def test_half_of_what_torchrun_sets_is_an_error_in_a_sentence(monkeypatch, variables, said):
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if "MASTER_PORT" not in variables:
+        monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(TinyLMError, match=f"^{said}: "), joined():
+        pass
+
+
+def test_a_run_with_a_text_beside_conversations_does_not_go_on_with_several_ranks(tmp_path):
+    world = World()
+    world.size = 2
+    data = {"source": "chat.jsonl", "text": "book.txt"}
+    config = RunConfig.from_dict({"model": {"vocab_size": 9}, "train": {"steps": 1}, "data": data})
+    write_config(tmp_path, config)
+    with pytest.raises(TinyLMError, match="--text: a text is read beside conversations by one process"):
+        settings_to_resume({}, tmp_path, world)
 
 
 KINDS = {

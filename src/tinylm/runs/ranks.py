@@ -1,7 +1,7 @@
 """A run on several ranks, as torchrun starts them: rank 0 prepares it and leads, the others train along.
 
 Rank 0 alone reads the text, prints, samples and writes. It tells the others the plan and the state to begin with, and
-then what to do next (`ORDERS`); within a training all decide together (training/controller.py).
+then what to do next; within a training all decide together (training/controller.py).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from tinylm.text.special_tokens import SpecialTokens
 from tinylm.training.backend import Compute
 from tinylm.training.evaluate import Interrupted
 from tinylm.training.events import Finished
-from tinylm.training.world import World
+from tinylm.training.world import World, launched_size
 
 SHARDS = 8
 """Shards of a step under torchrun where nobody chose others: 1, 2, 4 and 8 ranks have equally many each."""
-VALIDATE_START, EVALUATE, TRAIN = ORDERS = "validate start", "evaluate", "train"
+VALIDATE_START, EVALUATE, TRAIN = "validate start", "evaluate", "train"
 """What rank 0 tells the others to do next."""
 
 
@@ -57,9 +57,7 @@ def settings_for_ranks(overrides: PartialConfig, world: World) -> dict[str, Any]
         train.setdefault("shards", SHARDS)
     if world.size > 1:
         train["device"] = _check_device(train.get("device", "auto"))
-        if overrides["data"].get("text"):
-            raise TinyLMError("a text is read beside conversations by one process alone, so far", where="--text",
-                              remedy="Leave out torchrun; or train on the text first, and go on from that with --from")
+        _check_no_text(overrides["data"].get("text"))
     return {**overrides, "train": train}
 
 
@@ -72,15 +70,16 @@ def settings_to_resume(overrides: PartialConfig, folder: Path, world: World) -> 
     _check_connected(world)
     if world.size == 1:
         return overrides
-    before = model_folder.read_config(folder).train
-    _check_device(before.device)
-    shards = {} if before.shards else {"shards": SHARDS}
+    before = model_folder.read_config(folder)
+    _check_device(before.train.device)
+    _check_no_text(before.data.text)
+    shards = {} if before.train.shards else {"shards": SHARDS}
     return {**overrides, "train": {**shards, **overrides.get("train", {})}}
 
 
 def _check_connected(world: World) -> None:
     """Raises: TinyLMError: this is one of several processes, which train one model by the command alone."""
-    if world.size == 1 < int(os.environ.get("WORLD_SIZE", "1")):
+    if world.size == 1 < launched_size():
         raise TinyLMError("several processes train one model by the command, and not from Python", where="torchrun",
                           remedy="Try: torchrun --nproc-per-node 2 -m tinylm train SOURCE")
 
@@ -91,6 +90,13 @@ def _check_device(device: str) -> str:
         raise TinyLMError(f"several processes train on CPUs only, so far, and not on {device}", where="--device",
                           remedy="Leave out torchrun, or try --device cpu")
     return "cpu"
+
+
+def _check_no_text(beside: str | None) -> None:
+    """Raises: TinyLMError: a text is read beside conversations, which the other ranks do not have."""
+    if beside:
+        raise TinyLMError("a text is read beside conversations by one process alone, so far", where="--text",
+                          remedy="Leave out torchrun; or train on the text first, and go on from that with --from")
 
 
 def lead(setup: RunSetup, folder: Path, world: World) -> None:

@@ -82,14 +82,21 @@ def connected(rank: int, size: int) -> Iterator[World]:
     """The ranks of a run, which watch each other within the block. It ends when all have come to its end.
 
     An error of one rank ends the others as well: the first that has one tells of it, the others end in silence.
+
+    Raises:
+        TinyLMError: the ranks cannot be connected.
     """
     if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
         present = {name for _, name in socket.if_nameindex()}
         for name in present.intersection(LOOPBACKS):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
-    dist.init_process_group("gloo", timeout=LONGEST_WAIT)
     group = ProcessGroup(rank, size)
-    watch = Watch(group)
+    try:
+        dist.init_process_group("gloo", timeout=LONGEST_WAIT)
+        watch = Watch(group)
+    except RuntimeError as error:
+        raise Lost(f"the processes of this run could not be connected ({str(error).splitlines()[0]})",
+                   where=f"rank {rank}", remedy="GLOO_SOCKET_IFNAME names the network interface to take") from error
     try:
         watch.start()
         yield group

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tinylm.errors import TinyLMError
 from tinylm.training.checkpoint import State
 
 Piece = tuple[int, Tensor]
@@ -64,14 +65,42 @@ ALONE = World()
 @contextmanager
 def joined() -> Iterator[World]:
     """The world that torchrun, or another program by the same variables, has put this process into; else a world of
-    one. The block ends when all ranks have come to its end; an error of one ends the others as well."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    one. The block ends when all ranks have come to its end; an error of one ends the others as well.
+
+    Raises:
+        TinyLMError: some of torchrun's variables are missing; or the ranks cannot be connected.
+    """
+    size = launched_size()
+    if size == 1:
         yield ALONE
         return
+    rank, _ = _number("RANK"), _number("MASTER_PORT")
+    if rank >= size or not os.environ.get("MASTER_ADDR"):
+        raise _not_launched("MASTER_ADDR" if rank < size else "RANK")
     from tinylm.training.process_group import connected  # which takes time to import
 
-    with connected(int(os.environ.get("RANK", "0")), int(os.environ["WORLD_SIZE"])) as world:
+    with connected(rank, size) as world:
         yield world
+
+
+def launched_size() -> int:
+    """The number of processes that torchrun, or a program like it, has started; 1 without one. Raises: TinyLMError:
+    WORLD_SIZE is no such number."""
+    return max(1, _number("WORLD_SIZE")) if "WORLD_SIZE" in os.environ else 1
+
+
+def _number(variable: str) -> int:
+    given = os.environ.get(variable, "")
+    if not (given.isascii() and given.isdecimal()):
+        raise _not_launched(variable)
+    return int(given)
+
+
+def _not_launched(variable: str) -> TinyLMError:
+    given = os.environ.get(variable)
+    state = "is not set" if given is None else f"is {given!r}"
+    return TinyLMError(f"the variable {state}, and several processes need it to find each other", where=variable,
+                       remedy="Start them by torchrun; or take WORLD_SIZE out of the environment of one process alone")
 
 
 def to_bytes(value: Any) -> Tensor:
