@@ -91,6 +91,15 @@ def test_hints_come_one_at_a_time(tinylm: Command) -> None:
     assert tinylm("learn", "hint", "5.2", "--solution").out == "0.01798, 0.2447\n"
 
 
+def test_all_hints_are_given_where_nothing_can_remember_them(tinylm: Command, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("TINYLM_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        said = tinylm("learn", "hint", "5.2").out.splitlines()
+        assert [line.split(":")[0] for line in said] == ["Hint 1 of 2", "Hint 2 of 2", "The answer"]
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["chek"], "Did you mean 'check'?"), (["check"], "tinylm learn check 2.3"), (["hint"], "tinylm learn hint 2.3"),
     (["check", "2.4", "1"], "there is no exercise"), (["check", "2.1", "much"], "tinylm learn check 2.1 LOSS"),

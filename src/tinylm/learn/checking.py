@@ -32,7 +32,8 @@ def check(exercise: str, answer: object) -> Verdict:
 
 
 def hint(exercise: str, *, solution: bool = False) -> str:
-    """Gives the next hint on an exercise; after the last one, the last once more.
+    """Gives the next hint on an exercise; after the last one, the last once more. All of them, where no file can be
+    written that remembers how many were given.
 
     Args:
         solution: give the answer instead.
@@ -47,11 +48,13 @@ def hint(exercise: str, *, solution: bool = False) -> str:
     if solution:
         return found.solution()
     progress = Progress.read()
-    number = min(progress.hints.get(found.number, 0), len(found.hints) - 1)
-    progress.with_hints(found.number, number + 1).write()
-    last = number == len(found.hints) - 1
-    more = f"\nThe answer: {command('learn', 'hint', found.number, '--solution')}" if last else ""
-    return f"Hint {number + 1} of {len(found.hints)}: {found.hints[number]}{more}"
+    count = len(found.hints)
+    first = max(0, min(progress.hints.get(found.number, 0), count - 1))
+    end = first + 1 if progress.with_hints(found.number, first + 1).write() else count
+    lines = [f"Hint {number + 1} of {count}: {found.hints[number]}" for number in range(first, end)]
+    if end == count:
+        lines.append(f"The answer: {command('learn', 'hint', found.number, '--solution')}")
+    return "\n".join(lines)
 
 
 def find_exercise(name: str) -> Exercise:

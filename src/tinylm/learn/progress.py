@@ -40,14 +40,15 @@ class Progress:
     def with_hints(self, number: str, count: int) -> Progress:
         return Progress(self.solved, {**self.hints, number: count})
 
-    def write(self) -> None:
-        """Writes it, where it can be written: an answer is checked without, too."""
+    def write(self) -> bool:
+        """Writes it, where it can be written: an answer is checked without, too. True if it was written."""
         path = progress_file()
-        if path is None:
-            return
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps({"solved": self.solved, "hints": self.hints}, indent=2) + "\n")
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, json.dumps({"solved": self.solved, "hints": self.hints}, indent=2) + "\n")
+                return True
+        return False
 
 
 def progress_file() -> Path | None:

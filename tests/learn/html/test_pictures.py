@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinylm
+from tinylm.errors import TinyLMError
 from tinylm.inspection.one_step import training_step
 from tinylm.learn.html.illustrations import PICTURES
 from tinylm.learn.html.picture import Picture
@@ -80,6 +81,16 @@ def test_text_is_never_markup(hello: Subject, monkeypatch: pytest.MonkeyPatch) -
             html = draw(strange).html()
             assert "<b>" not in html
             ElementTree.fromstring(html)
+
+
+def test_words_that_are_one_piece_each_have_few_merges(hello: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "own_words", lambda _: ["ab", "ab", "a"])
+    assert [frame.name for frame in tokens.merges_one_by_one(hello).frames] == ["0", "1"]
+
+
+def test_a_sentence_without_a_token_to_predict_has_no_loss(hello: Subject) -> None:
+    with pytest.raises(TinyLMError, match="no token to predict"):
+        one_weight.one_weight(Subject("hello", hello.lm, ""))
 
 
 # ---- the numbers

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from tinylm.errors import TinyLMError
 from tinylm.inspection.heads import loss_of
 from tinylm.learn.html.picture import Frame, Picture
 from tinylm.learn.html.subject import Subject
@@ -60,12 +61,18 @@ def one_weight(subject: Subject) -> Picture:
 def measure(model: TinyLM, ids: Sequence[int]) -> OneWeight:
     """Measures the steepest weight inside the layers on a text, on a copy of the model.
 
+    Raises:
+        TinyLMError: no token of the text has one before it.
+
     >>> found = measure(lm.model, lm.tokenizer.encode_prompt("hello , how are"))
     >>> middle = len(found.losses) // 2
     >>> slope = (found.losses[middle + 1] - found.losses[middle - 1]) / (2 * found.offsets[middle + 1])
     >>> abs(slope - found.gradient) < 0.05 * abs(found.gradient)
     True
     """
+    if len(ids) < 2:
+        raise TinyLMError("in this sentence there is no token to predict", where="the text",
+                          remedy="Give a longer one")
     model = copy.deepcopy(model).eval()
     batch: Batch = np.array([ids[:-1]], np.int64), np.array([ids[1:]], np.int64)
     TrainingBackend(model).backward([batch], count_targets([batch]), dropout_seed=0)
