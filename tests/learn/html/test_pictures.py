@@ -88,6 +88,14 @@ def test_words_that_are_one_piece_each_have_few_merges(hello: Subject, monkeypat
     assert [frame.name for frame in tokens.merges_one_by_one(hello).frames] == ["0", "1"]
 
 
+def test_pictures_of_a_long_sentence_stay_small(tmp_path: Path) -> None:
+    lm = tinylm.train("hello", preset="notebook", steps=1, quiet=True, out=tmp_path / "long",
+                      config={"model": {"context_length": 1024}})
+    subject = Subject("long", lm, "hello , how are " * 250)
+    assert len(writing.next_words(subject).frames) == writing.MOST_PLACES
+    assert all(len(draw(subject).html()) < 500_000 for draw in PICTURES[0] + PICTURES[1])
+
+
 def test_a_sentence_without_a_token_to_predict_has_no_loss(hello: Subject) -> None:
     with pytest.raises(TinyLMError, match="no token to predict"):
         one_weight.one_weight(Subject("hello", hello.lm, ""))

@@ -9,15 +9,16 @@ from tinylm.learn.html.picture import Frame, Picture
 from tinylm.learn.html.subject import Subject
 from tinylm.learn.html.svg import LETTER, LINE, WIDTH, shorten, svg, tag, words
 
-MOST_MERGES, START = 12, 4
+MOST_MERGES, MOST_BOXED, START = 12, 64, 4
 MOST_WORDS = 4096
 _ROW = 30
 
 
 def merges_one_by_one(subject: Subject) -> Picture:
-    """The words of the sentence in pieces, after ever more merges that were learned on the model's own text."""
+    """The words of the sentence in pieces, after ever more merges that were learned on the model's own text. Of a long
+    sentence there are the last `MOST_BOXED` words."""
     corpus = own_words(subject)[:MOST_WORDS]
-    text = [word for word in subject.text.split() if word] or corpus[:6]
+    text = subject.text.split()[-MOST_BOXED:] or corpus[:6]
     found = merges(corpus, MOST_MERGES)
     frames = tuple(Frame(f"{count}", draw(text, found[:count])) for count in range(len(found) + 1))
     return Picture("Merges, one by one.", f"Learned on {len(corpus)} words of the text: the most frequent pair of "

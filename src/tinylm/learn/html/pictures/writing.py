@@ -10,7 +10,7 @@ from tinylm.learn.html.subject import Subject
 from tinylm.learn.html.svg import LINE, WIDTH, bars, svg, tag, visible, words
 from tinylm.sampling.predictions import top_ids
 
-MOST_BARS = 8
+MOST_BARS, MOST_PLACES = 8, 64
 TEMPERATURES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 TOP_P = 0.8
 NEW_TOKENS = 15
@@ -18,12 +18,12 @@ _HEIGHT = 190
 
 
 def next_words(subject: Subject) -> Picture:
-    """The distribution after each token of the sentence."""
+    """The distribution after each token of the sentence; of a long one, after each of the last `MOST_PLACES`."""
     found, frames = subject.explanation, []
-    for position, token in enumerate(subject.tokens):
+    for position, token in list(enumerate(subject.tokens))[-MOST_PLACES:]:
         shown = [(visible(each.token), each.probability, f"{100 * each.probability:.1f} %")
                  for each in found.next(MOST_BARS, position)]
-        so_far = " ".join(map(visible, subject.tokens[:position + 1]))
+        so_far = " ".join(map(visible, subject.tokens[:position + 1][-MOST_PLACES:]))
         frames.append(Frame(f"after {visible(token)}", svg(
             LINE * (MOST_BARS + 1), f"After “{so_far}” the likeliest is {shown[0][0]} with {shown[0][2]}",
             bars(shown, left=90, most=1.0))))
