@@ -45,7 +45,9 @@ def test_any_number_of_ranks_adds_in_the_same_order(count):
             for rank in range(size):
                 shards = Shards(count, Rank(rank, size, sent))
                 own = [gradients(count)[shard] for shard in shards.own]
-                total = shards.sum_up(own, lambda _: torch.zeros(1000), ThreadPool())
+                memory = list[int]()  # which is asked for, by number
+                total = shards.sum_up(own, lambda n: memory.append(n) or torch.zeros(1000), ThreadPool())  # noqa: B023
+                assert memory == list(range(len(memory)))
         assert torch.equal(total, expected)
 
 

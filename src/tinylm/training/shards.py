@@ -11,6 +11,7 @@ Whoever has shards 0 to 3 adds them up alone and sends one sum, so that any numb
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ class Shards:
 
         Args:
             own: 1-D, of one length: the gradients of the shards of this rank.
-            received: gives memory for the n-th sum that another rank sends.
+            received: gives memory for the n-th sum, from 0, that another rank sends.
 
         Returns:
             the sum, one of the tensors given.
@@ -64,10 +65,11 @@ class Shards:
         if self.world.size == 1:
             return own[0]
         mine, spans, pieces = [own[index] for index, _ in left], list[Span](), list[tuple[int, Tensor]]()
+        numbers = itertools.count()
         for rank in range(self.world.size):
             for n, (_, span) in enumerate(pairwise(_each(self._of(rank)), self.count)[1]):
                 spans.append(span)
-                pieces.append((rank, mine[n] if rank == self.world.rank else received(len(pieces))))
+                pieces.append((rank, mine[n] if rank == self.world.rank else received(next(numbers))))
         self.world.fill(pieces)
         sums = [tensor for _, tensor in pieces]
         add_up(sums, pairwise(spans, self.count)[0], pool)
