@@ -93,7 +93,7 @@ def glossary(pages: dict[Page, str]) -> str:
     """The page of all definitions."""
     lines = "".join(f"- **{term}**: {meaning} ([page {page.number}]({Path(page.path).name}))\n"
                     for term, meaning, page in definitions(pages))
-    return f"# Glossary of the lesson\n\nEach term as it is defined where it first occurs.\n\n{lines}"
+    return f"# Glossary of the lesson\n\nEach term with its definition, and the page that defines it.\n\n{lines}"
 
 
 def contents() -> str:
