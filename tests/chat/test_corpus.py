@@ -12,10 +12,12 @@ from tinylm.text.reading.sources import Options, Texts
 SLACK = json.dumps([{"type": "message", "user": "ada" if number % 2 else "ben", "text": f"text {number}",
                      "ts": f"{1600000000 + 9000 * (number // 2)}"} for number in range(40)])
 NAMES = "".join(f"Ben: ask {number}\nAda: answer {number}\n\n" for number in range(20))
-PAIRS = "".join(json.dumps({"prompt": f"ask {number}", "completion": f"answer {number}"}) + "\n" for number in range(20))
+PAIRS = "".join(json.dumps({"prompt": f"ask {number}", "completion": f"answer {number}"}) + "\n"
+                for number in range(20))
 
 
-@pytest.mark.parametrize(("text", "me", "is_in_order"), [(SLACK, "ada", True), (NAMES, "Ada", True), (PAIRS, "", False)])
+@pytest.mark.parametrize(("text", "me", "is_in_order"), [
+    (SLACK, "ada", True), (NAMES, "Ada", True), (PAIRS, "", False)])
 def test_conversations_of_a_messenger_keep_their_order(text: str, me: str, is_in_order: bool) -> None:
     corpus = open_source(Texts.of(text), Options(chat_format="turns", me=me))
     assert isinstance(corpus, ChatCorpus)

@@ -122,7 +122,7 @@ def _reading(source: ChatSource, kind: str, me: str | None, asked: str) -> _Read
         return _labels(source, me)
     if kind == "whatsapp":
         lines = (line for _, line in source.lines())
-        return _exported(Export("WhatsApp", [whatsapp.messages(lines)]), me, source.where)
+        return _exported(Export("WhatsApp", [whatsapp.messages(lines)]), me, source)
     if kind == "table":
         rows, fields = tables.read_table(source, asked)
         note = (f"read as a table: questions in the column {quoted(fields.question)!r}, answers in "
@@ -130,7 +130,7 @@ def _reading(source: ChatSource, kind: str, me: str | None, asked: str) -> _Read
         return _Reading("table", records.conversations(rows, "pairs", fields), lambda: note)
     found = read_json(source)
     if isinstance(found, Export):
-        return _exported(found, me, source.where)
+        return _exported(found, me, source)
     if kind == "telegram":
         raise TinyLMError("is no export of Telegram", where=source.where, remedy="In Telegram: Export chat history, "
                           "format JSON. Then give its result.json")
@@ -143,12 +143,12 @@ def _labels(source: ChatSource, me: str | None) -> _Reading:
         note = f"read as labelled lines: {found.note()}"
         return _Reading("labels", labels.conversations(source, found), lambda: note)
     export = Export("text", labels.messages(source, found))
-    sides = messengers.Sides(export, me, source.where)
+    sides = messengers.Sides(export, me, source)
     return _Reading("labels", sides.conversations(), lambda: f"read as labelled lines: {sides.note()}", True)
 
 
-def _exported(export: Export, me: str | None, where: str) -> _Reading:
-    sides = messengers.Sides(export, me, where)
+def _exported(export: Export, me: str | None, source: ChatSource) -> _Reading:
+    sides = messengers.Sides(export, me, source)
     return _Reading(export.program.lower(), sides.conversations(),
                     lambda: f"read as an export of {export.program}: {sides.note()}", True)
 
