@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tinylm.chat.conversation import Conversation
@@ -79,16 +79,25 @@ def read_chat_file(source: SourceLike, *, kind: str = "auto", me: str | None = N
     """
     if kind not in KINDS:
         raise TinyLMError(f"there is no kind of chat file {kind!r}", where="format", remedy=did_you_mean(kind, KINDS))
-    if source == BUILT_IN:
-        return _built_in()
-    opened = open_source(source, encoding)
     asked = "" if text_field == "text" else text_field
+    if source == BUILT_IN:
+        made = _built_in()
+        return replace(made, notes=[*made.notes, *_without_effect(BUILT_IN, me, asked)])
+    opened = open_source(source, encoding)
     reading = _reading(opened, kind if kind != "auto" else _recognised(opened, asked), me, asked)
-    if me is not None and not reading.has_names:
-        raise TinyLMError(f"is of the kind {reading.kind}, which has roles and no names", where=opened.where,
-                          remedy="Leave out --me")
     conversations, lines, notes = collected(reading.found, opened.where, skip_bad=skip_bad)
-    return ChatFile(conversations, lines, reading.kind, [reading.note(), *notes], in_order=reading.has_names)
+    return ChatFile(conversations, lines, reading.kind,
+                    [reading.note(), *_without_effect(reading.kind, None if reading.has_names else me, asked), *notes],
+                    in_order=reading.has_names)
+
+
+def _without_effect(kind: str, me: str | None, asked: str) -> Iterator[str]:
+    """Yields notes on a name and fields that a file of a kind has no use for. They may be meant for another file: that
+    to train on, where this one is to validate on or to evaluate on."""
+    if me is not None:
+        yield f"the name {quoted(me)!r} has no effect: a file of the kind {kind} has roles and no names"
+    if asked and kind not in ("pairs", "table"):
+        yield f"the fields {quoted(asked)!r} have no effect: a file of the kind {kind} has none to choose from"
 
 
 def _built_in() -> ChatFile:
