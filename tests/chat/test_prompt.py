@@ -74,6 +74,8 @@ def test_messages_as_clients_send_them() -> None:
         Message("system", "meow"), Message("user", "how are\nyou ?")]
     with pytest.raises(TinyLMError, match="content of a message is a text"):
         read_messages([{"role": "user", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}])
+    with pytest.raises(TinyLMError, match="content of a message is a text"):
+        read_messages([{"role": "user", "content": [{"type": "text", "text": {"value": "how are"}}]}])
 
 
 def test_a_long_conversation_is_fitted_in_time() -> None:

@@ -64,7 +64,7 @@ def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
     if not isinstance(message, Mapping):
         raise TinyLMError("a message is an object with role and content", where=where,
                           remedy='For example {"role": "user", "content": "How are you?"}')
-    role, content = message.get("role"), _joined(message.get("content"))
+    role, content = message.get("role"), joined_parts(message.get("content"))
     role = "system" if role == "developer" else role
     if role not in ROLES:
         known = did_you_mean(str(role), ROLES)
@@ -75,9 +75,13 @@ def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
     return Message(role, content)
 
 
-def _joined(content: Any) -> Any:
-    """The text of a content that is a list of parts, {"type": "text", "text": ...}; any other content as it is."""
+def joined_parts(content: Any) -> Any:
+    """The text of a content that is a list of parts with a text, each a line; any other content as it is.
+
+    >>> joined_parts([{"type": "text", "text": "Be brief."}, {"type": "text", "text": "How are you?"}])
+    'Be brief.\\nHow are you?'
+    """
     if not isinstance(content, list):
         return content
-    texts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
-    return None if None in texts else "\n".join(map(str, texts))
+    texts = [part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+    return "\n".join(texts) if len(texts) == len(content) else content
