@@ -65,14 +65,15 @@ class Labels:
 
 
 def has_labels(source: ChatSource) -> bool:
-    """True if the first line that is not empty begins with a label, and two labels begin lines of the text."""
+    """True if the first line that is not empty begins with a label that tells a role; or with a name, if more than one
+    name, and few of them, begin most lines."""
     lines = [line for line in source.head.split("\n") if line.strip()]
-    first = next((label for line in lines[:1] if (label := _split(line))), None)
-    counts = Counter(found[0] for line in lines if (found := _split(line)))
+    first = _split(lines[0]) if lines else None
     if first is None:
         return False
-    if KNOWN.get(_key(first[0])):
-        return any(KNOWN.get(_key(name)) for name in counts)
+    if _key(first[0]) in KNOWN:
+        return True
+    counts = Counter(found[0] for line in lines if (found := _split(line)))
     return 1 < len(counts) <= max(4, len(lines) / 4) and sum(counts.values()) > 0.5 * len(lines)
 
 
