@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from tinylm.errors import TinyLMError, did_you_mean
@@ -24,6 +24,7 @@ class Message(NamedTuple):
 
 
 Conversation = list[Message]
+_EXAMPLE = 'For example [{"role": "user", "content": "How are you?"}]'
 
 
 def read_messages(messages: Sequence[Mapping[str, Any] | Message]) -> Conversation:
@@ -39,10 +40,12 @@ def read_messages(messages: Sequence[Mapping[str, Any] | Message]) -> Conversati
     >>> read_messages([{"role": "user", "content": "how are you ?"}])
     [Message(role='user', content='how are you ?')]
     """
+    if not isinstance(messages, Iterable):
+        raise TinyLMError(f"a conversation is a list of messages, and this is {type(messages).__name__}",
+                          where="messages", remedy=_EXAMPLE)
     conversation = [_read(message, number) for number, message in enumerate(messages)]
     if not conversation:
-        raise TinyLMError("a conversation needs at least one message", where="messages",
-                          remedy='For example [{"role": "user", "content": "How are you?"}]')
+        raise TinyLMError("a conversation needs at least one message", where="messages", remedy=_EXAMPLE)
     turns = conversation[1:] if conversation[0].role == "system" else conversation
     first = len(conversation) - len(turns)
     if not turns:

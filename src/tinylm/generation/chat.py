@@ -116,6 +116,9 @@ class Chat:
                           **settings: Any) -> Generator[str, None, ChatCompletion]:
         """A generator that yields the answer piece by piece, and returns the `ChatCompletion`. Arguments: as
         `complete`."""
+        if "samples" in settings:
+            raise TinyLMError("a conversation goes on from one answer", where="samples",
+                              remedy="Leave it out, and ask again with another seed")
         prompt, (request,), replaced, _ = self.requests(messages, logprobs=logprobs, **settings)
         for each in replaced:
             warnings.warn(each, NearFormWarning, stacklevel=3)
