@@ -30,12 +30,13 @@ def test_it_is_the_longest_end_of_the_conversation_that_fits(texts: list[str], s
     most = context_length + 1 - max(1, min(max_tokens, context_length // 4))
     ends = [turns(*texts[start:], system=system) for start in range(0, len(texts), 2)]
     fitting = [number for number, end in enumerate(ends) if len(encode_conversation(end, TURNS, BPE).ids) <= most]
-    if not fitting:
-        with pytest.raises(TinyLMError, match=f"{most:,} fit"):
+    first = fitting[0] if fitting else len(ends) - 1
+    expected = ChatPrompt(encode_conversation(ends[first], TURNS, BPE).ids, first)
+    if len(expected.ids) > context_length:
+        with pytest.raises(TinyLMError, match=f"this model sees {context_length:,} at once"):
             prompt(ends[0], context_length, max_tokens)
         return
-    found = prompt(ends[0], context_length, max_tokens)
-    assert found == ChatPrompt(encode_conversation(ends[fitting[0]], TURNS, BPE).ids, fitting[0])
+    assert prompt(ends[0], context_length, max_tokens) == expected
 
 
 def test_the_system_text_stays() -> None:
@@ -52,12 +53,18 @@ def test_room_for_the_answer_is_what_it_may_have_or_a_quarter() -> None:
         assert 65 - room - step < lengths[max_tokens] <= 65 - room
 
 
+def test_a_long_question_with_a_short_answer_is_asked() -> None:
+    """A context that was made for the longest conversation holds its question."""
+    texts = ("good bad good bad good bad", "yes")
+    found = prompt(turns(*texts, texts[0]), length(*texts), 100)
+    assert found == ChatPrompt(encode_conversation(turns(texts[0]), TURNS, BPE).ids, 1)
+
+
 def test_a_question_that_is_too_long_says_how_long_it_may_be() -> None:
     question = "how are you ? " * 50
     with pytest.raises(TinyLMError) as caught:
         prompt(turns("fine", "fine", question))
-    assert f"{length(question)} tokens, and 57 fit" in str(caught.value)
-    assert "sees 64 at once" in str(caught.value)
+    assert f"{length(question)} tokens, and this model sees 64 at once" in str(caught.value)
     assert "messages[2]" in str(caught.value)
     with pytest.raises(TinyLMError, match="with the system text"):
         prompt(turns("fine", system=question))
@@ -74,6 +81,8 @@ def test_messages_as_clients_send_them() -> None:
         Message("system", "meow"), Message("user", "how are\nyou ?")]
     with pytest.raises(TinyLMError, match="content of a message is a text"):
         read_messages([{"role": "user", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}])
+    with pytest.raises(TinyLMError, match="content of a message is a text"):
+        read_messages([{"role": "user", "content": [{"type": "text", "text": {"value": "how are"}}]}])
 
 
 def test_a_long_conversation_is_fitted_in_time() -> None:

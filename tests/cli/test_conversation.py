@@ -19,7 +19,9 @@ from tests.chat_models import turns
 from tinylm.chat.chat_format import TURNS
 from tinylm.chat.conversation import Message, read_messages
 from tinylm.chat.encode import encode_conversation
+from tinylm.chat.files import read_chat_file
 from tinylm.cli.conversation import Answering
+from tinylm.errors import TinyLMError
 
 from .conftest import Command
 from .terminal import PROMPT, Terminal
@@ -56,7 +58,7 @@ def test_a_conversation_in_a_terminal(chat: Callable[..., Terminal], run: Path, 
     terminal.type("\x1b[200~what is\n1 + 1 ?\x1b[201~\n")
     assert terminal.until(PROMPT).splitlines()[-1] == "2"
     file = tmp_path / "said.jsonl"
-    assert "holds 3 questions" in terminal.ask(f"/save {file}")
+    assert "holds 3 answered questions" in terminal.ask(f"/save {file}")
     terminal.type(f"/save {file}\n")
     terminal.until("Replace it? [y/N] ")
     assert "stays as it is" in terminal.ask("n")
@@ -121,6 +123,20 @@ def test_a_retry_is_another_answer_and_a_seed_repeats_it(knows_all: package.Lang
         answers.append(prompt.said[-1].content)
     assert answers == [knows_all.chat("hello", seed=seed, max_tokens=8) for seed in (5, 6, 7)]
     assert len(prompt.said) == 2
+
+
+def test_what_is_saved_can_be_trained_on(lm: package.LanguageModel, tmp_path: Path,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    prompt, file = Answering(lm, {"greedy": True}), tmp_path / "said.jsonl"
+    prompt.handle_line("/stop good")
+    prompt.handle_line("fine")
+    with pytest.raises(TinyLMError, match="no question has an answer that could be kept"):
+        prompt.handle_line(f"/save {file}")
+    prompt.handle_line("who are you ?")
+    prompt.handle_line(f"/save {file}")
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"{file} holds 1 answered question; left out, because question or answer is empty: 1")
+    assert read_chat_file(file).conversations == [turns("who are you ?", "a model")]
 
 
 @settings(max_examples=20, deadline=None)

@@ -12,6 +12,7 @@ from tests.chat_models import LEARNED, turns
 from tinylm.chat.chat_format import TURNS
 from tinylm.chat.encode import encode_conversation
 from tinylm.cli.conversation import Answering
+from tinylm.errors import TinyLMError
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,13 @@ def test_settings_are_those_of_generate(lm: tinylm.LanguageModel) -> None:
         lm.chat("fine", temprature=1)
     with pytest.raises(tinylm.TinyLMError, match="overflow"):
         lm.chat("fine", overflow="slide")
+
+
+def test_what_is_no_conversation_is_refused(lm: tinylm.LanguageModel) -> None:
+    with pytest.raises(TinyLMError, match="a conversation is a list of messages, and this is NoneType"):
+        lm.chat(None)  # type: ignore[arg-type]
+    with pytest.raises(TinyLMError, match="samples: a conversation goes on from one answer"):
+        lm.chat("fine", samples=2)
 
 
 def test_an_answer_ends_where_the_context_does(lm: tinylm.LanguageModel) -> None:

@@ -67,6 +67,18 @@ def test_bits_a_byte_are_of_the_answers(pairs, undisturbed):
     assert report.answers.questions == len(answers)
 
 
+def test_conversations_that_do_not_fit_judge_nothing(pairs, tmp_path, undisturbed):
+    """Their loss would be zero, and the weights of the first step the best."""
+    long = tmp_path / "long.jsonl"
+    long.write_text(json.dumps({"prompt": "who cat ? " * 200, "completion": "the cat says who ."}), encoding="utf-8")
+    with pytest.raises(TinyLMError, match="no question that is held out fits with its answer") as refused:
+        tinylm.plan(pairs, chat=True, validation=str(long), config={**SMALL, "model": {
+            **SMALL["model"], "context_length": 64}})
+    assert refused.value.where == "--validation"
+    with pytest.raises(TinyLMError, match="no question fits with its answer into the"):
+        tinylm.load(undisturbed).evaluate(long)
+
+
 def test_the_card_tells_what_such_a_model_is_and_how_it_answers(undisturbed):
     card = (undisturbed / "README.md").read_text()
     assert "learned the form of answers" in card

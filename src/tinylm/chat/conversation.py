@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from tinylm.errors import TinyLMError, did_you_mean
@@ -24,6 +24,7 @@ class Message(NamedTuple):
 
 
 Conversation = list[Message]
+_EXAMPLE = 'For example [{"role": "user", "content": "How are you?"}]'
 
 
 def read_messages(messages: Sequence[Mapping[str, Any] | Message]) -> Conversation:
@@ -39,10 +40,12 @@ def read_messages(messages: Sequence[Mapping[str, Any] | Message]) -> Conversati
     >>> read_messages([{"role": "user", "content": "how are you ?"}])
     [Message(role='user', content='how are you ?')]
     """
+    if not isinstance(messages, Iterable):
+        raise TinyLMError(f"a conversation is a list of messages, and this is {type(messages).__name__}",
+                          where="messages", remedy=_EXAMPLE)
     conversation = [_read(message, number) for number, message in enumerate(messages)]
     if not conversation:
-        raise TinyLMError("a conversation needs at least one message", where="messages",
-                          remedy='For example [{"role": "user", "content": "How are you?"}]')
+        raise TinyLMError("a conversation needs at least one message", where="messages", remedy=_EXAMPLE)
     turns = conversation[1:] if conversation[0].role == "system" else conversation
     first = len(conversation) - len(turns)
     if not turns:
@@ -64,7 +67,7 @@ def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
     if not isinstance(message, Mapping):
         raise TinyLMError("a message is an object with role and content", where=where,
                           remedy='For example {"role": "user", "content": "How are you?"}')
-    role, content = message.get("role"), _joined(message.get("content"))
+    role, content = message.get("role"), joined_parts(message.get("content"))
     role = "system" if role == "developer" else role
     if role not in ROLES:
         known = did_you_mean(str(role), ROLES)
@@ -75,9 +78,13 @@ def _read(message: Mapping[str, Any] | Message, number: int) -> Message:
     return Message(role, content)
 
 
-def _joined(content: Any) -> Any:
-    """The text of a content that is a list of parts, {"type": "text", "text": ...}; any other content as it is."""
+def joined_parts(content: Any) -> Any:
+    """The text of a content that is a list of parts with a text, each a line; any other content as it is.
+
+    >>> joined_parts([{"type": "text", "text": "Be brief."}, {"type": "text", "text": "How are you?"}])
+    'Be brief.\\nHow are you?'
+    """
     if not isinstance(content, list):
         return content
-    texts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
-    return None if None in texts else "\n".join(map(str, texts))
+    texts = [part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+    return "\n".join(texts) if len(texts) == len(content) else content

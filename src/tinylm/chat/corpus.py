@@ -18,16 +18,14 @@ from tinylm.text.corpus import Corpus, Piece, open_corpus
 from tinylm.text.reading.sources import Options, SourceLike, Tally, Texts
 from tinylm.text.split import Slice
 
-IN_ORDER = ("whatsapp", "telegram")
-"""Kinds of files whose conversations follow each other in time: the last of them are the ones to hold out."""
-
 
 class ChatCorpus(Corpus):
     """The conversations of a chat file.
 
-    Conversations that do not follow each other in time stand in an order that is drawn once and for all. A file of
-    questions is sorted by topic more often than not: the last of them would be a topic that no model has read about,
-    and the answer to a question would stand beside it in a row, asked in other words.
+    Conversations that follow each other in time keep their order: the last of them are the ones to hold out. Others
+    stand in an order that is drawn once and for all. A file of questions is sorted by topic more often than not: the
+    last of them would be a topic that no model has read about, and the answer to a question would stand beside it in a
+    row, asked in other words.
 
     Attributes:
         conversations: all, those to hold out last.
@@ -43,7 +41,7 @@ class ChatCorpus(Corpus):
         self.kind, self._form = file.kind, form
         own = list(zip(file.conversations, file.lines, strict=True))
         others = [(each, 0) for each in file.validation or []]
-        if file.kind not in IN_ORDER:
+        if not file.in_order:
             random.Random(0).shuffle(own)
         self.held_out = len(others)
         self.conversations = [conversation for conversation, _ in (*own, *others)]

@@ -12,7 +12,8 @@ from tinylm.errors import TinyLMError
 from tinylm.text.tokenizer import Tokenizer
 
 ANSWER_SHARE = 4
-"""An answer has at least 1 / `ANSWER_SHARE` of the context, or `max_tokens` where that is less."""
+"""An answer has at least 1 / `ANSWER_SHARE` of the context, or `max_tokens` where that is less, as long as there are
+older questions to leave out for it."""
 
 
 class ChatPrompt(NamedTuple):
@@ -30,7 +31,8 @@ class ChatPrompt(NamedTuple):
 def chat_prompt(conversation: Conversation, form: ChatFormat, tokenizer: Tokenizer, *, context_length: int,
                 max_tokens: int) -> ChatPrompt:
     """The prompt of a conversation, with room for its answer: of a longer one, the oldest questions are left out, each
-    with its answer. The system text stays.
+    with its answer. The system text stays. A last question that leaves less room is kept, since a long question may
+    have a short answer; it leaves one token at least.
 
     Args:
         conversation: ends with a question of the user.
@@ -65,9 +67,8 @@ def chat_prompt(conversation: Conversation, form: ChatFormat, tokenizer: Tokeniz
     n_answers = (last - len(front)) // 2
     n_dropped = bisect_left(range(n_answers), True, key=lambda n_dropped: len(ids(n_dropped)) <= most)
     found = ids(n_dropped)
-    if len(found) > most:
+    if len(found) > context_length:
         with_system = ", with the system text," if front else ""
-        raise TinyLMError(f"the last question{with_system} has {len(found):,} tokens, and {most:,} fit: this model "
-                          f"sees {context_length:,} at once, and the answer needs some", where=f"messages[{last}]",
-                          remedy="Shorten it")
+        raise TinyLMError(f"the last question{with_system} has {len(found):,} tokens, and this model sees "
+                          f"{context_length:,} at once", where=f"messages[{last}]", remedy="Shorten it")
     return ChatPrompt(found, n_dropped)

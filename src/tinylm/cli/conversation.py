@@ -74,7 +74,11 @@ class Answering(OpenPrompt):
     @property
     def messages(self) -> Conversation:
         """The conversation so far, with its system text."""
-        return [*([Message("system", self._system)] if self._system else []), *self.said]
+        return [*self._system_message, *self.said]
+
+    @property
+    def _system_message(self) -> Conversation:
+        return [Message("system", self._system)] if self._system else []
 
     def _ask(self, question: str) -> None:
         asked = Message("user", question)
@@ -127,7 +131,7 @@ class Answering(OpenPrompt):
         from tinylm.system.untrusted import replace_control_codes
 
         question, _ = self._last_turn()
-        self.said = self.said[:-2]
+        self.said, self._n_retries = self.said[:-2], 0
         print(f"(taken back: {replace_control_codes(question.content)})")
 
     def _last_turn(self) -> Conversation:
@@ -155,23 +159,31 @@ class Answering(OpenPrompt):
         return system
 
     def _save(self, name: str) -> None:
-        """Writes the conversation as a line of messages. An earlier file is replaced where the person says so."""
+        """Writes the conversation as a line of messages, without questions that have no answer, since nothing can be
+        learned from these. An earlier file is replaced where the person says so."""
         from tinylm.system.files import write_atomically, write_remedy
         from tinylm.system.paths import given_path
 
         self._last_turn()
         if not name:
             raise TinyLMError("into which file?", where="/save", remedy="For example /save conversation.jsonl")
+        kept = [message for turn in zip(self.said[::2], self.said[1::2], strict=True)
+                if all(message.content.strip() for message in turn) for message in turn]
+        if not kept:
+            raise TinyLMError("no question has an answer that could be kept", where="/save",
+                              remedy="Ask the model something first")
         path = given_path(name)
         if path.exists() and not self._may_replace(name):
             raise TinyLMError("there is a file already, and it stays as it is", where=name, remedy="Give another name")
-        line = json.dumps({"messages": [each._asdict() for each in self.messages]}, ensure_ascii=False)
+        line = json.dumps({"messages": [each._asdict() for each in [*self._system_message, *kept]]}, ensure_ascii=False)
         try:
             write_atomically(path, line + "\n")
         except OSError as error:
             raise TinyLMError(f"cannot be written ({error.strerror or error})", where=name,
                               remedy=write_remedy(error)) from None
-        print(f"{name} holds {len(self.said) // 2} questions and answers")
+        count, n_left_out = len(kept) // 2, (len(self.said) - len(kept)) // 2
+        print(f"{name} holds {count} answered question{'s' * (count != 1)}"
+              + f"; left out, because question or answer is empty: {n_left_out}" * bool(n_left_out))
 
     def _may_replace(self, name: str) -> bool:
         """True if a person at a terminal says so."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from tinylm.chat.chat_format import chat_format
 from tinylm.chat.conversation import Conversation
 from tinylm.chat.encode import encode_conversation
+from tinylm.chat.prompt import chat_prompt
 from tinylm.errors import TinyLMError
 
 if TYPE_CHECKING:  # the engine is not needed to import this
@@ -100,26 +101,36 @@ def spread(things: Sequence[Thing], most: int) -> list[Thing]:
 
 
 def ask(lm: AnsweringModel, questions: Sequence[Question]) -> list[Answer]:
-    """The answers of a chat model to questions. One that it cannot read, or that leaves no room for an answer in its
-    context, has an empty answer."""
+    """The answers of a chat model to questions. In a conversation that leaves no room for an answer in the context, the
+    oldest questions are left out, as where a person asks. A question that the model cannot read, or that is too long by
+    itself, has an empty answer."""
     from tinylm.generation.completion import CompletionBuilder, GenerationRequest, complete_together
     from tinylm.sampling.sampler import bias_of
 
-    form, generator, context = chat_format(lm.config.data.chat_format), lm.generator, lm.config.model.context_length
+    generator, context = lm.generator, lm.config.model.context_length
     config = generator.sample_config(greedy=True, seed=0, max_tokens=MAX_ANSWER_TOKENS)
     bias, requests = bias_of(config, lm.tokenizer), dict[int, GenerationRequest]()
     for number, question in enumerate(questions):
         try:
-            ids = encode_conversation(question.asked, form, lm.tokenizer).ids
+            ids = _prompt_of(question, lm)
         except TinyLMError:
             continue
-        if len(ids) < context:
-            within = config.model_copy(update={"max_tokens": min(MAX_ANSWER_TOKENS, context - len(ids))})
-            builder = CompletionBuilder(question.text, lm.tokenizer, within, 0)
-            requests[number] = GenerationRequest(ids, within, 0, bias, [], builder)
+        within = config.model_copy(update={"max_tokens": min(MAX_ANSWER_TOKENS, context - len(ids))})
+        builder = CompletionBuilder(question.text, lm.tokenizer, within, 0)
+        requests[number] = GenerationRequest(ids, within, 0, bias, [], builder)
     done = complete_together(generator.batch(), list(requests.values()), generator.max_parallel(64))
     found = {number: Answer(each.text, each.stopped_by == "eos") for number, each in zip(requests, done, strict=True)}
     return [found.get(number, Answer("", False)) for number in range(len(questions))]
+
+
+def _prompt_of(question: Question, lm: AnsweringModel) -> list[int]:
+    """The ids of a question with what was said before it, as much of that as leaves room for an answer. Raises:
+    TinyLMError: the question cannot be read, or is too long by itself."""
+    form, context = chat_format(lm.config.data.chat_format), lm.config.model.context_length
+    ids = encode_conversation(question.asked, form, lm.tokenizer).ids
+    if len(ids) < context:
+        return ids
+    return chat_prompt(question.asked, form, lm.tokenizer, context_length=context - 1, max_tokens=MAX_ANSWER_TOKENS).ids
 
 
 def count_answers(questions: Sequence[Question], answers: Sequence[Answer]) -> Answers:

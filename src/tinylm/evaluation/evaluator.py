@@ -143,6 +143,9 @@ class Evaluator:
 
         config, model = self.lm.config, self.lm.model
         part = whole_turns(part, config.model.context_length)
+        if part.is_target is not None and not part.n_tokens:
+            raise TinyLMError(f"no question fits with its answer into the {config.model.context_length:,} tokens that "
+                              "the model sees at once", where=split, remedy="Evaluate on shorter conversations")
         batches = evaluation_batches(part, config.data.packing, config.model.context_length)
         nats, tokens = evaluate(model, batches)
         if not math.isfinite(nats):

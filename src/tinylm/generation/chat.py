@@ -53,7 +53,8 @@ class Chat:
 
     An answer ends with the token that ends answers in the model's chat format, or where the context is full. Of a
     conversation that the context does not hold, the oldest questions are left out, each with its answer; the system
-    text stays, and so does room for the answer: `max_tokens`, or a quarter of the context if that is less.
+    text stays, and so does room for the answer: `max_tokens`, or a quarter of the context if that is less. A last
+    question that leaves less by itself has a shorter answer.
 
     Args:
         generator: of the model.
@@ -116,6 +117,9 @@ class Chat:
                           **settings: Any) -> Generator[str, None, ChatCompletion]:
         """A generator that yields the answer piece by piece, and returns the `ChatCompletion`. Arguments: as
         `complete`."""
+        if "samples" in settings:
+            raise TinyLMError("a conversation goes on from one answer", where="samples",
+                              remedy="Leave it out, and ask again with another seed")
         prompt, (request,), replaced, _ = self.requests(messages, logprobs=logprobs, **settings)
         for each in replaced:
             warnings.warn(each, NearFormWarning, stacklevel=3)

@@ -65,7 +65,7 @@ class RunData:
         """The data with its conversations in stretches of whole turns that fit into rows of so many tokens.
 
         Raises:
-            TinyLMError: no question of the training text fits with its answer.
+            TinyLMError: no question of the training text fits with its answer, or none of those held out.
         """
         dataset = fitted(self.dataset, context_length)
         if all(new is old for new, old in zip(dataset.parts, self.dataset.parts, strict=True)):
@@ -73,6 +73,10 @@ class RunData:
         if not dataset.train.n_tokens:
             raise TinyLMError(f"no question fits with its answer into a row of {context_length:,} tokens",
                               where=self.corpus.name, remedy="Raise it: --set model.context_length=N")
+        if dataset.validation and not dataset.validation.n_tokens:
+            raise TinyLMError(f"no question that is held out fits with its answer into a row of {context_length:,} "
+                              "tokens, so that nothing could be judged", where="--validation", remedy="Raise it: --set "
+                              "model.context_length=N. Or hold out nothing: --validation none")
         return replace(self, dataset=dataset, too_long=too_long(self.dataset.train, context_length))
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chat.files.conftest import Read, texts
+from tinylm.chat.conversation import Message, read_messages
 from tinylm.chat.files import counted, describe, read_chat_file, shown
 from tinylm.text.reading.sources import Texts
 
@@ -90,6 +91,14 @@ def test_line_ends_marks_and_packing_change_nothing(read: Read, kind: str) -> No
         found = read(packed_name, packed)
         assert texts(found) == _PAIRS
         assert found.lines == lines
+
+
+def test_parts_of_a_content_are_lines_as_they_are_where_a_model_is_asked(read: Read) -> None:
+    parts = [{"type": "text", "text": "Who bakes?"}, {"type": "text", "text": "Be brief."}]
+    asked = [{"role": "user", "content": parts}]
+    said = {"system": " ", "messages": [*asked, {"role": "assistant", "content": "Ada."}]}
+    assert read("a.jsonl", _lines(said)).conversations[0][:1] == read_messages(asked) == [
+        Message("user", "Who bakes?\nBe brief.")]
 
 
 LONGER = ["system: Be kind.", "Hello", "Hello!\n\nHow are you?", "Fine.\nAnd you?", "Fine, too."]

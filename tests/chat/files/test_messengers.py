@@ -80,6 +80,8 @@ def test_an_archive_with_pictures_beside_the_chat(tmp_path: Path) -> None:
     assert texts(read_chat_file(path, me="Ben B.")) == EXPECTED
     with pytest.raises(TinyLMError, match=r"WhatsApp Chat\.zip, _chat\.txt: nothing says whose messages"):
         read_chat_file(path)
+    with pytest.raises(TinyLMError, match=r"for example: tinylm train \S+WhatsApp Chat\.zip\S --chat --me 'Ben B\.'$"):
+        read_chat_file(path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("notes.txt", "one more")
     with pytest.raises(TinyLMError, match=r"its texts are: '_chat\.txt', 'notes\.txt'\. Unpack it"):

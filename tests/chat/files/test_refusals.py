@@ -71,15 +71,13 @@ BROKEN: dict[str, tuple[str, str, str]] = {
                             ": no questions and answers are recognised in it"),
     "three names": ("a.txt", "ANNA: Hello\nBEN: Hi\nCARL: Hey\n" * 3,
                     ": a chat has two sides, and 3 names begin its lines: ANNA (3), BEN (3), CARL (3)"),
-    "a name where there are roles": ("b.jsonl", json.dumps(GOOD), ": is of the kind pairs, which has roles"),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_broken_files(refused: Refused, what: str) -> None:
     name, content, said = BROKEN[what]
-    options = {"me": "Ada"} if name == "b.jsonl" else {}
-    assert refused(name, content, **options).startswith(said)
+    assert refused(name, content).startswith(said)
 
 
 def test_bytes_that_are_no_text(refused: Refused) -> None:
@@ -108,6 +106,17 @@ def test_all_bad_ones_are_counted_and_can_be_skipped(read: Read, refused: Refuse
     ("table", "no table at all"), ("pairs", "Q: a\nA: b\n")])
 def test_a_kind_that_the_file_is_not(refused: Refused, kind: str, content: str) -> None:
     refused("a.txt", content, kind=kind)
+
+
+def test_an_option_that_the_kind_has_no_use_for_is_said(read: Read) -> None:
+    """It is no error, since it may be meant for the text to train on, and this be the one to validate on."""
+    name = "the name 'Ada' has no effect: a file of the kind"
+    assert read("a.jsonl", json.dumps(GOOD), me="Ada").notes[1:] == [f"{name} pairs has roles and no names"]
+    assert read("a.txt", "Q: a\nA: b\n", kind="labels", text_field="q,a").notes[1:] == [
+        "the fields 'q,a' have no effect: a file of the kind labels has none to choose from"]
+    assert [note.partition(" ha")[0] for note in read_chat_file("sums", me="Ada", text_field="q,a").notes[1:]] == [
+        "the name 'Ada'", "the fields 'q,a'"]
+    assert len(read("a.csv", "q,a\nWho?,Ada.\n", text_field="q,a").notes) == 1
 
 
 def test_an_unknown_kind_and_a_folder(tmp_path: Any) -> None:

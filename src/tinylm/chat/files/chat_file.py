@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tinylm.chat.conversation import Conversation
@@ -79,16 +79,25 @@ def read_chat_file(source: SourceLike, *, kind: str = "auto", me: str | None = N
     """
     if kind not in KINDS:
         raise TinyLMError(f"there is no kind of chat file {kind!r}", where="format", remedy=did_you_mean(kind, KINDS))
-    if source == BUILT_IN:
-        return _built_in()
-    opened = open_source(source, encoding)
     asked = "" if text_field == "text" else text_field
+    if source == BUILT_IN:
+        made = _built_in()
+        return replace(made, notes=[*made.notes, *_without_effect(BUILT_IN, me, asked)])
+    opened = open_source(source, encoding)
     reading = _reading(opened, kind if kind != "auto" else _recognised(opened, asked), me, asked)
-    if me is not None and not reading.has_names:
-        raise TinyLMError(f"is of the kind {reading.kind}, which has roles and no names", where=opened.where,
-                          remedy="Leave out --me")
     conversations, lines, notes = collected(reading.found, opened.where, skip_bad=skip_bad)
-    return ChatFile(conversations, lines, reading.kind, [reading.note(), *notes], in_order=reading.has_names)
+    return ChatFile(conversations, lines, reading.kind,
+                    [reading.note(), *_without_effect(reading.kind, None if reading.has_names else me, asked), *notes],
+                    in_order=reading.has_names)
+
+
+def _without_effect(kind: str, me: str | None, asked: str) -> Iterator[str]:
+    """Yields notes on a name and fields that a file of a kind has no use for. They may be meant for another file: that
+    to train on, where this one is to validate on or to evaluate on."""
+    if me is not None:
+        yield f"the name {quoted(me)!r} has no effect: a file of the kind {kind} has roles and no names"
+    if asked and kind not in ("pairs", "table"):
+        yield f"the fields {quoted(asked)!r} have no effect: a file of the kind {kind} has none to choose from"
 
 
 def _built_in() -> ChatFile:
@@ -122,7 +131,7 @@ def _reading(source: ChatSource, kind: str, me: str | None, asked: str) -> _Read
         return _labels(source, me)
     if kind == "whatsapp":
         lines = (line for _, line in source.lines())
-        return _exported(Export("WhatsApp", [whatsapp.messages(lines)]), me, source.where)
+        return _exported(Export("WhatsApp", [whatsapp.messages(lines)]), me, source)
     if kind == "table":
         rows, fields = tables.read_table(source, asked)
         note = (f"read as a table: questions in the column {quoted(fields.question)!r}, answers in "
@@ -130,7 +139,7 @@ def _reading(source: ChatSource, kind: str, me: str | None, asked: str) -> _Read
         return _Reading("table", records.conversations(rows, "pairs", fields), lambda: note)
     found = read_json(source)
     if isinstance(found, Export):
-        return _exported(found, me, source.where)
+        return _exported(found, me, source)
     if kind == "telegram":
         raise TinyLMError("is no export of Telegram", where=source.where, remedy="In Telegram: Export chat history, "
                           "format JSON. Then give its result.json")
@@ -143,12 +152,12 @@ def _labels(source: ChatSource, me: str | None) -> _Reading:
         note = f"read as labelled lines: {found.note()}"
         return _Reading("labels", labels.conversations(source, found), lambda: note)
     export = Export("text", labels.messages(source, found))
-    sides = messengers.Sides(export, me, source.where)
+    sides = messengers.Sides(export, me, source)
     return _Reading("labels", sides.conversations(), lambda: f"read as labelled lines: {sides.note()}", True)
 
 
-def _exported(export: Export, me: str | None, where: str) -> _Reading:
-    sides = messengers.Sides(export, me, where)
+def _exported(export: Export, me: str | None, source: ChatSource) -> _Reading:
+    sides = messengers.Sides(export, me, source)
     return _Reading(export.program.lower(), sides.conversations(),
                     lambda: f"read as an export of {export.program}: {sides.note()}", True)
 

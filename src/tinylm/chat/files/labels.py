@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tinylm.chat.conversation import Message, Role
@@ -66,14 +65,15 @@ class Labels:
 
 
 def has_labels(source: ChatSource) -> bool:
-    """True if the first line that is not empty begins with a label, and two labels begin lines of the text."""
+    """True if the first line that is not empty begins with a label that tells a role; or with a name, if more than one
+    name, and few of them, begin most lines."""
     lines = [line for line in source.head.split("\n") if line.strip()]
-    first = next((label for line in lines[:1] if (label := _split(line))), None)
-    counts = Counter(found[0] for line in lines if (found := _split(line)))
+    first = _split(lines[0]) if lines else None
     if first is None:
         return False
-    if KNOWN.get(_key(first[0])):
-        return any(KNOWN.get(_key(name)) for name in counts)
+    if _key(first[0]) in KNOWN:
+        return True
+    counts = Counter(found[0] for line in lines if (found := _split(line)))
     return 1 < len(counts) <= max(4, len(lines) / 4) and sum(counts.values()) > 0.5 * len(lines)
 
 
@@ -99,7 +99,7 @@ def survey(source: ChatSource, me: str | None = None) -> Labels:
         TinyLMError: more than two names, and nobody said who of them is the assistant.
     """
     counts = Counter(found[0] for _, line in source.lines() if (found := _split(line)))
-    roles = _named_roles(counts, me) if me is not None else _known_roles(counts) or _two_sides(counts, source.where)
+    roles = _named_roles(counts, me) if me is not None else _known_roles(counts) or _two_sides(counts, source)
     return Labels(counts, roles, _parting(source, roles))
 
 
@@ -125,13 +125,13 @@ def _known_roles(counts: Counter[str]) -> dict[str, Role]:
     return {name: KNOWN[key] for name in counts if (key := _key(name)) in chosen}
 
 
-def _two_sides(counts: Counter[str], where: str) -> dict[str, Role]:
+def _two_sides(counts: Counter[str], source: ChatSource) -> dict[str, Role]:
     names = _speakers(counts)
     if len(names) > 2:
         listed = ", ".join(f"{quoted(name)} ({counts[name]:,})" for name in names[:10]) + ", .." * (len(names) > 10)
-        example = command("train", Path(where), "--chat", "--me", names[1])
-        raise TinyLMError(f"a chat has two sides, and {len(names):,} names begin its lines: {listed}", where=where,
-                          remedy=f"Say whose lines are the answers, for example: {example}")
+        example = command("train", source.given, "--chat", "--me", names[1])
+        raise TinyLMError(f"a chat has two sides, and {len(names):,} names begin its lines: {listed}",
+                          where=source.where, remedy=f"Say whose lines are the answers, for example: {example}")
     return {name: "assistant" if number else "user" for number, name in enumerate(names)}
 
 

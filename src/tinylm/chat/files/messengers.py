@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from pathlib import Path
 
 from tinylm.chat.conversation import Conversation, Message, Role
 from tinylm.chat.files.checks import Found
 from tinylm.chat.files.records import ROLE_NAMES
+from tinylm.chat.files.source import ChatSource
 from tinylm.chat.files.stamps import seconds
 from tinylm.errors import TinyLMError, command, did_you_mean
 from tinylm.system.untrusted import quoted
@@ -28,10 +28,10 @@ class Sides:
         n_left_out: messages to which nothing was answered, or which answer nothing.
     """
 
-    def __init__(self, export: Export, me: str | None, where: str) -> None:
+    def __init__(self, export: Export, me: str | None, source: ChatSource) -> None:
         self._chats = [[message for message in chat if message.name and message.text.strip()] for chat in export.chats]
         self._counts = Counter(message.name for chat in self._chats for message in chat)
-        self.me = _assistant(self._counts, me, where)
+        self.me = _assistant(self._counts, me, source)
         self._has_times = any(message.stamp for chat in self._chats for message in chat)
         self.n_left_out = 0
 
@@ -86,17 +86,18 @@ class Sides:
         return [Message(role, "\n".join(texts)) for role, texts in turns]
 
 
-def _assistant(counts: Counter[str], me: str | None, where: str) -> str:
+def _assistant(counts: Counter[str], me: str | None, source: ChatSource) -> str:
     """The name of the assistant. Raises: TinyLMError: it is not given, or writes nothing."""
     listed = ", ".join(f"{quoted(name)} ({count:,})" for name, count in counts.most_common(10))
     listed += ", .." * (len(counts) > 10)
+    where = source.where
     if not counts:
         raise TinyLMError("holds no message with a text", where=where, remedy="Export the chat again, without media")
     if me is None:
         known = [name for name in counts if ROLE_NAMES.get(name.lower()) == "assistant"]
         if len(known) == 1:  # of a program that exports talks with a model
             return known[0]
-        example = command("train", Path(where), "--chat", "--me", counts.most_common(1)[0][0])
+        example = command("train", source.given, "--chat", "--me", counts.most_common(1)[0][0])
         raise TinyLMError(f"nothing says whose messages are the answers; who writes, and how often: {listed}",
                           where=where, remedy=f"Say who the model is to be, for example: {example}")
     name = next((name for name in counts if name.casefold() == me.strip().casefold()), None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tinylm.chat.conversation import Message, Role
+from tinylm.chat.conversation import Message, Role, joined_parts
 from tinylm.chat.files.checks import Found, checked
 from tinylm.errors import did_you_mean
 from tinylm.system.untrusted import quoted
@@ -96,9 +96,14 @@ def _messages_of(record: Record) -> list[Message]:
         field = next((field for field in LISTS if field in record), None)
         if field is None:
             raise _another_kind(record, "has no field 'messages'")
-        before = [Message("system", system)] if isinstance(system := record.get("system"), str) and system else []
-        return before + _read_messages(record[field], field)
+        return [*_system_of(record), *_read_messages(record[field], field)]
     return _read_messages(record, "it")
+
+
+def _system_of(record: Mapping[str, Any]) -> list[Message]:
+    """The system text that stands beside the messages or the question; empty: there is none."""
+    system = record.get("system")
+    return [Message("system", system)] if isinstance(system, str) and system.strip() else []
 
 
 def _read_messages(values: object, field: str) -> list[Message]:
@@ -121,11 +126,9 @@ def _message(value: object, where: str) -> Message:
 
 def _text(value: object, name: str) -> str:
     """A text, or the texts of a list of parts, as OpenAI's API has them."""
-    if isinstance(value, list) and all(isinstance(part, Mapping) and isinstance(part.get("text"), str)
-                                       for part in value):
-        return "".join(part["text"] for part in value)
-    if isinstance(value, str):
-        return value
+    text = joined_parts(value)
+    if isinstance(text, str):
+        return text
     raise BadRecord(f"{name} is not a text but {kind_in_words(value)}", "Write it as a text, in quotes")
 
 
@@ -146,9 +149,8 @@ def _pair_of(record: Record, fields: PairFields | None) -> list[Message]:
     context = record.get(fields.context) if fields.context else None
     if isinstance(context, str) and context.strip():
         asked = f"{asked.strip()}\n\n{context.strip()}"
-    system = record.get("system")
-    before = [Message("system", system)] if isinstance(system, str) and system.strip() else []
-    return [*before, Message("user", asked), Message("assistant", _text(answer, f"the field {fields.answer!r}"))]
+    return [*_system_of(record), Message("user", asked),
+            Message("assistant", _text(answer, f"the field {fields.answer!r}"))]
 
 
 def _field(record: Mapping[str, Any], name: str) -> Any:

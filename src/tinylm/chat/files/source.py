@@ -29,11 +29,12 @@ class ChatSource:
 
     Attributes:
         where: the file's name for people.
+        given: the source as a command names it.
         suffix: of its name without a packer's suffix, in lower case: ".csv".
     """
 
-    def __init__(self, corpus: Corpus, where: str, suffix: str) -> None:
-        self._corpus, self.where, self.suffix = corpus, where, suffix
+    def __init__(self, corpus: Corpus, where: str, given: str | Path, suffix: str) -> None:
+        self._corpus, self.where, self.given, self.suffix = corpus, where, given, suffix
 
     def chunks(self) -> Iterator[str]:
         """Yields the text in chunks, with `\\n` for every line end."""
@@ -84,7 +85,8 @@ def open_source(source: SourceLike, encoding: str = "auto") -> ChatSource:
         return _zipped(path, encoding)
     corpus = open_corpus(source, documents="text", formats="keep", encoding=encoding)
     where = str(path) if path.is_file() else corpus.name
-    return ChatSource(corpus, where, without_packing(path).suffix.lower())
+    given = "FILE" if isinstance(source, Texts) else "-" if source == "-" else path
+    return ChatSource(corpus, where, given, without_packing(path).suffix.lower())
 
 
 def _zipped(path: Path, encoding: str) -> ChatSource:
@@ -104,4 +106,4 @@ def _zipped(path: Path, encoding: str) -> ChatSource:
                           remedy=_UNPACK)
     data, where = archive.read(names[0]), f"{path}, {quoted(names[0])}"
     text = "".join(decoded(lambda: iter(filter(None, [data])), where, encoding))
-    return ChatSource(open_corpus(Texts.of(text)), where, PurePath(names[0]).suffix.lower())
+    return ChatSource(open_corpus(Texts.of(text)), where, path, PurePath(names[0]).suffix.lower())

@@ -62,7 +62,7 @@ export function encodeConversation(form, tokenizer, messages) {
 }
 
 /** The ids after which a model answers, with room for the answer: of a longer conversation the oldest questions are
- * left out, each with its answer. The last message is a question.
+ * left out, each with its answer. The last message is a question, and may leave less room than that.
  * @param {ChatForm} form @param {Tokenizer} tokenizer @param {Message[]} messages
  * @param {number} contextLength tokens that the model sees at once @param {number} maxTokens of the answer
  * @throws {TooLong} */
@@ -72,7 +72,8 @@ export function chatPrompt(form, tokenizer, messages, contextLength, maxTokens) 
   for (let dropped = 0; system + 2 * dropped < messages.length; dropped++) {
     const kept = [...messages.slice(0, system), ...messages.slice(system + 2 * dropped)];
     const ids = encodeConversation(form, tokenizer, kept);
-    if (ids.length <= contextLength + 1 - room) return { ids, dropped };
+    const isLast = kept.length === system + 1;
+    if (ids.length <= (isLast ? contextLength : contextLength + 1 - room)) return { ids, dropped };
   }
   throw new TooLong(`The question is too long: this model sees ${contextLength} tokens at once.`);
 }

@@ -1,0 +1,27 @@
+"""Chat corpora: the order of the conversations, of which the last are held out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tinylm.chat.corpus import ChatCorpus, open_source
+from tinylm.text.reading.sources import Options, Texts
+
+SLACK = json.dumps([{"type": "message", "user": "ada" if number % 2 else "ben", "text": f"text {number}",
+                     "ts": f"{1600000000 + 9000 * (number // 2)}"} for number in range(40)])
+NAMES = "".join(f"Ben: ask {number}\nAda: answer {number}\n\n" for number in range(20))
+PAIRS = "".join(json.dumps({"prompt": f"ask {number}", "completion": f"answer {number}"}) + "\n"
+                for number in range(20))
+
+
+@pytest.mark.parametrize(("text", "me", "is_in_order"), [
+    (SLACK, "ada", True), (NAMES, "Ada", True), (PAIRS, "", False)])
+def test_conversations_of_a_messenger_keep_their_order(text: str, me: str, is_in_order: bool) -> None:
+    corpus = open_source(Texts.of(text), Options(chat_format="turns", me=me))
+    assert isinstance(corpus, ChatCorpus)
+    first = [conversation[0].content for conversation in corpus.conversations]
+    assert len(first) == 20
+    in_order = sorted(first, key=lambda said: int(said.split()[1]))
+    assert (first == in_order) is is_in_order
