@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tinylm.chat.corpus import ChatCorpus, open_source
+from tinylm.chat.corpus import ChatCorpus, conversations_of, open_source
+from tinylm.chat.sums import make_sums
 from tinylm.text.reading.sources import Options, Texts
+from tinylm.text.split import split_corpus
 
 SLACK = json.dumps([{"type": "message", "user": "ada" if number % 2 else "ben", "text": f"text {number}",
                      "ts": f"{1600000000 + 9000 * (number // 2)}"} for number in range(40)])
@@ -25,3 +28,13 @@ def test_conversations_of_a_messenger_keep_their_order(text: str, me: str, is_in
     assert len(first) == 20
     in_order = sorted(first, key=lambda said: int(said.split()[1]))
     assert (first == in_order) is is_in_order
+
+
+def test_what_a_chat_holds_out_is_not_trained_on_where_another_file_judges(tmp_path: Path) -> None:
+    (tmp_path / "other.jsonl").write_text(PAIRS, encoding="utf-8")
+    split = split_corpus(open_source("sums", Options(chat_format="turns")), str(tmp_path / "other.jsonl"))
+    made = make_sums()
+    trained_on = conversations_of(split.train)
+    assert sorted(trained_on) == sorted(made.training)
+    assert split.validation
+    assert len(conversations_of(split.validation)) == 20

@@ -87,5 +87,5 @@ def open_source(source: SourceLike, options: Options = Options(), **overrides: A
     options = replace(options, **overrides)
     file = read_chat_file(source, kind=options.format, me=options.me or None, text_field=options.text_field,
                           skip_bad=options.skip_bad, encoding=options.encoding)
-    name = IN_MEMORY if isinstance(source, Texts) else Path(source).name
+    name = IN_MEMORY if isinstance(source, Texts) else "standard input" if source == "-" else Path(source).name
     return ChatCorpus(name, file, chat_format(options.chat_format), options)

@@ -97,7 +97,8 @@ def split_corpus(corpus: Corpus, validation: float | str = 0.1) -> Split:
     _check_size(corpus)
     if isinstance(validation, str):
         other = corpus.open_like(validation)
-        return Split(whole(corpus), whole(other), f"validation is {other.name}")
+        train = Slice(corpus, "documents", 0, stats.documents - corpus.held_out)  # what it holds out is not trained on
+        return Split(train, whole(other), f"validation is {other.name}")
     if validation == 0 or (corpus.has_turns and stats.documents == 1):
         return Split(whole(corpus), None, "nothing is held out for validation")
     if stats.documents >= MANY_DOCUMENTS or (corpus.documents != "text" and stats.documents >= 2):
