@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tinylm
@@ -158,11 +158,13 @@ def test_models_say_whether_they_chat(client: Any, hello_run: Path) -> None:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(contents, min_size=1, max_size=3).filter(lambda texts: len(texts) % 2 == 1),
        seed=st.integers(0, 2**31))
+@example(texts=["\r"], seed=0)
 def test_nothing_that_is_said_poses_as_a_role_or_ends_a_turn(server: Server, knows_all: tinylm.LanguageModel,
                                                              texts: list[str], seed: int) -> None:
-    """The prompt over HTTP is that of `encode_conversation`, whatever is spelled out; and a stream says what the whole
-    answer says."""
-    ids = encode_conversation(turns(*texts), TURNS, knows_all.tokenizer).ids
+    """The prompt over HTTP is that of `encode_conversation` with plain line ends, whatever is spelled out; and a stream
+    says what the whole answer says."""
+    plain = [knows_all.tokenizer.typed(text).text for text in texts]
+    ids = encode_conversation(turns(*plain), TURNS, knows_all.tokenizer).ids
     asked = body(*texts, max_tokens=6, seed=seed)
     reply = server.ask(PATH, asked)
     if len(ids) > 59:  # of 64, with room for 6 new ones, of which the last is not read

@@ -53,3 +53,23 @@ def test_a_file_that_goes_between_two_looks_is_made_again(tmp_path: Path, monkey
             raise AssertionError("the lock is held")
     assert calls == [path] * 3
     assert not path.exists()
+
+
+def test_ctrl_c_before_the_lock_is_held_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, touch = tmp_path / ".lock", Path.touch
+
+    def touch_and_stop(self: Path) -> None:
+        touch(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "touch", touch_and_stop)
+    with pytest.raises(KeyboardInterrupt), exclusive(path):
+        raise AssertionError("the block is not entered")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    with exclusive(path):
+        monkeypatch.setattr(Path, "touch", touch_and_stop)
+        with pytest.raises(KeyboardInterrupt), exclusive(path):
+            raise AssertionError("another holds the lock")
+        assert path.exists()
+    assert not path.exists()

@@ -6,6 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LOOKING_SECONDS = 0.2
 """Seconds that a lock is waited for: a process that only looks whether it is free holds it for less."""
@@ -30,19 +34,27 @@ def exclusive(path: Path) -> Iterator[None]:
     from filelock import FileLock
 
     lock, deadline = FileLock(path), time.monotonic() + LOOKING_SECONDS
-    while True:
-        path.touch()
-        before = _inode(path)
-        lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=0.02)
-        if before is not None and _inode(path) == before:
-            break
-        lock.release()  # of a file that the process before has removed meanwhile
     try:
+        path.touch()
+        while not _acquired(lock, path, max(0.0, deadline - time.monotonic())):
+            path.touch()
         yield
     finally:
-        with suppress(OSError):  # Windows removes it once it is closed
-            path.unlink()
+        with suppress(OSError):  # Ctrl-C may have come before it was held; Windows removes it once it is closed
+            if lock.is_locked or (path.exists() and _acquired(lock, path, 0.0)):
+                path.unlink()
         lock.release()
+
+
+def _acquired(lock: FileLock, path: Path, seconds: float) -> bool:
+    """Acquires the lock of the file at a path. False: the process before has removed the file meanwhile. Raises:
+    TimeoutError."""
+    before = _inode(path)
+    lock.acquire(timeout=seconds, poll_interval=0.02)
+    if before is not None and _inode(path) == before:
+        return True
+    lock.release()
+    return False
 
 
 def _inode(path: Path) -> int | None:
