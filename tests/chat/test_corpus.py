@@ -9,6 +9,8 @@ import pytest
 
 from tinylm.chat.corpus import ChatCorpus, conversations_of, open_source
 from tinylm.chat.sums import make_sums
+from tinylm.config.overrides import merge_overrides
+from tinylm.errors import TinyLMError
 from tinylm.text.reading.sources import Options, Texts
 from tinylm.text.split import split_corpus
 
@@ -28,6 +30,18 @@ def test_conversations_of_a_messenger_keep_their_order(text: str, me: str, is_in
     assert len(first) == 20
     in_order = sorted(first, key=lambda said: int(said.split()[1]))
     assert (first == in_order) is is_in_order
+
+
+@pytest.mark.parametrize(("text", "me", "said"), [
+    (SLACK, "ada", "the last 2 of 20 conversations"), (PAIRS, "", "2 of 20 conversations, drawn at random")])
+def test_it_is_said_which_conversations_are_held_out(text: str, me: str, said: str) -> None:
+    split = split_corpus(open_source(Texts.of(text), Options(chat_format="turns", me=me)), 0.1)
+    assert split.description == f"validation is {said}"
+
+
+def test_windows_are_refused_for_conversations() -> None:
+    with pytest.raises(TinyLMError, match="Choose packed or padded"):
+        merge_overrides(chat=True, layers=({"data": {"packing": "windows"}},))
 
 
 def test_what_a_chat_holds_out_is_not_trained_on_where_another_file_judges(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ class ChatCorpus(Corpus):
         self.kind, self._form = file.kind, form
         own = list(zip(file.conversations, file.lines, strict=True))
         others = [(each, 0) for each in file.validation or []]
-        if not file.in_order:
+        self.is_shuffled = not file.in_order
+        if self.is_shuffled:
             random.Random(0).shuffle(own)
         self.held_out = len(others)
         self.conversations = [conversation for conversation, _ in (*own, *others)]

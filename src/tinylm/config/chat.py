@@ -39,6 +39,9 @@ def check_chat(chosen: PartialConfig) -> None:
     """Raises: TinyLMError: a choice is about texts, and the run is of conversations; or the other way round."""
     data = chosen["data"]
     check_reading(data, is_chat=bool(data.get("chat_format")), remedy="Add --chat, or leave it out")
+    if data.get("chat_format") and data.get("packing") == "windows":
+        raise TinyLMError("windows cut conversations anywhere, and a question from its answer", where="data.packing",
+                          remedy="Choose packed or padded, or leave it out")
     if data.get("text") and chosen["base"].get("replay"):
         raise TinyLMError("both --text and --replay mix in a text", where="--text", remedy="Leave out one of them")
 

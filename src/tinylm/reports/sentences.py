@@ -155,11 +155,11 @@ def describe_answers(answers: Answers) -> str:
     """Sentence on the answers of a model to questions.
 
     >>> describe_answers(Answers(questions=200, exact=150, ended=199))
-    'of 200 questions, 150 are answered exactly as the file has it (75.0%); 199 answers come to an end (99.5%)'
+    'answers that are those of the file to the letter: 150 of 200 (75.0%); that come to an end: 199 (99.5%)'
     """
     n = max(1, answers.questions)
-    return (f"of {answers.questions:,} questions, {answers.exact:,} are answered exactly as the file has it "
-            f"({answers.exact / n:.1%}); {answers.ended:,} answers come to an end ({answers.ended / n:.1%})")
+    return (f"answers that are those of the file to the letter: {answers.exact:,} of {answers.questions:,} "
+            f"({answers.exact / n:.1%}); that come to an end: {answers.ended:,} ({answers.ended / n:.1%})")
 
 
 def wrong_answers(answers: Answers, most: int = 5) -> list[str]:

@@ -80,10 +80,12 @@ class Corpus:
     Attributes:
         has_turns: True if its documents are conversations, whose pieces say what is a target.
         held_out: the documents at its end that it holds out itself.
+        is_shuffled: True if its documents stand in an order that was drawn.
     """
 
     has_turns = False
     held_out = 0
+    is_shuffled = False
 
     def __init__(self, name: str, sources: list[Source], opened_as: Options, notes: Iterable[str] = ()) -> None:
         kinds = {source.documents for source in sources}

@@ -122,9 +122,10 @@ def whole(corpus: Corpus) -> Slice:
 
 
 def _cut_at(corpus: Corpus, unit: Literal["documents", "characters"], cut: int, stop: int) -> Split:
-    noun = "conversations" if corpus.has_turns else unit
-    return Split(Slice(corpus, unit, 0, cut), Slice(corpus, unit, cut, stop),
-                 f"validation is the last {stop - cut:,} of {stop:,} {noun}")
+    count = f"{stop - cut:,} of {stop:,} {'conversations' if corpus.has_turns else unit}"
+    which = (f"the {count} that it holds out itself" if stop - cut == corpus.held_out else
+             f"{count}, drawn at random" if corpus.is_shuffled else f"the last {count}")
+    return Split(Slice(corpus, unit, 0, cut), Slice(corpus, unit, cut, stop), f"validation is {which}")
 
 
 def _check_size(corpus: Corpus) -> None:
