@@ -4,6 +4,9 @@ Each of 75 facts is asked in four wordings in the file. A near question asks for
 right answer shows that the model finds a fact by what is asked, and not by the sentence.
 
     python -m benchmarks.chat_pairs FOLDER      writes FOLDER/bakery.csv and FOLDER/near.csv
+
+`--near N` asks in the Nth wording instead, which is then not in the file: a choice that was made by the near questions
+of one wording is judged by those of another.
 """
 
 from __future__ import annotations
@@ -28,26 +31,27 @@ class Pair(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """An answer with five questions for it, the last of which is the near one."""
+    """An answer with five questions for it."""
 
     answer: str
     questions: tuple[str, ...]
 
 
-def make_pairs() -> tuple[list[Pair], list[Pair]]:
-    """The pairs of the file, and the near ones: always the same, in the same order."""
+def make_pairs(near_wording: int = 5) -> tuple[list[Pair], list[Pair]]:
+    """The pairs of the file, and the near ones, in that wording (from 1 on): always the same, in the same order."""
     facts = list(_facts())
     random = np.random.default_rng(SEED)
-    pairs = [Pair(question, fact.answer) for fact in facts for question in fact.questions[:-1]]
-    near = [Pair(fact.questions[-1], fact.answer) for fact in facts]
+    pairs = [Pair(question, fact.answer) for fact in facts
+             for number, question in enumerate(fact.questions, start=1) if number != near_wording]
+    near = [Pair(fact.questions[near_wording - 1], fact.answer) for fact in facts]
     return ([pairs[number] for number in random.permutation(len(pairs))],
             [near[number] for number in random.permutation(len(near))[:N_NEAR]])
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, near_wording: int = 5) -> None:
     """Writes both files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, pairs in zip(("bakery.csv", "near.csv"), make_pairs(), strict=True):
+    for name, pairs in zip(("bakery.csv", "near.csv"), make_pairs(near_wording), strict=True):
         with open(folder / name, "w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([Pair._fields, *pairs])
 
@@ -144,7 +148,9 @@ def _facts() -> Iterator[Fact]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    write(parser.parse_args().folder)
+    parser.add_argument("--near", type=int, choices=range(1, 6), default=5, help="the wording that the file lacks")
+    arguments = parser.parse_args()
+    write(arguments.folder, arguments.near)
 
 
 if __name__ == "__main__":
