@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import select
@@ -29,6 +30,7 @@ class Terminal:
     def __init__(self, *arguments: object) -> None:
         ours, theirs = pty.openpty()
         self._ours, self._read = ours, ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
         self.process = subprocess.Popen([sys.executable, "-c", IN_A_TERMINAL, "chat", *map(str, arguments)],
                                         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
                                         env={**os.environ, "TERM": "xterm"})
@@ -45,7 +47,7 @@ class Terminal:
         while text not in self._read:
             if not select.select([self._ours], [], [], max(0, deadline - time.monotonic()))[0]:
                 return False
-            self._read += ESCAPES.sub("", os.read(self._ours, 65536).decode()).replace("\r", "")
+            self._read += ESCAPES.sub("", self._decoder.decode(os.read(self._ours, 65536))).replace("\r", "")
         return True
 
     @property
@@ -56,7 +58,7 @@ class Terminal:
     def wait(self, seconds: float = 60) -> None:
         """Waits until something more is shown."""
         assert select.select([self._ours], [], [], seconds)[0], "nothing more is shown"
-        self._read += ESCAPES.sub("", os.read(self._ours, 65536).decode(errors="replace")).replace("\r", "")
+        self._read += ESCAPES.sub("", self._decoder.decode(os.read(self._ours, 65536))).replace("\r", "")
 
     def interrupt(self) -> None:
         """Ctrl-C, until there is a prompt: Python sees one too late that comes just before it waits for a key."""
