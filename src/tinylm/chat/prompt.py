@@ -64,9 +64,10 @@ def chat_prompt(conversation: Conversation, form: ChatFormat, tokenizer: Tokeniz
         kept = [*front, *conversation[len(front) + 2 * n_dropped:]]
         return encode_conversation(kept, form, tokenizer).ids
 
-    n_answers = (last - len(front)) // 2
-    n_dropped = bisect_left(range(n_answers), True, key=lambda n_dropped: len(ids(n_dropped)) <= most)
-    found = ids(n_dropped)
+    found, n_dropped = ids(0), 0
+    if len(found) > most:
+        n_dropped = bisect_left(range((last - len(front)) // 2), True, key=lambda n: len(ids(n)) <= most)
+        found = ids(n_dropped)
     if len(found) > context_length:
         with_system = ", with the system text," if front else ""
         raise TinyLMError(f"the last question{with_system} has {len(found):,} tokens, and this model sees "
